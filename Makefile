@@ -1,0 +1,38 @@
+# One way to do each thing. `make run` and `make test` make the environment they need; a second call skips it.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: run test check format table clean
+
+run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
+	$(BIN)/python -m rlexp method=grpo reward=format+correct
+
+test: .venv/.tests ## set up, then run the tests
+	$(BIN)/python -m pytest
+
+check: .venv/.tests ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+table: .venv/.runs ## rewrite the table of TRL's arguments after a change of its version
+	$(BIN)/python -m rlexp.build.trl_table
+
+clean:
+	rm -rf .venv
+
+.venv/.runs: pyproject.toml constraints.txt requirements-unsloth.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "rlexp needs Python 3.11 to 3.13, this is %d.%d: make run PYTHON=python3.12" % v[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install -q -c constraints.txt -e '.[cpu]'
+	$(PIP) install -q --no-deps -r requirements-unsloth.txt
+	touch $@
+
+.venv/.tests: .venv/.runs
+	$(PIP) install -q -c constraints.txt -e '.[cpu,dev]'
+	touch $@

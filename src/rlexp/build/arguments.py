@@ -1,0 +1,108 @@
+"""The trainer's arguments: every one of them said, and what the trainer really holds compared with it.
+
+Unsloth changes defaults of TRL's classes on a GPU and drops what it does not know; TRL fills in what is None. What
+was asked for and is held differently is an error, unless it stands in ADJUSTED with its reason.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Device, Dtype
+from rlexp.errors import RunError
+
+ADJUSTED = {
+    "dataloader_pin_memory": "Unsloth's CPU back end: there is no device to pin for",
+    "gradient_checkpointing_kwargs": "non-reentrant recomputation, which adapters need",
+    "gradient_checkpointing": "Unsloth recomputes inside the model instead",
+    "optim": "Unsloth's CPU back end: the AdamW that runs fastest there, the same arithmetic",
+    "padding_free": "Unsloth's CPU back end: needs FlashAttention",
+    "output_dir": "made absolute",
+    "use_cache": "Unsloth switches it with the mode",
+    "average_tokens_across_devices": "transformers: there is one device",
+}
+"""Arguments that Unsloth, TRL or transformers may hold otherwise without changing what is learned."""
+
+
+def requested(run: Run, folder: Path) -> dict[str, Any]:
+    """Every argument of the trainer's config class: what the experiment says, what was derived, else TRL's default.
+
+    Args:
+        folder: the run folder; checkpoints go below it.
+    """
+    arguments = {name: entry["default"] for name, entry in run.method.all_arguments.items()}
+    cuda = run.hardware.device is Device.cuda
+    arguments |= run.arguments
+    arguments |= {
+        "output_dir": str(folder / "checkpoints"),
+        "run_name": folder.name,
+        "seed": run.seed,
+        "data_seed": run.seed,
+        "per_device_train_batch_size": run.geometry.per_device_train_batch_size,
+        "gradient_accumulation_steps": run.geometry.gradient_accumulation_steps,
+        "bf16": cuda and run.hardware.dtype is Dtype.bfloat16,
+        "fp16": cuda and run.hardware.dtype is Dtype.float16,
+        "use_cpu": not cuda,
+        "gradient_checkpointing": run.hardware.gradient_checkpointing,
+        "report_to": list(run.tracking.report_to) or "none",
+        "project": run.tracking.project,
+        "disable_tqdm": True,
+        "log_level": "error",
+        "log_level_replica": "error",
+    }
+    if run.method.online:
+        arguments |= {
+            "reward_weights": [term.weight for term in run.reward.terms.values()],
+            "use_vllm": run.rollout.fast_inference,
+            # One generation serves one optimizer step: the policy that samples is the policy that learns.
+            "steps_per_generation": run.geometry.gradient_accumulation_steps,
+            "num_generations_eval": run.num_generations,
+            "per_device_eval_batch_size": run.num_generations,
+            "remove_unused_columns": False,
+        }
+    else:
+        arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
+    return {name: value for name, value in arguments.items() if name in run.method.all_arguments}
+
+
+def compare(asked: dict[str, Any], held: Any) -> dict[str, dict[str, Any]]:
+    """What the trainer holds otherwise than asked: name -> asked, held, reason.
+
+    Args:
+        asked: the answer of ``requested``.
+        held: ``trainer.args``.
+
+    Raises:
+        RunError: an argument differs that was neither left open (None) nor stands in ADJUSTED.
+    """
+    differences = {}
+    for name, wanted in asked.items():
+        got = _plain(getattr(held, name, None))
+        wanted = _plain(wanted)
+        if got == wanted or (not got and not wanted and not isinstance(wanted, bool | int | float)):
+            continue
+        reason = "left open, filled in" if wanted is None else ADJUSTED.get(name)
+        if reason is None:
+            raise RunError(
+                f"the trainer holds {name}={got!r} where {wanted!r} was asked for",
+                where=f"method.{name}",
+                hint="Unsloth or TRL changed it; ask for the value it holds, or report this with the versions",
+            )
+        differences[name] = {"asked": wanted, "held": got, "reason": reason}
+    return differences
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list | tuple):
+        items = [_plain(item) for item in value]
+        return None if items in ([], ["none"]) else items
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()} or None
+    if value in ("none", ""):
+        return None
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

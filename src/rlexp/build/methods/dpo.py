@@ -1,0 +1,16 @@
+"""DPO: pairs of a chosen and a rejected completion, against a reference model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.build.parts import Parts
+from rlexp.build.unsloth_model import patch_dpo
+
+
+def trainer(parts: Parts) -> Any:
+    """A ``trl.DPOTrainer`` of these parts; Unsloth is imported already."""
+    patch_dpo()
+    from trl import DPOConfig, DPOTrainer
+
+    return DPOTrainer(args=DPOConfig(**parts.arguments), **parts.common)

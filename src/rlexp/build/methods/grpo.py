@@ -1,0 +1,14 @@
+"""GRPO: completions are sampled while training and compared within the group of a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.build.parts import Parts
+
+
+def trainer(parts: Parts) -> Any:
+    """A ``trl.GRPOTrainer`` of these parts; Unsloth is imported already."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    return GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=parts.rubric.functions(), **parts.common)

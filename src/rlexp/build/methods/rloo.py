@@ -1,0 +1,14 @@
+"""RLOO: completions are sampled while training, each compared with the mean of the others of its prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.build.parts import Parts
+
+
+def trainer(parts: Parts) -> Any:
+    """A ``trl.RLOOTrainer`` of these parts; Unsloth is imported already."""
+    from trl import RLOOConfig, RLOOTrainer
+
+    return RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=parts.rubric.functions(), **parts.common)

@@ -1,0 +1,96 @@
+"""The Unsloth model and tokenizer of a run. The only module that imports unsloth, before trl and transformers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
+from rlexp.errors import RunError
+
+
+def import_libraries() -> None:
+    """Imports Unsloth, then TRL and transformers; the order is Unsloth's own demand."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    import unsloth  # isort: skip  # noqa: F401
+    import trl  # noqa: F401
+
+
+def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
+    """Loads the base model, and puts the adapter on it unless every weight is trained.
+
+    Seeds everything first: TRL seeds only once the adapter exists (trl#6688).
+
+    Args:
+        folder: the base model's folder, or None to load ``run.model.hub_id`` at ``run.model.revision``.
+
+    Returns:
+        (model, tokenizer), as ``unsloth.FastLanguageModel`` gives them.
+
+    Raises:
+        RunError: the model cannot be found, has no chat template or does not fit what was asked.
+    """
+    from unsloth import FastLanguageModel  # isort: skip
+    import torch
+    from transformers import set_seed
+
+    if run.hardware.device is Device.cuda and not torch.cuda.is_available():
+        raise RunError("torch sees no CUDA device", where=f"hardware={run.hardware.name}", hint="type hardware=cpu")
+    set_seed(run.seed)
+    # Unsloth's own offloading form of recomputation where it exists.
+    checkpointing = "unsloth" if run.hardware.gradient_checkpointing else False
+    engine: dict[str, Any] = {}
+    if run.rollout.fast_inference:
+        engine = {
+            "fast_inference": True,
+            "gpu_memory_utilization": run.rollout.gpu_memory_utilization,
+            "max_lora_rank": run.model.lora.r,
+            "enforce_eager": run.rollout.enforce_eager,
+        }
+    try:
+        model, tokenizer = FastLanguageModel.from_pretrained(
+            model_name=str(folder or run.model.hub_id),
+            revision=None if folder else run.model.revision,
+            max_seq_length=run.model.max_seq_length,
+            dtype=getattr(torch, run.hardware.dtype.name),
+            load_in_4bit=run.model.load_in_4bit,
+            full_finetuning=run.model.full_finetuning,
+            use_gradient_checkpointing=checkpointing,
+            **engine,
+        )
+    except OSError as error:
+        raise RunError(
+            f"the model {folder or run.model.hub_id} cannot be loaded: {str(error).splitlines()[0]}",
+            where="model.path" if folder else f"model.hub_id, revision {run.model.revision}",
+            hint="download it where the hub can be reached, and type model.path=FOLDER",
+        ) from error
+    if tokenizer.chat_template is None:
+        raise RunError(
+            "the tokenizer has no chat template", where=str(folder or run.model.hub_id), hint="choose an instruct model"
+        )
+    if not run.model.full_finetuning:
+        lora = run.model.lora
+        model = FastLanguageModel.get_peft_model(
+            model,
+            r=lora.r,
+            target_modules=list(lora.target_modules),
+            lora_alpha=lora.lora_alpha,
+            lora_dropout=lora.lora_dropout,
+            use_rslora=lora.use_rslora,
+            bias="none",
+            use_gradient_checkpointing=checkpointing,
+            random_state=run.seed,
+            max_seq_length=run.model.max_seq_length,
+        )
+    return model, tokenizer
+
+
+def patch_dpo() -> None:
+    """Unsloth's patch of TRL's DPO and KTO trainers; the CPU back end has none and needs none."""
+    import unsloth
+
+    patch = getattr(unsloth, "PatchDPOTrainer", None)
+    if patch is not None:
+        patch()

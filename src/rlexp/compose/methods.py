@@ -1,0 +1,120 @@
+"""What ``compose`` knows of a training method without importing TRL, and the types of its arguments.
+
+The arguments come from ``trl_arguments.json``, written from the installed TRL by ``build.trl_table``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import II, MISSING
+
+from rlexp.compose.schema import DatasetType
+
+TYPES: dict[str, Any] = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "dict": dict[str, Any],
+    "list[str]": list[str],
+    "list[float]": list[float],
+    "any": Any,
+}
+
+DERIVED = "derived from method.prompts_per_step and hardware.sequences_per_device; set those"
+HARDWARE = "the hardware option owns it; see conf/hardware and conf/rollout"
+TRACKING = "the tracking option owns it: tracking=tensorboard, tracking=wandb"
+OWNED = {
+    "output_dir": "the run folder; set hydra.run.dir",
+    "run_name": "the run folder's name",
+    **dict.fromkeys(("per_device_train_batch_size", "gradient_accumulation_steps", "auto_find_batch_size"), DERIVED),
+    **dict.fromkeys(("generation_batch_size", "steps_per_generation", "per_device_eval_batch_size"), DERIVED),
+    "num_generations_eval": DERIVED,
+    **dict.fromkeys(("seed", "data_seed"), "set seed"),
+    **dict.fromkeys(("bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval", "use_cpu"), "set hardware.dtype"),
+    **dict.fromkeys(("gradient_checkpointing", "gradient_checkpointing_kwargs"), "set hardware.gradient_checkpointing"),
+    **dict.fromkeys(("torch_compile", "torch_compile_backend", "torch_compile_mode", "use_vllm"), HARDWARE),
+    **dict.fromkeys(("fsdp", "fsdp_config", "deepspeed", "accelerator_config", "parallelism_config"), HARDWARE),
+    **dict.fromkeys(("report_to", "project", "trackio_space_id", "trackio_bucket_id"), TRACKING),
+    "trackio_static_space_id": TRACKING,
+    "reward_weights": "set reward.terms.<name>.weight",
+    **dict.fromkeys(("model_init_kwargs", "trust_remote_code"), "the model option owns it; see conf/model"),
+    **dict.fromkeys(("do_train", "do_eval", "do_predict", "local_rank", "is_encoder_decoder"), "not used here"),
+    **dict.fromkeys(("disable_tqdm", "log_level", "log_level_replica", "debug"), "rlexp shows progress itself"),
+    **dict.fromkeys(("log_completions", "log_completions_hub_repo"), "completions are always kept in the run folder"),
+    "num_completions_to_print": "completions are always kept in the run folder",
+    "remove_unused_columns": "the columns a reward names are kept",
+    **dict.fromkeys(("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id"), "a run is not pushed"),
+    **dict.fromkeys(("hub_strategy", "hub_always_push", "hub_revision"), "a run is not pushed"),
+    "resume_from_checkpoint": "not built yet",
+}
+"""Trainer arguments that something else in the composed tree decides, and what to set instead."""
+
+
+def owner(argument: str) -> str | None:
+    """What to set instead of a trainer argument that the experiment does not own; None where it does."""
+    return HARDWARE if argument.startswith("vllm_") else OWNED.get(argument)
+
+
+@dataclass(frozen=True)
+class Method:
+    """The facts of a method that the rest of the tree is checked against."""
+
+    name: str
+    dataset_type: DatasetType
+    online: bool
+    """It samples completions while training and scores them with the reward."""
+
+    @property
+    def arguments(self) -> dict[str, dict[str, Any]]:
+        """TRL's arguments that the experiment owns: name -> type, default, optional, choices."""
+        arguments = table()["methods"][self.name]["arguments"]
+        return {name: entry for name, entry in arguments.items() if owner(name) is None}
+
+    @property
+    def all_arguments(self) -> dict[str, dict[str, Any]]:
+        """Every argument of TRL's config class, owned or not."""
+        return table()["methods"][self.name]["arguments"]
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("grpo", DatasetType.prompt_only, online=True),
+        Method("rloo", DatasetType.prompt_only, online=True),
+        Method("dpo", DatasetType.preference, online=False),
+        Method("orpo", DatasetType.preference, online=False),
+        Method("kto", DatasetType.unpaired_preference, online=False),
+        Method("sft", DatasetType.prompt_completion, online=False),
+    )
+}
+
+
+@functools.cache
+def table() -> dict[str, Any]:
+    """The committed table of TRL's arguments."""
+    return json.loads((Path(__file__).parent / "trl_arguments.json").read_text())
+
+
+@functools.cache
+def schema(method: str) -> type:
+    """A dataclass with every argument of the method that the experiment owns, at TRL's own defaults."""
+    fields: list[Any] = [("name", str, dataclasses.field(default=method)), ("prompts_per_step", int, MISSING)]
+    for name, entry in METHODS[method].arguments.items():
+        kind = TYPES[entry["type"]]
+        if entry.get("optional") and kind is not Any:
+            kind = kind | None
+        default = entry["default"]
+        if name == "learning_rate":
+            default = II(f"model.learning_rate.{method}")
+        if isinstance(default, list | dict):
+            fields.append((name, kind, dataclasses.field(default_factory=functools.partial(type(default), default))))
+        else:
+            fields.append((name, kind, dataclasses.field(default=default)))
+    return dataclasses.make_dataclass(method.capitalize(), fields)

@@ -1,0 +1,102 @@
+"""Config options that no file holds: ``reward=a+b``, ``hardware=auto`` and the typed schemas.
+
+A Hydra ``ConfigSource`` that answers a defaults list over the project's own options, so that the parts of ``a+b``
+stay ordinary YAML files and Hydra keeps composing them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+from rlexp import project
+from rlexp.compose.methods import METHODS, schema
+from rlexp.compose.schema import RunSchema
+from rlexp.errors import RunError
+
+SUMMED_GROUPS = ("reward",)
+"""Groups whose options add up with ``+``."""
+
+
+class ComposedOptions(ConfigSource):
+    """Answers ``<group>/a+b``, ``hardware/auto`` and ``schema/...``; everything else is left to the files."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "rlexp"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in ("schema", "schema/method")
+
+    def is_config(self, config_path: str) -> bool:
+        path = config_path.removesuffix(".yaml")
+        group, _, option = path.rpartition("/")
+        if path == "schema/run" or path == "hardware/auto":
+            return True
+        if group == "schema/method":
+            return option in METHODS
+        return (
+            group in SUMMED_GROUPS
+            and "+" in option
+            and all(self._option_file(group, p).is_file() for p in _parts(option))
+        )
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = config_path.removesuffix(".yaml")
+        group, _, option = path.rpartition("/")
+        if path == "schema/run":
+            return self._result(path, OmegaConf.structured(RunSchema))
+        if group == "schema/method":
+            return self._result(path, OmegaConf.structured(schema(option)))
+        if path == "hardware/auto":
+            return self._result(path, OmegaConf.create({"defaults": [detect_hardware(self._options("hardware"))]}))
+        parts = _parts(option)
+        for part in parts:
+            if parts.count(part) > 1:
+                once = "+".join(dict.fromkeys(parts))
+                raise RunError(f"{group}={option} names {part} twice", hint=f"type {group}={once}")
+        # Sorted: the order in which the parts were typed says nothing about the run.
+        return self._result(path, OmegaConf.create({"defaults": sorted(parts)}))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return ["auto"] if config_path == "hardware" and results_filter in (None, ObjectType.CONFIG) else []
+
+    def _result(self, path: str, config: Any) -> ConfigResult:
+        return ConfigResult(
+            provider=self.provider, path=f"{self.scheme()}://{path}", config=config, header={"package": None}
+        )
+
+    def _option_file(self, group: str, option: str) -> Path:
+        return project.root() / self.path / group / f"{option}.yaml"
+
+    def _options(self, group: str) -> set[str]:
+        return {path.stem for path in (project.root() / self.path / group).glob("*.yaml")}
+
+
+def _parts(option: str) -> list[str]:
+    return option.split("+")
+
+
+def detect_hardware(options: set[str]) -> str:
+    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch): ``cpu`` where there is no GPU,
+    an option named after the GPU (h100, h200) where there is one, else ``cuda``."""
+    if not shutil.which("nvidia-smi"):
+        return "cpu"
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "cpu"
+    names = answer.stdout.lower().split("\n")[0].split() if answer.returncode == 0 else []
+    if not names:
+        return "cpu"
+    return next((name for name in names if name in options), "cuda")

@@ -1,0 +1,74 @@
+"""Composes what a command line asks for: one run, or every point of a sweep."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from rlexp.compose.explain import explain
+from rlexp.compose.run import Run, resolve
+from rlexp.errors import RunError
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run and the overrides that make it."""
+
+    overrides: list[str]
+    run: Run
+
+
+def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
+    """Composes and checks every point of a command line, before anything is written.
+
+    Args:
+        conf: the project's conf/ folder.
+        overrides: Hydra overrides as typed.
+        multirun: whether ``-m`` was typed: comma lists and ranges are swept, as Hydra's basic sweeper does.
+
+    Raises:
+        RunError: the first point that is not possible; for a sweep the message names every one of them.
+    """
+    with initialize_config_dir(config_dir=str(conf), version_base="1.3", job_name="rlexp"):
+        try:
+            lists = expand(overrides) if multirun else [overrides]
+        except HydraException as error:
+            raise explain(error, conf) from error
+        made, refused = [], []
+        for item in lists:
+            try:
+                made.append(Point(item, _compose(conf, tuple(item))))
+            except RunError as error:
+                refused.append((item, error))
+    if refused and len(lists) == 1:
+        raise refused[0][1]
+    if refused:
+        varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
+        named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
+        raise RunError(
+            f"{len(refused)} of {len(lists)} points of the sweep are not possible; nothing was started\n{named}",
+            where=refused[0][1].where,
+            hint=refused[0][1].hint,
+        )
+    return made
+
+
+def expand(overrides: list[str]) -> list[list[str]]:
+    """The overrides of every point, in the order in which Hydra's basic sweeper runs them."""
+    parsed = OverridesParser.create().parse_overrides([o for o in overrides if not o.startswith("hydra")])
+    return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+
+
+@functools.cache
+def _compose(conf: Path, overrides: tuple[str, ...]) -> Run:
+    try:
+        return resolve(compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, conf) from error

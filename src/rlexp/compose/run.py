@@ -1,0 +1,196 @@
+"""From a composed Hydra tree to one typed, checked ``Run``. Pure: reads no file and imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from rlexp.compose import geometry
+from rlexp.compose.geometry import Geometry
+from rlexp.compose.methods import METHODS, Method, schema
+from rlexp.compose.schema import Dataset, Hardware, HeldOut, Model, Reward, Rollout, RunSchema, Tracking
+from rlexp.errors import RunError, nearest
+
+EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
+"""The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment, composed and checked: what everything downstream reads."""
+
+    seed: int
+    model: Model
+    method: Method
+    arguments: dict[str, Any]
+    """TRL's arguments that the experiment owns, every one of them, in TRL's names."""
+    prompts_per_step: int
+    dataset: Dataset
+    reward: Reward
+    hardware: Hardware
+    rollout: Rollout
+    tracking: Tracking
+    held_out: HeldOut
+    geometry: Geometry
+
+    @property
+    def num_generations(self) -> int:
+        """Completions a prompt; 1 where the method samples none."""
+        return self.arguments.get("num_generations", 1) if self.method.online else 1
+
+    def config(self) -> dict[str, Any]:
+        """The composed tree as plain JSON values, in canonical order."""
+        tree = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        del tree["arguments"], tree["prompts_per_step"], tree["geometry"]
+        arguments = {name: _plain(value) for name, value in sorted(self.arguments.items())}
+        tree["method"] = {"name": self.method.name, "prompts_per_step": self.prompts_per_step, **arguments}
+        return tree
+
+    def experiment(self) -> dict[str, Any]:
+        """The part of the tree that identifies the optimisation problem (EXPERIMENT)."""
+        tree = self.config()
+        return {name: tree[name] for name in EXPERIMENT}
+
+
+def resolve(cfg: DictConfig) -> Run:
+    """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's) and derives the geometry.
+
+    Args:
+        cfg: the tree Hydra composed, with or without its ``hydra`` node.
+
+    Raises:
+        RunError: a value is out of range, a choice unknown, or the geometry cannot be derived.
+        omegaconf.errors.OmegaConfBaseException: a key or type the schemas do not know (``explain`` words it).
+    """
+    name = OmegaConf.select(cfg, "method.name")
+    if name not in METHODS:
+        guess = nearest(str(name), METHODS)
+        raise RunError(f"there is no method named {name!r}", where="method.name", hint=f"type method={guess or 'grpo'}")
+    typed = OmegaConf.structured(RunSchema)
+    with open_dict(typed):
+        typed.method = OmegaConf.structured(schema(name))
+    tree = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(tree, dict)
+    tree.pop("hydra", None)
+    merged = OmegaConf.merge(typed, tree)
+    # Terms in the order of their names: the order in which they were composed says nothing about the run.
+    merged.reward.terms = {term: merged.reward.terms[term] for term in sorted(merged.reward.terms)}
+    groups: Any = OmegaConf.to_object(merged)
+    method = METHODS[name]
+    arguments = {f.name: getattr(groups.method, f.name) for f in dataclasses.fields(groups.method)}
+    del arguments["name"]
+    prompts_per_step = arguments.pop("prompts_per_step")
+    check_arguments(method, arguments, prompts_per_step)
+    check_groups(groups, method, arguments)
+    completions = arguments["num_generations"] if method.online else 1
+    cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
+    fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
+    return Run(method=method, arguments=arguments, prompts_per_step=prompts_per_step, geometry=cut, **fields)
+
+
+def check_arguments(method: Method, arguments: dict[str, Any], prompts_per_step: int) -> None:
+    """Ranges and choices of the method's arguments, which the types cannot say.
+
+    Raises:
+        RunError: the first one that is out of range.
+    """
+    if prompts_per_step < 1:
+        raise RunError(f"prompts_per_step is {prompts_per_step}", where="method.prompts_per_step", hint="at least 1")
+    if method.online and (arguments["num_generations"] or 0) < 2:
+        raise RunError(
+            f"num_generations is {arguments['num_generations']}: {method.name} compares the completions of one prompt "
+            "with each other, so one alone teaches nothing",
+            where="method.num_generations",
+            hint="type method.num_generations=2 or more; 4 to 16 is usual",
+        )
+    for name, entry in method.arguments.items():
+        value = arguments[name]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunError(f"{name} is {value}", where=f"method.{name}", hint="a finite number")
+        choices = entry.get("choices")
+        for item in value if isinstance(value, list) else [value]:
+            if choices and item is not None and str(item) not in choices:
+                guess = nearest(str(item), choices)
+                hint = f"type method.{name}={guess}" if guess else f"one of: {', '.join(choices)}"
+                raise RunError(f"{item!r} is no {name} of {method.name}", where=f"method.{name}", hint=hint)
+    for name, least, inclusive in (
+        ("learning_rate", 0, False),
+        ("beta", 0, True),
+        ("temperature", 0, False),
+        ("max_completion_length", 1, True),
+        ("max_length", 2, True),
+        ("num_iterations", 1, True),
+        ("logging_steps", 0, False),
+        ("save_steps", 0, False),
+    ):
+        value = arguments.get(name)
+        if value is not None and (value < least or (value == least and not inclusive)):
+            bound = f"at least {least}" if inclusive else f"above {least}"
+            raise RunError(f"{name} is {value}", where=f"method.{name}", hint=bound)
+    if arguments["max_steps"] == 0 or (arguments["max_steps"] < 0 and arguments["num_train_epochs"] <= 0):
+        raise RunError(
+            f"max_steps is {arguments['max_steps']}: nothing would be trained",
+            where="method.max_steps",
+            hint="a positive number of steps, or -1 and method.num_train_epochs=1",
+        )
+
+
+def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
+    """What two groups must agree on.
+
+    Raises:
+        RunError: the first disagreement.
+    """
+    model, reward = groups.model, groups.reward
+    completion = arguments.get("max_completion_length")
+    if completion is not None and completion >= model.max_seq_length:
+        raise RunError(
+            f"completions of {completion} tokens leave no room for the prompt in {model.max_seq_length} tokens",
+            where="method.max_completion_length, model.max_seq_length",
+            hint=f"type model.max_seq_length={2 * completion}, or a smaller method.max_completion_length",
+        )
+    if model.path is None and model.hub_id is None:
+        raise RunError("the model has neither a folder nor a hub id", where="model", hint="type model.path=FOLDER")
+    if method.online and not reward.terms:
+        raise RunError(f"{method.name} needs a reward", where="reward.terms", hint="type reward=format+correct")
+    for name, term in reward.terms.items():
+        if not math.isfinite(term.weight):
+            raise RunError(f"the weight is {term.weight}", where=f"reward.terms.{name}.weight", hint="a finite number")
+    for where, value, least in (
+        ("hardware.devices", groups.hardware.devices, 1),
+        ("hardware.sequences_per_device", groups.hardware.sequences_per_device, 1),
+        ("model.max_seq_length", model.max_seq_length, 2),
+        ("model.lora.r", model.lora.r, 1),
+        ("held_out.rows", groups.held_out.rows, 0),
+        ("held_out.temperature", groups.held_out.temperature, 0),
+        ("held_out.max_new_tokens", groups.held_out.max_new_tokens, 1),
+        ("held_out.samples", groups.held_out.samples, 0),
+        ("dataset.train_rows", groups.dataset.train_rows or 1, 1),
+    ):
+        if value < least:
+            raise RunError(f"{where} is {value}", where=where, hint=f"at least {least}")
+    if groups.rollout.fast_inference and groups.hardware.device.value == "cpu":
+        raise RunError("vLLM inside Unsloth needs a GPU", where="rollout=unsloth", hint="type rollout=generate")
+    if groups.rollout.fast_inference and not method.online:
+        raise RunError(
+            f"{method.name} samples no completions while training",
+            where="rollout=unsloth",
+            hint="type rollout=generate",
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

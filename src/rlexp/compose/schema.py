@@ -1,0 +1,200 @@
+"""The types of the composed tree: one dataclass a config group, a docstring under every field.
+
+Hydra merges the YAML options of ``conf/`` into these, so that an unknown key or a wrong type fails while composing.
+``method`` is typed by the table of TRL's own arguments instead (``compose.arguments``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class DatasetType(Enum):
+    """TRL's dataset types; every method trains on one of them."""
+
+    prompt_only = "prompt"
+    preference = "prompt chosen rejected"
+    prompt_completion = "prompt completion"
+    unpaired_preference = "prompt completion label"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns a data set of this type must have."""
+        return self.value.split()
+
+
+class Dtype(Enum):
+    """The floating-point type of weights and activations."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Device(Enum):
+    """Where tensors live."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@dataclass
+class Lora:
+    """The adapter, in PEFT's own words (``peft.LoraConfig``)."""
+
+    r: int = 16
+    """Rank."""
+    lora_alpha: int = 32
+    """Scale: updates are multiplied by lora_alpha / r."""
+    lora_dropout: float = 0.0
+    """Dropout in front of the adapter; 0 keeps Unsloth's fast path."""
+    target_modules: list[str] = field(
+        default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    """The linear layers that get an adapter."""
+    use_rslora: bool = False
+    """Scale by lora_alpha / sqrt(r) instead."""
+
+
+@dataclass
+class Model:
+    """The base model, and what of it is trained."""
+
+    name: str = MISSING
+    """Short name, for tables and folder names."""
+    path: str | None = None
+    """A local Hugging Face folder; goes before hub_id."""
+    hub_id: str | None = None
+    """The model's id on the hub."""
+    revision: str | None = None
+    """The hub commit that is meant; a moving branch cannot be locked."""
+    prepare: str | None = None
+    """data_prep/<prepare>.py builds the folder when it is missing."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of that script's build()."""
+    max_seq_length: int = 1024
+    """Tokens of prompt and completion together."""
+    max_completion_length: int = 256
+    """Tokens a completion may have; method.max_completion_length follows it."""
+    learning_rate: dict[str, float] = field(default_factory=dict)
+    """Where to start by method (TRL's defaults are meant for full fine-tuning); method.learning_rate follows it."""
+    load_in_4bit: bool = False
+    """QLoRA: the frozen base in 4 bits."""
+    full_finetuning: bool = False
+    """Train every weight instead of an adapter."""
+    system_prompt: str | None = None
+    """Goes in front of conversations that have no system message of their own."""
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass
+class Dataset:
+    """A locked snapshot and the script that writes it."""
+
+    name: str = MISSING
+    """Short name; the snapshot lies in data/<name> unless path says otherwise."""
+    type: DatasetType = MISSING
+    """TRL's dataset type."""
+    path: str = "data/${dataset.name}"
+    """The snapshot's folder. Another one than data/<name> must exist already."""
+    prepare: str | None = None
+    """data_prep/<prepare>.py writes the snapshot when it is missing."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of that script's rows()."""
+    train_rows: int | None = None
+    """Train on the first so many rows only."""
+
+
+@dataclass
+class Term:
+    """One reward function: a file in rewards/ with a ``score`` function."""
+
+    file: str = MISSING
+    """The Python file, from the project folder."""
+    weight: float = 1.0
+    """What its score counts in the sum (TRL's reward_weights)."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Keyword-only arguments of score()."""
+
+
+@dataclass
+class Reward:
+    """The terms of the reward; ``reward=a+b`` composes them, each option owns one."""
+
+    terms: dict[str, Term] = field(default_factory=dict)
+
+
+@dataclass
+class Hardware:
+    """What a machine can hold; the batch geometry is derived from it."""
+
+    name: str = MISSING
+    """The concrete option; ``auto`` never reaches the record."""
+    device: Device = MISSING
+    """cpu or cuda."""
+    devices: int = 1
+    """Data-parallel processes, one a device."""
+    dtype: Dtype = Dtype.float32
+    """The type the model is loaded and trained in."""
+    sequences_per_device: int = MISSING
+    """Sequences (completions, or preference pairs) one device holds in a forward and backward pass."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+
+
+@dataclass
+class Rollout:
+    """How completions are generated while training."""
+
+    name: str = MISSING
+    """generate (transformers) or unsloth (vLLM in process, weights shared)."""
+    fast_inference: bool = False
+    """Unsloth's vLLM engine."""
+    gpu_memory_utilization: float = 0.5
+    """vLLM's share of the device memory."""
+    enforce_eager: bool = False
+    """No CUDA graphs: starts faster, generates slower."""
+
+
+@dataclass
+class Tracking:
+    """Where metrics go besides the run folder's metrics.jsonl."""
+
+    report_to: list[str] = field(default_factory=list)
+    """transformers' integrations: tensorboard, wandb, trackio, mlflow."""
+    project: str = "rlexp"
+    """The project's name at the tracker."""
+
+
+@dataclass
+class HeldOut:
+    """The comparison before and after training, on prompts that were not trained on."""
+
+    rows: int = 128
+    """Rows of the test split; 0 skips the comparison."""
+    temperature: float = 1.0
+    """Sampling temperature; 0 is greedy."""
+    max_new_tokens: int = "${oc.select:method.max_completion_length,${model.max_completion_length}}"  # type: ignore[assignment]
+    """Tokens a completion may have."""
+    samples: int = 3
+    """Completions shown before and after."""
+
+
+@dataclass
+class RunSchema:
+    """The composed tree."""
+
+    seed: int = 0
+    """Seeds the adapter, the data order and the sampling."""
+    model: Model = field(default_factory=Model)
+    method: Any = None
+    dataset: Dataset = field(default_factory=Dataset)
+    reward: Reward = field(default_factory=Reward)
+    hardware: Hardware = field(default_factory=Hardware)
+    rollout: Rollout = field(default_factory=Rollout)
+    tracking: Tracking = field(default_factory=Tracking)
+    held_out: HeldOut = field(default_factory=HeldOut)

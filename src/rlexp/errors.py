@@ -1,0 +1,39 @@
+"""The one exception family of rlexp: a user's mistake, said once and plainly."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RunError(Exception):
+    """A mistake the user can mend. ``__main__`` prints it as one message and exits with 2.
+
+    Args:
+        what: what is wrong, in one sentence.
+        where: the file and key, or the row, that holds the mistake.
+        hint: the nearest valid choice and what to type.
+    """
+
+    def __init__(self, what: str, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.hint:
+            lines.append(f"  do:    {self.hint}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[type[RunError], tuple[str, str | None, str | None]]:
+        return type(self), (self.what, self.where, self.hint)
+
+
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that looks most like ``name``, or None when none comes near."""
+    found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return found[0] if found else None

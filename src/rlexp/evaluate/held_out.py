@@ -1,0 +1,110 @@
+"""The comparison before and after training: completions of held-out prompts, scored by the reward's terms.
+
+The same prompts and the same seed before and after, so that only the weights differ.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.reward.rubric import Rubric, total
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one set of weights does on the held-out prompts."""
+
+    means: dict[str, float]
+    """Mean score by term, and their weighted sum as ``reward``."""
+    errors: dict[str, float]
+    """Standard error of each mean, over the prompts."""
+    prompts: list[str]
+    completions: list[str]
+    rewards: list[float]
+    """The weighted sum, one a completion."""
+    lengths: list[int]
+    """Tokens, one a completion."""
+
+
+def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> Measurement:
+    """Samples one completion a row and scores it.
+
+    Args:
+        rows: a ``datasets.Dataset`` with ``prompt`` and the columns the rewards read.
+
+    Returns:
+        Means over the rows. Terms whose columns the rows lack are left out.
+    """
+    prompts = list(rows["prompt"])
+    texts = [
+        tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False) if not isinstance(p, str) else p
+        for p in prompts
+    ]
+    ids = generate(run, model, tokenizer, texts)
+    completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    terms = {
+        name: term for name, term in rubric.terms.items() if set(rubric.sources[name].columns) <= set(rows.column_names)
+    }
+    columns = {name: list(rows[name]) for name in rows.column_names if name != "prompt"}
+    scores = {name: rubric.score(name, completions, prompts, completion_ids=ids, **columns) for name in terms}
+    rewards = total(scores, terms) if terms else [0.0] * len(prompts)
+    kept = {name: [value for value in values if value is not None] for name, values in scores.items()}
+    kept = {name: values for name, values in kept.items() if values} | ({"reward": rewards} if terms else {})
+    return Measurement(
+        means={name: statistics.fmean(values) for name, values in kept.items()},
+        errors={name: statistics.pstdev(values) / len(values) ** 0.5 for name, values in kept.items()},
+        prompts=[p if isinstance(p, str) else p[-1]["content"] for p in prompts],
+        completions=completions,
+        rewards=rewards,
+        lengths=[len(item) for item in ids],
+    )
+
+
+def generate(run: Run, model: Any, tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """One completion a text, as token ids without padding; the random state of the process stays as it was."""
+    import torch
+
+    device = model.device
+    sampling = (
+        {"do_sample": True, "temperature": run.held_out.temperature}
+        if run.held_out.temperature
+        else {"do_sample": False}
+    )
+    end = model.generation_config.eos_token_id
+    ends = set(end if isinstance(end, list) else [end]) | {tokenizer.eos_token_id}
+    completions: list[list[int]] = []
+    side, tokenizer.padding_side = tokenizer.padding_side, "left"
+    was_training = model.training
+    if hasattr(model, "for_inference"):
+        model.for_inference()
+    model.eval()
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(run.seed)
+        size = min(run.hardware.sequences_per_device, 64)
+        for start in range(0, len(texts), size):
+            batch = tokenizer(texts[start : start + size], return_tensors="pt", padding=True, add_special_tokens=False)
+            out = model.generate(
+                **batch.to(device),
+                max_new_tokens=run.held_out.max_new_tokens,
+                top_k=0,
+                top_p=1.0,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
+            )
+            completions += [_until_end(row, ends) for row in out[:, batch["input_ids"].shape[1] :].tolist()]
+    if hasattr(model, "for_training"):
+        model.for_training()
+    model.train(was_training)
+    tokenizer.padding_side = side
+    return completions
+
+
+def _until_end(ids: list[int], ends: set[int]) -> list[int]:
+    for position, token in enumerate(ids):
+        if token in ends:
+            return ids[: position + 1]
+    return ids

@@ -1,0 +1,80 @@
+"""The contract of a data set, row by row: what the method's trainer and the rewards will rely on.
+
+Source: TRL's dataset types (https://huggingface.co/docs/trl/dataset_formats): prompt-only, preference,
+prompt-completion and unpaired preference, in plain-text or conversational form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.schema import DatasetType
+from rlexp.errors import RunError
+
+SHOWN = 5
+"""Row numbers named in a message."""
+
+
+def check_rows(folder: Path, kind: DatasetType) -> None:
+    """Checks every row of every split of a snapshot.
+
+    Args:
+        folder: the snapshot.
+        kind: the type that the method trains on; its columns exist (``inputs.check``).
+
+    Raises:
+        RunError: rows break the contract; the message names the first of them.
+    """
+    import pyarrow.parquet as pq
+
+    for path in sorted(folder.glob("*.parquet")):
+        rows = pq.read_table(path, columns=kind.columns).to_pylist()
+        broken: dict[str, list[int]] = {}
+        for number, row in enumerate(rows):
+            for fault in faults(row, kind):
+                broken.setdefault(fault, []).append(number)
+        for fault, numbers in broken.items():
+            shown = ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
+            raise RunError(
+                f"{len(numbers)} of {len(rows)} rows break the contract of {kind.name} data: {fault}",
+                where=f"{path.name} in {folder.name}, rows {shown} (counted from 0)",
+                hint="mend the data_prep script, or the file it reads, and make the snapshot again under a new name",
+            )
+
+
+def faults(row: dict[str, Any], kind: DatasetType) -> Iterator[str]:
+    """What is wrong with one row, in plain words; nothing for a row that fits."""
+    for column in kind.columns:
+        rule: Callable[[Any], str | None] = _flag if column == "label" else _prompt if column == "prompt" else _reply
+        if fault := rule(row[column]):
+            yield f"{column} {fault}"
+    if kind is DatasetType.preference and row["chosen"] == row["rejected"]:
+        yield "chosen and rejected are the same"
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "is not true or false"
+
+
+def _prompt(value: Any) -> str | None:
+    return _text(value, last_role="user")
+
+
+def _reply(value: Any) -> str | None:
+    return _text(value, last_role="assistant")
+
+
+def _text(value: Any, last_role: str) -> str | None:
+    if value is None:
+        return "is missing"
+    if isinstance(value, str):
+        return None if value.strip() else "is empty"
+    if not isinstance(value, list) or not all(
+        isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in value
+    ):
+        return "is neither text nor a list of {role, content}"
+    if not value or not (value[-1]["content"] or "").strip():
+        return "is empty"
+    return None if value[-1]["role"] == last_role else f"does not end with a turn of the {last_role}"

@@ -1,0 +1,94 @@
+"""Makes the inputs that are missing: a data snapshot or a base model, by the project's own data_prep/ scripts."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.errors import RunError, nearest
+from rlexp.inputs import snapshot
+from rlexp.inputs.check import Inputs, check
+from rlexp.inputs.digest import file_md5
+
+
+def prepare(run: Run, root: Path) -> Inputs:
+    """Checks the inputs of ``run`` and makes the missing ones; says what it makes.
+
+    Each script runs in a process of its own: it may import torch or transformers, which must not happen here before
+    Unsloth is imported.
+
+    Raises:
+        RunError: an input is missing and cannot be made, or its script refused.
+    """
+    inputs = check(run, root)
+    if inputs.data_prepare:
+        print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
+        _apart(write_snapshot, inputs.data_prepare, inputs.data, dict(run.dataset.params))
+    if inputs.model_prepare and inputs.model:
+        print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
+        _apart(build_model, inputs.model_prepare, inputs.model, dict(run.model.params))
+    return check(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
+
+
+def write_snapshot(script: Path, folder: Path, params: dict[str, Any]) -> None:
+    """Calls the script's ``rows(**params)`` and writes what it answers as a snapshot.
+
+    Raises:
+        RunError: the parameters do not fit ``rows``, or the script refused.
+    """
+    module = load_script(script)
+    rows = _function(module, "rows", script, params)
+    source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params}
+    description = (module.__doc__ or script.stem).strip().split("\n")[0]
+    snapshot.write(rows(**params), folder, description, source)
+
+
+def build_model(script: Path, folder: Path, params: dict[str, Any]) -> None:
+    """Calls the script's ``build(folder, **params)``; the folder appears whole or not at all.
+
+    Raises:
+        RunError: the parameters do not fit ``build``, or the script refused.
+    """
+    build = _function(load_script(script), "build", script, {"folder": None, **params})
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    build(partial, **params)
+    partial.rename(folder)
+
+
+def load_script(script: Path) -> ModuleType:
+    """Imports a Python file by its path, under its own name."""
+    spec = importlib.util.spec_from_file_location(f"data_prep.{script.stem}", script)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any]) -> Any:
+    function = getattr(module, name, None)
+    if function is None:
+        raise RunError(f"the script has no function {name}", where=f"data_prep/{script.name}")
+    known = list(inspect.signature(function).parameters)
+    for key in params:
+        if key not in known:
+            guess = nearest(key, known)
+            raise RunError(
+                f"{name}() of data_prep/{script.name} takes {', '.join(known)}, not {key}",
+                where=f"params.{key}",
+                hint=f"did you mean {guess}?" if guess else None,
+            )
+    return function
+
+
+def _apart(function: Any, *arguments: Any) -> None:
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(function, *arguments).result()

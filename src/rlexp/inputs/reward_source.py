@@ -1,0 +1,71 @@
+"""A reward file read as source: what its ``score`` wants, without importing it.
+
+A reward may import anything (sympy, a model); ``plan`` must not pay for that, so the signature is read from the
+syntax tree.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlexp.errors import RunError
+from rlexp.inputs.digest import file_md5
+
+PROVIDED = ("completions", "prompts", "completion_ids")
+"""What the trainer hands to every reward; any other positional name is a column of the data set."""
+
+
+@dataclass(frozen=True)
+class RewardSource:
+    """The identity and signature of a reward file."""
+
+    file: str
+    md5: str
+    version: int
+    reads: tuple[str, ...]
+    """The positional parameters of ``score``: what the trainer provides, and data-set columns."""
+    params: tuple[str, ...]
+    """Its keyword-only parameters, set by reward.terms.<name>.params."""
+    required_params: tuple[str, ...]
+    """Those of them without a default."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The data-set columns that ``score`` reads."""
+        return tuple(name for name in self.reads if name not in PROVIDED)
+
+
+def read(root: Path, file: str) -> RewardSource:
+    """Reads the signature of ``score`` and the version of the reward at ``root/file``.
+
+    Raises:
+        RunError: the file is missing, is not Python, or has no ``version`` or ``score``.
+    """
+    path = root / file
+    if not path.is_file():
+        present = sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py"))
+        raise RunError(f"there is no reward file {file}", hint=f"one of: {', '.join(present)}")
+    try:
+        tree = ast.parse(path.read_text(), filename=file)
+    except SyntaxError as error:
+        raise RunError(f"the reward is not valid Python: {error.msg}", where=f"{file}:{error.lineno}") from error
+    score = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "score"), None)
+    if score is None:
+        raise RunError("the reward has no function named score", where=file, hint="def score(completions, ...): ...")
+    version = next((_assigned(node) for node in tree.body if _assigns(node, "version")), None)
+    if not isinstance(version, int):
+        raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
+    positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
+    keyword = [arg.arg for arg in score.args.kwonlyargs]
+    required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
+    return RewardSource(file, file_md5(path), version, tuple(positional), tuple(keyword), tuple(required))
+
+
+def _assigns(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+
+
+def _assigned(node: ast.stmt) -> object:
+    return node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else None

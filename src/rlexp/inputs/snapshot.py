@@ -1,0 +1,75 @@
+"""A snapshot: a folder of parquet files, one a split, and ``snapshot.json`` which describes them.
+
+The description is plain JSON so that ``plan`` can check a data set's columns without opening a parquet file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import RunError
+from rlexp.inputs.digest import file_md5
+
+DESCRIPTION = "snapshot.json"
+
+
+def write(splits: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, description: str, source: dict) -> Path:
+    """Writes ``splits`` (split name -> rows) as a snapshot; the folder appears whole or not at all.
+
+    Args:
+        splits: rows by split, ``train`` and ``test``; every row of a split has the same columns.
+        folder: where the snapshot goes; must not exist yet.
+        description: one line that says what the data is.
+        source: where the rows come from: script, its hash, parameters, and hub id and commit where there is one.
+
+    Raises:
+        RunError: a split is empty, its rows differ in their columns, or the folder exists.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if folder.exists():
+        raise RunError(
+            f"{folder} exists already; a snapshot is never written over",
+            hint="remove it, or choose another dataset.name",
+        )
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    record: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
+    for split, rows in splits.items():
+        if not rows:
+            raise RunError(f"the {split} split has no rows", where=str(source.get("script", folder)))
+        for number, row in enumerate(rows):
+            if row.keys() != rows[0].keys():
+                raise RunError(
+                    f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
+                    where=str(source.get("script", folder)),
+                )
+        table = pa.Table.from_pylist([dict(row) for row in rows])
+        path = partial / f"{split}.parquet"
+        pq.write_table(table, path, compression="zstd")
+        record["columns"] = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
+        record["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
+    (partial / DESCRIPTION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    partial.rename(folder)
+    return folder
+
+
+def describe(folder: Path) -> dict[str, Any] | None:
+    """The snapshot's description (columns, splits, source), or None where there is no snapshot.
+
+    Raises:
+        RunError: the description cannot be read.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"the snapshot's description is broken: {error}", where=str(path)) from error

@@ -1,0 +1,66 @@
+"""``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.inputs.check import Inputs
+from rlexp.record.lock import identity
+
+
+def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
+    """The resolved run as (name, value) rows, in the order of the design's pipeline."""
+    cut = run.geometry
+    model = run.model.path or f"{run.model.hub_id} at {run.model.revision or 'its newest revision'}"
+    if inputs.model_prepare:
+        model += f" (missing; data_prep/{inputs.model_prepare.name} builds it first)"
+    tuned = "every weight" if run.model.full_finetuning else f"LoRA r={run.model.lora.r}"
+    if inputs.description:
+        data = ", ".join(f"{split['rows']} {name}" for name, split in inputs.description["splits"].items()) + " rows"
+    else:
+        data = f"missing; data_prep/{inputs.data_prepare.name if inputs.data_prepare else ''} writes it first"
+    rows = [
+        ("identity", identity(run)),
+        ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
+        ("method", f"{run.method.name}, {_steps(run.arguments)}"),
+        ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
+    ]
+    for name, source in inputs.rewards.items():
+        reads = ", ".join(source.reads)
+        rows.append(
+            (
+                f"reward {name}",
+                f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}, reads {reads}",
+            )
+        )
+    passes = f"{cut.devices} x {cut.per_device_train_batch_size} x {cut.gradient_accumulation_steps}"
+    a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
+    rows += [
+        (
+            "hardware",
+            f"{run.hardware.name}: {cut.devices} device(s), {run.hardware.dtype.name}, rollout {run.rollout.name}",
+        ),
+        ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        ("seed", str(run.seed)),
+    ]
+    rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
+    return rows
+
+
+def changed_arguments(run: Run) -> dict[str, Any]:
+    """The arguments that differ from TRL's own defaults."""
+    defaults = run.method.arguments
+    return {name: value for name, value in run.arguments.items() if value != defaults[name]["default"]}
+
+
+def _steps(arguments: dict[str, Any]) -> str:
+    steps, epochs = arguments["max_steps"], arguments["num_train_epochs"]
+    return f"{steps} steps" if steps > 0 else f"{epochs:g} epochs"
+
+
+def render(rows: list[tuple[str, str]]) -> str:
+    """The rows as two aligned columns of text."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -1,0 +1,76 @@
+"""Hands a command line to Hydra, which makes the run folders and calls ``session.train`` once a job."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from argparse import Namespace
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from rlexp import project
+from rlexp.compose.explain import explain
+from rlexp.compose.points import points
+from rlexp.compose.run import resolve
+from rlexp.errors import RunError
+from rlexp.inputs.contract import check_rows
+from rlexp.inputs.prepare import prepare
+
+_sweep: list[Path] = []
+_failures: list[Exception] = []
+
+
+def run_jobs(options: Namespace) -> int:
+    """Checks every point, makes missing inputs, then lets Hydra run the jobs.
+
+    Returns:
+        0, or 1 when points of a sweep failed (the table names them).
+
+    Raises:
+        RunError: a point is not possible, or the only run failed by a user's mistake.
+    """
+    root = project.root()
+    if not _asks_hydra(options):
+        for point in points(root / "conf", options.overrides, options.multirun):
+            inputs = prepare(point.run, root)
+            check_rows(inputs.data, point.run.dataset.type)
+    # Hydra would print its own one-line errors; with this it raises, and ours are printed.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(_job)
+    try:
+        application()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, root / "conf") from error
+    if _sweep:
+        from rlexp.record.sweep import show
+
+        return show(_sweep[0])
+    if _failures:
+        raise _failures[0]
+    return 0
+
+
+def _asks_hydra(options: Namespace) -> bool:
+    return bool(options.cfg or options.info or options.help or options.hydra_help or options.shell_completion)
+
+
+def _job(cfg: DictConfig) -> None:
+    from rlexp.train.session import train
+
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    if settings.mode is RunMode.MULTIRUN:
+        _sweep.append(Path(settings.sweep.dir))
+    try:
+        train(resolve(cfg), project.root(), folder, list(settings.overrides.task))
+    except Exception as error:
+        # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
+        if not isinstance(error, RunError):
+            (folder / "traceback.txt").write_text(traceback.format_exc())
+        _failures.append(error)

@@ -1,0 +1,138 @@
+"""One training run from a checked ``Run`` to a finished run folder. Reads top to bottom.
+
+Source: the loop is TRL's and transformers' ``Trainer.train``; this module only orders what stands around it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rlexp.compose.run import Run
+from rlexp.inputs.check import check
+from rlexp.record import lock
+from rlexp.record.record import METRICS, Record
+from rlexp.reward.rubric import Rubric
+from rlexp.train import closing
+
+LIBRARIES_LOG = "libraries.log"
+
+
+def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
+    """Trains ``run`` and leaves lock, manifest, metrics, completions, checkpoints and adapter in ``folder``.
+
+    Args:
+        run: composed and checked; its inputs exist (``inputs.prepare``).
+        root: the project folder.
+        folder: the run folder, made if it is missing.
+        overrides: what was typed, for the record.
+
+    Raises:
+        RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
+    """
+    console = Console(file=sys.stdout, highlight=False)
+    with Record(folder, root, lock.identity(run), overrides) as record, signals(), quiet(folder / LIBRARIES_LOG):
+        console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
+        inputs = check(run, root)
+        digest = lock.inputs_digest(run, inputs, root)
+        record.lap("locked")
+
+        from rlexp.build import unsloth_model  # imports unsloth before trl and transformers
+
+        unsloth_model.import_libraries()
+        record.lap("imported")
+        model, tokenizer = unsloth_model.load(run, inputs.model)
+        record.lap("loaded")
+
+        from rlexp.build import arguments, data
+        from rlexp.build.methods import TRAINERS
+        from rlexp.build.parts import Parts
+        from rlexp.evaluate import held_out
+        from rlexp.train import callbacks
+
+        rubric = Rubric(root, run.reward.terms, inputs.rewards)
+        read = tuple(column for source in inputs.rewards.values() for column in source.columns)
+        rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
+        test = data.load(run, inputs.data, "test", run.held_out.rows, read) if run.held_out.rows else None
+        asked = arguments.requested(run, folder)
+        trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
+        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, trainer_test, rubric, asked))
+        record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
+        fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
+        record.write_lock(lock.lock(run, digest, overrides, tokenizer, fresh), root)
+        record.lap("built")
+
+        def compare() -> closing.Standing:
+            metrics = trainer.evaluate() if trainer_test is not None else {}
+            sampled = held_out.measure(run, trainer.model, tokenizer, rubric, test)
+            return closing.Standing(closing.eval_metrics(metrics), sampled)
+
+        # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
+        before = compare() if test is not None and run.model.full_finetuning else None
+        live = callbacks.Live(console)
+        for callback in (
+            callbacks.Metrics(folder / METRICS),
+            callbacks.Completions(folder / "completions", rubric),
+            callbacks.FirstStep(record.lap),
+            live,
+        ):
+            trainer.add_callback(callback)
+        for unwanted in ("PrinterCallback", "ProgressCallback"):
+            for callback in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == unwanted]:
+                trainer.remove_callback(callback)
+        try:
+            trainer.train()
+        finally:
+            live.stop()
+        record.lap("trained")
+
+        weights = folder / ("model" if run.model.full_finetuning else "adapter")
+        trainer.save_model(str(weights))
+        tokenizer.save_pretrained(str(weights))
+        if test is not None:
+            after = compare()
+            if before is None:
+                with trainer.model.disable_adapter():
+                    before = compare()
+            record.content["held_out"] = closing.summary(before, after)
+            (folder / "held_out.json").write_text(json.dumps(closing.samples(before, after), indent=1) + "\n")
+            record.lap("compared")
+        record.content["inputs_changed"] = changed = _changed(digest, lock.inputs_digest(run, inputs, root))
+    if test is not None and before is not None:
+        closing.show(console, run, before, after)
+    for name in changed:
+        console.print(f"[yellow]warning[/] {name} changed while the run went on; the lock holds what it began with")
+    console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [name for name in before if before[name] != after[name]]
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Sends what the libraries print to a file, so that the run's own lines can be read."""
+    with log.open("a", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[None]:
+    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
