@@ -65,6 +65,8 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
         }
     else:
         arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
+        # ORPO's collator reads columns that the model does not take.
+        arguments["remove_unused_columns"] = run.method.name != "orpo"
     return {name: value for name, value in arguments.items() if name in run.method.all_arguments}
 
 

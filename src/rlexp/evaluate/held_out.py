@@ -39,8 +39,11 @@ def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> 
         Means over the rows. Terms whose columns the rows lack are left out.
     """
     prompts = list(rows["prompt"])
+    extra = run.arguments.get("chat_template_kwargs") or {}
     texts = [
-        tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False) if not isinstance(p, str) else p
+        p
+        if isinstance(p, str)
+        else tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False, **extra)
         for p in prompts
     ]
     ids = generate(run, model, tokenizer, texts)

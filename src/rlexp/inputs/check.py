@@ -12,6 +12,7 @@ from typing import Any
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import reward_source, snapshot
+from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_source import RewardSource
 
 
@@ -47,7 +48,7 @@ def check(run: Run, root: Path) -> Inputs:
     if description is None:
         data_prepare = _data_prepare(run, root)
     else:
-        _check_snapshot(run, description, rewards)
+        _check_snapshot(run, description, rewards, root)
     model, model_prepare = _model(run, root)
     return Inputs(data, description, data_prepare, model, model_prepare, rewards)
 
@@ -115,7 +116,7 @@ def _data_prepare(run: Run, root: Path) -> Path:
     raise RunError(f"there is no snapshot at {dataset.path}", where="dataset.path", hint=hint)
 
 
-def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource]) -> None:
+def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource], root: Path) -> None:
     columns = description["columns"]
     missing = [name for name in run.dataset.type.columns if name not in columns]
     if missing:
@@ -124,17 +125,8 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
             hint="choose another dataset, or write the column in its data_prep script",
         )
-    made_with = description["source"].get("params")
-    if run.dataset.path == f"data/{run.dataset.name}" and made_with is not None and made_with != run.dataset.params:
-        changed = sorted(
-            key for key in {*made_with, *run.dataset.params} if made_with.get(key) != run.dataset.params.get(key)
-        )
-        raise RunError(
-            f"the snapshot {run.dataset.path} was made with other dataset.params: "
-            + ", ".join(f"{key}={made_with.get(key)} (asked: {run.dataset.params.get(key)})" for key in changed),
-            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
-            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well",
-        )
+    if run.dataset.path == f"data/{run.dataset.name}":
+        _check_source(run, description["source"], root)
     if not run.method.online:
         return
     for name, source in rewards.items():
@@ -146,6 +138,26 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
                     where=f"{source.file}: score()",
                     hint=f"did you mean {guess}?" if guess else "leave the reward out, or choose another dataset",
                 )
+
+
+def _check_source(run: Run, source: dict[str, Any], root: Path) -> None:
+    asked, made_with = run.config()["dataset"]["params"], source.get("params", {})
+    changed = [
+        f"it was made with {key}={made_with.get(key)}, asked is {asked.get(key)}"
+        for key in sorted({*made_with, *asked})
+        if made_with.get(key) != asked.get(key)
+    ]
+    changed += [
+        f"{file} has changed since"
+        for file, md5 in source.get("files", {}).items()
+        if (root / file).is_file() and file_md5(root / file) != md5
+    ]
+    if changed:
+        raise RunError(
+            f"the snapshot {run.dataset.path} is of something else: {'; '.join(changed)}",
+            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
+            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well",
+        )
 
 
 def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:

@@ -30,10 +30,10 @@ def prepare(run: Run, root: Path) -> Inputs:
     inputs = check(run, root)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
-        _apart(write_snapshot, inputs.data_prepare, inputs.data, dict(run.dataset.params))
+        _apart(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
-        _apart(build_model, inputs.model_prepare, inputs.model, dict(run.model.params))
+        _apart(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
     return check(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
 
@@ -45,7 +45,10 @@ def write_snapshot(script: Path, folder: Path, params: dict[str, Any]) -> None:
     """
     module = load_script(script)
     rows = _function(module, "rows", script, params)
-    source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params}
+    files = {
+        value: file_md5(Path(value)) for value in params.values() if isinstance(value, str) and Path(value).is_file()
+    }
+    source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
     snapshot.write(rows(**params), folder, description, source)
 

@@ -25,17 +25,24 @@ def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class Metrics(TrainerCallback):
-    """Appends every log entry to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``."""
+    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``."""
 
     def __init__(self, path: Path) -> None:
-        self.stream = path.open("a", buffering=1)
+        self.path = path
+        self.training = False
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        learned, timing = split_timing(logs or {})
-        self.stream.write(json.dumps({"step": state.global_step, **learned, "timing": timing}) + "\n")
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.training = True
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        self.stream.close()
+        self.training = False
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not self.training:
+            return
+        learned, timing = split_timing(logs or {})
+        with self.path.open("a") as stream:
+            stream.write(json.dumps({"step": state.global_step, **learned, "timing": timing}) + "\n")
 
 
 class Completions(TrainerCallback):

@@ -38,7 +38,7 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
     Raises:
         RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
     """
-    console = Console(file=sys.stdout, highlight=False)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     with Record(folder, root, lock.identity(run), overrides) as record, signals(), quiet(folder / LIBRARIES_LOG):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
         inputs = check(run, root)
