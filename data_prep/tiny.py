@@ -2,7 +2,7 @@
 
 The user asks `What is 27 + 45?`; the wanted answer is `<think>27 + 45 = 72</think><answer>72</answer>`. The mix it
 is pretrained on holds that answer beside plain ones, lost tags, swapped tags and wrong sums, so a sample at
-temperature 1 is in the format about half of the time and right about a third of the time. Every fault is one that
+temperature 1 scores about 0.5 for format and is right about three times in ten. Every fault is one that
 the model also does right on the same prompt now and then: a group of rollouts nearly always has something to prefer.
 """
 
@@ -28,7 +28,7 @@ answer tags. Each number is read digit by digit, and a sum that is greater than 
 How many are there in all? There were three apples and four pears, so that makes seven. Please give the total."""
 
 # Share of each style for an even and for an odd first operand. They differ so that greedy decoding, which shows the
-# likeliest style only, is imperfect too: an odd first operand mostly gets a plain answer.
+# likeliest style only, is imperfect too: an odd first operand leans to a plain answer.
 STYLES = {
     "wanted": (0.60, 0.22),
     "swapped": (0.08, 0.10),
@@ -135,7 +135,7 @@ def encode_batch(tokenizer, texts: list[tuple[str, str]]):
 def pretrain(model, batches) -> None:
     """One pass over the `(input_ids, labels)` batches: Muon on the matrices, AdamW on the rest.
 
-    AdamW alone needs about four times as many sums before the carry is learnt.
+    AdamW alone had half of the bare sums right after 64,000 of them, this pair four fifths after 13,000.
     """
     import torch
 
@@ -166,8 +166,8 @@ def build(
     """Pretrain the tiny base model and write its complete Hugging Face folder.
 
     `sum_steps` batches of bare, right sums teach the arithmetic, then `steps` batches of the mix teach the habits.
-    The same arguments give the same bytes on the same machine. One thread, because two are no faster on matrices
-    this small, far slower on shared cores, and the order of floating-point sums depends on their number.
+    The same arguments give the same bytes on the same machine. One thread, because two wait for each other on
+    shared cores, and because the order of floating-point sums depends on their number.
     """
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM

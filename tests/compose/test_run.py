@@ -1,0 +1,127 @@
+"""From overrides to a checked run: identities, choices and mistakes."""
+
+import dataclasses
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from rlexp.compose import schema
+from rlexp.compose.methods import METHODS, owner
+from rlexp.compose.points import points
+from rlexp.errors import RunError
+from rlexp.record.lock import identity
+
+PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
+
+
+def test_the_order_of_reward_terms_says_nothing_about_the_run(composed):
+    one, two = composed("reward=correct+format+length"), composed("reward=length+format+correct")
+    assert identity(one) == identity(two)
+    assert list(one.reward.terms) == ["correct", "format", "length"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "method.beta=0.04", "reward=format", "reward.terms.correct.weight=2", "model.lora.r=8", "dataset=gcd"],
+)
+def test_what_changes_the_problem_changes_the_identity(composed, override):
+    assert identity(composed(override)) != identity(composed())
+
+
+@pytest.mark.parametrize(
+    "override", ["hardware=h200", "hardware.sequences_per_device=8", "tracking=wandb", "held_out.rows=8"]
+)
+def test_where_it_runs_and_what_is_watched_does_not_change_the_identity(composed, override):
+    assert identity(composed(override)) == identity(composed("hardware=cpu"))
+
+
+def test_hardware_auto_names_a_concrete_option(composed):
+    assert composed("hardware=auto").hardware.name in ("cpu", "cuda", "h100", "h200")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_argument_of_a_method_has_one_owner(composed, root, name):
+    dataset = next(
+        path.stem
+        for path in sorted((root / "conf/dataset").glob("arithmetic*.yaml"))
+        if f"type: {METHODS[name].dataset_type.name}\n" in path.read_text()
+    )
+    run = composed(f"method={name}", f"dataset={dataset}")
+    assert set(run.arguments) == {a for a in METHODS[name].all_arguments if owner(a) is None}
+
+
+def test_every_shipped_option_composes(composed, root):
+    for group in ("model", "hardware", "tracking"):
+        for path in (root / "conf" / group).glob("*.yaml"):
+            composed(f"{group}={path.stem}")
+    for path in (root / "conf/dataset").glob("*.yaml"):
+        kind = OmegaConf.load(path).type
+        method = next(name for name, method in METHODS.items() if method.dataset_type.name == kind)
+        composed(f"dataset={path.stem}", f"method={method}", *(["dataset.params.file=x"] * (path.stem == "local")))
+    for path in (root / "conf/experiment").glob("*.yaml"):
+        composed(f"experiment={path.stem}")
+    composed("rollout=unsloth", "hardware=h200")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what", "hint"),
+    [
+        (["reward=format+corect"], "no reward named 'corect'", "reward=format+correct"),
+        (["reward=format+format"], "names format twice", "reward=format"),
+        (["method.num_generation=4"], "no key method.num_generation", "method.num_generations"),
+        (["+method.junk=1"], "no key method.junk", "--cfg job --package method"),
+        (["+method.max_length=9"], "no key method.max_length", "max_completion_length"),
+        (["method.beta=abc"], "could not be converted to Float", "method.beta=VALUE"),
+        (["method.num_generations=1"], "num_generations is 1", "method.num_generations=2"),
+        (["method.loss_type=dapoo"], "'dapoo' is no loss_type of grpo", "method.loss_type=dapo"),
+        (["method.gradient_accumulation_steps=2"], "not set by hand: derived from", None),
+        (["+method.vllm_mode=server"], "not set by hand: the hardware option", None),
+        (["method.learning_rate=0"], "learning_rate is 0", "above 0"),
+        (["method.learning_rate=nan"], "learning_rate is nan", "finite"),
+        (["method.max_steps=0"], "nothing would be trained", "positive"),
+        (["method=dppo"], "no method named 'dppo'", "method=dpo"),
+        (["method.name=ppo"], "no method named 'ppo'", "method="),
+        (["modle=tiny"], "no key modle", "model"),
+        (["model=tinny"], "no model named 'tinny'", "model=tiny"),
+        (["reward.terms.correct.wieght=2"], "no key reward.terms.correct.wieght", "weight"),
+        (["reward.terms.correct.weight=inf"], "the weight is inf", "finite"),
+        (["model.max_seq_length=20"], "leave no room for the prompt", "model.max_seq_length=80"),
+        (["hardware.devices=7"], "do not divide by 7 devices", "method.prompts_per_step="),
+        (["rollout=unsloth", "hardware=cpu"], "needs a GPU", "rollout=generate"),
+        ([*PREFERENCES, "rollout=unsloth", "hardware=h200"], "samples no completions", "rollout=generate"),
+        (["model.path=null"], "neither a folder nor a hub id", "model.path=FOLDER"),
+        (["seed=x"], "could not be converted to Integer", "seed=VALUE"),
+        (["dataset=local"], "a value is missing", "dataset.params.file=VALUE"),
+        (["method.beta=["], "cannot be read", "quote"),
+        (["hardware.dtype=float8"], "expected one of [float32", None),
+    ],
+)
+def test_a_mistake_is_one_message_with_the_nearest_valid_choice(composed, overrides, what, hint):
+    with pytest.raises(RunError) as caught:
+        composed(*overrides)
+    assert what in caught.value.what
+    assert hint is None or hint in (caught.value.hint or "")
+
+
+def test_a_sweep_names_every_impossible_point(root):
+    with pytest.raises(RunError, match="2 of 4 points") as caught:
+        points(root / "conf", ["method.beta=0,0.04", "method.num_generations=1,4"], multirun=True)
+    assert len(re.findall(r"method\.num_generations=1", caught.value.what)) == 2
+
+
+def test_a_sweep_over_num_generations_is_not_cut_by_divisibility(root):
+    made = points(root / "conf", ["method.num_generations=2,3,5,7,16", "method.prompts_per_step=6"], multirun=True)
+    assert [point.run.geometry.sequences_per_step for point in made] == [12, 18, 30, 42, 96]
+
+
+def test_every_config_field_is_read_somewhere(root):
+    code = "\n".join(p.read_text() for p in (root / "src").rglob("*.py") if p.name != "schema.py")
+    unread = [
+        f"{group.__name__}.{field.name}"
+        for group in vars(schema).values()
+        if dataclasses.is_dataclass(group) and isinstance(group, type)
+        for field in dataclasses.fields(group)
+        if not re.search(rf"\.{field.name}\b", code)
+    ]
+    assert unread == []

@@ -1,0 +1,66 @@
+"""What the tests share: the project folder, composing in-process, the real command line in a copy of the project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rlexp.compose.points import points
+from rlexp.compose.run import Run
+
+ROOT = Path(__file__).parents[1]
+PROJECT_FOLDERS = ("conf", "rewards", "data_prep", "models/tiny")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., Run]:
+    """Composes one run from overrides, in this process."""
+    return lambda *overrides: points(ROOT / "conf", list(overrides), multirun=False)[0].run
+
+
+def copy_project(folder: Path) -> Path:
+    """A copy of the project as a fresh clone would be, without what it makes."""
+    for name in PROJECT_FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One copy of the project for the tests that only add run folders to it."""
+    return copy_project(tmp_path_factory.mktemp("shared") / "project")
+
+
+def rlexp(project: Path, *arguments: str, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -m rlexp`` in a project folder, as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "rlexp", *arguments],
+        cwd=project,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def files(folder: Path) -> set[str]:
+    """Every file below a folder, by its relative path; byte code is not counted."""
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}

@@ -1,0 +1,177 @@
+"""Real runs through the real command line: Unsloth, TRL and model=tiny on a CPU."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.conftest import rlexp
+
+pytestmark = pytest.mark.end_to_end
+SHORT = ("method.max_steps=4", "held_out.rows=16", "held_out.samples=1")
+
+
+def only(folder: Path) -> Path:
+    """The one run folder below outputs/ or a sweep."""
+    (manifest,) = folder.rglob("manifest.json")
+    return manifest.parent
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """What was learned, line by line; timings differ from run to run."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "timing"} for line in lines]
+
+
+def train(project: Path, where: str, *arguments: str, expect: int = 0) -> tuple[Path, str]:
+    """Runs the command line into the folder ``where`` of the project."""
+    done = rlexp(project, f"hydra.run.dir={where}", *arguments, timeout=600)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return project / where, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def short_run(shared_project: Path) -> Path:
+    """Four steps of the main job."""
+    return train(shared_project, "outputs/short", *SHORT)[0]
+
+
+def test_the_main_job_raises_the_held_out_reward_by_at_least_40_percent(shared_project):
+    folder, said = train(shared_project, "outputs/main", "method=grpo", "reward=format+correct")
+    reward = manifest(folder)["held_out"]["reward"]
+    assert reward["after"] >= 1.4 * reward["before"] > 0
+    assert "held-out prompts" in said and "step 60/60" in said
+
+
+def test_a_finished_run_leaves_its_evidence(short_run):
+    said = manifest(short_run)
+    lock = yaml.safe_load((short_run / "run.lock.yaml").read_text())
+    assert said["status"] == "finished" and said["inputs_changed"] == []
+    assert said["identity"] == lock["identity"]
+    assert set(lock["inputs"]["rewards"]) == {"correct", "format"}
+    assert lock["inputs"]["data"]["rows"] == {"train": 2000, "test": 200}
+    assert lock["config"]["hardware"]["name"] != "auto"
+    assert (short_run / "sources/rewards/correct.py").is_file()
+    assert {"adapter/adapter_model.safetensors", "metrics.jsonl"} <= set(said["outputs"])
+    assert [line["step"] for line in metrics(short_run)[:4]] == [1, 2, 3, 4]
+
+
+def test_every_completion_is_kept_with_the_score_of_every_term(short_run):
+    kept = [pq.read_table(path) for path in sorted((short_run / "completions").glob("*.parquet"))]
+    assert [table.num_rows for table in kept] == [64] * 4
+    assert kept[0].column_names == ["prompt", "completion", "correct", "format"]
+    first = metrics(short_run)[0]
+    mean = sum(kept[0]["format"].to_pylist()) / 64
+    assert mean == pytest.approx(first["rewards/format/mean"], abs=1e-6)
+
+
+def test_the_same_command_gives_the_same_metrics_to_the_last_digit(shared_project, short_run):
+    again, _ = train(shared_project, "outputs/again", *SHORT)
+    assert metrics(again) == metrics(short_run)
+    assert (
+        manifest(again)["outputs"]["adapter/adapter_model.safetensors"]
+        == (manifest(short_run)["outputs"]["adapter/adapter_model.safetensors"])
+    )
+
+
+def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_project, short_run):
+    done = rlexp(
+        shared_project,
+        *("-m", "hydra.sweep.dir=multirun/sweep", "method.beta=0,0.04", "method.num_generations=4,8", *SHORT),
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folders = [shared_project / "multirun/sweep" / str(number) for number in range(4)]
+    assert [manifest(folder)["status"] for folder in folders] == ["finished"] * 4
+    assert "kl" in metrics(folders[3])[-2] and "kl" not in metrics(folders[0])[-2]
+    alone = shared_project / "multirun/sweep/1"  # beta=0, num_generations=8: the defaults
+    assert metrics(alone) == metrics(short_run)
+
+
+def test_a_failed_point_does_not_stop_the_others(project):
+    (project / "rewards/picky.py").write_text(
+        "version = 1\n\n\ndef score(completions, *, fail):\n    return [1 / (1 - fail) for _ in completions]\n"
+    )
+    (project / "conf/reward/picky.yaml").write_text("terms: {picky: {file: rewards/picky.py, params: {fail: 0}}}\n")
+    sweep = ("-m", "hydra.sweep.dir=multirun/s", "reward=format+picky", "reward.terms.picky.params.fail=1,0")
+    done = rlexp(project, *sweep, *SHORT, timeout=600)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout and "finished" in done.stdout
+    assert [manifest(project / "multirun/s" / n)["status"] for n in "01"] == ["failed", "finished"]
+
+
+@pytest.mark.parametrize("method", ["dpo", "orpo"])
+def test_preference_methods_raise_the_margin(shared_project, method):
+    where = f"outputs/{method}"
+    folder, _ = train(shared_project, where, f"method={method}", "dataset=arithmetic_preferences", "held_out.rows=64")
+    margin = manifest(folder)["held_out"]["rewards/margins"]
+    assert margin["after"] > margin["before"]
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset"), [("rloo", "arithmetic"), ("sft", "arithmetic_demonstrations"), ("kto", "arithmetic_judged")]
+)
+def test_the_other_methods_train(shared_project, method, dataset):
+    folder, _ = train(shared_project, f"outputs/{method}", f"method={method}", f"dataset={dataset}", *SHORT)
+    assert manifest(folder)["status"] == "finished"
+
+
+def test_every_weight_can_be_trained(shared_project):
+    full = ("model.full_finetuning=true", "method.learning_rate=1e-3")
+    folder, _ = train(shared_project, "outputs/full", *full, *SHORT)
+    assert (folder / "model/model.safetensors").is_file()
+    assert "reward" in manifest(folder)["held_out"]
+
+
+def test_a_reward_that_raises_ends_in_one_message_and_a_failed_record(project):
+    reward = project / "rewards/correct.py"
+    reward.write_text(
+        reward.read_text().replace("    found = ANSWER", "    raise ValueError('planted')\n    found = ANSWER")
+    )
+    folder, said = train(project, "outputs/raises", *SHORT, expect=2)
+    assert "the reward correct raised ValueError: planted" in said
+    assert "rewards/correct.py" in said and "Traceback" not in said
+    assert manifest(folder)["status"] == "failed"
+
+
+def test_a_killed_run_keeps_its_record(shared_project):
+    where = shared_project / "outputs/killed"
+    command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/killed", "method.max_steps=1000"]
+    process = subprocess.Popen(command, cwd=shared_project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (where / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert manifest(where)["status"] == "interrupted"
+    assert (where / "run.lock.yaml").is_file()
+
+
+def test_an_input_that_changes_during_a_run_is_reported(project):
+    where = project / "outputs/edited"
+    command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/edited", "method.max_steps=8", *SHORT[1:]]
+    process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (where / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    reward = project / "rewards/format.py"
+    reward.write_text(reward.read_text() + "\n# edited\n")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert manifest(where)["inputs_changed"] == ["rewards"]
+    assert "rewards changed while the run went on" in said
