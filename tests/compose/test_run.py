@@ -86,7 +86,7 @@ def test_every_shipped_option_composes(composed, root):
         (["model=tinny"], "no model named 'tinny'", "model=tiny"),
         (["reward.terms.correct.wieght=2"], "no key reward.terms.correct.wieght", "weight"),
         (["reward.terms.correct.weight=inf"], "the weight is inf", "finite"),
-        (["model.max_seq_length=20"], "leave no room for the prompt", "model.max_seq_length=80"),
+        (["model.max_seq_length=20"], "leave no room for the prompt", "model.max_seq_length=64"),
         (["hardware.devices=7"], "do not divide by 7 devices", "method.prompts_per_step="),
         (["rollout=unsloth", "hardware=cpu"], "needs a GPU", "rollout=generate"),
         ([*PREFERENCES, "rollout=unsloth", "hardware=h200"], "samples no completions", "rollout=generate"),

@@ -15,7 +15,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import snapshot
 from rlexp.inputs.check import Inputs, check
-from rlexp.inputs.digest import file_md5
+from rlexp.inputs.digest import file_md5, folder_files
 
 
 def prepare(run: Run, root: Path) -> Inputs:
@@ -64,6 +64,8 @@ def build_model(script: Path, folder: Path, params: dict[str, Any]) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     build(partial, **params)
+    for path in folder_files(partial):
+        path.chmod(0o644)  # safetensors writes files that only their owner may read
     partial.rename(folder)
 
 

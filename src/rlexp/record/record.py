@@ -41,6 +41,7 @@ class Record:
             "overrides": overrides,
             "pid": os.getpid(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started_unix": time.time(),
             "git": code,
             "timings_s": {},
         }
