@@ -77,6 +77,7 @@ def test_every_shipped_option_composes(composed, root):
         (["method.loss_type=dapoo"], "'dapoo' is no loss_type of grpo", "method.loss_type=dapo"),
         (["method.gradient_accumulation_steps=2"], "not set by hand: derived from", None),
         (["+method.vllm_mode=server"], "not set by hand: the hardware option", None),
+        (["method.loss_type=cispo"], "cispo caps the importance weight", "method.epsilon_high=5.0"),
         (["method.learning_rate=0"], "learning_rate is 0", "above 0"),
         (["method.learning_rate=nan"], "learning_rate is nan", "finite"),
         (["method.max_steps=0"], "nothing would be trained", "positive"),

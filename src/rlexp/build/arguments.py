@@ -23,6 +23,10 @@ ADJUSTED = {
     "output_dir": "made absolute",
     "use_cache": "Unsloth switches it with the mode",
     "average_tokens_across_devices": "transformers: there is one device",
+    "accelerator_config": "left open; transformers fills in its own defaults",
+    "generation_batch_size": "left open; follows from micro-batch and passes",
+    "eval_accumulation_steps": "left open; Unsloth moves evaluation results off the device as often as it accumulates",
+    "dataset_num_proc": "left open; Unsloth chooses the number of processes that tokenize",
 }
 """Arguments that Unsloth, TRL or transformers may hold otherwise without changing what is learned."""
 
@@ -35,6 +39,8 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
     """
     arguments = {name: entry["default"] for name, entry in run.method.all_arguments.items()}
     cuda = run.hardware.device is Device.cuda
+    bfloat16 = cuda and run.hardware.dtype is Dtype.bfloat16
+    float16 = cuda and run.hardware.dtype is Dtype.float16
     arguments |= run.arguments
     arguments |= {
         "output_dir": str(folder / "checkpoints"),
@@ -43,8 +49,11 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
         "data_seed": run.seed,
         "per_device_train_batch_size": run.geometry.per_device_train_batch_size,
         "gradient_accumulation_steps": run.geometry.gradient_accumulation_steps,
-        "bf16": cuda and run.hardware.dtype is Dtype.bfloat16,
-        "fp16": cuda and run.hardware.dtype is Dtype.float16,
+        # Unsloth trains every weight in pure bfloat16, an adapter in mixed precision.
+        "bf16": bfloat16 and not run.model.full_finetuning,
+        "fp16": float16,
+        "bf16_full_eval": bfloat16,
+        "fp16_full_eval": float16,
         "use_cpu": not cuda,
         "gradient_checkpointing": run.hardware.gradient_checkpointing,
         "report_to": list(run.tracking.report_to) or "none",
@@ -53,6 +62,9 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
         "log_level": "error",
         "log_level_replica": "error",
     }
+    if "epsilon_high" in arguments and arguments["epsilon_high"] is None:
+        # TRL reads None as epsilon; Unsloth on a GPU would fill in another number.
+        arguments["epsilon_high"] = arguments["epsilon"]
     if run.method.online:
         arguments |= {
             "reward_weights": [term.weight for term in run.reward.terms.values()],
@@ -78,22 +90,25 @@ def compare(asked: dict[str, Any], held: Any) -> dict[str, dict[str, Any]]:
         held: ``trainer.args``.
 
     Raises:
-        RunError: an argument differs that was neither left open (None) nor stands in ADJUSTED.
+        RunError: arguments differ that do not stand in ADJUSTED; the message names them all.
     """
-    differences = {}
+    differences: dict[str, dict[str, Any]] = {}
+    changed: dict[str, str] = {}
     for name, wanted in asked.items():
         got = _plain(getattr(held, name, None))
         wanted = _plain(wanted)
         if got == wanted or (not got and not wanted and not isinstance(wanted, bool | int | float)):
             continue
-        reason = "left open, filled in" if wanted is None else ADJUSTED.get(name)
-        if reason is None:
-            raise RunError(
-                f"the trainer holds {name}={got!r} where {wanted!r} was asked for",
-                where=f"method.{name}",
-                hint="Unsloth or TRL changed it; ask for the value it holds, or report this with the versions",
-            )
-        differences[name] = {"asked": wanted, "held": got, "reason": reason}
+        if name in ADJUSTED:
+            differences[name] = {"asked": wanted, "held": got, "reason": ADJUSTED[name]}
+        else:
+            changed[name] = f"{name}={got!r} where {wanted!r} was asked for"
+    if changed:
+        raise RunError(
+            f"the trainer holds {', '.join(changed.values())}",
+            where=", ".join(f"method.{name}" for name in changed),
+            hint="Unsloth or TRL changed it; ask for the value it holds, or report this with the versions",
+        )
     return differences
 
 

@@ -132,6 +132,12 @@ def check_arguments(method: Method, arguments: dict[str, Any], prompts_per_step:
         if value is not None and (value < least or (value == least and not inclusive)):
             bound = f"at least {least}" if inclusive else f"above {least}"
             raise RunError(f"{name} is {value}", where=f"method.{name}", hint=bound)
+    if arguments.get("loss_type") == "cispo" and arguments["epsilon_high"] is None:
+        raise RunError(
+            "cispo caps the importance weight at epsilon_high, and it is not set (TRL would take epsilon)",
+            where="method.epsilon_high",
+            hint="type method.epsilon_high=5.0",
+        )
     if arguments["max_steps"] == 0 or (arguments["max_steps"] < 0 and arguments["num_train_epochs"] <= 0):
         raise RunError(
             f"max_steps is {arguments['max_steps']}: nothing would be trained",
