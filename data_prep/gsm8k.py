@@ -11,7 +11,8 @@ from typing import Any
 from rlexp.errors import RunError
 
 HUB_ID = "openai/gsm8k"
-FINAL_ANSWER = re.compile(r"####\s*(-?[\d.,]*\d)")
+# The whole line, so that a fraction is not read as its numerator.
+FINAL_ANSWER = re.compile(r"####\s*(.*\d.*)")
 
 
 def rows(
@@ -53,7 +54,7 @@ def parse(row: dict[str, Any], system: str | None = None, where: str = HUB_ID) -
     messages = [{"role": "system", "content": system}] if system else []
     return {
         "prompt": [*messages, {"role": "user", "content": row["question"].strip()}],
-        "answer": final[1].replace(",", ""),
+        "answer": re.sub(r"[$,]", "", final[1]).rstrip(". "),
         "solution": row["answer"],
     }
 
@@ -77,5 +78,5 @@ def _load(split: str, revision: str) -> Any:
             f"{HUB_ID} cannot be read at {revision[:12]}: {error}",
             where="data_prep/gsm8k.py",
             hint="check the network (and HF_TOKEN, HF_ENDPOINT where you use them); with no hub, use dataset=local"
-            " with a file whose `answer` is the final number alone, and columns.prompt=question",
+            " with a file whose `answer` is the final number alone, and 'dataset.params.columns={prompt: question}'",
         ) from error

@@ -54,8 +54,8 @@ def rows(
         system: a system message to put before every prompt that has none.
 
     Raises:
-        RunError: a file or column that is not there, a malformed line (named), empty texts (named), or a split
-            without rows.
+        RunError: a file or column that is not there, a malformed line (named), empty texts or equal answers (named),
+            or a split without rows.
     """
     if type not in TYPES:
         raise RunError(
@@ -102,14 +102,20 @@ def _read(file: str, columns: dict[str, str], type: str, system: str | None) -> 
     names = list(dict.fromkeys(name for row in raw.values() for name in row))
     sources = _sources(names, columns, type, path)
     read = {place: _row(row, sources, type, system, place) for place, row in raw.items()}
-    for name in TYPES[type]:
-        empty = [place for place, row in read.items() if not row[name][-1]["content"].strip()]
-        if empty:
-            shown = ", ".join(place.removeprefix(f"{path} ") for place in empty[:5])
+    faulty = {
+        f"an empty {name}": [place for place, row in read.items() if not row[name][-1]["content"].strip()]
+        for name in TYPES[type]
+    }
+    if type == "preference":
+        same = [place for place, row in read.items() if row["chosen"] == row["rejected"]]
+        faulty["no preference: chosen and rejected are the same"] = same
+    for fault, places in faulty.items():
+        if places:
+            shown = ", ".join(place.removeprefix(f"{path} ") for place in places[:5])
             raise RunError(
-                f"{len(empty)} rows have an empty {name}",
-                where=f"{path}: {shown}{', ...' if len(empty) > 5 else ''}",
-                hint="fill these rows or remove them",
+                f"{len(places)} rows have {fault}",
+                where=f"{path}: {shown}{', ...' if len(places) > 5 else ''}",
+                hint="mend these rows or remove them",
             )
     return read
 
@@ -142,6 +148,8 @@ def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
         start = 1
         try:
             header = next(reader, [])
+            if not any(name.strip() for name in header):
+                raise RunError("the header is missing", where=f"{path} line 1", hint="the first line names the columns")
             twice = sorted({name for name in header if header.count(name) > 1})
             if twice:
                 raise RunError(f"the header names {', '.join(twice)} twice", where=f"{path} line 1", hint="rename one")
@@ -185,7 +193,7 @@ def _sources(names: list[str], columns: dict[str, str], type: str, path: Path) -
             raise RunError(
                 f"the column map takes {target!r} from {source!r}, which the file has not",
                 where=f"{path} has {', '.join(names)}",
-                hint=f"did you mean columns.{target}={near}?" if near else "correct `columns`",
+                hint=f"did you mean {_typed(columns, target, near)}?" if near else "correct `columns`",
             )
     mapped = set(columns.values())
     sources = {**{name: name for name in names if name not in mapped}, **columns}
@@ -197,31 +205,40 @@ def _sources(names: list[str], columns: dict[str, str], type: str, path: Path) -
         raise RunError(
             f"the dataset type {type} needs a column {name!r}",
             where=f"{path} has {', '.join(names)}",
-            hint=f"map it: columns.{name}={near or '<its name in the file>'}",
+            hint=f"map it: {_typed(sources, name, near or 'ITS_NAME_IN_THE_FILE')}",
         )
     return sources
+
+
+def _typed(columns: Mapping[str, str], target: str, source: str) -> str:
+    """The column map with ``target`` in it, as typed in a shell; `columns` is null at first, so it is given whole."""
+    renamed = {target: source for target, source in {**columns, target: source}.items() if target != source}
+    # Hydra reads plain ASCII words without quotes; other names need them.
+    quoted = {t: s if s.isascii() and s.isidentifier() else f'"{s}"' for t, s in renamed.items()}
+    return f"'dataset.params.columns={{{', '.join(f'{t}: {s}' for t, s in quoted.items())}}}'"
 
 
 def _row(raw: Row, sources: dict[str, str], type: str, system: str | None, place: str) -> Row:
     values = {target: raw.get(source) for target, source in sources.items()}
     if type == "preference" and "prompt" not in sources:
-        values["prompt"] = _shared_start(values["chosen"], values["rejected"], place)
+        values["prompt"] = _shared_start(values["chosen"], values["rejected"], sources, place)
     texts = {name: _messages(values.pop(name), role, f"{place}: {name}") for name, role in TYPES[type].items()}
     prompt = texts["prompt"]
-    if prompt[-1]["role"] not in ("user", "tool"):
+    if prompt[-1]["role"] != "user":
         raise RunError(
             f"the prompt ends with a message of the {prompt[-1]['role']}",
             where=f"{place}: prompt",
-            hint="a prompt ends where the assistant is to answer: with a message of the user or of a tool",
+            hint="a prompt ends where the assistant is to answer: with a message of the user",
         )
     for name, messages in texts.items():
         if name != "prompt":
             texts[name] = messages[len(prompt) :] if messages[: len(prompt)] == prompt else messages
-            if not texts[name] or any(message["role"] == "user" for message in texts[name]):
+            roles = [message["role"] for message in texts[name]]
+            if not roles or "user" in roles or roles[-1] != "assistant":
                 raise RunError(
                     "the dialogue is not an answer to the prompt",
                     where=f"{place}: {name}",
-                    hint="it holds the assistant's messages, after the prompt's own or without them",
+                    hint="it ends with the assistant's message, and may hold the prompt's own before the answer",
                 )
     if type == "unpaired_preference":
         texts["label"] = _label(values.pop("label"), place)
@@ -230,12 +247,12 @@ def _row(raw: Row, sources: dict[str, str], type: str, system: str | None, place
     return {**texts, **{name: _metadata(value) for name, value in values.items()}}
 
 
-def _shared_start(chosen: Any, rejected: Any, place: str) -> Any:
+def _shared_start(chosen: Any, rejected: Any, sources: dict[str, str], place: str) -> Any:
     if not isinstance(chosen, list) or not isinstance(rejected, list):
         raise RunError(
             "there is no column 'prompt', and plain answers do not hold one",
             where=place,
-            hint="map it: columns.prompt=<its name in the file>",
+            hint=f"map it: {_typed(sources, 'prompt', 'ITS_NAME_IN_THE_FILE')}",
         )
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
@@ -244,7 +261,7 @@ def _shared_start(chosen: Any, rejected: Any, place: str) -> Any:
         raise RunError(
             "there is no column 'prompt', and the two answers do not start with the same messages",
             where=place,
-            hint="map the prompt: columns.prompt=<its name in the file>",
+            hint=f"map the prompt: {_typed(sources, 'prompt', 'ITS_NAME_IN_THE_FILE')}",
         )
     return chosen[:shared]
 
@@ -273,7 +290,8 @@ def _label(value: Any, place: str) -> bool:
 def _metadata(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    return json.dumps(value, default=str, ensure_ascii=False)
+    # A Decimal or a date (parquet) is plain text; as JSON it would stand in quotes that no reward expects.
+    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
 def _prompt_key(row: Row) -> str:
@@ -281,7 +299,13 @@ def _prompt_key(row: Row) -> str:
 
 
 def _split(all_rows: list[Row], test: float | int, seed: int) -> tuple[list[Row], list[Row]]:
-    wanted = round(test * len(all_rows)) if isinstance(test, float) and test < 1 else int(test)
+    if isinstance(test, float) and not 0 < test < 1:
+        raise RunError(
+            f"test={test} is neither a share nor a number of rows",
+            where=f"{HERE}: test",
+            hint="a share lies between 0 and 1, such as 0.1; a number of rows is written whole, such as 200",
+        )
+    wanted = round(test * len(all_rows)) if isinstance(test, float) else test
     groups: dict[str, list[Row]] = {}
     for row in all_rows:
         groups.setdefault(_prompt_key(row), []).append(row)

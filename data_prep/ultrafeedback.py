@@ -63,6 +63,8 @@ def parse(row: dict[str, Any], where: str = HUB_ID) -> dict:
     chosen, rejected = ([{"role": m["role"], "content": m["content"]} for m in row[k]] for k in ("chosen", "rejected"))
     if len(chosen) < 2 or chosen[:-1] != rejected[:-1]:
         raise RunError("the two dialogues do not share their prompt", where=where, hint="check the revision")
+    if {chosen[-1]["role"], rejected[-1]["role"]} != {"assistant"}:
+        raise RunError("a dialogue does not end with the assistant's answer", where=where, hint="check the revision")
     return {
         "prompt": chosen[:-1],
         "chosen": chosen[-1:],
@@ -96,5 +98,5 @@ def _load(split: str, revision: str) -> Any:
             f"{HUB_ID} cannot be read at {revision[:12]}: {error}",
             where="data_prep/ultrafeedback.py",
             hint="check the network (and HF_TOKEN, HF_ENDPOINT where you use them); with no hub at hand, download the"
-            " files elsewhere and use dataset=local with type=preference",
+            " files elsewhere and use dataset=local with dataset.type=preference",
         ) from error

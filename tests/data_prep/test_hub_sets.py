@@ -14,13 +14,15 @@ from rlexp.inputs.prepare import load_script
 ROOT = Path(__file__).parents[2]
 gsm8k = load_script(ROOT / "data_prep/gsm8k.py")
 ultrafeedback = load_script(ROOT / "data_prep/ultrafeedback.py")
+SPLITS = {gsm8k: ("train", "test"), ultrafeedback: ("train_prefs", "test_prefs")}
+OPTIONS = {s: yaml.safe_load((ROOT / f"conf/dataset/{Path(s.__file__).stem}.yaml").read_text()) for s in SPLITS}
 
-every_script = pytest.mark.parametrize("script", [gsm8k, ultrafeedback], ids=["gsm8k", "ultrafeedback"])
+every_script = pytest.mark.parametrize("script", SPLITS, ids=["gsm8k", "ultrafeedback"])
 
 
 @pytest.fixture
-def hub(monkeypatch):
-    """What the hub holds, (commit, split) -> rows, filled by the test; anything else is out of reach."""
+def fill(monkeypatch):
+    """Puts both splits of a set on the hub, at the commit of its shipped option; all else is out of reach."""
     held = {}
 
     def load_dataset(path, name=None, *, split, revision):
@@ -29,15 +31,10 @@ def hub(monkeypatch):
         return held[revision, split]
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    return held
-
-
-def fill(hub, script, train, test):
-    """Puts both splits of a set at the commit that its shipped option names."""
-    option = yaml.safe_load((ROOT / f"conf/dataset/{Path(script.__file__).stem}.yaml").read_text())
-    names = ("train", "test") if script is gsm8k else ("train_prefs", "test_prefs")
-    hub.update({(option["params"]["revision"], name): held for name, held in zip(names, (train, test), strict=True)})
-    return option
+    commits = {script: option["params"]["revision"] for script, option in OPTIONS.items()}
+    return lambda script, train, test: held.update(
+        {(commits[script], split): rows for split, rows in zip(SPLITS[script], (train, test), strict=True)}
+    )
 
 
 def solved(question, answer="1 + 1 = 2\n#### 2"):
@@ -60,6 +57,8 @@ def asked(split):
         ("500*2=<<500*2=1000>>1000\n#### 1,000", "1000"),  # thousands
         ("####-0.5", "-0.5"),  # no space
         ("The end.\n#### 42.", "42"),  # a full stop is no part of the number
+        ("####3/4", "3/4"),
+        ("#### $1,250.50", "1250.50"),
     ],
 )
 def test_the_final_number_of_a_solution_is_read(solution, answer):
@@ -73,14 +72,14 @@ def test_a_dialogue_is_cut_where_its_last_answer_starts():
     assert (row["prompt"], row["chosen"], row["rejected"][0]["content"]) == (turns[:3], turns[3:], "No.")
 
 
-def test_gsm8k_trains_on_no_question_that_is_held_out(hub):
-    fill(hub, gsm8k, train=[solved(q) for q in "abcd"], test=[solved(q) for q in "xby"])
+def test_gsm8k_trains_on_no_question_that_is_held_out(fill):
+    fill(gsm8k, train=[solved(q) for q in "abcd"], test=[solved(q) for q in "xby"])
     made = gsm8k.rows(train=2, test=1, system="Be brief.")
     assert (asked(made["train"]), asked(made["test"])) == (["a", "c"], ["x"])
     assert made["train"][0]["prompt"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_ultrafeedback_keeps_preferences_only_and_trains_on_no_prompt_that_is_held_out(hub):
+def test_ultrafeedback_keeps_preferences_only_and_trains_on_no_prompt_that_is_held_out(fill):
     train = [
         judged("a", rejected="Yes. "),  # the same answer twice
         judged("b"),  # held out
@@ -88,36 +87,32 @@ def test_ultrafeedback_keeps_preferences_only_and_trains_on_no_prompt_that_is_he
         judged("d", scores=(6, 5)),  # too close
         *map(judged, "efg"),
     ]
-    fill(hub, ultrafeedback, train, test=[judged(q) for q in "bxy"])
+    fill(ultrafeedback, train, test=[judged(q) for q in "bxy"])
     made = ultrafeedback.rows(train=2, test=2, min_margin=2)
     assert (asked(made["train"]), asked(made["test"])) == (["e", "f"], ["b", "x"])
 
 
 @every_script
-def test_the_shipped_option_makes_rows_of_its_type_at_its_commit(hub, script):
+def test_the_shipped_option_makes_rows_of_its_type_at_its_commit(fill, script):
     row = solved if script is gsm8k else judged
-    option = fill(hub, script, train=[row("a"), row("b")], test=[row("c")])
+    option = OPTIONS[script]
+    fill(script, train=[row("a"), row("b")], test=[row("c")])
     made = script.rows(**option["params"])
     assert (asked(made["train"]), asked(made["test"])) == (["a", "b"], ["c"])
     assert not [fault for one in made["train"] + made["test"] for fault in faults(one, DatasetType[option["type"]])]
 
 
 @pytest.mark.parametrize(
-    ("script", "good", "bad", "what", "where"),
+    ("script", "bad", "what", "where"),
     [
-        (gsm8k, solved("a"), solved("b", "no number"), "no '#### number'", "openai/gsm8k, train row 1"),
-        (
-            ultrafeedback,
-            judged("a"),
-            {**judged("a"), "rejected": judged("b")["rejected"]},
-            "do not share",
-            "train_prefs row 1",
-        ),
+        (gsm8k, solved("b", "no number"), "no '#### number'", "openai/gsm8k, train row 1"),
+        (ultrafeedback, judged("a") | {"rejected": judged("b")["rejected"]}, "do not share", "train_prefs row 1"),
+        (ultrafeedback, judged("a") | {"chosen": judged("a")["chosen"][:1] * 2}, "not end with", "train_prefs row 1"),
     ],
-    ids=["gsm8k", "ultrafeedback"],
 )
-def test_a_row_that_does_not_parse_is_named(hub, script, good, bad, what, where):
-    fill(hub, script, train=[good, bad], test=[good])
+def test_a_row_that_does_not_parse_is_named(fill, script, bad, what, where):
+    good = solved("a") if script is gsm8k else judged("a")
+    fill(script, train=[good, bad], test=[good])
     with pytest.raises(RunError, match=what) as caught:
         script.rows()
     assert caught.value.where.endswith(where)
@@ -131,7 +126,7 @@ def test_a_row_that_does_not_parse_is_named(hub, script, good, bad, what, where)
         ("0" * 40, "cannot be read at 000000000000: no route", "dataset=local"),
     ],
 )
-def test_a_commit_that_cannot_be_had_is_explained(hub, script, revision, what, hint):
+def test_a_commit_that_cannot_be_had_is_explained(fill, script, revision, what, hint):
     with pytest.raises(RunError, match=what) as caught:
         script.rows(revision=revision)
     assert hint in caught.value.hint

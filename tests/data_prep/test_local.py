@@ -2,6 +2,8 @@
 
 import csv
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +18,8 @@ from rlexp.inputs.prepare import load_script
 rows = load_script(Path(__file__).parents[2] / "data_prep/local.py").rows
 
 SUMS = [{"prompt": f"What is {n} + {n}?\nThink, then answer.", "answer": str(2 * n)} for n in range(20)]
-ASK, YES, NO = ({"role": r, "content": text} for r, text in (("user", "Hi"), ("assistant", "Yes"), ("assistant", "No")))
+TURNS = {"Hi": "user", "Yes": "assistant", "No": "assistant", "4": "tool"}
+ASK, YES, NO, TOOL = ({"role": role, "content": text} for text, role in TURNS.items())
 
 
 def write(path, content):
@@ -44,6 +47,11 @@ def test_the_same_rows_come_out_of_every_kind_of_file(tmp_path):
     assert jsonl == comma == parquet
     everything = sorted(jsonl["train"] + jsonl["test"], key=lambda row: int(row["answer"]))
     assert everything == [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in SUMS]
+
+
+def test_decimals_and_dates_of_parquet_become_plain_text(tmp_path):
+    file = write(tmp_path / "own.parquet", [{"prompt": p, "x": Decimal("1.5"), "day": date(2020, 1, 1)} for p in "ab"])
+    assert {(row["x"], row["day"]) for split in rows(file, test=1).values() for row in split} == {("1.5", "2020-01-01")}
 
 
 @pytest.mark.parametrize(
@@ -86,10 +94,8 @@ def test_rows_with_the_same_prompt_are_held_out_together(tmp_path, test, held_ou
 
 def test_a_file_of_held_out_rows_shares_no_prompt_and_every_column_with_the_other(tmp_path):
     file = write(tmp_path / "own.jsonl", SUMS[:4])
-    assert asked(rows(file, test_file=write(tmp_path / "test.csv", SUMS[4:6]))["test"]) == [
-        SUMS[4]["prompt"],
-        SUMS[5]["prompt"],
-    ]
+    made = rows(file, test_file=write(tmp_path / "test.csv", SUMS[4:6]))
+    assert asked(made["test"]) == [row["prompt"] for row in SUMS[4:6]]
     with pytest.raises(RunError, match="1 training rows have a prompt of") as caught:
         rows(file, test_file=write(tmp_path / "shared.jsonl", SUMS[3:6]))
     assert caught.value.where == f"{file} line 4"
@@ -106,16 +112,14 @@ def test_a_file_of_held_out_rows_shares_no_prompt_and_every_column_with_the_othe
         ("a.csv", 'prompt,x\na,1\n"b,2\nc,3\n', "prompt_only", "malformed", "line 3"),  # where the quote opens
         ("a.csv", "prompt,prompt\na,b\n", "prompt_only", "names prompt twice", "line 1"),
         ("a.parquet", "prompt", "prompt_only", "not readable as parquet", "a.parquet"),
-        (
-            "a.jsonl",
-            '{"prompt": "a"}\n{"prompt": " "}\n{"x": 1}\n',
-            "prompt_only",
-            "2 .* empty prompt",
-            "line 2, line 3",
-        ),
+        ("a.csv", "\nprompt,x\na,1\n", "prompt_only", "header is missing", "line 1"),
+        ("a.jsonl", '{"prompt": "a"}\n{"prompt": " "}\n{}', "prompt_only", "2 .* empty prompt", "line 2, line 3"),
         ("a.csv", "prompt,completion\na,\n", "prompt_completion", "1 .* empty completion", "line 2"),
         ("a.jsonl", '{"prompt": 5}\n', "prompt_only", "neither a text nor a dialogue", "line 1: prompt"),
-        ("a.jsonl", json.dumps({"prompt": [ASK, YES]}), "prompt_only", "ends with .* assistant", "line 1: prompt"),
+        ("a.jsonl", [{"prompt": [ASK, YES]}], "prompt_only", "ends with .* assistant", "line 1: prompt"),
+        ("a.parquet", [{"prompt": [ASK, TOOL]}], "prompt_only", "ends with .* tool", "row 1: prompt"),
+        ("a.jsonl", [{"prompt": "a", "completion": [YES, TOOL]}], "prompt_completion", "not an", "line 1: completion"),
+        ("a.csv", "prompt,chosen,rejected\na,b,c\na,b,b\n", "preference", "rejected are the same", "a.csv: line 3"),
         ("a.csv", "prompt,completion,label\na,b,yes\n", "unpaired_preference", "'yes' is no label", "line 2: label"),
         ("a.jsonl", '{"prompt": "a", "n": 1}\n{"prompt": "b", "n": "x"}', "prompt_only", "'n' mixes kinds", "file"),
         ("a.csv", "prompt\na\n", "prompt_only", "leaves a split without rows", "test"),
@@ -133,12 +137,16 @@ def test_a_malformed_row_is_named(tmp_path, file, content, kind, what, where):
         ("sum.csv", {}, "there is no file", "sums.csv?"),
         ("sums.json", {}, "sums.json is none of", ".jsonl"),
         ("sums.csv", {"type": "preferences"}, "no dataset type 'preferences'", "nearest: preference"),
-        ("sums.csv", {"columns": {"answer": "totl"}}, "takes 'answer' from 'totl'", "columns.answer=total"),
-        ("sums.csv", {}, "needs a column 'prompt'", "columns.prompt=promt"),
+        ("sums.csv", {"test": 1.0, "columns": {"prompt": "promt"}}, "neither a share nor a number", "between 0 and 1"),
+        # These are typed as they stand: `columns` is null at first, so it has no keys to set one by one.
+        ("sums.csv", {"columns": {"x": "totl"}}, "takes 'x' from 'totl'", "'dataset.params.columns={x: total}'"),
+        ("sums.csv", {"columns": {"x": "total"}}, "needs .* 'prompt'", "columns={x: total, prompt: promt}'"),
+        ("pair.jsonl", {"type": "preference"}, "no column 'prompt'", "'dataset.params.columns={prompt: ITS_NAME"),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_nearest_right_one(tmp_path, file, params, what, hint):
+def test_a_wrong_parameter_is_answered_with_what_to_type(tmp_path, file, params, what, hint):
     write(tmp_path / "sums.csv", [{"promt": "a", "total": "1"}])
+    write(tmp_path / "pair.jsonl", [{"chosen": [YES], "rejected": [NO]}])
     with pytest.raises(RunError, match=what) as caught:
         rows(str(tmp_path / file), **params)
     assert hint in caught.value.hint

@@ -19,9 +19,7 @@ rows = load_script(ROOT / "data_prep/reasoning_gym_task.py").rows
 
 def test_every_shipped_option_names_a_task_that_there_is():
     options = [yaml.safe_load(path.read_text()) for path in (ROOT / "conf/dataset").glob("*.yaml")]
-    tasks = {
-        option["name"]: option["params"]["task"] for option in options if option["prepare"] == "reasoning_gym_task"
-    }
+    tasks = {one["name"]: one["params"]["task"] for one in options if one["prepare"] == "reasoning_gym_task"}
     assert tasks and all(name == task and task in DATASETS for name, task in tasks.items())
 
 
@@ -41,13 +39,8 @@ def test_the_rows_fit_their_type_and_the_task_can_score_them():
         assert score(row["answer"], json.loads(row["entry"])) == 1.0
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        "word_ladder",  # draws from sets
-        "list_functions",  # draws from Python's shared generator
-    ],
-)
+# One draws from sets, the other from Python's shared generator.
+@pytest.mark.parametrize("task", ["word_ladder", "list_functions"])
 def test_a_seed_settles_even_a_task_that_draws_elsewhere(task):
     assert rows(task, train=20, test=4) == rows(task, train=20, test=4)
 
