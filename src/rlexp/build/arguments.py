@@ -69,6 +69,8 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
         arguments |= {
             "reward_weights": [term.weight for term in run.reward.terms.values()],
             "use_vllm": run.rollout.fast_inference,
+            # "No limit" is 0 in transformers and -1 in vLLM.
+            "top_k": -1 if run.rollout.fast_inference and arguments["top_k"] == 0 else arguments["top_k"],
             # One generation serves one optimizer step: the policy that samples is the policy that learns.
             "steps_per_generation": run.geometry.gradient_accumulation_steps,
             "num_generations_eval": run.num_generations,

@@ -1,7 +1,7 @@
 """The types of the composed tree: one dataclass a config group, a docstring under every field.
 
 Hydra merges the YAML options of ``conf/`` into these, so that an unknown key or a wrong type fails while composing.
-``method`` is typed by the table of TRL's own arguments instead (``compose.arguments``).
+``method`` is typed by the table of TRL's own arguments instead (``compose.methods``).
 """
 
 from __future__ import annotations

@@ -27,10 +27,19 @@ def folder_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if not IGNORED_PARTS & set(path.relative_to(folder).parts))
 
 
+def folder_md5s(folder: Path) -> dict[str, str]:
+    """The hash of every file of a folder, by its relative path."""
+    return {path.relative_to(folder).as_posix(): file_md5(path) for path in folder_files(folder)}
+
+
 def folder_md5(folder: Path) -> str:
     """DVC's hash of a folder: ``<hex md5>.dir``."""
-    entries = [{"md5": file_md5(p), "relpath": p.relative_to(folder).as_posix()} for p in folder_files(folder)]
-    entries.sort(key=lambda entry: entry["relpath"])
+    return combined_md5(folder_md5s(folder))
+
+
+def combined_md5(md5s: dict[str, str]) -> str:
+    """DVC's hash of a folder whose files have these hashes."""
+    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(md5s.items())]
     return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rlexp.compose.run import Run
 from rlexp.inputs import snapshot
 from rlexp.inputs.check import Inputs
-from rlexp.inputs.digest import file_md5, folder_files, folder_md5, json_sha256
+from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, json_sha256
 
 FORMAT = 1
 PACKAGES = (
@@ -50,8 +50,8 @@ def inputs_digest(run: Run, inputs: Inputs, root: Path) -> dict[str, Any]:
     description = snapshot.describe(inputs.data) or {}
     model: dict[str, Any] = {"hub_id": run.model.hub_id, "revision": run.model.revision}
     if inputs.model:
-        files = {p.relative_to(inputs.model).as_posix(): file_md5(p) for p in folder_files(inputs.model)}
-        model = {"path": run.model.path, "md5": folder_md5(inputs.model), "files": files}
+        files = folder_md5s(inputs.model)
+        model = {"path": run.model.path, "md5": combined_md5(files), "files": files}
     return {
         "data": {
             "path": run.dataset.path,

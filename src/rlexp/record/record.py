@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
-from rlexp.inputs.digest import file_md5, folder_files
+from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.record.machine import git, machine
 
 LOCK, MANIFEST, METRICS, PATCH = "run.lock.yaml", "manifest.json", "metrics.jsonl", "code.patch"
@@ -91,5 +91,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def outputs(folder: Path) -> dict[str, str]:
     """Output file -> md5, for what a run leaves to be used: the adapter or model, and the metrics."""
-    kept = [folder / METRICS, *(p for name in ("adapter", "model") for p in folder_files(folder / name))]
-    return {path.relative_to(folder).as_posix(): file_md5(path) for path in kept if path.is_file()}
+    md5s = {METRICS: file_md5(folder / METRICS)} if (folder / METRICS).is_file() else {}
+    for name in ("adapter", "model"):
+        md5s |= {f"{name}/{path}": md5 for path, md5 in folder_md5s(folder / name).items()}
+    return md5s

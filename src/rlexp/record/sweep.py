@@ -29,7 +29,7 @@ def show(folder: Path) -> int:
         numbers = (main, f"{rows[main]['before']:.3f}", f"{rows[main]['after']:.3f}") if main else ("", "", "")
         status = manifest["status"] + (f": {manifest['reason'].splitlines()[0]}" if "reason" in manifest else "")
         table.add_row(name, varied, status, *numbers)
-    Console(highlight=False).print(table)
+    Console(highlight=False, soft_wrap=True).print(table)
     return int(any(manifest["status"] != "finished" for _, manifest in manifests))
 
 

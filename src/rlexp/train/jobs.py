@@ -38,6 +38,12 @@ def run_jobs(options: Namespace) -> int:
     root = project.root()
     if not _asks_hydra(options):
         for point in points(root / "conf", options.overrides, options.multirun):
+            if point.run.hardware.devices > 1:
+                raise RunError(
+                    "a run over several devices is planned (plan shows its geometry) but cannot be started yet",
+                    where="hardware.devices",
+                    hint="type hardware.devices=1; the optimisation problem stays the same",
+                )
             inputs = prepare(point.run, root)
             check_rows(inputs.data, point.run.dataset.type)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.

@@ -1,0 +1,48 @@
+"""Real runs on a GPU: ``pytest -m gpu`` on a machine that has one and the extra ``gpu``. CI has none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import rlexp
+
+pytestmark = pytest.mark.gpu
+SHORT = ("method.max_steps=4", "held_out.rows=16", "held_out.samples=1")
+
+
+def manifest(project: Path, where: str, *arguments: str) -> dict[str, Any]:
+    """The record of a finished run in the folder ``where``."""
+    done = rlexp(project, f"hydra.run.dir={where}", *arguments, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((project / where / "manifest.json").read_text())
+
+
+def test_the_main_job_raises_the_held_out_reward_on_a_gpu(shared_project):
+    said = manifest(shared_project, "outputs/main")
+    reward = said["held_out"]["reward"]
+    assert reward["after"] >= 1.4 * reward["before"] > 0
+    assert said["machine"]["gpus"]
+
+
+def test_completions_can_come_from_vllm_inside_unsloth(shared_project):
+    engine = ("rollout=unsloth", "rollout.gpu_memory_utilization=0.3", "rollout.enforce_eager=true")
+    said = manifest(shared_project, "outputs/vllm", *engine, *SHORT)
+    assert said["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset"),
+    [
+        ("dpo", "arithmetic_preferences"),
+        ("orpo", "arithmetic_preferences"),
+        ("kto", "arithmetic_judged"),
+        ("sft", "arithmetic_demonstrations"),
+        ("rloo", "arithmetic"),
+    ],
+)
+def test_every_method_trains_on_a_gpu(shared_project, method, dataset):
+    manifest(shared_project, f"outputs/{method}", f"method={method}", f"dataset={dataset}", *SHORT)
