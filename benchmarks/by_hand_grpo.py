@@ -15,6 +15,7 @@ STARTED, STEPS = float(sys.argv[1]), int(sys.argv[2])
 laps = {"python": time.time() - STARTED}
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     import unsloth  # isort: skip
+    import torch
     import trl
     from datasets import Dataset
     from transformers import TrainerCallback, set_seed
@@ -22,7 +23,7 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.St
     laps["imported"] = time.time() - STARTED
     set_seed(0)
     model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
-        "models/tiny", max_seq_length=96, dtype=None, load_in_4bit=False, use_gradient_checkpointing=False
+        "models/tiny", max_seq_length=96, dtype=torch.float32, load_in_4bit=False, use_gradient_checkpointing=False
     )
     model = unsloth.FastLanguageModel.get_peft_model(
         model,

@@ -23,7 +23,7 @@ def load(run: Run, folder: Path, split: str, rows: int | None = None, columns: t
     import pyarrow.parquet as pq
     from datasets import Dataset
 
-    table = pq.read_table(folder / f"{split}.parquet")
+    table = pq.ParquetFile(folder / f"{split}.parquet").read()
     wanted = dict.fromkeys((*run.dataset.type.columns, *columns))
     table = table.select([name for name in wanted if name in table.column_names]).slice(0, rows)
     return Dataset.from_list([with_system(row, run.model.system_prompt) for row in table.to_pylist()])
