@@ -47,6 +47,14 @@ def test_a_snapshot_is_not_taken_for_another_one(composed, project):
     assert made.data.name == "arithmetic_2"
 
 
+def test_fewer_rows_than_a_step_takes_are_refused(composed, project):
+    prepare(composed(), project)
+    with pytest.raises(RunError, match="a step takes 8 different prompts") as caught:
+        check(composed("dataset.train_rows=3"), project)
+    assert caught.value.hint == "type method.prompts_per_step=3"
+    check(composed("dataset.train_rows=3", "method.prompts_per_step=3"), project)
+
+
 def test_a_wrong_parameter_of_a_script_is_named(composed, project):
     with pytest.raises(RunError, match="takes train, test") as caught:
         prepare(composed("+dataset.params.tests=3"), project)

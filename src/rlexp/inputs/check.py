@@ -125,6 +125,14 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
             hint="choose another dataset, or write the column in its data_prep script",
         )
+    rows = description["splits"].get("train", {}).get("rows", 0)
+    rows = min(rows, run.dataset.train_rows or rows)
+    if rows < run.prompts_per_step:
+        raise RunError(
+            f"a step takes {run.prompts_per_step} different prompts; {run.dataset.path} has {rows} to train on",
+            where="method.prompts_per_step, dataset.train_rows",
+            hint=f"type method.prompts_per_step={rows}" if rows else "write a train split in the data_prep script",
+        )
     if run.dataset.path == f"data/{run.dataset.name}":
         _check_source(run, description["source"], root)
     if not run.method.online:

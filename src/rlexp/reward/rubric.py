@@ -44,14 +44,6 @@ class Rubric:
         self._score = {name: load_script(root / term.file).score for name, term in terms.items()}
         self._kept: list[Batch] = []
 
-    def __len__(self) -> int:
-        return len(self.terms)
-
-    @property
-    def weights(self) -> list[float]:
-        """One weight a term, in the order of ``functions``."""
-        return [term.weight for term in self.terms.values()]
-
     def score(
         self, name: str, completions: Sequence[Any], prompts: Sequence[Any], **columns: Any
     ) -> list[float | None]:
