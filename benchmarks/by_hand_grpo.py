@@ -84,5 +84,6 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.St
     )
     trainer.train()
 laps["trained"] = time.time() - STARTED
-rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
-print(json.dumps({"laps": laps, "rewards": rewards}))
+logged = [entry for entry in trainer.state.log_history if "reward" in entry]
+rewards, inside = [entry["reward"] for entry in logged], sum(entry["step_time"] for entry in logged)
+print(json.dumps({"laps": laps, "rewards": rewards, "inside": inside}))
