@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
         made, refused = [], []
         for item in lists:
             try:
-                made.append(Point(item, _compose(conf, tuple(item))))
+                made.append(Point(item, _compose(conf, item)))
             except RunError as error:
                 refused.append((item, error))
     if refused and len(lists) == 1:
@@ -66,9 +65,8 @@ def expand(overrides: list[str]) -> list[list[str]]:
     return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
 
 
-@functools.cache
-def _compose(conf: Path, overrides: tuple[str, ...]) -> Run:
+def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
-        return resolve(compose("config", overrides=list(overrides)))
+        return resolve(compose("config", overrides=overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.reward.rubric import Rubric, total
+from rlexp.reward.rubric import Rubric, text_of, total
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> 
     return Measurement(
         means={name: statistics.fmean(values) for name, values in kept.items()},
         errors={name: statistics.pstdev(values) / len(values) ** 0.5 for name, values in kept.items()},
-        prompts=[p if isinstance(p, str) else p[-1]["content"] for p in prompts],
+        prompts=[text_of(prompt) for prompt in prompts],
         completions=completions,
         rewards=rewards,
         lengths=[len(item) for item in ids],

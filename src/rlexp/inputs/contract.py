@@ -6,6 +6,7 @@ prompt-completion and unpaired preference, in plain-text or conversational form.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ SHOWN = 5
 """Row numbers named in a message."""
 
 
+@functools.cache
 def check_rows(folder: Path, kind: DatasetType) -> None:
-    """Checks every row of every split of a snapshot.
+    """Checks every row of every split of a snapshot, once a process: the points of a sweep share it.
 
     Args:
         folder: the snapshot.

@@ -15,17 +15,18 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import snapshot
 from rlexp.inputs.check import Inputs, check
+from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 
 
 def prepare(run: Run, root: Path) -> Inputs:
-    """Checks the inputs of ``run`` and makes the missing ones; says what it makes.
+    """Checks the inputs of ``run``, makes the missing ones (says which) and checks the rows of the data.
 
     Each script runs in a process of its own: it may import torch or transformers, which must not happen here before
     Unsloth is imported.
 
     Raises:
-        RunError: an input is missing and cannot be made, or its script refused.
+        RunError: an input is missing and cannot be made, its script refused, or rows break the method's contract.
     """
     inputs = check(run, root)
     if inputs.data_prepare:
@@ -34,6 +35,7 @@ def prepare(run: Run, root: Path) -> Inputs:
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
         _apart(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
+    check_rows(inputs.data, run.dataset.type)
     return check(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
 

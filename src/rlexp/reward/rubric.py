@@ -61,8 +61,8 @@ class Rubric:
         Raises:
             RunError: the reward raised, or answered the wrong number of scores or one that is not finite.
         """
-        texts = [_text(item) for item in completions]
-        offered = {"completions": texts, "prompts": [_text(item) for item in prompts], **columns}
+        texts = [text_of(item) for item in completions]
+        offered = {"completions": texts, "prompts": [text_of(item) for item in prompts], **columns}
         source, term = self.sources[name], self.terms[name]
         try:
             scores = self._score[name](**{key: offered[key] for key in source.reads}, **term.params)
@@ -83,7 +83,7 @@ class Rubric:
             scores = self.score(name, completions, prompts, **columns)
             if name == next(iter(self.terms)):
                 step = state.global_step + 1 if state else 0
-                self._kept.append(Batch(step, [_text(p) for p in prompts], [_text(c) for c in completions]))
+                self._kept.append(Batch(step, [text_of(p) for p in prompts], [text_of(c) for c in completions]))
             self._kept[-1].scores[name] = scores
             return scores
 
@@ -121,5 +121,6 @@ def total(scores: dict[str, list[float | None]], terms: dict[str, Term]) -> list
     return [sum(w * value for w, value in zip(weights, row, strict=True) if value is not None) for row in rows]
 
 
-def _text(item: Any) -> str:
+def text_of(item: Any) -> str:
+    """The text of a prompt or completion: itself, or the content of a conversation's last turn."""
     return item if isinstance(item, str) else str(item[-1]["content"]) if item else ""

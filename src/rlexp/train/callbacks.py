@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import PrinterCallback as PrinterCallback
 from transformers import TrainerCallback
 
 from rlexp.reward.rubric import Rubric

@@ -86,9 +86,7 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
             live,
         ):
             trainer.add_callback(callback)
-        for unwanted in ("PrinterCallback", "ProgressCallback"):
-            for callback in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == unwanted]:
-                trainer.remove_callback(callback)
+        trainer.remove_callback(callbacks.PrinterCallback)
         try:
             trainer.train()
         finally:
