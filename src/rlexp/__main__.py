@@ -1,18 +1,25 @@
 """The single entrypoint: ``python -m rlexp [verb] [overrides]``.
 
-The first word may be a verb; everything else is Hydra's own grammar. A user's mistake ends in one message and exit
-code 2; a traceback is a bug of ours (HYDRA_FULL_ERROR=1 shows it always).
+The first word may be a verb; without one a run is trained. A user's mistake ends in one message and exit code 2; a
+traceback is a bug of ours (HYDRA_FULL_ERROR=1 shows it always).
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable
+from pathlib import Path
 
 from rlexp import project
 from rlexp.errors import RunError, nearest
+
+VERBS = {
+    "train": "rlexp.train.jobs",
+    "plan": "rlexp.plan",
+    "prepare": "rlexp.inputs.prepare",
+}
+"""Verb -> the module whose ``command(arguments, here)`` does it and answers the exit code."""
 
 FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
@@ -47,48 +54,10 @@ def _dispatch(arguments: list[str]) -> int:
             where="the first word of the command line",
             hint=f"{'did you mean ' + guess + '? ' if guess else ''}one of: {', '.join(VERBS)}",
         )
-    # Relative paths (conf/, data/, outputs/) mean the project's, from wherever the command is typed.
+    # Relative paths of the configuration (data/, outputs/) mean the project's, from wherever the command is typed.
+    here = Path.cwd()
     os.chdir(project.root())
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
-    return VERBS[verb](parser.parse_args(arguments))
-
-
-def _train(options: Namespace) -> int:
-    """Train: compose, lock, train, compare."""
-    from rlexp.train.jobs import run_jobs
-
-    return run_jobs(options)
-
-
-def _plan(options: Namespace) -> int:
-    """Print the resolved run, or every point of a sweep (-m); loads nothing."""
-    from rlexp import plan
-    from rlexp.compose.points import points
-    from rlexp.inputs.check import check
-
-    root = project.root()
-    for number, point in enumerate(points(root / "conf", options.overrides, options.multirun)):
-        if number:
-            print()
-        print(plan.render(plan.describe(point.run, check(point.run, root), root)))
-    return 0
-
-
-def _prepare(options: Namespace) -> int:
-    """Make the data snapshot and the base model of a run where they are missing."""
-    from rlexp.compose.points import points
-    from rlexp.inputs.prepare import prepare
-
-    root = project.root()
-    for point in points(root / "conf", options.overrides, options.multirun):
-        prepare(point.run, root)
-        print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")
-    return 0
-
-
-VERBS: dict[str, Callable[[Namespace], int]] = {"train": _train, "plan": _plan, "prepare": _prepare}
+    return importlib.import_module(VERBS[verb]).command(arguments, here)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rlexp import project
+from rlexp.command import hydra_options
+from rlexp.compose.points import points
 from rlexp.compose.run import Run
-from rlexp.inputs.check import Inputs
+from rlexp.inputs.check import Inputs, check
 from rlexp.record.lock import identity
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``plan [overrides]``: prints the resolved run, or every point of a sweep (-m)."""
+    options, root = hydra_options(arguments), project.root()
+    for number, point in enumerate(points(root / "conf", options.overrides, options.multirun)):
+        if number:
+            print()
+        print(render(describe(point.run, check(point.run, root), root)))
+    return 0
 
 
 def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ def rubric(folder, **bodies):
         file = f"rewards/{name}.py"
         (folder / file).write_text(f"version = 1\n{body}")
         terms[name], sources[name] = Term(file=file), read(folder, file)
-    return Rubric(folder, terms, sources)
+    return Rubric(terms, sources)
 
 
 READS = """

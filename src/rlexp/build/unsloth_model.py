@@ -89,6 +89,25 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
+    """Writes the trained weights and the tokenizer below the run folder: ``adapter/``, or ``model/`` when every weight
+    was trained.
+
+    Two equal runs leave equal files: the base model is named as the experiment names it (no path of this machine), and
+    the adapted layers are in order (PEFT keeps them in a set).
+
+    Returns:
+        The folder written.
+    """
+    weights = folder / ("model" if run.model.full_finetuning else "adapter")
+    for adapter in getattr(model, "peft_config", {}).values():
+        adapter.base_model_name_or_path = run.model.path or run.model.hub_id
+        adapter.target_modules = sorted(adapter.target_modules)
+    model.save_pretrained(str(weights))
+    tokenizer.save_pretrained(str(weights))
+    return weights
+
+
 def patch_dpo() -> None:
     """Unsloth's patch of TRL's DPO and KTO trainers; the CPU back end has none and needs none."""
     import unsloth

@@ -6,18 +6,54 @@ the JSON list of its files, with ``.dir`` behind it), so that a hash in our lock
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 IGNORED_PARTS = {"__pycache__", ".DS_Store"}
+REMEMBERED = 2**20
+"""Bytes from which a file's hash is remembered; smaller files are read again every time."""
 
 
 def file_md5(path: Path) -> str:
-    """Hex md5 of a file's bytes. Raises ``OSError`` where the file cannot be read."""
+    """Hex md5 of a file's bytes. A large file is read once, until its size, time of change or inode differ.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    known = path.stat()
+    if known.st_size < REMEMBERED:
+        return _md5(path)
+    memory = _memory()
+    key = json.dumps([str(path.resolve()), known.st_size, known.st_mtime_ns, known.st_ino])
+    md5 = memory.get(key) if memory is not None else None
+    if md5 is None:
+        md5 = _md5(path)
+        if memory is not None:
+            memory[key] = md5
+    return md5
+
+
+def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+@functools.cache
+def _memory() -> Any:
+    """The hashes of large files, kept for this user beside other caches; None where nothing can be written."""
+    import diskcache
+    import platformdirs
+
+    try:
+        return diskcache.Cache(Path(platformdirs.user_cache_dir("rlexp")) / "md5", disk=diskcache.JSONDisk)
+    except (OSError, sqlite3.Error):
+        return None
 
 
 def folder_files(folder: Path) -> list[Path]:
@@ -28,8 +64,11 @@ def folder_files(folder: Path) -> list[Path]:
 
 
 def folder_md5s(folder: Path) -> dict[str, str]:
-    """The hash of every file of a folder, by its relative path."""
-    return {path.relative_to(folder).as_posix(): file_md5(path) for path in folder_files(folder)}
+    """The hash of every file of a folder, by its relative path; several files are read at a time."""
+    files = folder_files(folder)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        md5s = list(pool.map(file_md5, files))
+    return {path.relative_to(folder).as_posix(): md5 for path, md5 in zip(files, md5s, strict=True)}
 
 
 def folder_md5(folder: Path) -> str:

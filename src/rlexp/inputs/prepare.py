@@ -11,12 +11,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rlexp import project
+from rlexp.command import hydra_options
+from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import snapshot
 from rlexp.inputs.check import Inputs, check
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``prepare [overrides]``: makes the data snapshot and the base model of a run where they are missing."""
+    options, root = hydra_options(arguments), project.root()
+    for point in points(root / "conf", options.overrides, options.multirun):
+        prepare(point.run, root)
+        print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")
+    return 0
 
 
 def prepare(run: Run, root: Path) -> Inputs:

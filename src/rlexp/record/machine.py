@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+LARGE = 2**20
+"""Bytes from which an untracked file is only named, not kept in the patch."""
+
 
 def machine() -> dict[str, Any]:
-    """Operating system, processor, memory in GiB and GPUs; asked of torch only where it is loaded already."""
+    """What a trajectory depends on bit by bit besides the software; asked of torch only where it is loaded already.
+
+    Returns:
+        ``platform``, ``python``, ``processor`` (its model name) and ``cpus``; with torch also ``instructions`` (the
+        vector instructions it uses), ``threads``, and on a GPU machine ``gpus`` and ``cuda``.
+    """
     facts: dict[str, Any] = {
         "platform": platform.platform(),
         "python": platform.python_version(),
+        "processor": processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
     torch = sys.modules.get("torch")
     if torch is not None:
-        facts["torch_threads"] = torch.get_num_threads()
+        facts["instructions"] = torch.backends.cpu.get_cpu_capability()
+        facts["threads"] = torch.get_num_threads()
         if torch.cuda.is_available():
             facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
             facts["cuda"] = torch.version.cuda
     return facts
 
 
+def processor() -> str:
+    """The processor's model name; where /proc does not say it, what ``platform`` knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
 def git(root: Path) -> tuple[dict[str, Any], str]:
     """(commit and whether the tree differs from it, the difference as a patch) of the project folder.
 
-    Both are empty outside a git repository.
+    The patch holds new files too, up to LARGE bytes each. Both are empty outside a git repository.
     """
     sha = _git(root, "rev-parse", "HEAD")
     if not sha:
         return {}, ""
-    patch = _git(root, "diff", "HEAD", "--binary")
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard").split()
+    untracked = [name for name in _git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0") if name]
+    small = [name for name in untracked if (root / name).is_file() and (root / name).stat().st_size < LARGE]
+    with tempfile.TemporaryDirectory() as scratch:
+        # A copy of the index, in which new files are announced: the user's own staging is left alone.
+        index = Path(scratch) / "index"
+        with contextlib.suppress(OSError):
+            shutil.copyfile(_git(root, "rev-parse", "--path-format=absolute", "--git-path", "index").strip(), index)
+        copied = {"GIT_INDEX_FILE": str(index)} if index.is_file() else {}
+        if small and copied:
+            _git(root, "add", "--intent-to-add", "--", *small, **copied)
+        patch = _git(root, "diff", "HEAD", "--binary", **copied)
     return {"sha": sha.strip(), "dirty": bool(patch or untracked), "untracked": untracked[:50]}, patch
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git(root: Path, *arguments: str, **environment: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
-    return answer.stdout if answer.returncode == 0 else ""
+    return done.stdout if done.returncode == 0 else ""

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import yaml
 
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5, folder_md5s
+from rlexp.inputs.reward_source import RewardSource
 from rlexp.record.machine import git, machine
 
-LOCK, MANIFEST, METRICS, PATCH = "run.lock.yaml", "manifest.json", "metrics.jsonl", "code.patch"
+LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
+SOURCES, PATCH = "sources", "code.patch"
 
 
 class Record:
@@ -28,12 +31,12 @@ class Record:
     """
 
     def __init__(self, folder: Path, root: Path, identity: str, overrides: list[str]) -> None:
+        self._began = time.perf_counter()
         folder.mkdir(parents=True, exist_ok=True)
         code, patch = git(root)
         if patch:
             (folder / PATCH).write_text(patch)
         self.folder = folder
-        self._began = time.perf_counter()
         self.content: dict[str, Any] = {
             "identity": identity,
             "status": "running",
@@ -74,12 +77,12 @@ class Record:
         partial.write_text(json.dumps(self.content, indent=2) + "\n")
         partial.replace(self.folder / MANIFEST)
 
-    def write_lock(self, content: dict[str, Any], root: Path) -> None:
+    def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
         """Writes ``run.lock.yaml`` and copies the reward sources it names beside it."""
-        for term in content["inputs"]["rewards"].values():
-            copy = self.folder / "sources" / term["file"]
+        for source in rewards:
+            copy = self.folder / SOURCES / source.file
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / term["file"], copy)
+            shutil.copyfile(source.path, copy)
         (self.folder / LOCK).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
 
 

@@ -10,7 +10,6 @@ import math
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rlexp.compose.schema import Term
@@ -33,15 +32,14 @@ class Rubric:
     """Scores completions by term.
 
     Args:
-        root: the project folder.
         terms: the composed terms by name.
-        sources: their signatures.
+        sources: their files and signatures.
     """
 
-    def __init__(self, root: Path, terms: dict[str, Term], sources: dict[str, RewardSource]) -> None:
+    def __init__(self, terms: dict[str, Term], sources: dict[str, RewardSource]) -> None:
         self.terms = terms
         self.sources = sources
-        self._score = {name: load_script(root / term.file).score for name, term in terms.items()}
+        self._score = {name: load_script(sources[name].path).score for name in terms}
         self._kept: list[Batch] = []
 
     def score(

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
+from rlexp.command import hydra_options
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import resolve
@@ -23,6 +24,11 @@ from rlexp.inputs.prepare import prepare
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
+    return run_jobs(hydra_options(arguments))
 
 
 def run_jobs(options: Namespace) -> int:

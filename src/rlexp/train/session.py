@@ -11,14 +11,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rlexp.compose.run import Run
-from rlexp.inputs.check import check
+from rlexp.inputs import versions
+from rlexp.inputs.check import Inputs, check
 from rlexp.record import lock
 from rlexp.record.record import METRICS, Record
 from rlexp.reward.rubric import Rubric
@@ -27,7 +28,14 @@ from rlexp.train import closing
 LIBRARIES_LOG = "libraries.log"
 
 
-def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
+def train(
+    run: Run,
+    root: Path,
+    folder: Path,
+    overrides: list[str],
+    inputs: Inputs | None = None,
+    approve: Callable[[dict[str, Any]], None] = lambda lock: None,
+) -> None:
     """Trains ``run`` and leaves lock, manifest, metrics, completions, checkpoints and adapter in ``folder``.
 
     Args:
@@ -35,6 +43,8 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
         root: the project folder.
         folder: the run folder, made if it is missing.
         overrides: what was typed, for the record.
+        inputs: where a replay found the locked inputs; by default those the project holds now.
+        approve: is shown the lock before the first step, and raises where it must not be trained.
 
     Raises:
         RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
@@ -42,7 +52,9 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     with Record(folder, root, lock.identity(run), overrides) as record, signals(), quiet(folder / LIBRARIES_LOG):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
-        inputs = check(run, root)
+        inputs = inputs or check(run, root)
+        for fault in versions.faults(root, inputs.rewards.values()):
+            console.print(f"[yellow]warning[/] {fault}")
         digest = lock.inputs_digest(run, inputs, root)
         record.lap("locked")
 
@@ -51,6 +63,8 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
         unsloth_model.import_libraries()
         record.lap("imported")
         model, tokenizer = unsloth_model.load(run, inputs.model)
+        if inputs.model is None:
+            digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
         record.lap("loaded")
 
         from rlexp.build import arguments, data
@@ -59,7 +73,7 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
         from rlexp.evaluate import held_out
         from rlexp.train import callbacks
 
-        rubric = Rubric(root, run.reward.terms, inputs.rewards)
+        rubric = Rubric(run.reward.terms, inputs.rewards)
         read = tuple(column for source in inputs.rewards.values() for column in source.columns)
         rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
         test = data.load(run, inputs.data, "test", run.held_out.rows, read) if run.held_out.rows else None
@@ -68,7 +82,9 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
         trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, trainer_test, rubric, asked))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
-        record.write_lock(lock.lock(run, digest, overrides, tokenizer, fresh), root)
+        locked = lock.lock(run, digest, overrides, tokenizer, fresh)
+        record.write_lock(locked, inputs.rewards.values())
+        approve(locked)
         record.lap("built")
 
         def compare() -> closing.Standing:
@@ -93,9 +109,7 @@ def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
             live.stop()
         record.lap("trained")
 
-        weights = folder / ("model" if run.model.full_finetuning else "adapter")
-        trainer.save_model(str(weights))
-        tokenizer.save_pretrained(str(weights))
+        weights = unsloth_model.save(run, trainer.model, tokenizer, folder)
         if test is not None:
             after = compare()
             if before is None:
