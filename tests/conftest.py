@@ -16,6 +16,15 @@ from rlexp.compose.run import Run
 
 ROOT = Path(__file__).parents[1]
 PROJECT_FOLDERS = ("conf", "rewards", "data_prep", "models/tiny")
+PROJECT_FILES = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "dvc.lock",
+    "rewards.lock.yaml",
+)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +43,9 @@ def copy_project(folder: Path) -> Path:
     """A copy of the project as a fresh clone would be, without what it makes."""
     for name in PROJECT_FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PROJECT_FILES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
     return folder
 
 

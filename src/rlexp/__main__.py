@@ -18,6 +18,11 @@ VERBS = {
     "train": "rlexp.train.jobs",
     "plan": "rlexp.plan",
     "prepare": "rlexp.inputs.prepare",
+    "score": "rlexp.reward.score",
+    "pin": "rlexp.record.pin",
+    "replay": "rlexp.train.replay",
+    "diff": "rlexp.record.diff",
+    "runs": "rlexp.record.runs",
 }
 """Verb -> the module whose ``command(arguments, here)`` does it and answers the exit code."""
 

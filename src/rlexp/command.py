@@ -9,7 +9,7 @@ from rlexp.errors import RunError
 
 
 class Parser(ArgumentParser):
-    """An argument parser whose mistakes are RunErrors, for the verbs that compose nothing."""
+    """An argument parser whose mistakes are RunErrors, for the verbs with options of their own."""
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"python -m rlexp {verb}", description=description, allow_abbrev=False)
@@ -19,7 +19,17 @@ class Parser(ArgumentParser):
 
 
 def hydra_options(arguments: list[str]) -> Namespace:
-    """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest."""
+    """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest.
+
+    Raises:
+        RunError: an option that Hydra does not know.
+    """
     from hydra._internal.utils import get_args_parser
 
-    return get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    return parser.parse_args(arguments)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise RunError(message, where="the command line", hint="python -m rlexp --hydra-help lists the options")

@@ -105,6 +105,8 @@ def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
         adapter.target_modules = sorted(adapter.target_modules)
     model.save_pretrained(str(weights))
     tokenizer.save_pretrained(str(weights))
+    # PEFT's unfilled model card, which names the base model's folder on this machine.
+    (weights / "README.md").unlink(missing_ok=True)
     return weights
 
 

@@ -41,7 +41,7 @@ def check(run: Run, root: Path) -> Inputs:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
     """
     _dataset_type(run, root)
-    rewards = _rewards(run, root)
+    rewards = reward_sources(run, root)
     data = root / run.dataset.path
     description = snapshot.describe(data)
     data_prepare = None
@@ -68,7 +68,12 @@ def _dataset_type(run: Run, root: Path) -> None:
     )
 
 
-def _rewards(run: Run, root: Path) -> dict[str, RewardSource]:
+def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
+    """The source of every term of the run's reward, its composed parameters checked against ``score``.
+
+    Raises:
+        RunError: a file cannot be read as a reward, or a parameter is unknown or missing.
+    """
     sources = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
     for name, source in sources.items():
         given = run.reward.terms[name].params

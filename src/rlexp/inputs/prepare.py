@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import multiprocessing
 import shutil
@@ -43,10 +42,10 @@ def prepare(run: Run, root: Path) -> Inputs:
     inputs = check(run, root)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
-        _apart(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
+        apart(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
-        _apart(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
+        apart(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
     check_rows(inputs.data, run.dataset.type)
     return check(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
@@ -84,11 +83,10 @@ def build_model(script: Path, folder: Path, params: dict[str, Any]) -> None:
 
 
 def load_script(script: Path) -> ModuleType:
-    """Imports a Python file by its path, under its own name."""
-    spec = importlib.util.spec_from_file_location(f"data_prep.{script.stem}", script)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """The module of a Python file, from its source as it stands now: byte code of an earlier one is never taken."""
+    module = ModuleType(f"{script.parent.name}.{script.stem}")
+    module.__file__ = str(script)
+    exec(compile(script.read_bytes(), str(script), "exec"), module.__dict__)
     return module
 
 
@@ -108,6 +106,7 @@ def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any
     return function
 
 
-def _apart(function: Any, *arguments: Any) -> None:
+def apart(function: Any, *arguments: Any) -> None:
+    """Calls ``function(*arguments)`` in a process of its own; what it raises is raised here."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         pool.submit(function, *arguments).result()

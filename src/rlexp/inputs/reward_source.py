@@ -7,20 +7,18 @@ syntax tree.
 from __future__ import annotations
 
 import ast
-import hashlib
-import io
+import importlib.util
+import posixpath
 import tokenize
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
+from rlexp.inputs.reward_code import assigned, code_md5
 
 PROVIDED = ("completions", "prompts", "completion_ids")
 """What the trainer hands to every reward; any other positional name is a column of the data set."""
-UNCOUNTED = {"version", "cases"}
-"""Top-level names whose values are no part of how a completion is scored."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +51,34 @@ def read(root: Path, file: str) -> RewardSource:
     """Reads the signature of ``score`` and the version of the reward at ``root/file``.
 
     Raises:
-        RunError: the file is missing, is not Python, or has no ``version`` or ``score``.
+        RunError: the file is missing, lies outside of ``root``, is not Python, has no ``version`` or ``score``, or
+            imports another file of the project.
     """
+    # One name a file: versions and locks are kept by it.
+    file = posixpath.normpath(file)
     path = root / file
+    present = ", ".join(sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py")))
+    if file.startswith(("/", "../")):
+        raise RunError(
+            f"the reward file {file} lies outside of the project", hint=f"put it into rewards/, beside {present}"
+        )
     if not path.is_file():
-        present = sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py"))
-        raise RunError(f"there is no reward file {file}", hint=f"one of: {', '.join(present)}")
+        raise RunError(f"there is no reward file {file}", hint=f"one of: {present}")
     try:
-        text = path.read_text()
+        with tokenize.open(path) as stream:
+            text = stream.read()
         tree = ast.parse(text, filename=file)
     except SyntaxError as error:
-        raise RunError(f"the reward is not valid Python: {error.msg}", where=f"{file}:{error.lineno}") from error
+        raise RunError(f"the reward is not valid Python: {error.msg}", where=f"{file}:{error.lineno or 1}") from error
+    except ValueError as error:  # bytes that are no text
+        raise RunError(f"the reward is not valid Python: {error}", where=file) from error
     score = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "score"), None)
     if score is None:
         raise RunError("the reward has no function named score", where=file, hint="def score(completions, ...): ...")
-    version = next((_assigned(node) for node in tree.body if _assigns(node, "version")), None)
-    if not isinstance(version, int):
+    version = next((_constant(node) for node in reversed(tree.body) if assigned(node) == ["version"]), None)
+    if type(version) is not int:
         raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
+    _refuse_project_imports(tree, root, file)
     positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
     keyword = [arg.arg for arg in score.args.kwonlyargs]
     required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
@@ -77,42 +86,36 @@ def read(root: Path, file: str) -> RewardSource:
     return RewardSource(file, path, file_md5(path), code_md5(text), version, *signature)
 
 
-def _assigns(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+def _constant(node: ast.stmt) -> object:
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    return value.value if isinstance(value, ast.Constant) else None
 
 
-def _assigned(node: ast.stmt) -> object:
-    return node.value.value if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) else None
+def _refuse_project_imports(tree: ast.Module, root: Path, file: str) -> None:
+    """A lock keeps the reward's own file and the installed packages; what else it imports could change unseen."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = ["." * node.level + (node.module or "")]
+        else:
+            continue
+        for name in names:
+            if name.startswith(".") or _of_project(name.partition(".")[0], root, (root / file).parent):
+                raise RunError(
+                    f"the reward imports {name}, another file of the project: a lock holds the reward's own file only",
+                    where=f"{file}:{node.lineno}",
+                    hint=f"put that code into {file} itself, or into an installed package",
+                )
 
 
-def code_md5(text: str) -> str:
-    """The md5 of what a reward file computes: its source without comments, docstrings, blank lines, version and cases.
-
-    Raises:
-        SyntaxError: the text is not Python.
-    """
-    lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            line, column = token.start
-            lines[line - 1] = lines[line - 1][:column]
-    for node in _uncounted(ast.parse(text)):
-        last = node.end_lineno or node.lineno
-        lines[node.lineno - 1 : last] = [""] * (last - node.lineno + 1)
-    code = "\n".join(line.rstrip() for line in lines if line.strip())
-    return hashlib.md5(code.encode()).hexdigest()
-
-
-def _uncounted(tree: ast.Module) -> Iterator[ast.stmt]:
-    for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id in UNCOUNTED for target in targets):
-            yield node
-    for parent in ast.walk(tree):
-        if isinstance(parent, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = parent.body[0]
-            docstring = ast.get_docstring(parent, clean=False) is not None
-            if docstring and (isinstance(parent, ast.Module) or first.lineno > parent.lineno):
-                yield first
+def _of_project(name: str, root: Path, folder: Path) -> bool:
+    own = [root / name, root / f"{name}.py", folder / f"{name}.py"]
+    if name == "rlexp" or not any(path.exists() for path in own):
+        return False
+    # wandb/ is a folder of runs, and rewards/json.py no rival of json: Python would import the installed one.
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    return spec is None or spec.origin is None or Path(spec.origin) in {*own, root / name / "__init__.py"}

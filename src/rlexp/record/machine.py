@@ -24,7 +24,7 @@ def machine() -> dict[str, Any]:
         vector instructions it uses), ``threads``, and on a GPU machine ``gpus`` and ``cuda``.
     """
     facts: dict[str, Any] = {
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "processor": processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

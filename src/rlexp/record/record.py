@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 import time
@@ -21,6 +22,8 @@ from rlexp.record.machine import git, machine
 
 LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
 SOURCES, PATCH = "sources", "code.patch"
+MAIN_METRICS = ("reward", "rewards/margins", "loss")
+"""Held-out metrics that stand for a run in a table; the first one it has."""
 
 
 class Record:
@@ -30,7 +33,9 @@ class Record:
     process is gone was killed.
     """
 
-    def __init__(self, folder: Path, root: Path, identity: str, overrides: list[str]) -> None:
+    def __init__(
+        self, folder: Path, root: Path, identity: str, overrides: list[str], config: dict[str, Any] | None = None
+    ) -> None:
         self._began = time.perf_counter()
         folder.mkdir(parents=True, exist_ok=True)
         code, patch = git(root)
@@ -42,6 +47,8 @@ class Record:
             "status": "running",
             "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "overrides": overrides,
+            "choices": choices(config) if config else {},
+            "host": platform.node(),
             "pid": os.getpid(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "started_unix": time.time(),
@@ -73,9 +80,7 @@ class Record:
 
     def write(self) -> None:
         """Writes the manifest; the old one stands until the new one is whole."""
-        partial = self.folder / f".{MANIFEST}.partial"
-        partial.write_text(json.dumps(self.content, indent=2) + "\n")
-        partial.replace(self.folder / MANIFEST)
+        _write_manifest(self.folder, self.content)
 
     def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
         """Writes ``run.lock.yaml`` and copies the reward sources it names beside it."""
@@ -87,9 +92,49 @@ class Record:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a run folder, None where there is none."""
+    """The manifest of a run folder, None where there is none.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     path = folder / MANIFEST
-    return json.loads(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"the manifest cannot be read: {error}", where=str(path)) from error
+    if not isinstance(content, dict):
+        raise RunError("this file is no manifest of a run", where=str(path))
+    return content
+
+
+def choices(config: dict[str, Any]) -> dict[str, str]:
+    """What a run is called by: its method, model and dataset, and the reward's terms joined with +.
+
+    Kept in the manifest, so that a list of runs need not read their locks, and a run that failed before it was locked
+    says what it was.
+    """
+    names = {group: config[group]["name"] for group in ("method", "model", "dataset")}
+    return {**names, "reward": "+".join(sorted(config["reward"]["terms"]))}
+
+
+def main_metric(manifest: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """(name, before and after) of the held-out metric that stands for a run; None where nothing was measured."""
+    rows = manifest.get("held_out") or {}
+    name = next((name for name in MAIN_METRICS if name in rows), None)
+    return (name, rows[name]) if name else None
+
+
+def update_manifest(folder: Path, **facts: Any) -> None:
+    """Adds to the manifest of a run that ended; the old one stands until the new one is whole."""
+    _write_manifest(folder, {**(read_manifest(folder) or {}), **facts})
+
+
+def _write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    partial = folder / f".{MANIFEST}.partial"
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(folder / MANIFEST)
 
 
 def outputs(folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rlexp.record.record import read_manifest
+from rlexp.record.record import main_metric, read_manifest
 
 
 def show(folder: Path) -> int:
@@ -24,9 +24,8 @@ def show(folder: Path) -> int:
         table.add_column(column)
     for name, manifest in manifests:
         varied = " ".join(o for o in manifest["overrides"] if o not in common)
-        rows = manifest.get("held_out", {})
-        main = next((key for key in ("reward", "rewards/margins", "loss") if key in rows), None)
-        numbers = (main, f"{rows[main]['before']:.3f}", f"{rows[main]['after']:.3f}") if main else ("", "", "")
+        main = main_metric(manifest)
+        numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
         status = manifest["status"] + (f": {manifest['reason'].splitlines()[0]}" if "reason" in manifest else "")
         table.add_row(name, varied, status, *numbers)
     Console(highlight=False, soft_wrap=True).print(table)

@@ -50,7 +50,8 @@ def train(
         RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
     """
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    with Record(folder, root, lock.identity(run), overrides) as record, signals(), quiet(folder / LIBRARIES_LOG):
+    record = Record(folder, root, lock.identity(run), overrides, run.config())
+    with record, signals(), quiet(folder / LIBRARIES_LOG):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
         inputs = inputs or check(run, root)
         for fault in versions.faults(root, inputs.rewards.values()):

@@ -1,0 +1,150 @@
+"""The inputs of a lock, found again on this machine: each is the locked one by hash, or the run does not start.
+
+In this order: where the lock says; in DVC's cache or remote, by hash; made anew by the script the lock names. What
+lies in the working copy is never touched: a restored folder goes beside it, into ``.locked/``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.errors import RunError
+from rlexp.inputs import prepare, reward_source, snapshot, store
+from rlexp.inputs.check import Inputs
+from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
+
+BESIDE = ".locked"
+MISSING = "missing"
+
+
+@dataclass
+class Search:
+    """What the search for locked inputs came upon."""
+
+    root: Path
+    notes: list[str] = field(default_factory=list)
+    """Inputs that were not where the lock says, and what was used instead."""
+    faults: list[tuple[str, str, str]] = field(default_factory=list)
+    """(input, expected hash, actual hash) of those that could not be found."""
+
+
+def find(lock: dict[str, Any], run: Run, root: Path, sources: Path) -> tuple[Inputs, list[str]]:
+    """The inputs that a lock names, with the notes a person should read.
+
+    Args:
+        lock: the content of ``run.lock.yaml``.
+        run: the run of its config.
+        root: the project folder.
+        sources: the folder of reward files that was kept beside the lock.
+
+    Raises:
+        RunError: inputs are not the locked ones and cannot be had; the message names every one, expected and actual.
+    """
+    search, digest = Search(root), lock["inputs"]
+    rewards = {name: _reward(search, term, sources) for name, term in digest["rewards"].items()}
+    data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
+    model = _model(search, digest["model"], run) if "path" in digest["model"] else None
+    if search.faults:
+        width = max(len(name) for name, _, _ in search.faults)
+        table = "\n".join(f"  {name:<{width}}  expected {want:<12}  actual {got}" for name, want, got in search.faults)
+        raise RunError(
+            f"{len(search.faults)} of the lock's inputs are not what they were; nothing was started\n{table}",
+            where="the working copy, DVC's cache and remote, the lock's own copies, the scripts of data_prep/",
+            hint="put them back (git checkout, dvc pull, or remove the edited folder so that its script makes it "
+            "again), or train a new run of what is there now",
+        )
+    kept = {name: source for name, source in rewards.items() if source}
+    return Inputs(data, snapshot.describe(data), None, model, None, kept), search.notes
+
+
+def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_source.RewardSource | None:
+    file, wanted = term["file"], term["md5"]
+    actual = file_md5(search.root / file) if (search.root / file).is_file() else MISSING
+    if actual == wanted:
+        return reward_source.read(search.root, file)
+    if (sources / file).is_file() and file_md5(sources / file) == wanted:
+        search.notes.append(
+            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)}): "
+            "the locked copy is used instead"
+        )
+        return reward_source.read(sources, file)
+    search.faults.append((file, _short(wanted), _short(actual)))
+    return None
+
+
+def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
+    """Where the folder of this hash lies, after it was restored or made if need be; its named path after a fault."""
+    named, wanted = search.root / digest["path"], digest["md5"]
+    actual = folder_md5(named) if named.is_dir() else MISSING
+    if actual == wanted:
+        return named
+    beside = named.parent / BESIDE / wanted.removesuffix(".dir")
+    place = beside if named.exists() else named
+    shown = os.path.relpath(place, search.root)
+    state = f"{digest['path']} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
+    if place.is_dir() and folder_md5(place) == wanted:
+        search.notes.append(f"{state}: the locked one lies in {shown}")
+        return place
+    shutil.rmtree(place, ignore_errors=True)  # a copy beside that is not whole
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if store.restore(search.root, wanted, place):
+        search.notes.append(f"{state}: restored from DVC's cache to {shown}")
+    elif make(place) and folder_md5(place) == wanted:
+        search.notes.append(f"{state}: made again by its script in {shown}")
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+        search.faults.append((digest["path"], _short(wanted), _short(actual)))
+    return place
+
+
+def _model(search: Search, digest: dict[str, Any], run: Run) -> Path:
+    known, before = search.root / digest["path"], len(search.faults)
+
+    def make(place: Path) -> bool:
+        return not known.exists() and _build_model(search, digest.get("source", {}), run, place)
+
+    folder = _folder(search, digest, make)
+    if len(search.faults) > before and known.is_dir():
+        search.faults.pop()
+        actual = folder_md5s(known)
+        for name in sorted({*digest["files"], *actual}):
+            want, got = digest["files"].get(name, "absent"), actual.get(name, MISSING)
+            if want != got:
+                search.faults.append((f"{digest['path']}/{name}", _short(want), _short(got)))
+    return folder.resolve()
+
+
+def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool:
+    if not _unchanged(search, source):
+        return False
+    try:
+        prepare.apart(prepare.write_snapshot, search.root / source["script"], place, source["params"])
+    except RunError:
+        return False
+    return True
+
+
+def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) -> bool:
+    if not _unchanged(search, source):
+        return False
+    print(f"making {run.model.path} with {source['script']}", flush=True)
+    prepare.apart(prepare.build_model, search.root / source["script"], place, run.config()["model"]["params"])
+    return True
+
+
+def _unchanged(search: Search, source: dict[str, Any]) -> bool:
+    """Whether the script that made an input, and the files it read, are still what they were."""
+    if not source.get("script"):
+        return False
+    wanted = {source["script"]: source["script_md5"], **source.get("files", {})}
+    return all((search.root / f).is_file() and file_md5(search.root / f) == md5 for f, md5 in wanted.items())
+
+
+def _short(md5: str) -> str:
+    return md5.removesuffix(".dir")[:12]

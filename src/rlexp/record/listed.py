@@ -1,0 +1,167 @@
+"""A run folder as a list shows it: read from its manifest, and from its lock only for what is asked of the config."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlexp.errors import RunError
+from rlexp.record.record import LOCK, choices, main_metric, read_manifest
+
+MISSING = object()
+"""What a run says of a key that it does not have."""
+CHOICES = ("method", "model", "dataset", "reward")
+SLACK = 60
+"""Seconds by which two clocks may differ over the beginning of a process."""
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, many times quicker, where PyYAML was built with it."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One run."""
+
+    place: Path
+    folder: str
+    """From the project folder."""
+    manifest: dict[str, Any]
+    status: str
+    """As in the manifest, or ``killed``, or ``unreadable``."""
+    reason: str = ""
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """The locked config; empty where there is no lock. Its checksum is not asked: the list replays nothing."""
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+            content = yaml.load((self.place / LOCK).read_text(), LOADER)
+            if isinstance(content, dict) and isinstance(content.get("config"), dict):
+                return content["config"]
+        return {}
+
+    @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """What each of CHOICES is called; from the lock where the manifest does not say it."""
+        if self.manifest.get("choices"):
+            return self.manifest["choices"]
+        return choices(self.config) if self.config else {}
+
+    @property
+    def typed(self) -> list[str]:
+        """The overrides that the other columns do not show."""
+        return [o for o in self.manifest.get("overrides", []) if o.partition("=")[0] not in CHOICES]
+
+    @property
+    def metric(self) -> tuple[str, float, float] | None:
+        """(name, before, after) of the main held-out metric."""
+        main = main_metric(self.manifest)
+        return (main[0], float(main[1]["before"]), float(main[1]["after"])) if main else None
+
+    @property
+    def started(self) -> float | None:
+        """Seconds since the epoch."""
+        text = self.manifest.get("started")
+        return datetime.fromisoformat(text).timestamp() if text else None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds it took, or takes so far; None where nobody saw its end."""
+        if self.status == "running" and self.started:
+            return time.time() - self.started
+        return self.manifest.get("timings_s", {}).get("total")
+
+    def value(self, key: str) -> Any:
+        """What a column, or a dotted key of the locked config, says of this run; MISSING where it says nothing.
+
+        A group of the config answers with its name: ``hardware`` is ``cpu``.
+        """
+        if key in COLUMNS:
+            found = COLUMNS[key](self)
+            return MISSING if found in (None, "") or found != found else found
+        found = self.config
+        for name in key.split("."):
+            found = found.get(name, MISSING) if isinstance(found, dict) else MISSING
+        return found["name"] if isinstance(found, dict) and "name" in found else found
+
+
+COLUMNS: dict[str, Callable[[Listed], Any]] = {
+    "folder": lambda run: run.folder,
+    "started": lambda run: run.started,
+    "status": lambda run: run.status,
+    "method": lambda run: run.names.get("method"),
+    "model": lambda run: run.names.get("model"),
+    "dataset": lambda run: run.names.get("dataset"),
+    "reward": lambda run: run.names.get("reward"),
+    "typed": lambda run: " ".join(run.typed),
+    "metric": lambda run: run.metric[2] if run.metric else None,
+    "duration": lambda run: run.duration,
+}
+"""Column -> what it is filtered and sorted by; ``metric`` is the one after training."""
+
+
+def read(folder: Path, root: Path) -> Listed:
+    """A run folder as the list shows it; one whose manifest is broken has the status ``unreadable``."""
+    name = folder.relative_to(root).as_posix()
+    try:
+        manifest = read_manifest(folder) or {}
+        run = Listed(folder, name, manifest, manifest["status"], manifest.get("reason", ""))
+        plain(run)
+    except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return Listed(folder, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
+    if run.status == "running" and _gone(manifest):
+        return Listed(folder, name, manifest, "killed")
+    return run
+
+
+def plain(run: Listed) -> dict[str, Any]:
+    """The run as JSON values: what ``--json`` prints."""
+    metric = dict(zip(("name", "before", "after"), run.metric, strict=True)) if run.metric else None
+    return {
+        "folder": run.folder,
+        "started": run.manifest.get("started"),
+        "status": run.status,
+        **({"reason": str(run.reason)} if run.reason else {}),
+        **{name: run.names.get(name) for name in CHOICES},
+        "typed": run.typed,
+        "metric": metric,
+        "duration": run.duration,
+        "identity": run.manifest.get("identity"),
+    }
+
+
+def _gone(manifest: dict[str, Any]) -> bool:
+    """Whether the process that wrote this is certainly not there any more; of another machine nothing is known."""
+    pid = manifest.get("pid")
+    if manifest.get("host") != platform.node() or not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return manifest.get("started_unix", math.inf) + SLACK < _began(pid)
+
+
+def _began(pid: int) -> float:
+    """When a process began, in seconds since the epoch: after a restart its number may be another process's.
+
+    0 where /proc does not say it, or says a time to come (a container that shows its own clock).
+    """
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    age = up - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age if age >= 0 else 0.0

@@ -1,0 +1,100 @@
+"""The table ``cases`` of a reward file: completions with the score that each must get."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlexp.errors import RunError
+from rlexp.inputs.prepare import load_script
+from rlexp.inputs.reward_source import RewardSource
+from rlexp.reward.rubric import checked
+
+ONE = {"completions": "completion", "prompts": "prompt"}
+"""What a case, which is one completion, calls a parameter of ``score``; any other keeps its name."""
+TOLERANCE = 1e-9
+SHOWN = 60
+"""Characters of a completion that a line shows."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a case came to."""
+
+    shown: str
+    """The completion (or what the reward reads instead), shortened."""
+    problem: str | None
+    """What is wrong; None where the case scored as it says."""
+
+
+def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
+    """Scores every case of a reward file, each alone; none where the file has no ``cases``.
+
+    Args:
+        source: the reward file.
+        params: what a case that does not set a parameter of the reward is scored with.
+
+    Raises:
+        RunError: the file cannot be imported, or its ``cases`` are no list.
+    """
+    try:
+        module = load_script(source.path)
+    except Exception as error:
+        raise RunError(f"the reward raised {_worded(error)} when imported", where=_place(source, error)) from error
+    cases = getattr(module, "cases", [])
+    if not isinstance(cases, list | tuple):
+        raise RunError("the cases of the reward are no list", where=source.file, hint="cases = [{...}, {...}]")
+    return [run_case(source, module.score, case, params) for case in cases]
+
+
+def run_case(
+    source: RewardSource, score: Callable[..., Any], case: Mapping[str, Any], params: Mapping[str, Any]
+) -> Outcome:
+    """Scores one case.
+
+    Args:
+        source: the reward file.
+        score: its function.
+        case: one value for everything ``score`` reads (``completion`` for ``completions``), parameters, and ``score``.
+        params: the parameters that the case does not set.
+    """
+    if not isinstance(case, Mapping):
+        return Outcome(_short(case), "is no dictionary")
+    reads = {name: ONE.get(name, name) for name in source.reads}
+    shown = _short(case.get("completion", [case.get(name) for name in reads.values()]))
+    given = {**params, **{name: case[name] for name in source.params if name in case}}
+    missing = [name for name in (*reads.values(), "score") if name not in case]
+    missing += [name for name in source.required_params if name not in given]
+    if missing:
+        return Outcome(shown, f"says no {' and no '.join(missing)}")
+    try:
+        scores = score(**{name: [case[key]] for name, key in reads.items()}, **given)
+    except Exception as error:
+        return Outcome(shown, f"raised {_worded(error)} ({_place(source, error)})")
+    try:
+        actual = checked(source.path.stem, scores, [shown], source.file)[0]
+    except RunError as error:
+        return Outcome(shown, error.what)
+    expected = case["score"]
+    same = actual is expected is None or (
+        actual is not None and isinstance(expected, int | float) and math.isclose(actual, expected, abs_tol=TOLERANCE)
+    )
+    return Outcome(shown, None if same else f"expected {expected!r}, got {actual!r}")
+
+
+def _worded(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _place(source: RewardSource, error: Exception) -> str:
+    """The line of the reward file that raised, or called what raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(source.path)]
+    return f"{source.file}:{lines[-1]}" if lines else source.file
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 4]}...{text[-1]}"
