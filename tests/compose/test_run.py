@@ -4,11 +4,13 @@ import dataclasses
 import re
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from rlexp.compose import schema
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.points import points
+from rlexp.compose.run import resolve
 from rlexp.errors import RunError
 from rlexp.record.lock import identity
 
@@ -126,3 +128,18 @@ def test_every_config_field_is_read_somewhere(root):
         if not re.search(rf"\.{field.name}\b", code)
     ]
     assert unread == []
+
+
+def test_a_dictionary_of_trl_can_be_given_keys(composed):
+    run = composed("method.chat_template_kwargs={enable_thinking: false}")
+    assert run.arguments["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
+    dataset = {"prompt_only": "arithmetic", "preference": "arithmetic_preferences"}.get(
+        METHODS[method].dataset_type.name, "arithmetic_judged" if method == "kto" else "arithmetic_demonstrations"
+    )
+    run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
+    locked = yaml.safe_load(yaml.safe_dump(run.config()))
+    assert resolve(OmegaConf.create(locked)).config() == run.config()

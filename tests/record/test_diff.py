@@ -162,6 +162,7 @@ def test_other_code_under_the_same_version_is_said(pair):
         ([], ["method.beta=0.04", "seed=1"], "one variable changed: method.beta;", ["the seed differs too"]),
         ([], ["model.lora.r=8"], "one variable changed: model (lora.r);", []),
         ([], ["reward.terms.correct.weight=2"], "one variable changed: reward.correct (weight);", []),
+        ([], ["reward=format"], "one variable changed: reward.correct (removed);", []),
         ([], ["method.beta=0.04", "model=smollm2_135m"], "warning: 2 variables", ["model, method.beta", "one a round"]),
     ],
 )
@@ -221,26 +222,26 @@ def test_the_code_is_the_same_before_and_after_the_commit_of_a_patch(tmp_path, p
 def test_the_command_line_prints_a_table_or_json(project, composed):
     for name, overrides in (
         ("a", ["method.beta=0"]),
-        ("b", ["method.beta=0.04", "method.chat_template_kwargs={a: 1}"]),
+        ("b", ["method.beta=0.04", "model.lora.target_modules=[q_proj]"]),
     ):
         write(project / "outputs" / name, locked(composed(*overrides), *overrides))
     done = rlexp(project, "diff", "outputs/a", "outputs/b/run.lock.yaml")
     assert done.returncode == 0, done.stderr
-    assert "medium  method.beta" in done.stdout and "warning: 2 variables" in done.stdout
+    assert "[q_proj]" in done.stdout and "medium  method.beta" in done.stdout and "warning: 2 variables" in done.stdout
     assert "held-out reward  A 0.800 -> 1.600" in done.stdout
     answer = json.loads(rlexp(project, "diff", "outputs/a", "outputs/b", "--json").stdout)
     assert (answer["a"], answer["b"], answer["same_identity"]) == ("outputs/a", "outputs/b", False)
-    assert answer["big_variables"] == ["method.beta", "method.chat_template_kwargs"]
+    assert answer["big_variables"] == ["model", "method.beta"]
     beta = {"area": "method", "key": "method.beta", "a": 0.0, "b": 0.04, "risk": "medium", "big": True}
-    assert beta.items() <= answer["changes"][0].items()
+    assert beta.items() <= answer["changes"][1].items()
 
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
         (["outputs/a", "outputs/bb"], "did you mean outputs/b?"),
-        (["outputs/a"], "B"),
-        (["outputs/a", "broken"], "manifest"),
+        (["outputs/a"], "required: B"),
+        (["outputs/a", "broken"], "the manifest cannot be read"),
     ],
 )
 def test_a_mistake_is_one_message(project, composed, arguments, what):

@@ -36,10 +36,14 @@ def test_uncommitted_changes_are_kept_as_a_patch(tmp_path):
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *command], check=True)
     (tmp_path / "code.py").write_text("two\n")
+    (tmp_path / "new file.py").write_text("three\n")
     with Record(tmp_path / "run", tmp_path, "id", []):
         pass
     assert status(tmp_path / "run")["git"]["dirty"]
-    assert "+two" in (tmp_path / "run" / "code.patch").read_text()
+    patch = (tmp_path / "run" / "code.patch").read_text()
+    assert "+two" in patch and "+three" in patch
+    staged = subprocess.run([*git, "diff", "--cached", "--name-only"], capture_output=True, text=True, check=True)
+    assert staged.stdout == "", "the user's own index was touched"
 
 
 def test_a_sweep_with_a_failed_point_says_so_and_counts_as_failed(tmp_path, capsys):

@@ -109,7 +109,8 @@ def schema(method: str) -> type:
     for name, entry in METHODS[method].arguments.items():
         kind = TYPES[entry["type"]]
         if entry.get("optional") and kind is not Any:
-            kind = kind | None
+            # OmegaConf 2.3 cannot give an optional dictionary keys while it is None.
+            kind = Any if entry["type"] == "dict" else kind | None
         default = entry["default"]
         if name == "learning_rate":
             default = II(f"model.learning_rate.{method}")

@@ -118,7 +118,7 @@ def facts(run: Recorded) -> dict[str, Any]:
     config, inputs = run.lock["config"], run.lock["inputs"]
     data, git = inputs["data"], run.manifest.get("git") or {}
     terms = {
-        name: {**term, "code": _code_of(inputs["rewards"].get(name, {}))}
+        name: {"code": _code_of(inputs["rewards"].get(name, {})), **term}
         for name, term in config["reward"]["terms"].items()
     }
     script = data.get("source", {}).get("script")

@@ -77,15 +77,16 @@ def verdict(found: list[Change], same_identity: bool) -> str:
 
 def _named(variable: str, found: list[Change]) -> str:
     """The variable, with what of it changed where its name alone does not say it."""
-    keys = [change.key for change in found if change.variable == variable]
-    if variable in keys or variable in ("method", "template") or len(keys) > 3:
+    parts = [change for change in found if change.variable == variable]
+    if variable in ("method", "template", parts[0].key) or len(parts) > 3:
         return variable
-    return f"{variable} ({', '.join(_without_prefix(key) for key in keys)})"
+    return f"{variable} ({', '.join(_part(change) for change in parts)})"
 
 
-def _without_prefix(key: str) -> str:
-    parts = key.split(".")
-    return ".".join(parts[3:] if key.startswith("reward.terms.") else parts[1:]) or "added or removed"
+def _part(change: Change) -> str:
+    """The key of a difference without the variable it belongs to."""
+    below = change.key.split(".")[3 if change.area == "reward" else 1 :]
+    return ".".join(below) or ("added" if change.a is None else "removed")
 
 
 def held_out(a: locate.Recorded, b: locate.Recorded, found: list[Change]) -> str:
