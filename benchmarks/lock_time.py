@@ -27,7 +27,7 @@ from rlexp.record.record import Record
 
 ROOT = Path(__file__).parents[1]
 FILE_BYTES = 512 * 2**20
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 def fill(folder: Path, gigabytes: float) -> None:

@@ -66,7 +66,8 @@ def folder_files(folder: Path) -> list[Path]:
 def folder_md5s(folder: Path) -> dict[str, str]:
     """The hash of every file of a folder, by its relative path; several files are read at a time."""
     files = folder_files(folder)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    # Two a processor: while one is hashed another is read, so that the disk is what is waited for.
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
         md5s = list(pool.map(file_md5, files))
     return {path.relative_to(folder).as_posix(): md5 for path, md5 in zip(files, md5s, strict=True)}
 
