@@ -4,6 +4,7 @@ Source: https://huggingface.co/papers/2503.14476, equation 13.
 """
 
 version = 1
+bounds = (-1.0, 0.0)
 
 
 def score(completion_ids: list[list[int]], *, limit: int, margin: int) -> list[float]:

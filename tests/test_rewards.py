@@ -7,22 +7,28 @@ import pytest
 from rlexp.inputs import versions
 from rlexp.inputs.prepare import load_script
 from rlexp.inputs.reward_source import read
+from rlexp.reward import sandbox
 from rlexp.reward.cases import run_case
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "rewards").glob("*.py"))
+UNTRIED = {"rewards/judge.py", "rewards/reward_model.py"}
+"""They need an endpoint or a model: tests/rewards/ holds what can be said of them."""
 CASES = [(file, case) for file in FILES for case in load_script(ROOT / file).cases]
 
 
 @pytest.mark.parametrize(("file", "case"), CASES, ids=lambda value: Path(value).stem if isinstance(value, str) else "")
 def test_a_case_scores_as_it_says(file, case):
-    outcome = run_case(read(ROOT, file), load_script(ROOT / file).score, case, params={})
+    source = read(ROOT, file)
+    if "sandbox" in source.params and not sandbox.available():
+        pytest.skip("it runs untrusted code, and there is no sandbox here: tests/reward/test_sandbox.py says why")
+    outcome = run_case(source, load_script(ROOT / file).score, case, params={})
     assert outcome.problem is None, outcome
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_reward_has_cases_and_an_option(file):
-    assert len(load_script(ROOT / file).cases) >= 5
+    assert len(load_script(ROOT / file).cases) >= 5 or file in UNTRIED
     assert (ROOT / "conf/reward" / f"{Path(file).stem}.yaml").is_file()
 
 

@@ -130,6 +130,27 @@ def test_every_config_field_is_read_somewhere(root):
     assert unread == []
 
 
+@pytest.mark.parametrize(
+    ("overrides", "what", "hint"),
+    [
+        (["reward=correct", "reward.combine=gate"], "the gate is the term 'format'", "reward.gate=correct"),
+        (["reward=format+correct", "reward.combine=gate", "reward.gate=corect"], "'corect'", "reward.gate=correct"),
+        (["method=rloo", "reward.combine=normalize"], "rloo cannot standardise", "method=grpo"),
+        (["reward.combine=mean"], "mean", "sum"),
+    ],
+)
+def test_terms_that_cannot_be_combined_so_are_refused(composed, overrides, what, hint):
+    with pytest.raises(RunError) as caught:
+        composed(*overrides)
+    assert what in caught.value.what and hint in str(caught.value)
+
+
+def test_how_a_reward_is_guarded_does_not_change_the_identity(composed):
+    guarded = composed("reward.time_limit=3", "reward.max_failed=0.5", "dataset.gold=x", "hardware.reward_workers=1")
+    assert identity(guarded) == identity(composed())
+    assert identity(composed("reward.combine=normalize")) != identity(composed())
+
+
 def test_a_dictionary_of_trl_can_be_given_keys(composed):
     run = composed("method.chat_template_kwargs={enable_thinking: false}")
     assert run.arguments["chat_template_kwargs"] == {"enable_thinking": False}

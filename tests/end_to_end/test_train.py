@@ -72,7 +72,8 @@ def test_a_finished_run_leaves_its_evidence(short_run):
 def test_every_completion_is_kept_with_the_score_of_every_term(short_run):
     kept = [pq.read_table(path) for path in sorted((short_run / "completions").glob("*.parquet"))]
     assert [table.num_rows for table in kept] == [64] * 4
-    assert kept[0].column_names == ["prompt", "completion", "correct", "format"]
+    named = ["prompt", "completion", "group", "correct", "format", "reward", "read.answer"]
+    assert kept[0].column_names == named
     first = metrics(short_run)[0]
     mean = sum(kept[0]["format"].to_pylist()) / 64
     assert mean == pytest.approx(first["rewards/format/mean"], abs=1e-6)
@@ -103,7 +104,8 @@ def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_projec
 
 def test_a_failed_point_does_not_stop_the_others(project):
     (project / "rewards/picky.py").write_text(
-        "version = 1\n\n\ndef score(completions, *, fail):\n    return [1 / (1 - fail) for _ in completions]\n"
+        "version = 1\n\n\ndef score(completions, *, fail):\n"
+        "    return [1 / (1 - fail * ('= ' in text)) for text in completions]\n"
     )
     (project / "conf/reward/picky.yaml").write_text("terms: {picky: {file: rewards/picky.py, params: {fail: 0}}}\n")
     sweep = ("-m", "hydra.sweep.dir=multirun/s", "reward=format+picky", "reward.terms.picky.params.fail=1,0")
@@ -136,15 +138,32 @@ def test_every_weight_can_be_trained(shared_project):
     assert "reward" in manifest(folder)["held_out"]
 
 
-def test_a_reward_that_raises_ends_in_one_message_and_a_failed_record(project):
+def test_a_reward_that_raises_while_training_ends_in_one_message_and_a_failed_record(project):
     reward = project / "rewards/correct.py"
-    reward.write_text(
-        reward.read_text().replace("    found = ANSWER", "    raise ValueError('planted')\n    found = ANSWER")
-    )
+    planted = "    if any(f'= {n}' in completion for n in (1, 5, 6)):\n        raise ValueError('planted')\n"
+    reward.write_text(reward.read_text().replace("    found = ANSWER", f"{planted}    found = ANSWER"))
     folder, said = train(project, "outputs/raises", *SHORT, expect=2)
-    assert "the reward correct raised ValueError: planted" in said
+    assert "the reward correct raised ValueError: planted" in said and "scores failed so far, 5% may" in said
     assert "rewards/correct.py" in said and "Traceback" not in said
     assert manifest(folder)["status"] == "failed"
+    failures = [json.loads(line) for line in (folder / "reward_failures.jsonl").read_text().splitlines()]
+    assert failures and all("= " in failure["completion"] for failure in failures)
+
+
+def test_the_other_combinations_train_and_weights_are_swept(shared_project):
+    gated = ("reward=format+correct+length", "reward.combine=gate", "reward.terms.correct.weight=1,2")
+    done = rlexp(shared_project, "-m", "hydra.sweep.dir=multirun/gate", *gated, *SHORT, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = shared_project / "multirun/gate/1"
+    kept = pq.read_table(folder / "completions/step-000001.parquet").to_pylist()
+    for row in kept:
+        behind = 2 * row["correct"] + row["length"] if row["format"] >= 1 else 0
+        assert row["reward"] == pytest.approx(row["format"] + behind)
+    mean = sum(row["reward"] for row in kept) / 64
+    first = metrics(folder)[0]
+    assert first["reward"] == pytest.approx(mean, abs=1e-5) == first["rewards/gated/mean"]
+    normalized, _ = train(shared_project, "outputs/normalize", "reward.combine=normalize", *SHORT)
+    assert manifest(normalized)["status"] == "finished"
 
 
 def test_a_killed_run_keeps_its_record(shared_project):

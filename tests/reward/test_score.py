@@ -47,8 +47,8 @@ def test_the_shipped_rewards_pass_their_cases_and_are_recorded(project):
     before = files(project)
     done = rlexp(project, "score", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
-    assert row(done.stdout.splitlines(), "correct") == ["1", "recorded", "13", "of", "13"]
-    assert row(done.stdout.splitlines(), "length") == ["1", "recorded", "6", "of", "6"]
+    assert row(done.stdout.splitlines(), "correct") == ["2", "recorded", "35", "of", "35", "passed"]
+    assert row(done.stdout.splitlines(), "length") == ["1", "recorded", "6", "of", "6", "passed"]
     assert "--record" not in done.stdout
     assert not any(line.split("|")[-1].strip() == "torch" for line in done.stderr.splitlines())
     assert files(project) == before
@@ -57,7 +57,7 @@ def test_the_shipped_rewards_pass_their_cases_and_are_recorded(project):
 def test_overrides_choose_the_rewards(scored):
     code, lines = scored("reward=format+length", "reward.terms.length.params.margin=4")
     assert code == 0
-    assert [line.split()[0] for line in lines] == ["reward", "format", "length"]
+    assert [row(lines, name)[0] for name in ("format", "length")] == ["1", "1"]
 
 
 def test_a_case_is_scored_with_the_composed_parameters_that_it_does_not_set(project, scored):
@@ -66,7 +66,7 @@ def test_a_case_is_scored_with_the_composed_parameters_that_it_does_not_set(proj
     code, lines = scored("reward=mine", "+reward.terms.mine.params.limit=0")
     assert code == 1
     assert "mine, case 1: '42' expected 0.5, got None" in lines
-    assert row(lines, "mine") == ["1", "new", "1", "of", "2"]
+    assert row(lines, "mine") == ["1", "new", "1", "of", "2", "passed"]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,11 @@ def test_a_case_is_scored_with_the_composed_parameters_that_it_does_not_set(proj
     [
         ('"score": 0.5', '"score": 0.25', "mine, case 1: '42' expected 0.25, got 0.5"),
         ('"score": None', '"score": 1', "mine, case 2: '24' expected 1, got None"),
+        ('"score": 0.5', '"at_most": 0.4', "mine, case 1: '42' expected at most 0.4, got 0.5"),
+        ('"score": 0.5', '"at_least": 0.6', "mine, case 1: '42' expected at least 0.6, got 0.5"),
+        ('"score": 0.5', '"at_least": 0.1, "at_most": 0.2', "mine, case 1: '42' expected at most 0.2, got 0.5"),
+        ('"score": None', '"at_most": 1', "mine, case 2: '24' expected at most 1, got None"),
+        ('"score": None', '"at_least": None', "mine, case 2: '24' expected at least None, got None"),
         ('"score": 0.5', '"score": "0.5"', "mine, case 1: '42' expected '0.5', got 0.5"),
         ('"score": 0.5', '"note": 0.5', "mine, case 1: '42' says no score"),
         ('"42", "answer": "4",', '"42",', "mine, case 1: '42' says no answer"),
@@ -104,20 +109,33 @@ def test_a_case_that_fails_is_shown_and_nothing_is_recorded(project, scored, old
     assert (project / versions.FILE).read_text() == before
 
 
+@pytest.mark.parametrize("limits", ['"at_most": 0.5', '"at_least": 0.5', '"at_least": 0.2, "at_most": 0.9'])
+def test_a_case_may_say_limits_instead_of_a_score(project, scored, limits):
+    write(project, MINE.replace('"score": 0.5', limits))
+    assert scored("reward=mine")[0] == 0
+
+
+def test_an_asynchronous_reward_is_waited_for(project, scored):
+    write(project, MINE.replace("def score", "async def score"))
+    code, lines = scored("reward=mine")
+    assert code == 0
+    assert row(lines, "mine")[:5] == ["1", "new", "2", "of", "2"]
+
+
 def test_a_library_that_raises_is_placed_at_the_line_of_the_reward(project, scored):
     body = "return [json.loads(text) for text in completions]\n\n\ncases = [{'completion': '[/]', 'score': 0.0}]\n"
     write(project, f"import json\nversion = 1\ndef score(completions):\n    {body}")
     code, lines = scored("reward=mine")
     assert code == 1
-    assert lines[-1].startswith("mine, case 1: '[/]' raised JSONDecodeError: ")
-    assert lines[-1].endswith("(rewards/mine.py:4)")
+    said = next(line for line in lines if line.startswith("mine, case 1: '[/]' raised JSONDecodeError: "))
+    assert said.endswith("(rewards/mine.py:4)")
 
 
 def test_a_reward_without_cases_says_so_and_does_not_fail(project, scored):
     write(project, MINE[: MINE.index("cases")])
     code, lines = scored("reward=mine")
     assert code == 0
-    assert row(lines, "mine") == ["1", "new", "0", "cases"]
+    assert row(lines, "mine") == ["1", "new", "0", "cases", "passed"]
 
 
 def test_record_adds_the_versions_that_are_new(project, scored):
@@ -131,7 +149,7 @@ def test_record_adds_the_versions_that_are_new(project, scored):
     assert list(versions.read(project)["rewards/mine.py"]) == [1]
     code, lines = scored("--record")
     assert code == 0 and lines[-1] == "nothing new to record in rewards.lock.yaml"
-    assert row(lines, "mine") == ["1", "recorded", "2", "of", "2"]
+    assert row(lines, "mine") == ["1", "recorded", "2", "of", "2", "passed"]
 
 
 def test_an_edited_reward_must_raise_its_version(project):
@@ -141,7 +159,7 @@ def test_an_edited_reward_must_raise_its_version(project):
     done = rlexp(project, "score", "--record")
     assert done.returncode == 1
     assert "rewards/format.py changed, and its version is still 1: write version = 2 in it" in done.stdout
-    assert row(done.stdout.splitlines(), "format") == ["1", "changed", "9", "of", "9"]
+    assert row(done.stdout.splitlines(), "format") == ["1", "changed", "9", "of", "9", "passed"]
     assert (project / versions.FILE).read_text() == before
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Dtype
+from rlexp.compose.schema import Combine, Device, Dtype
 from rlexp.errors import RunError
+from rlexp.reward.combine import weights
 
 ADJUSTED = {
     "dataloader_pin_memory": "Unsloth's CPU back end: there is no device to pin for",
@@ -65,9 +66,11 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
     if "epsilon_high" in arguments and arguments["epsilon_high"] is None:
         # TRL reads None as epsilon; Unsloth on a GPU would fill in another number.
         arguments["epsilon_high"] = arguments["epsilon"]
+    normalize = run.reward.combine is Combine.normalize
     if run.method.online:
         arguments |= {
-            "reward_weights": [term.weight for term in run.reward.terms.values()],
+            "reward_weights": weights(run.reward),
+            "multi_objective_aggregation": "normalize_then_sum" if normalize else "sum_then_normalize",
             "use_vllm": run.rollout.fast_inference,
             # "No limit" is 0 in transformers and -1 in vLLM.
             "top_k": -1 if run.rollout.fast_inference and arguments["top_k"] == 0 else arguments["top_k"],

@@ -44,6 +44,7 @@ OWNED = {
     **dict.fromkeys(("report_to", "project", "trackio_space_id", "trackio_bucket_id"), TRACKING),
     "trackio_static_space_id": TRACKING,
     "reward_weights": "set reward.terms.<name>.weight",
+    "multi_objective_aggregation": "set reward.combine=normalize, or sum",
     **dict.fromkeys(("model_init_kwargs", "trust_remote_code"), "the model option owns it; see conf/model"),
     **dict.fromkeys(("do_train", "do_eval", "do_predict", "local_rank", "is_encoder_decoder"), "not used here"),
     **dict.fromkeys(("disable_tqdm", "log_level", "log_level_replica", "debug"), "rlexp shows progress itself"),

@@ -13,11 +13,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rlexp.compose import geometry
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
-from rlexp.compose.schema import Dataset, Hardware, HeldOut, Model, Reward, Rollout, RunSchema, Tracking
+from rlexp.compose.schema import Combine, Dataset, Hardware, HeldOut, Model, Reward, Rollout, RunSchema, Tracking
 from rlexp.errors import RunError, nearest
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 """The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
+UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"))
+"""Keys of these parts that say how the reward is tried and guarded, not what is learned."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,10 @@ class Run:
         return tree
 
     def experiment(self) -> dict[str, Any]:
-        """The part of the tree that identifies the optimisation problem (EXPERIMENT)."""
+        """The part of the tree that identifies the optimisation problem (EXPERIMENT, less UNCOUNTED)."""
         tree = self.config()
+        for group, key in UNCOUNTED:
+            del tree[group][key]
         return {name: tree[name] for name in EXPERIMENT}
 
 
@@ -164,6 +168,7 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
         raise RunError("the model has neither a folder nor a hub id", where="model", hint="type model.path=FOLDER")
     if method.online and not reward.terms:
         raise RunError(f"{method.name} needs a reward", where="reward.terms", hint="type reward=format+correct")
+    check_combination(reward, method)
     for name, term in reward.terms.items():
         if not math.isfinite(term.weight):
             raise RunError(f"the weight is {term.weight}", where=f"reward.terms.{name}.weight", hint="a finite number")
@@ -177,6 +182,9 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
         ("held_out.max_new_tokens", groups.held_out.max_new_tokens, 1),
         ("held_out.samples", groups.held_out.samples, 0),
         ("dataset.train_rows", groups.dataset.train_rows or 1, 1),
+        ("hardware.reward_workers", groups.hardware.reward_workers or 0, 0),
+        ("reward.time_limit", reward.time_limit, 0.01),
+        ("reward.max_failed", reward.max_failed, 0),
     ):
         if value < least:
             raise RunError(f"{where} is {value}", where=where, hint=f"at least {least}")
@@ -187,6 +195,28 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
             f"{method.name} samples no completions while training",
             where="rollout=unsloth",
             hint="type rollout=generate",
+        )
+
+
+def check_combination(reward: Reward, method: Method) -> None:
+    """Whether the terms can be combined as asked.
+
+    Raises:
+        RunError: the gate names no term, or the method cannot standardise terms.
+    """
+    if reward.combine is Combine.gate and method.online and reward.gate not in reward.terms:
+        guess = nearest(reward.gate, reward.terms)
+        raise RunError(
+            f"the gate is the term {reward.gate!r}, and the reward has {', '.join(reward.terms) or 'none'}",
+            where="reward.gate",
+            hint=f"type reward.gate={guess or next(iter(reward.terms), 'TERM')}, or add the term: reward=...+format",
+        )
+    standardises = "multi_objective_aggregation" in method.all_arguments
+    if reward.combine is Combine.normalize and method.online and not standardises:
+        raise RunError(
+            f"{method.name} cannot standardise each term within its group",
+            where="reward.combine=normalize",
+            hint="type method=grpo, or reward.combine=sum",
         )
 
 

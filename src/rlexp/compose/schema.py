@@ -107,6 +107,8 @@ class Dataset:
     """Keyword arguments of that script's rows()."""
     train_rows: int | None = None
     """Train on the first so many rows only."""
+    gold: str | None = None
+    """A completion that must score high, as a template over a row's columns: what ``score`` tries the reward with."""
 
 
 @dataclass
@@ -121,11 +123,30 @@ class Term:
     """Keyword-only arguments of score()."""
 
 
+class Combine(Enum):
+    """How the terms of a reward become one number."""
+
+    sum = "sum"
+    gate = "gate"
+    normalize = "normalize"
+
+
 @dataclass
 class Reward:
     """The terms of the reward; ``reward=a+b`` composes them, each option owns one."""
 
     terms: dict[str, Term] = field(default_factory=dict)
+    combine: Combine = Combine.sum
+    """sum: the weighted sum. gate: the other terms count only where the gate's term holds. normalize: each term is
+    standardised within its group first, so that none outweighs the others by its spread (GRPO only)."""
+    gate: str = "format"
+    """The term that gates."""
+    gate_at: float = 1.0
+    """Its score from which it holds."""
+    time_limit: float = 10.0
+    """Seconds that one completion may take a term; more counts as a failure."""
+    max_failed: float = 0.05
+    """Share of the completions scored so far that may raise, hang or die in a term before the run stops."""
 
 
 @dataclass
@@ -142,6 +163,8 @@ class Hardware:
     """The type the model is loaded and trained in."""
     sequences_per_device: int = MISSING
     """Sequences (completions, or preference pairs) one device holds in a forward and backward pass."""
+    reward_workers: int | None = None
+    """Processes that score completions; one a processor where it is left open, 0 scores in the training process."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.reward.rubric import Rubric, text_of, total
+from rlexp.reward.rubric import Rubric, text_of
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Measurement:
     """What one set of weights does on the held-out prompts."""
 
     means: dict[str, float]
-    """Mean score by term, and their weighted sum as ``reward``."""
+    """Mean score by term over the prompts it applies to, and of their combination as ``reward``."""
     errors: dict[str, float]
     """Standard error of each mean, over the prompts."""
     prompts: list[str]
     completions: list[str]
     rewards: list[float]
-    """The weighted sum, one a completion."""
+    """The combined reward, one a completion; 0 where no term applies."""
     lengths: list[int]
     """Tokens, one a completion."""
 
@@ -48,22 +48,22 @@ def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> 
     ]
     ids = generate(run, model, tokenizer, texts)
     completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    terms = {
-        name: term for name, term in rubric.terms.items() if set(rubric.sources[name].columns) <= set(rows.column_names)
-    }
     columns = {name: list(rows[name]) for name in rows.column_names if name != "prompt"}
-    scores = {name: rubric.score(name, completions, prompts, completion_ids=ids, **columns) for name in terms}
-    rewards = total(scores, terms) if terms else [0.0] * len(prompts)
-    kept = {name: [value for value in values if value is not None] for name, values in scores.items()}
-    kept = {name: values for name, values in kept.items() if values} | ({"reward": rewards} if terms else {})
+    scored = rubric.score(completions, prompts, {**columns, "completion_ids": ids})
+    kept = {name: _applied(scores) for name, scores in {**scored.scores, "reward": scored.rewards}.items()}
+    kept = {name: scores for name, scores in kept.items() if scores}
     return Measurement(
         means={name: statistics.fmean(values) for name, values in kept.items()},
         errors={name: statistics.pstdev(values) / len(values) ** 0.5 for name, values in kept.items()},
         prompts=[text_of(prompt) for prompt in prompts],
         completions=completions,
-        rewards=rewards,
+        rewards=[reward or 0.0 for reward in scored.rewards],
         lengths=[len(item) for item in ids],
     )
+
+
+def _applied(scores: list[float | None]) -> list[float]:
+    return [score for score in scores if score is not None]
 
 
 def generate(run: Run, model: Any, tokenizer: Any, texts: list[str]) -> list[list[int]]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,19 @@ def file_md5(path: Path) -> str:
     known = path.stat()
     if known.st_size < REMEMBERED:
         return _md5(path)
-    memory = _memory()
     key = json.dumps([str(path.resolve()), known.st_size, known.st_mtime_ns, known.st_ino])
-    md5 = memory.get(key) if memory is not None else None
-    if md5 is None:
-        md5 = _md5(path)
+    return remembered(key, lambda: _md5(path))
+
+
+def remembered(key: str, make: Callable[[], Any]) -> Any:
+    """What ``make`` answered for this key before, in any process of this user; else what it answers now (JSON)."""
+    memory = _memory()
+    found = memory.get(key) if memory is not None else None
+    if found is None:
+        found = make()
         if memory is not None:
-            memory[key] = md5
-    return md5
+            memory[key] = found
+    return found
 
 
 def _md5(path: Path) -> str:
@@ -46,12 +52,12 @@ def _md5(path: Path) -> str:
 
 @functools.cache
 def _memory() -> Any:
-    """The hashes of large files, kept for this user beside other caches; None where nothing can be written."""
+    """What is remembered for this user, beside other caches; None where nothing can be written."""
     import diskcache
     import platformdirs
 
     try:
-        return diskcache.Cache(Path(platformdirs.user_cache_dir("rlexp")) / "md5", disk=diskcache.JSONDisk)
+        return diskcache.Cache(Path(platformdirs.user_cache_dir("rlexp")) / "remembered", disk=diskcache.JSONDisk)
     except (OSError, sqlite3.Error):
         return None
 

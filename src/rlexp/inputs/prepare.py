@@ -86,7 +86,7 @@ def load_script(script: Path) -> ModuleType:
     """The module of a Python file, from its source as it stands now: byte code of an earlier one is never taken."""
     module = ModuleType(f"{script.parent.name}.{script.stem}")
     module.__file__ = str(script)
-    exec(compile(script.read_bytes(), str(script), "exec"), module.__dict__)
+    exec(compile(script.read_bytes(), str(script), "exec", dont_inherit=True), module.__dict__)
     return module
 
 

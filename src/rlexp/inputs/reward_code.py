@@ -9,7 +9,7 @@ import token
 import tokenize
 from collections.abc import Iterator
 
-UNCOUNTED = {"version", "cases"}
+UNCOUNTED = {"version", "cases", "bounds", "ignores"}
 """Top-level names whose values are no part of how a completion is scored."""
 NEWLINE, INDENT, DEDENT = "\n", "\t", "\b"
 """The ends of statements and blocks in the list of tokens; nothing else in it reads like them."""

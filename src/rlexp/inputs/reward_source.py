@@ -20,6 +20,9 @@ from rlexp.inputs.reward_code import assigned, code_md5
 PROVIDED = ("completions", "prompts", "completion_ids")
 """What the trainer hands to every reward; any other positional name is a column of the data set."""
 
+SCORES = ("score", "score_group")
+"""Names of the function that scores."""
+
 
 @dataclass(frozen=True)
 class RewardSource:
@@ -36,14 +39,30 @@ class RewardSource:
     version: int
     reads: tuple[str, ...]
     """The positional parameters of ``score``: what the trainer provides, and data-set columns."""
+    optional: tuple[str, ...]
+    """Those of them with a default: columns that it can do without."""
     params: tuple[str, ...]
     """Its keyword-only parameters, set by reward.terms.<name>.params."""
     required_params: tuple[str, ...]
     """Those of them without a default."""
 
+    whole_groups: bool
+    """The function is ``score_group``: it sees all completions of one prompt at a time."""
+    whole_batches: bool
+    """It is asynchronous, or says ``batched = True``: it sees everything at once."""
+    bounds: tuple[float, float] | None
+    """The declared range of the scores."""
+    ignores_case: bool
+    """It says ``ignores = ("case",)``: an answer in other capitals is as good."""
+
     @property
     def columns(self) -> tuple[str, ...]:
-        """The data-set columns that ``score`` reads."""
+        """The data-set columns that the function needs."""
+        return tuple(name for name in self.reads if name not in PROVIDED and name not in self.optional)
+
+    @property
+    def wanted_columns(self) -> tuple[str, ...]:
+        """Those, and the ones that it takes where they are."""
         return tuple(name for name in self.reads if name not in PROVIDED)
 
 
@@ -72,23 +91,59 @@ def read(root: Path, file: str) -> RewardSource:
         raise RunError(f"the reward is not valid Python: {error.msg}", where=f"{file}:{error.lineno or 1}") from error
     except ValueError as error:  # bytes that are no text
         raise RunError(f"the reward is not valid Python: {error}", where=file) from error
-    score = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "score"), None)
-    if score is None:
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in SCORES]
+    if not functions:
         raise RunError("the reward has no function named score", where=file, hint="def score(completions, ...): ...")
-    version = next((_constant(node) for node in reversed(tree.body) if assigned(node) == ["version"]), None)
+    score = functions[0]
+    version = _constant(tree, "version")
     if type(version) is not int:
         raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
     _refuse_project_imports(tree, root, file)
     positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
     keyword = [arg.arg for arg in score.args.kwonlyargs]
     required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
-    signature = (tuple(positional), tuple(keyword), tuple(required))
-    return RewardSource(file, path, file_md5(path), code_md5(text), version, *signature)
+    ignored = _constant(tree, "ignores")
+    return RewardSource(
+        file=file,
+        path=path,
+        md5=file_md5(path),
+        code_md5=code_md5(text),
+        version=version,
+        reads=tuple(positional),
+        optional=tuple(positional[len(positional) - len(score.args.defaults) :]),
+        params=tuple(keyword),
+        required_params=tuple(required),
+        whole_groups=score.name == "score_group",
+        whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
+        bounds=_bounds(tree, file),
+        ignores_case=isinstance(ignored, list | tuple) and "case" in ignored,
+    )
 
 
-def _constant(node: ast.stmt) -> object:
-    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    return value.value if isinstance(value, ast.Constant) else None
+def _constant(tree: ast.Module, name: str) -> object:
+    """The literal that the module assigns to ``name``, the last one; None where there is none."""
+    for node in reversed(tree.body):
+        if assigned(node) == [name] and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                return None
+    return None
+
+
+def _bounds(tree: ast.Module, file: str) -> tuple[float, float] | None:
+    """The declared range.
+
+    Raises:
+        RunError: it is no pair of numbers, the lower one first.
+    """
+    found = _constant(tree, "bounds")
+    if found is None:
+        return None
+    ends = [float(end) for end in found if isinstance(end, int | float)] if isinstance(found, list | tuple) else []
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise RunError(f"bounds is {found!r}", where=file, hint="the range of the scores: bounds = (0.0, 1.0)")
+    return ends[0], ends[1]
 
 
 def _refuse_project_imports(tree: ast.Module, root: Path, file: str) -> None:

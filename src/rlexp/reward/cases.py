@@ -1,8 +1,9 @@
-"""The table ``cases`` of a reward file: completions with the score that each must get."""
+"""The table ``cases`` of a reward file: completions with the score that each must get, or its limits."""
 
 from __future__ import annotations
 
 import math
+import operator
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from typing import Any
 from rlexp.errors import RunError
 from rlexp.inputs.prepare import load_script
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward.rubric import checked
+from rlexp.reward.answers import checked
+from rlexp.reward.conformance import called
 
 ONE = {"completions": "completion", "prompts": "prompt"}
 """What a case, which is one completion, calls a parameter of ``score``; any other keeps its name."""
 TOLERANCE = 1e-9
+LIMITS: dict[str, Callable[[float, float], bool]] = {"at_least": operator.ge, "at_most": operator.le}
+"""What a case may say instead of ``score``; both make a range."""
 SHOWN = 60
 """Characters of a completion that a line shows."""
 
@@ -47,7 +51,36 @@ def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
     cases = getattr(module, "cases", [])
     if not isinstance(cases, list | tuple):
         raise RunError("the cases of the reward are no list", where=source.file, hint="cases = [{...}, {...}]")
+    if source.whole_groups:
+        return [run_group_case(source, module.score_group, case, params) for case in cases]
     return [run_case(source, module.score, case, params) for case in cases]
+
+
+def run_group_case(
+    source: RewardSource, score: Callable[..., Any], case: Mapping[str, Any], params: Mapping[str, Any]
+) -> Outcome:
+    """Scores one case of a group reward.
+
+    Args:
+        case: ``completions`` and ``scores`` of one group; one value for anything else that is read, and parameters.
+    """
+    if not isinstance(case, Mapping) or not {"completions", "scores"} <= case.keys():
+        return Outcome(_short(case), "says no completions and scores of a group")
+    shown, texts = _short(case["completions"]), list(case["completions"])
+    beside = [name for name in source.reads if name != "completions" and name not in source.optional]
+    missing = [name for name in beside if ONE.get(name, name) not in case]
+    if missing:
+        return Outcome(shown, f"says no {' and no '.join(missing)}")
+    columns = {"completions": texts, **{name: [case[ONE.get(name, name)]] * len(texts) for name in beside}}
+    given = {**params, **{name: case[name] for name in source.params if name in case}}
+    try:
+        actual = checked(source.path.stem, called(score, columns | given), texts, source.file)
+    except RunError as error:
+        return Outcome(shown, error.what)
+    except Exception as error:
+        return Outcome(shown, f"raised {_worded(error)} ({_place(source, error)})")
+    wrong = [problem for e, a in zip(case["scores"], actual, strict=True) if (problem := _problem("score", e, a))]
+    return Outcome(shown, wrong[0] if wrong else None)
 
 
 def run_case(
@@ -58,31 +91,41 @@ def run_case(
     Args:
         source: the reward file.
         score: its function.
-        case: one value for everything ``score`` reads (``completion`` for ``completions``), parameters, and ``score``.
+        case: one value for everything ``score`` reads (``completion`` for ``completions``), parameters, and ``score``
+            or ``at_least``, ``at_most``.
         params: the parameters that the case does not set.
     """
     if not isinstance(case, Mapping):
         return Outcome(_short(case), "is no dictionary")
-    reads = {name: ONE.get(name, name) for name in source.reads}
+    reads = {name: ONE.get(name, name) for name in source.reads if name not in source.optional or name in case}
     shown = _short(case.get("completion", [case.get(name) for name in reads.values()]))
     given = {**params, **{name: case[name] for name in source.params if name in case}}
-    missing = [name for name in (*reads.values(), "score") if name not in case]
+    expects = [key for key in ("score", *LIMITS) if key in case]
+    missing = [name for name in (*reads.values(), *([] if expects else ["score"])) if name not in case]
     missing += [name for name in source.required_params if name not in given]
     if missing:
         return Outcome(shown, f"says no {' and no '.join(missing)}")
     try:
-        scores = score(**{name: [case[key]] for name, key in reads.items()}, **given)
+        scores = called(score, {name: [case[key]] for name, key in reads.items()} | given)
     except Exception as error:
         return Outcome(shown, f"raised {_worded(error)} ({_place(source, error)})")
     try:
         actual = checked(source.path.stem, scores, [shown], source.file)[0]
     except RunError as error:
         return Outcome(shown, error.what)
-    expected = case["score"]
-    same = actual is expected is None or (
-        actual is not None and isinstance(expected, int | float) and math.isclose(actual, expected, abs_tol=TOLERANCE)
-    )
-    return Outcome(shown, None if same else f"expected {expected!r}, got {actual!r}")
+    wrong = [problem for key in expects if (problem := _problem(key, case[key], actual))]
+    return Outcome(shown, wrong[0] if wrong else None)
+
+
+def _problem(key: str, expected: Any, actual: float | None) -> str | None:
+    """What is wrong with a score that ``score``, ``at_least`` or ``at_most`` speaks of."""
+    if actual is None or not isinstance(expected, int | float):
+        fits = actual is expected is None and key == "score"
+    else:
+        near = math.isclose(actual, expected, abs_tol=TOLERANCE)
+        fits = near or (key in LIMITS and LIMITS[key](actual, expected))
+    limit = f"{key.replace('_', ' ')} " if key in LIMITS else ""
+    return None if fits else f"expected {limit}{expected!r}, got {actual!r}"
 
 
 def _worded(error: Exception) -> str:

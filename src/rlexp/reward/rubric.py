@@ -1,122 +1,170 @@
-"""The reward of a run: named terms from the team's files, weighted, every score kept.
+"""The reward of a run: named terms from the team's files, combined, every score of every term kept.
 
 TRL adds the terms up itself (``reward_weights``); the rubric hands it one plain function a term and keeps the
-unweighted breakdown of every completion.
+unweighted breakdown of every completion. The terms are scored by worker processes, all of them at once.
 """
 
 from __future__ import annotations
 
-import math
-import traceback
-from collections.abc import Callable, Sequence
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from rlexp.compose.schema import Term
+from rlexp.compose.schema import Combine, Reward
 from rlexp.errors import RunError
-from rlexp.inputs.prepare import load_script
-from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.reward_source import PROVIDED, RewardSource
+from rlexp.reward.combine import Scores, total
+from rlexp.reward.workers import Failure, Score, Workers
+
+GATED = "gated"
+"""Name of the function behind the terms that a gate trains on."""
+FAILURES = "reward_failures.jsonl"
+READ = "read."
+"""Stands before the name of a column that a term reads, in the stored completions."""
 
 
 @dataclass
 class Batch:
-    """Completions of one generation, with the scores of each term."""
+    """Completions of one generation, group after group, with the scores of each term."""
 
     step: int
     prompts: list[str]
     completions: list[str]
-    scores: dict[str, list[float | None]] = field(default_factory=dict)
+    columns: dict[str, list[Any]]
+    """What else the terms read: data-set columns, completion_ids."""
+    scores: Scores = field(default_factory=dict)
+    rewards: list[float | None] = field(default_factory=list)
+    """One a completion; None where no term applies."""
 
 
 class Rubric:
     """Scores completions by term.
 
     Args:
-        terms: the composed terms by name.
+        reward: the composed terms and how they are combined.
         sources: their files and signatures.
+        workers: who scores.
+        failures: the folder of the run; completions that a term failed on are appended to FAILURES in it.
     """
 
-    def __init__(self, terms: dict[str, Term], sources: dict[str, RewardSource]) -> None:
-        self.terms = terms
+    def __init__(
+        self, reward: Reward, sources: dict[str, RewardSource], workers: Workers, failures: Path | None = None
+    ) -> None:
+        self.reward = reward
         self.sources = sources
-        self._score = {name: load_script(sources[name].path).score for name in terms}
+        self.scored = self.failed = 0
+        """Scores asked for so far, and those that failed."""
+        self._workers = workers
+        self._failures = failures / FAILURES if failures else None
         self._kept: list[Batch] = []
 
     def score(
-        self, name: str, completions: Sequence[Any], prompts: Sequence[Any], **columns: Any
-    ) -> list[float | None]:
-        """The scores of one term.
+        self,
+        completions: Sequence[Any],
+        prompts: Sequence[Any],
+        columns: Mapping[str, list[Any]],
+        group_size: int = 1,
+        step: int = 0,
+    ) -> Batch:
+        """Scores completions by every term whose columns are there.
 
         Args:
-            name: the term.
             completions: texts or conversations, one a completion.
-            prompts: the same length; for a conversation the reward sees the text of its last turn.
+            prompts: the same length; of a conversation the reward sees the text of its last turn.
             columns: ``completion_ids`` and data-set columns, each of the same length.
-
-        Returns:
-            One finite number a completion, or None where the term does not apply.
+            group_size: completions a prompt, one after the other.
+            step: for the record.
 
         Raises:
-            RunError: the reward raised, or answered the wrong number of scores or one that is not finite.
+            RunError: a reward answered something else than one number a completion, or more failed than
+                ``reward.max_failed`` allows.
         """
-        texts = [text_of(item) for item in completions]
-        offered = {"completions": texts, "prompts": [text_of(item) for item in prompts], **columns}
-        source, term = self.sources[name], self.terms[name]
-        try:
-            scores = self._score[name](**{key: offered[key] for key in source.reads}, **term.params)
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            raise RunError(
-                f"the reward {name} raised {type(error).__name__}: {error}", where=f"{frame.filename}:{frame.lineno}"
-            ) from error
-        return checked(name, scores, texts, term.file)
+        texts, asked = [text_of(item) for item in completions], [text_of(item) for item in prompts]
+        offered = {**columns, "completions": texts, "prompts": asked}
+        given = {
+            name: {key: offered[key] for key in source.reads if key in offered}
+            for name, source in self.sources.items()
+            if set(source.reads) - set(source.optional) <= offered.keys()
+        }
+        futures: dict[str, Future[list[Score]]] = {
+            name: self._workers.submit(name, part, group_size) for name, part in given.items()
+        }
+        read = {key: values for part in given.values() for key, values in part.items() if key not in PROVIDED[:2]}
+        batch = Batch(step, asked, texts, read)
+        for name, future in futures.items():
+            batch.scores[name] = self._counted(name, future.result(), batch)
+        batch.rewards = total(batch.scores, self.reward)
+        return batch
 
-    def functions(self) -> list[Any]:
-        """One function a term, in the form TRL calls: ``(prompts, completions, completion_ids, **columns)``."""
-        return [self._function(name) for name in self.terms]
+    def functions(self, group_size: int) -> list[Callable[..., list[float | None]]]:
+        """One function a term, in the form TRL calls: ``(prompts, completions, completion_ids, **columns)``; for a gate
+        one more, the gated sum.
 
-    def _function(self, name: str) -> Callable[..., list[float | None]]:
+        Args:
+            group_size: completions a prompt while training.
+        """
+        names = [*self.reward.terms, *([GATED] if self.reward.combine is Combine.gate else [])]
+        return [self._function(name, name == names[0], group_size) for name in names]
+
+    def _function(self, name: str, first: bool, group_size: int) -> Callable[..., list[float | None]]:
         def reward(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float | None]:
             state = columns.pop("trainer_state", None)
-            scores = self.score(name, completions, prompts, **columns)
-            if name == next(iter(self.terms)):
+            if first:  # scores the batch by all terms at once; the functions behind this one only hand out theirs
                 step = state.global_step + 1 if state else 0
-                self._kept.append(Batch(step, [text_of(p) for p in prompts], [text_of(c) for c in completions]))
-            self._kept[-1].scores[name] = scores
-            return scores
+                self._kept.append(self.score(completions, prompts, columns, group_size, step))
+            batch = self._kept[-1]
+            return batch.rewards if name == GATED else batch.scores[name]
 
         reward.__name__ = name
         return reward
 
     def take(self) -> list[Batch]:
-        """The batches scored since the last call."""
+        """The batches scored by the functions since the last call."""
         kept, self._kept = self._kept, []
         return kept
 
-
-def checked(name: str, scores: Any, completions: Sequence[str], file: str) -> list[float | None]:
-    """``scores`` as plain floats, one a completion.
-
-    Raises:
-        RunError: the wrong number of them, or one that is not a finite number (nor None).
-    """
-    if not isinstance(scores, list | tuple) or len(scores) != len(completions):
-        got = f"{len(scores)} scores" if isinstance(scores, list | tuple) else type(scores).__name__
-        raise RunError(f"the reward {name} answered {got} for {len(completions)} completions", where=f"{file}: score()")
-    for number, value in enumerate(scores):
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+    def _counted(self, name: str, scores: list[Score], batch: Batch) -> list[float | None]:
+        """The scores with None for every failure, which is counted and kept with its completion."""
+        failed = [(n, score) for n, score in enumerate(scores) if isinstance(score, Failure)]
+        self.scored += len(scores)
+        self.failed += len(failed)
+        if failed and self._failures:
+            with self._failures.open("a") as stream:
+                for number, failure in failed:
+                    place = {"step": batch.step, "term": name, "kind": failure.kind, "message": failure.message}
+                    texts = {"prompt": batch.prompts[number], "completion": batch.completions[number]}
+                    stream.write(json.dumps({**place, "where": failure.where, **texts}) + "\n")
+        if self.failed > self.reward.max_failed * self.scored:
+            number, failure = failed[0]
             raise RunError(
-                f"the reward {name} scored {value!r}, which is no finite number",
-                where=f"{file}: score(), on the completion {completions[number][:200]!r}",
+                f"the reward {name} {worded(failure)} "
+                f"({self.failed} of {self.scored} scores failed so far, {self.reward.max_failed:.0%} may)",
+                where=f"{failure.where or self.sources[name].file}, on the completion "
+                f"{batch.completions[number][:200]!r}",
+                hint=f"python -m rlexp score tries the rewards alone; {FAILURES} in the run folder holds every one",
             )
-    return [None if value is None else float(value) for value in scores]
+        return [None if isinstance(score, Failure) else score for score in scores]
 
 
-def total(scores: dict[str, list[float | None]], terms: dict[str, Term]) -> list[float]:
-    """The weighted sum a completion; a term that does not apply (None) is left out, as in TRL."""
-    rows = zip(*(scores[name] for name in terms), strict=True)
-    weights = [term.weight for term in terms.values()]
-    return [sum(w * value for w, value in zip(weights, row, strict=True) if value is not None) for row in rows]
+def workers_for(reward: Reward, sources: dict[str, RewardSource], processes: int | None) -> Workers:
+    """The workers of a reward; as many as this machine lends processors to us, where ``processes`` is None."""
+    if processes is None:
+        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    terms = {name: (source, dict(reward.terms[name].params)) for name, source in sources.items()}
+    return Workers(terms, processes if terms else 0, reward.time_limit)
+
+
+def worded(failure: Failure) -> str:
+    """A failure as the rest of a sentence."""
+    return (
+        f"{failure.kind}{' ' if failure.kind == 'raised' else ': '}{failure.message}"
+        if failure.message
+        else (failure.kind)
+    )
 
 
 def text_of(item: Any) -> str:

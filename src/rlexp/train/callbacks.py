@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import PrinterCallback as PrinterCallback
 from transformers import TrainerCallback
 
-from rlexp.reward.rubric import Rubric
+from rlexp.reward.combine import dominance
+from rlexp.reward.rubric import READ, Batch, Rubric
 
 TIMING = ("step_time", "runtime", "per_second", "profiling/")
 """Parts of the names of logged values that time the machine; they stay out of what two runs are compared by."""
+
+WINDOW = 20
+"""Steps over which the terms' shares of the reward are watched."""
 
 
 def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,11 +52,16 @@ class Metrics(TrainerCallback):
 
 
 class Completions(TrainerCallback):
-    """Writes the completions of every step, with the score of every term, to completions/step-000001.parquet."""
+    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, the score
+    of every term, the combined reward, and what else the terms read, so that they can be scored again."""
 
-    def __init__(self, folder: Path, rubric: Rubric) -> None:
+    def __init__(self, folder: Path, rubric: Rubric, group_size: int, warn: Callable[[str], None]) -> None:
         self.folder = folder
         self.rubric = rubric
+        self.group_size = group_size
+        self.warn = warn
+        self.recent: deque[Batch] = deque(maxlen=WINDOW)
+        self.warned = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         batches = self.rubric.take()
@@ -65,9 +75,28 @@ class Completions(TrainerCallback):
             "prompt": [text for batch in batches for text in batch.prompts],
             "completion": [text for batch in batches for text in batch.completions],
         }
-        for name in self.rubric.terms:
+        rows["group"] = [number // self.group_size for number in range(len(rows["prompt"]))]
+        for name in self.rubric.reward.terms:
             rows[name] = [score for batch in batches for score in batch.scores[name]]
+        rows["reward"] = [reward for batch in batches for reward in batch.rewards]
+        for name in batches[0].columns:
+            rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
         pq.write_table(pa.table(rows), self.folder / f"step-{state.global_step:06d}.parquet")
+        self.recent.extend(batches)
+        if state.global_step % WINDOW == 0 and not self.warned:
+            self._look_for_dominance()
+
+    def _look_for_dominance(self) -> None:
+        terms = self.rubric.reward.terms
+        scores = {name: [score for batch in self.recent for score in batch.scores[name]] for name in terms}
+        ranges = {}
+        for name, source in self.rubric.sources.items():
+            applied = [score for score in scores[name] if score is not None] or [0.0]
+            ranges[name] = source.bounds[1] - source.bounds[0] if source.bounds else max(applied) - min(applied)
+        said = dominance(scores, self.rubric.reward, self.group_size, ranges)
+        if said:
+            self.warn(said)
+            self.warned = True
 
 
 class FirstStep(TrainerCallback):
@@ -137,4 +166,4 @@ def headline(logs: dict[str, Any]) -> str:
     shown += [("completions/mean_length", "length"), ("kl", "kl")]
     if "reward" in logs:
         shown.remove(("loss", "loss"))
-    return "  ".join(f"{name} {float(logs[key]):.3g}" for key, name in shown if key in logs)
+    return "  ".join(f"{name} {float(logs[key]):.3g}" for key, name in shown if logs.get(key) is not None)

@@ -24,8 +24,8 @@ from rlexp.inputs import locked
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.prepare import prepare
 from rlexp.record import agreement, locate
-from rlexp.record.differences import differences, lines
-from rlexp.record.lock import identity, versions
+from rlexp.record.differences import ABSENT, differences, lines
+from rlexp.record.lock import versions
 from rlexp.record.record import LOCK, METRICS, SOURCES, read_manifest, update_manifest
 
 MARK = ".replay"
@@ -87,9 +87,10 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
             hint=f"git checkout -- {os.path.relpath(then.folder / METRICS, root)}, or type --level inputs --check",
         )
     run = _here(_run_of(OmegaConf.create(lock["config"]), root, LOCK), root)
-    if identity(run) != lock["identity"]:
+    read = differences(lock["config"], {**run.config(), **{k: lock["config"][k] for k in ("hardware", "rollout")}})
+    if any(before != ABSENT for before, _ in read.values()):  # a key that is new since then has its default
         raise RunError(
-            f"the lock's config is read as the experiment {identity(run)}, it was {lock['identity']}",
+            f"the lock's config is not read as it was written: {'; '.join(lines(read))}",
             where=str(then.folder / LOCK),
             hint=f"it was written by another version of rlexp: {lock['versions'].get('rlexp')}",
         )

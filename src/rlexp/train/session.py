@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from rlexp.compose.run import Run
 from rlexp.inputs import versions
 from rlexp.inputs.check import Inputs, check
 from rlexp.record import lock
 from rlexp.record.record import METRICS, Record
-from rlexp.reward.rubric import Rubric
+from rlexp.reward.rubric import FAILURES, Rubric, workers_for
 from rlexp.train import closing
 
 LIBRARIES_LOG = "libraries.log"
@@ -50,14 +51,20 @@ def train(
         RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
     """
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def warn(said: str) -> None:
+        console.print(f"[yellow]warning[/] {escape(said)}")
+
     record = Record(folder, root, lock.identity(run), overrides, run.config())
-    with record, signals(), quiet(folder / LIBRARIES_LOG):
+    with record, signals(), quiet(folder / LIBRARIES_LOG), contextlib.ExitStack() as running:
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
         inputs = inputs or check(run, root)
         for fault in versions.faults(root, inputs.rewards.values()):
-            console.print(f"[yellow]warning[/] {fault}")
+            warn(fault)
         digest = lock.inputs_digest(run, inputs, root)
         record.lap("locked")
+        # Now, so that they start while the libraries are imported.
+        workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
 
         from rlexp.build import unsloth_model  # imports unsloth before trl and transformers
 
@@ -74,8 +81,8 @@ def train(
         from rlexp.evaluate import held_out
         from rlexp.train import callbacks
 
-        rubric = Rubric(run.reward.terms, inputs.rewards)
-        read = tuple(column for source in inputs.rewards.values() for column in source.columns)
+        rubric = Rubric(run.reward, inputs.rewards, workers, folder)
+        read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
         rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
         test = data.load(run, inputs.data, "test", run.held_out.rows, read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
@@ -98,7 +105,7 @@ def train(
         live = callbacks.Live(console)
         for callback in (
             callbacks.Metrics(folder / METRICS),
-            callbacks.Completions(folder / "completions", rubric),
+            callbacks.Completions(folder / "completions", rubric, run.num_generations, warn),
             callbacks.FirstStep(record.lap),
             live,
         ):
@@ -119,11 +126,14 @@ def train(
             record.content["held_out"] = closing.summary(before, after)
             (folder / "held_out.json").write_text(json.dumps(closing.samples(before, after), indent=1) + "\n")
             record.lap("compared")
+        record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(digest, lock.inputs_digest(run, inputs, root))
     if test is not None and before is not None:
         closing.show(console, run, before, after)
     for name in changed:
-        console.print(f"[yellow]warning[/] {name} changed while the run went on; the lock holds what it began with")
+        warn(f"{name} changed while the run went on; the lock holds what it began with")
+    if rubric.failed:
+        warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
     console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
 
 

@@ -11,4 +11,5 @@ def trainer(parts: Parts) -> Any:
     """A ``trl.RLOOTrainer`` of these parts; Unsloth is imported already."""
     from trl import RLOOConfig, RLOOTrainer
 
-    return RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=parts.rubric.functions(), **parts.common)
+    rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
+    return RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)

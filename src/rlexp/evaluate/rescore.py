@@ -1,0 +1,177 @@
+"""Scores the stored completions of a run again: what would another version of a reward have said?"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from rlexp.compose.run import Run, resolve
+from rlexp.errors import RunError
+from rlexp.inputs import reward_source
+from rlexp.inputs.reward_source import RewardSource
+from rlexp.record import locate, tables
+from rlexp.record.record import SOURCES
+from rlexp.reward.rubric import READ, Rubric, workers_for
+
+CHANGED = 1e-6
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The scores of one term, before and now."""
+
+    name: str
+    before: list[float | None]
+    now: list[float | None]
+    groups: list[tuple[int, int]]
+    """(step, group) of every completion."""
+
+    @property
+    def changed(self) -> list[int]:
+        """The completions whose score is another one."""
+        pairs = enumerate(zip(self.before, self.now, strict=True))
+        return [n for n, (a, b) in pairs if (a is None) != (b is None) or abs((a or 0) - (b or 0)) > CHANGED]
+
+    @property
+    def up(self) -> int:
+        """Those that got more; one that did not apply before counts as 0."""
+        return sum((self.now[n] or 0) > (self.before[n] or 0) for n in self.changed)
+
+    @property
+    def correlation(self) -> float | None:
+        """Spearman's rank correlation inside groups, their mean; None where no group has an order on both sides."""
+        members: dict[tuple[int, int], list[tuple[float, float]]] = {}
+        for place, a, b in zip(self.groups, self.before, self.now, strict=True):
+            if a is not None and b is not None:
+                members.setdefault(place, []).append((a, b))
+        found = [value for pairs in members.values() if (value := spearman(pairs)) is not None]
+        return statistics.fmean(found) if found else None
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """The rank correlation of two orders, ties at their mean rank; None where one of them has no order."""
+    ranked = [_ranks([pair[side] for pair in pairs]) for side in (0, 1)]
+    try:
+        return statistics.correlation(*ranked)
+    except statistics.StatisticsError:
+        return None
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+
+
+def rescore(typed: str, against: str | None, here: Path, root: Path, console: Console) -> int:
+    """Prints how the stored scores of a run compare with what the rewards say now.
+
+    Args:
+        typed: the run, as ``locate.find`` takes it.
+        against: a git revision or another run whose reward sources are compared with the present ones; None compares
+            with the stored scores.
+
+    Returns:
+        0; a changed score is a finding and no failure.
+
+    Raises:
+        RunError: there is no such run or revision, or the run kept no completions.
+    """
+    recorded = locate.find(typed, here, root)
+    run = resolve(OmegaConf.create(recorded.lock["config"]))
+    stored = _stored(recorded.folder)
+    now = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        older = _sources(run, against, here, root, Path(scratch)) if against else {}
+        before = _scores(run, older, stored) if against else stored
+    after = _scores(run, now, stored)
+    groups = list(zip(stored["step"], stored["group"], strict=True))
+    found = [Comparison(name, before[name], after[name], groups) for name in run.reward.terms]
+    console.print(f"{len(groups)} completions of {recorded.folder}, {against or 'as stored'} -> now")
+    rows = [(*_row(comparison), _versions(recorded, comparison.name, now)) for comparison in found]
+    tables.show(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
+    for comparison in found:
+        for number in comparison.changed[:EXAMPLES]:
+            text = tables.shortened(stored["completion"][number], 100)
+            scores = f"{comparison.before[number]} -> {comparison.now[number]}"
+            console.print(f"{comparison.name} {scores}  step {stored['step'][number]}  {text}", markup=False)
+    return 0
+
+
+def _row(comparison: Comparison) -> tuple[str, ...]:
+    changed, correlation = len(comparison.changed), comparison.correlation
+    means = [[score for score in scores if score is not None] for scores in (comparison.before, comparison.now)]
+    mean = " -> ".join(f"{statistics.fmean(scores):.3f}" if scores else "-" for scores in means)
+    counts = (str(changed), str(comparison.up), str(changed - comparison.up))
+    return comparison.name, *counts, mean, "-" if correlation is None else f"{correlation:.3f}"
+
+
+def _versions(recorded: locate.Recorded, name: str, now: dict[str, RewardSource]) -> str:
+    locked = recorded.lock["inputs"]["rewards"][name]
+    same = locked["md5"] == now[name].md5
+    return "as locked" if same else f"v{locked['version']} {locked['md5'][:8]} -> v{now[name].version}"
+
+
+def _stored(folder: Path) -> dict[str, list[Any]]:
+    """Every stored completion, column by column, with its step."""
+    import pyarrow.parquet as pq
+
+    files = sorted((folder / "completions").glob("step-*.parquet"))
+    columns: dict[str, list[Any]] = {}
+    for path in files:
+        table = pq.ParquetFile(path).read().to_pydict()
+        table["step"] = [int(path.stem.removeprefix("step-"))] * len(table["completion"])
+        for name, values in table.items():
+            columns.setdefault(name, []).extend(values)
+    if not files or "group" not in columns:
+        raise RunError(
+            "the run kept no completions that can be scored again",
+            where=str(folder / "completions"),
+            hint="name a run of an online method (grpo, rloo) made with this version",
+        )
+    return columns
+
+
+def _scores(run: Run, sources: dict[str, RewardSource], stored: dict[str, list[Any]]) -> dict[str, list[float | None]]:
+    columns = {name.removeprefix(READ): values for name, values in stored.items() if name.startswith(READ)}
+    for name, source in sources.items():
+        absent = [read for read in source.columns if read not in columns]
+        if absent:
+            raise RunError(
+                f"the reward {name} reads {absent[0]}, which the run did not store with its completions",
+                where=f"{source.file}: score()",
+                hint=f"stored: {', '.join(columns) or 'nothing'}",
+            )
+    with workers_for(run.reward, sources, run.hardware.reward_workers) as workers:
+        rubric = Rubric(run.reward, sources, workers)
+        return rubric.score(stored["completion"], stored["prompt"], columns, run.num_generations).scores
+
+
+def _sources(run: Run, against: str, here: Path, root: Path, scratch: Path) -> dict[str, RewardSource]:
+    """The reward files of a git revision, or those that another run kept."""
+    files = {name: term.file for name, term in run.reward.terms.items()}
+    for folder in (here / against / SOURCES, root / against / SOURCES):
+        if folder.is_dir():
+            return {name: reward_source.read(folder, file) for name, file in files.items()}
+    return {name: _of_revision(against, file, root, scratch) for name, file in files.items()}
+
+
+def _of_revision(revision: str, file: str, root: Path, folder: Path) -> RewardSource:
+    done = subprocess.run(["git", "-C", str(root), "show", f"{revision}:./{file}"], capture_output=True)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RunError(
+            f"the revision {revision} holds no {file}: {said[-1] if said else 'git said nothing'}",
+            where=f"against={revision}",
+            hint="name a git revision (HEAD, a tag, a commit), or a run folder",
+        )
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(done.stdout)
+    return reward_source.read(folder, file)

@@ -1,0 +1,83 @@
+"""Completions that must score high, and cheats that must not, made of real rows of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlexp.errors import RunError
+from rlexp.reward.rubric import text_of
+
+DEFAULT = "<think>{answer}</think><answer>{answer}</answer>"
+"""The gold completion of a data set that says none but has answers."""
+ANOTHER = "another row's right answer"
+OTHER_CASE = "the answer in another case"
+
+
+def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> list[str]:
+    """The gold completion of every row.
+
+    Args:
+        template: over the row's columns; DEFAULT where it is None.
+
+    Raises:
+        RunError: the template names a column that the data does not have.
+    """
+    try:
+        return [(template or DEFAULT).format_map({name: text_or_value(row[name]) for name in row}) for row in rows]
+    except (KeyError, IndexError, ValueError) as error:
+        raise RunError(
+            f"a gold completion cannot be made of {template or DEFAULT!r}: {error}",
+            where="dataset.gold",
+            hint=f"a template over the columns {', '.join(rows[0])}, e.g. dataset.gold='{DEFAULT}'",
+        ) from error
+
+
+def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, list[str | None]]:
+    """Kind of cheat -> one completion a row; None where the row offers none.
+
+    Args:
+        rows: with ``prompt``, and ``answer`` for those that play with it.
+        gold: the gold completion of every row.
+    """
+    prompts = [text_of(row["prompt"]) for row in rows]
+    found: dict[str, list[str | None]] = {
+        "nothing": ["" for _ in rows],
+        "the prompt copied": list(prompts),
+        "the prompt in the tags": [f"<think>{prompt}</think><answer>{prompt}</answer>" for prompt in prompts],
+        "tags alone": ["<think></think><answer></answer>" for _ in rows],
+        "tag spam": ["<think><answer></answer></think>" * 20 for _ in rows],
+        ANOTHER: [_of_another(number, rows, gold) for number in range(len(rows))],
+    }
+    if "answer" in rows[0]:
+        answers = [str(row["answer"]) for row in rows]
+        listed = " ".join(dict.fromkeys(answers[:50]))
+        found |= {
+            "every answer listed": [f"<think></think><answer>{answer} {listed}</answer>" for answer in answers],
+            "every answer in a tag of its own": [
+                "<think></think>" + "".join(f"<answer>{a}</answer>" for a in dict.fromkeys([answer, *answers[:20]]))
+                for answer in answers
+            ],
+            "the answer in the wrong place": [f"<think>{answer}</think><answer></answer>" for answer in answers],
+            "the answer outside of the tags": [f"The answer is {answer}." for answer in answers],
+            OTHER_CASE: [_other_case(answer, text) for answer, text in zip(answers, gold, strict=True)],
+        }
+    return found
+
+
+def _of_another(number: int, rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> str | None:
+    """The next row's gold completion whose answer is another one."""
+    mine = rows[number].get("answer", gold[number])
+    following = [(number + step) % len(rows) for step in range(1, len(rows))]
+    return next((gold[other] for other in following if rows[other].get("answer", gold[other]) != mine), None)
+
+
+def _other_case(answer: str, text: str) -> str | None:
+    """The gold completion with the letters of the answer swapped; a single letter is a choice, whose case is free."""
+    swapped = answer.swapcase()
+    return text.replace(answer, swapped) if swapped != answer and sum(c.isalpha() for c in answer) > 1 else None
+
+
+def text_or_value(value: Any) -> Any:
+    """A conversation as the text of its last turn; anything else as it is."""
+    return text_of(value) if isinstance(value, list) and value and isinstance(value[0], dict) else value

@@ -1,0 +1,53 @@
+"""From scores to one reward, and the term that outweighs the others."""
+
+import pytest
+
+from rlexp.compose.schema import Combine, Reward, Term
+from rlexp.reward.combine import dominance, total, weights
+
+
+def reward(combine=Combine.sum, **weighted):
+    return Reward(terms={name: Term(file="", weight=w) for name, w in weighted.items()}, combine=combine, gate="a")
+
+
+@pytest.mark.parametrize(
+    ("combine", "a", "b", "expected"),
+    [
+        (Combine.sum, 1.0, 0.5, 2.0),
+        (Combine.sum, 1.0, None, 1.0),  # a term that does not apply is left out
+        (Combine.sum, None, None, None),  # nothing applies: no reward, and not 0
+        (Combine.gate, 1.0, 0.5, 2.0),
+        (Combine.gate, 0.9, 0.5, 0.9),  # the gate does not hold: the other terms do not count
+        (Combine.gate, None, 0.5, None),
+        (Combine.normalize, 1.0, 0.5, 2.0),  # standardised by the trainer; logged as the sum
+    ],
+)
+def test_terms_are_combined(combine, a, b, expected):
+    assert total({"a": [a], "b": [b]}, reward(combine, a=1.0, b=2.0)) == [expected]
+
+
+def test_a_gate_watches_the_terms_and_trains_on_their_gated_sum():
+    assert weights(reward(Combine.sum, a=1.0, b=2.0)) == [1.0, 2.0]
+    assert weights(reward(Combine.gate, a=1.0, b=2.0)) == [0.0, 0.0, 1.0]
+
+
+RANGES = {"a": 1.0, "b": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "weight", "warned"),
+    [
+        ([0, 1, 0, 1], [1, 0, 0, 1], 1.0, False),  # both count
+        ([0, 1, 0, 1], [1, 0, 0, 1], 0.05, True),  # b varies as much, and its weight drowns it
+        ([0, 1, 0, 1], [1, 1, 1, 1], 1.0, False),  # b has been learned: it is right that a decides
+        ([0, 0, 1, 1], [0, 0, 1, 1], 0.05, False),  # no variance inside a group of two
+    ],
+)
+def test_one_term_that_drowns_the_others_is_named(a, b, weight, warned):
+    said = dominance({"a": a, "b": b}, reward(a=1.0, b=weight), 2, RANGES)
+    assert bool(said) == warned
+    assert not warned or ("the term a makes up" in said and "b hardly counts" in said)
+
+
+def test_standardised_terms_are_never_said_to_dominate():
+    assert dominance({"a": [0, 1], "b": [1, 0]}, reward(Combine.normalize, a=1.0, b=0.01), 2, RANGES) is None
