@@ -8,6 +8,7 @@ feels a slope; the other half is the whole structure. After the format reward of
 import re
 
 version = 1
+bounds = (0.0, 1.0)
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 STRUCTURE = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
