@@ -179,17 +179,15 @@ CHANGED_SCRIPT = edit(SCRIPT, "random.Random(seed)", "random.Random(seed + 1)")
             id="snapshot missing everywhere",
         ),
         pytest.param(
-            edit("rewards/correct.py", "version = 1", "version = 2"),
+            edit("rewards/format.py", "version = 1", "version = 2"),
             0,
-            ["rewards/correct.py is not the locked one", "the locked copy is used instead"],
+            ["rewards/format.py is not the locked one", "the locked copy is used instead"],
             id="reward edited",
         ),
         pytest.param(
-            every(
-                edit("rewards/correct.py", "version = 1", "version = 2"), remove("pinned/sources/rewards/correct.py")
-            ),
+            every(edit("rewards/format.py", "version = 1", "version = 2"), remove("pinned/sources/rewards/format.py")),
             2,
-            ["rewards/correct.py  expected ", "git checkout"],
+            ["rewards/format.py  expected ", "git checkout"],
             id="reward edited and the locked copy gone",
         ),
         pytest.param(
@@ -236,10 +234,10 @@ def test_what_replay_says_of_a_spoiled_project(copied, change, expect, says):
 
 
 def test_an_edited_reward_is_replayed_with_the_locked_copy(copied):
-    edit("rewards/correct.py", "return [", "return [1.0 + ")(copied)
+    edit("rewards/format.py", "return [", "return [1.0 + ")(copied)
     assert "write version = 2 in it" in tool(copied, "dvc", "repro", "reward", expect=255)
     heard = tool(copied, "dvc", "repro", "--single-item", "run")
-    assert "rewards/correct.py is not the locked one" in heard and "the locked copy is used instead" in heard
+    assert "rewards/format.py is not the locked one" in heard and "the locked copy is used instead" in heard
     assert "trajectory identical" in heard
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,14 +141,14 @@ def test_every_weight_can_be_trained(shared_project):
 
 def test_a_reward_that_raises_while_training_ends_in_one_message_and_a_failed_record(project):
     reward = project / "rewards/correct.py"
-    planted = "    if any(f'= {n}' in completion for n in (1, 5, 6)):\n        raise ValueError('planted')\n"
+    planted = "    if any(f' + {n}' in completion for n in (3, 4)):\n        raise ValueError('planted')\n"
     reward.write_text(reward.read_text().replace("    found = ANSWER", f"{planted}    found = ANSWER"))
     folder, said = train(project, "outputs/raises", *SHORT, expect=2)
     assert "the reward correct raised ValueError: planted" in said and "scores failed so far, 5% may" in said
     assert "rewards/correct.py" in said and "Traceback" not in said
     assert manifest(folder)["status"] == "failed"
     failures = [json.loads(line) for line in (folder / "reward_failures.jsonl").read_text().splitlines()]
-    assert failures and all("= " in failure["completion"] for failure in failures)
+    assert failures and all(" + " in failure["completion"] for failure in failures)
 
 
 def test_the_other_combinations_train_and_weights_are_swept(shared_project):
@@ -194,3 +195,24 @@ def test_an_input_that_changes_during_a_run_is_reported(project):
     assert process.returncode == 0, said
     assert manifest(where)["inputs_changed"] == ["rewards"]
     assert "rewards changed while the run went on" in said
+
+
+def test_stored_completions_are_scored_again_and_changes_are_named(short_run, project):
+    shutil.copytree(short_run, project / "outputs/short")
+    same = rlexp(project, "score", "completions=outputs/short")
+    assert same.returncode == 0, same.stderr
+    assert "256 completions" in same.stdout and "as locked" in same.stdout
+    reward = project / "rewards/format.py"
+    reward.write_text(reward.read_text().replace("0.5 * structured", "0.25 * structured"))
+    done = rlexp(project, "score", "completions=outputs/short", "against=outputs/short")
+    assert done.returncode == 0, done.stderr
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("format "))
+    whole = sum(
+        score >= 1
+        for path in (project / "outputs/short/completions").glob("*.parquet")
+        for score in pq.read_table(path)["format"].to_pylist()
+    )
+    assert int(row[1]) >= whole > 0 and row[2] == "0", "every well-formed completion scores less, none more"
+    assert "v1 " in done.stdout and "format 1.0 -> 0.75" in done.stdout
+    absent = rlexp(project, "score", "completions=outputs/short", "against=nosuchref")
+    assert absent.returncode == 2 and "nosuchref" in absent.stderr

@@ -57,7 +57,7 @@ def score(completions):
     if what == "closes every file": os.closerange(3, 256)
     if what == "nan": return [float("nan")]
     if what == "infinite": return [float("inf")]
-    if what == "beyond every float": return [10 ** 400]
+    if what == "beyond every float": return [10 ** 9999]
     return {"none": [None], "zero": [0], "true": [True], "a tuple": (0.5,)}.get(what, [1.0])
 """,
     "wrong_length": "def score(completions): return [1.0] * (1 + (completions[0] == 'bad'))",
@@ -168,7 +168,7 @@ HAZARDS = [
     ("crashes", "died", "the worker was ended by SIGSEGV", line("string_at")),
     ("nan", "not finite", "scored nan", None),
     ("infinite", "not finite", "scored inf", None),
-    ("beyond every float", "not finite", "scored 1000", None),
+    ("beyond every float", "not finite", "scored an integer beyond every float", None),
 ]
 
 

@@ -123,11 +123,14 @@ def read(root: Path, file: str) -> RewardSource:
 def _constant(tree: ast.Module, name: str) -> object:
     """The literal that the module assigns to ``name``, the last one; None where there is none."""
     for node in reversed(tree.body):
-        if assigned(node) == [name] and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            try:
-                return ast.literal_eval(node.value)
-            except ValueError:
-                return None
+        if assigned(node) != [name]:
+            continue
+        if isinstance(node, ast.AugAssign) or getattr(node, "value", None) is None:
+            return None
+        try:
+            return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+        except ValueError:
+            return None
     return None
 
 

@@ -139,7 +139,8 @@ class Reward:
         shown = columns.get("completions", [""] * len(next(iter(columns.values()))))
         kept: list[Score] = [*checked(self._name, scores, shown, self._source.file)]
         for number in failed:
-            kept[number] = Failure("not finite", f"scored {answer[number]!r}"[:MESSAGE], self._source.file)
+            value = answer[number] if isinstance(answer[number], float) else "an integer beyond every float"
+            kept[number] = Failure("not finite", f"scored {value}", self._source.file)
         return kept
 
     def _line(self, error: BaseException) -> str:
