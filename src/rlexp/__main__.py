@@ -18,11 +18,15 @@ VERBS = {
     "train": "rlexp.train.jobs",
     "plan": "rlexp.plan",
     "prepare": "rlexp.inputs.prepare",
+    "smoke": "rlexp.train.smoke",
     "score": "rlexp.reward.score",
+    "inspect": "rlexp.evaluate.inspect",
+    "ladder": "rlexp.train.ladder",
     "pin": "rlexp.record.pin",
     "replay": "rlexp.train.replay",
     "diff": "rlexp.record.diff",
     "runs": "rlexp.record.runs",
+    "doctor": "rlexp.preflight.doctor",
 }
 """Verb -> the module whose ``command(arguments, here)`` does it and answers the exit code."""
 

@@ -13,7 +13,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rlexp.compose import geometry
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
-from rlexp.compose.schema import Combine, Dataset, Hardware, HeldOut, Model, Reward, Rollout, RunSchema, Tracking
+from rlexp.compose.schema import (
+    Combine,
+    Dataset,
+    Hardware,
+    Health,
+    HeldOut,
+    Model,
+    Preflight,
+    Reward,
+    Rollout,
+    RunSchema,
+    Tracking,
+)
 from rlexp.errors import RunError, nearest
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
@@ -38,6 +50,8 @@ class Run:
     rollout: Rollout
     tracking: Tracking
     held_out: HeldOut
+    preflight: Preflight
+    health: Health
     geometry: Geometry
 
     @property

@@ -207,6 +207,32 @@ class HeldOut:
     """Completions shown before and after."""
 
 
+class When(Enum):
+    """When the smoke steps run in front of a training run."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+@dataclass
+class Preflight:
+    """What is tried before a run is let go."""
+
+    smoke: When = When.auto
+    """auto: unless these inputs and settings passed one before, or the run is no longer than a smoke itself."""
+    smoke_steps: int = 12
+    """Optimizer steps of a smoke."""
+
+
+@dataclass
+class Health:
+    """The rules that watch a run while it trains: where each warns, and where it stops the run."""
+
+    name: str = MISSING
+    """The option's name."""
+
+
 @dataclass
 class RunSchema:
     """The composed tree."""
@@ -221,3 +247,5 @@ class RunSchema:
     rollout: Rollout = field(default_factory=Rollout)
     tracking: Tracking = field(default_factory=Tracking)
     held_out: HeldOut = field(default_factory=HeldOut)
+    preflight: Preflight = field(default_factory=Preflight)
+    health: Health = field(default_factory=Health)

@@ -1,0 +1,48 @@
+"""What a check says: its name, a verdict, what was seen, and what to type. Every check of preflight answers these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from rlexp.errors import RunError
+
+
+class Level(Enum):
+    """How a check ended, the gravest last."""
+
+    skipped = "skipped"
+    passed = "ok"
+    warning = "warning"
+    failed = "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer of one check."""
+
+    name: str
+    """The check's own name, such as ``template.doubled_bos``; tests and tables call it so."""
+    level: Level
+    said: str
+    """What was seen, in one sentence, with the numbers."""
+    where: str | None = None
+    """The file and key to look at."""
+    hint: str | None = None
+    """What to type or to change."""
+
+
+def require(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts that are warnings, for the caller to print.
+
+    Raises:
+        RunError: checks failed; the message leads with the first and names every other.
+    """
+    verdicts = list(verdicts)
+    failed = [verdict for verdict in verdicts if verdict.level is Level.failed]
+    if failed:
+        first, *others = failed
+        more = "".join(f"\n  also:  [{other.name}] {other.said}" for other in others)
+        raise RunError(f"[{first.name}] {first.said}{more}", where=first.where, hint=first.hint)
+    return [verdict for verdict in verdicts if verdict.level is Level.warning]
