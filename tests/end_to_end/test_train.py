@@ -73,7 +73,7 @@ def test_a_finished_run_leaves_its_evidence(short_run):
 def test_every_completion_is_kept_with_the_score_of_every_term(short_run):
     kept = [pq.read_table(path) for path in sorted((short_run / "completions").glob("*.parquet"))]
     assert [table.num_rows for table in kept] == [64] * 4
-    named = ["prompt", "completion", "group", "correct", "format", "reward", "read.answer"]
+    named = ["prompt", "completion", "group", "tokens", "correct", "format", "reward", "read.answer"]
     assert kept[0].column_names == named
     first = metrics(short_run)[0]
     mean = sum(kept[0]["format"].to_pylist()) / 64

@@ -89,6 +89,37 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def load_trained(run: Run, folder: Path | None, weights: Path) -> tuple[Any, Any]:
+    """Loads what a run trained: the base model with the adapter of ``weights``, or the model that lies there when every
+    weight was trained.
+
+    Args:
+        folder: the base model's folder; None for a hub id.
+        weights: what ``save`` or a checkpoint of the trainer wrote.
+
+    Returns:
+        (model, tokenizer), as ``load``.
+
+    Raises:
+        RunError: as ``load``; or the adapter is not one of this run's layers.
+    """
+    if run.model.full_finetuning:
+        return load(run, weights)
+    model, tokenizer = load(run, folder)
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    trained = load_peft_weights(str(weights), device=str(model.device))
+    found: Any = set_peft_model_state_dict(model, trained)
+    fresh = [name for name in found.missing_keys if "lora_" in name]
+    if found.unexpected_keys or fresh:
+        raise RunError(
+            f"the adapter does not fit the run's layers: {(found.unexpected_keys or fresh)[0]}",
+            where=str(weights),
+            hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
+        )
+    return model, tokenizer
+
+
 def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
     """Writes the trained weights and the tokenizer below the run folder: ``adapter/``, or ``model/`` when every weight
     was trained.

@@ -6,11 +6,25 @@ The same prompts and the same seed before and after, so that only the weights di
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.reward.rubric import Rubric, text_of
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are sampled, in transformers' own names; what is left alone samples from the plain softmax."""
+
+    max_new_tokens: int
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0: no limit."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of ``generate`` (min_p, repetition_penalty)."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,8 @@ def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> 
         Means over the rows. Terms whose columns the rows lack are left out.
     """
     prompts = list(rows["prompt"])
-    extra = run.arguments.get("chat_template_kwargs") or {}
-    texts = [
-        p
-        if isinstance(p, str)
-        else tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False, **extra)
-        for p in prompts
-    ]
-    ids = generate(run, model, tokenizer, texts)
+    sampling = Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
+    ids = generate(run, model, tokenizer, rendered(run, tokenizer, prompts), sampling)
     completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
     columns = {name: list(rows[name]) for name in rows.column_names if name != "prompt"}
     scored = rubric.score(completions, prompts, {**columns, "completion_ids": ids})
@@ -66,18 +74,30 @@ def _applied(scores: list[float | None]) -> list[float]:
     return [score for score in scores if score is not None]
 
 
-def generate(run: Run, model: Any, tokenizer: Any, texts: list[str]) -> list[list[int]]:
+def rendered(run: Run, tokenizer: Any, prompts: list[Any]) -> list[str]:
+    """The text that the model continues: a conversation through the chat template, a text as it is."""
+    extra = run.arguments.get("chat_template_kwargs") or {}
+    return [
+        p
+        if isinstance(p, str)
+        else tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False, **extra)
+        for p in prompts
+    ]
+
+
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """The ids that end a completion: those of the generation config, and the tokenizer's."""
+    end = model.generation_config.eos_token_id
+    return set(end if isinstance(end, list) else [end]) | {tokenizer.eos_token_id}
+
+
+def generate(run: Run, model: Any, tokenizer: Any, texts: list[str], sampling: Sampling) -> list[list[int]]:
     """One completion a text, as token ids without padding; the random state of the process stays as it was."""
     import torch
 
     device = model.device
-    sampling = (
-        {"do_sample": True, "temperature": run.held_out.temperature}
-        if run.held_out.temperature
-        else {"do_sample": False}
-    )
-    end = model.generation_config.eos_token_id
-    ends = set(end if isinstance(end, list) else [end]) | {tokenizer.eos_token_id}
+    how = {"do_sample": True, "temperature": sampling.temperature} if sampling.temperature else {"do_sample": False}
+    ends = end_tokens(model, tokenizer)
     completions: list[list[int]] = []
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
     was_training = model.training
@@ -92,11 +112,12 @@ def generate(run: Run, model: Any, tokenizer: Any, texts: list[str]) -> list[lis
             batch = tokenizer(texts[start : start + size], return_tensors="pt", padding=True, add_special_tokens=False)
             out = model.generate(
                 **batch.to(device),
-                max_new_tokens=run.held_out.max_new_tokens,
-                top_k=0,
-                top_p=1.0,
+                max_new_tokens=sampling.max_new_tokens,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
                 pad_token_id=tokenizer.pad_token_id,
-                **sampling,
+                **how,
+                **sampling.more,
             )
             completions += [_until_end(row, ends) for row in out[:, batch["input_ids"].shape[1] :].tolist()]
     if hasattr(model, "for_training"):

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
+from rlexp.evaluate import stored
 from rlexp.inputs import reward_source
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.record import locate, tables
@@ -86,22 +87,22 @@ def rescore(typed: str, against: str | None, here: Path, root: Path, console: Co
     """
     recorded = locate.find(typed, here, root)
     run = resolve(OmegaConf.create(recorded.lock["config"]))
-    stored = _stored(recorded.folder)
+    kept = stored.read(recorded.folder, stored.steps(recorded.folder))
     now = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
     with tempfile.TemporaryDirectory() as scratch:
         older = _sources(run, against, here, root, Path(scratch)) if against else {}
-        before = _scores(run, older, stored) if against else stored
-    after = _scores(run, now, stored)
-    groups = list(zip(stored["step"], stored["group"], strict=True))
+        before = _scores(run, older, kept) if against else kept
+    after = _scores(run, now, kept)
+    groups = list(zip(kept["step"], kept["group"], strict=True))
     found = [Comparison(name, before[name], after[name], groups) for name in run.reward.terms]
     console.print(f"{len(groups)} completions of {recorded.folder}, {against or 'as stored'} -> now")
     rows = [(*_row(comparison), _versions(recorded, comparison.name, now)) for comparison in found]
     tables.show(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
     for comparison in found:
         for number in comparison.changed[:EXAMPLES]:
-            text = tables.shortened(stored["completion"][number], 100)
+            text = tables.shortened(kept["completion"][number], 100)
             scores = f"{comparison.before[number]} -> {comparison.now[number]}"
-            console.print(f"{comparison.name} {scores}  step {stored['step'][number]}  {text}", markup=False)
+            console.print(f"{comparison.name} {scores}  step {kept['step'][number]}  {text}", markup=False)
     return 0
 
 
@@ -119,28 +120,8 @@ def _versions(recorded: locate.Recorded, name: str, now: dict[str, RewardSource]
     return "as locked" if same else f"v{locked['version']} {locked['md5'][:8]} -> v{now[name].version}"
 
 
-def _stored(folder: Path) -> dict[str, list[Any]]:
-    """Every stored completion, column by column, with its step."""
-    import pyarrow.parquet as pq
-
-    files = sorted((folder / "completions").glob("step-*.parquet"))
-    columns: dict[str, list[Any]] = {}
-    for path in files:
-        table = pq.ParquetFile(path).read().to_pydict()
-        table["step"] = [int(path.stem.removeprefix("step-"))] * len(table["completion"])
-        for name, values in table.items():
-            columns.setdefault(name, []).extend(values)
-    if not files or "group" not in columns:
-        raise RunError(
-            "the run kept no completions that can be scored again",
-            where=str(folder / "completions"),
-            hint="name a run of an online method (grpo, rloo) made with this version",
-        )
-    return columns
-
-
-def _scores(run: Run, sources: dict[str, RewardSource], stored: dict[str, list[Any]]) -> dict[str, list[float | None]]:
-    columns = {name.removeprefix(READ): values for name, values in stored.items() if name.startswith(READ)}
+def _scores(run: Run, sources: dict[str, RewardSource], kept: dict[str, list[Any]]) -> dict[str, list[float | None]]:
+    columns = {name.removeprefix(READ): values for name, values in kept.items() if name.startswith(READ)}
     for name, source in sources.items():
         absent = [read for read in source.columns if read not in columns]
         if absent:
@@ -151,7 +132,7 @@ def _scores(run: Run, sources: dict[str, RewardSource], stored: dict[str, list[A
             )
     with workers_for(run.reward, sources, run.hardware.reward_workers) as workers:
         rubric = Rubric(run.reward, sources, workers)
-        return rubric.score(stored["completion"], stored["prompt"], columns, run.num_generations).scores
+        return rubric.score(kept["completion"], kept["prompt"], columns, run.num_generations).scores
 
 
 def _sources(run: Run, against: str, here: Path, root: Path, scratch: Path) -> dict[str, RewardSource]:

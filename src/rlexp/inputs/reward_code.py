@@ -11,12 +11,15 @@ from collections.abc import Iterator
 
 UNCOUNTED = {"version", "cases", "bounds", "ignores"}
 """Top-level names whose values are no part of how a completion is scored."""
+EXPLAINS = "explain"
+"""The function that words a score for ``inspect``; it is no part of it either."""
 NEWLINE, INDENT, DEDENT = "\n", "\t", "\b"
 """The ends of statements and blocks in the list of tokens; nothing else in it reads like them."""
 
 
 def code_md5(text: str) -> str:
-    """The md5 of what a reward file computes: its tokens without comments, docstrings, ``version`` and ``cases``.
+    """The md5 of what a reward file computes: its tokens without comments, docstrings, ``version``, ``cases`` and
+    ``explain()``.
 
     Blank lines and spacing do not count either; literals count as they are written. Every version of Python gives the
     same hash.
@@ -26,9 +29,14 @@ def code_md5(text: str) -> str:
     """
     uncounted = list(_uncounted(text))
     kept: list[str] = []
+    open_blocks = 0
     for start, string in _tokens(text):
-        block = string in (INDENT, DEDENT)  # a block's end stands where the next statement begins
-        if not block and any(first <= start < last for first, last in uncounted):
+        inside = any(first <= start < last for first, last in uncounted)
+        if string == DEDENT and open_blocks:  # a block's end stands where the next statement begins
+            open_blocks -= 1
+            continue
+        if inside and string != DEDENT:
+            open_blocks += string == INDENT
             continue
         # An empty statement, which is what a docstring leaves behind, is none.
         if string != NEWLINE or (kept and kept[-1] not in (NEWLINE, INDENT, DEDENT, ":")):
@@ -69,6 +77,8 @@ def _uncounted(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     unread = UNCOUNTED - read  # cases that score() looks at are part of how it scores
     found: list[ast.stmt] = [node for node in tree.body if assigned(node) and unread.issuperset(assigned(node))]
+    if EXPLAINS not in read:
+        found += [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == EXPLAINS]
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found += node.body[:1] if ast.get_docstring(node, clean=False) is not None else []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
-from rlexp.inputs.reward_code import assigned, code_md5
+from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
 
 PROVIDED = ("completions", "prompts", "completion_ids")
 """What the trainer hands to every reward; any other positional name is a column of the data set."""
@@ -54,6 +54,8 @@ class RewardSource:
     """The declared range of the scores."""
     ignores_case: bool
     """It says ``ignores = ("case",)``: an answer in other capitals is as good."""
+    explains: tuple[str, ...] | None
+    """The parameters of its function ``explain``; None where it has none."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -103,6 +105,7 @@ def read(root: Path, file: str) -> RewardSource:
     keyword = [arg.arg for arg in score.args.kwonlyargs]
     required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
     ignored = _constant(tree, "ignores")
+    words = next((n.args for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == EXPLAINS), None)
     return RewardSource(
         file=file,
         path=path,
@@ -117,6 +120,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
         ignores_case=isinstance(ignored, list | tuple) and "case" in ignored,
+        explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 
 

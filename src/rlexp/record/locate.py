@@ -12,6 +12,8 @@ from rlexp.record.record import LOCK, MANIFEST, METRICS, read_manifest
 
 FOLDERS = ("outputs", "multirun")
 """Where Hydra puts single runs and sweeps (conf/config.yaml)."""
+CHECKPOINTS = "checkpoints"
+"""The folder of a run that the trainer writes its checkpoints to."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,35 @@ def metrics(folder: Path) -> list[str]:
     """The lines of a run's metrics.jsonl; none where there is no such file."""
     path = folder / METRICS
     return path.read_text().splitlines() if path.is_file() else []
+
+
+def weights(folder: Path, checkpoint: int | None = None) -> Path:
+    """Where the trained weights of a run lie: what it left at its end, else its latest checkpoint.
+
+    Args:
+        folder: the run folder.
+        checkpoint: the step of a checkpoint instead.
+
+    Raises:
+        RunError: there are none.
+    """
+    found = {int(path.name.rpartition("-")[2]): path for path in (folder / CHECKPOINTS).glob("checkpoint-*")}
+    if checkpoint in found:
+        return found[checkpoint]
+    if checkpoint is not None:
+        near = min(found, key=lambda step: abs(step - checkpoint), default=None)
+        raise RunError(
+            f"the run has no checkpoint of step {checkpoint}",
+            where=f"checkpoint={checkpoint}",
+            hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
+        )
+    for name in ("adapter", "model"):
+        if (folder / name).is_dir():
+            return folder / name
+    if found:
+        return found[max(found)]
+    raise RunError(
+        "the run left no weights: neither an adapter nor a checkpoint",
+        where=str(folder),
+        hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
+    )

@@ -43,7 +43,14 @@ class Condition:
         Raises:
             RunError: it compares by size what is no number, or names a whole group.
         """
-        value = run.value(self.key)
+        return self.meets(run.value(self.key), run.folder)
+
+    def meets(self, value: Any, whose: str) -> bool:
+        """Whether a value of the key meets it; MISSING does not.
+
+        Raises:
+            RunError: as ``holds``; ``whose`` names what has the value.
+        """
         if value is MISSING:
             return False
         if isinstance(value, dict):
@@ -57,14 +64,14 @@ class Condition:
             return False
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise RunError(
-                f"{self.sign} compares numbers, and {self.key} is {value!r} in {run.folder}",
+                f"{self.sign} compares numbers, and {self.key} is {value!r} in {whose}",
                 where=str(self),
                 hint=f"type {self.key}={value}",
             )
         return SIGNS[self.sign](value, self._number())
 
     def _equals(self, value: Any) -> bool:
-        if self.key == "reward":  # the order of the terms says nothing about the reward
+        if self.key == "reward" and isinstance(value, str):  # the order of the terms says nothing about the reward
             return sorted(value.split("+")) == sorted(self.wanted.split("+"))
         if isinstance(value, int | float) and not isinstance(value, bool):
             with contextlib.suppress(RunError):

@@ -39,6 +39,8 @@ class Batch:
     scores: Scores = field(default_factory=dict)
     rewards: list[float | None] = field(default_factory=list)
     """One a completion; None where no term applies."""
+    tokens: list[int] | None = None
+    """Lengths with the end token, where the ids were handed over."""
 
 
 class Rubric:
@@ -98,6 +100,8 @@ class Rubric:
         for name, future in futures.items():
             batch.scores[name] = self._counted(name, future.result(), batch)
         batch.rewards = total(batch.scores, self.reward)
+        if "completion_ids" in columns:
+            batch.tokens = [len(ids) for ids in columns["completion_ids"]]
         return batch
 
     def functions(self, group_size: int) -> list[Callable[..., list[float | None]]]:

@@ -52,8 +52,8 @@ class Metrics(TrainerCallback):
 
 
 class Completions(TrainerCallback):
-    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, the score
-    of every term, the combined reward, and what else the terms read, so that they can be scored again."""
+    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, its tokens,
+    the score of every term, the combined reward, and what else the terms read, so that they can be scored again."""
 
     def __init__(self, folder: Path, rubric: Rubric, group_size: int, warn: Callable[[str], None]) -> None:
         self.folder = folder
@@ -76,6 +76,8 @@ class Completions(TrainerCallback):
             "completion": [text for batch in batches for text in batch.completions],
         }
         rows["group"] = [number // self.group_size for number in range(len(rows["prompt"]))]
+        if all(batch.tokens for batch in batches):
+            rows["tokens"] = [length for batch in batches for length in batch.tokens or ()]
         for name in self.rubric.reward.terms:
             rows[name] = [score for batch in batches for score in batch.scores[name]]
         rows["reward"] = [reward for batch in batches for reward in batch.rewards]

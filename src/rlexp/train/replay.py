@@ -46,7 +46,7 @@ def command(arguments: list[str], here: Path) -> int:
     options, root = _options(arguments), project.root()
     then = locate.find(options.run, here, root)
     if options.params:
-        asked = _run_of(OmegaConf.load(root / options.params), root, options.params)
+        asked = run_of(OmegaConf.load(root / options.params), root, options.params)
         changed = lines(differences(then.lock["config"], asked.config()))
         if changed:
             print(f"{options.params} asks for another run than the lock: it is trained as a new one")
@@ -86,7 +86,11 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
             where=str(then.folder / METRICS),
             hint=f"git checkout -- {os.path.relpath(then.folder / METRICS, root)}, or type --level inputs --check",
         )
-    run = _here(_run_of(OmegaConf.create(lock["config"]), root, LOCK), root)
+    as_locked = run_of(OmegaConf.create(lock["config"]), root, LOCK)
+    run = on_this_machine(as_locked, root)
+    if run is not as_locked:
+        machine = run.hardware.name
+        print(f"note: locked on {as_locked.hardware.name}, this machine has none: replayed on {machine}")
     read = differences(lock["config"], {**run.config(), **{k: lock["config"][k] for k in ("hardware", "rollout")}})
     if any(before != ABSENT for before, _ in read.values()):  # a key that is new since then has its default
         raise RunError(
@@ -141,7 +145,12 @@ def _sentence(found: agreement.Agreement) -> str:
     return f"{said}; the first difference is at {found.difference}" if found.difference else said
 
 
-def _run_of(tree: Any, root: Path, name: str) -> Run:
+def run_of(tree: Any, root: Path, name: str) -> Run:
+    """The run of a composed tree that was read from the file ``name``.
+
+    Raises:
+        RunError: the tree is no run of this version.
+    """
     try:
         return resolve(tree)
     except (HydraException, OmegaConfBaseException) as error:
@@ -149,14 +158,13 @@ def _run_of(tree: Any, root: Path, name: str) -> Run:
         raise RunError(said.what, where=f"{name}: {said.where}", hint=said.hint) from error
 
 
-def _here(run: Run, root: Path) -> Run:
+def on_this_machine(run: Run, root: Path) -> Run:
     """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
     if run.hardware.device.name == "cpu":
         return run
     machine = points(root / "conf", ["hardware=auto", "rollout=generate"], multirun=False)[0].run
     if machine.hardware.device is run.hardware.device:
         return run
-    print(f"note: locked on {run.hardware.name}, this machine has none: replayed on {machine.hardware.name}")
     config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
     return resolve(OmegaConf.create(config))
 

@@ -1,0 +1,328 @@
+"""What ``inspect`` shows, as data: groups of completions with the scores of every term, filtered and sorted. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.errors import RunError, nearest
+from rlexp.record.listed import MISSING
+from rlexp.record.select import PART, Condition, parse
+from rlexp.reward import advantage
+from rlexp.reward.combine import Scores
+
+Ranges = dict[str, tuple[float, float] | None]
+"""Term -> the lowest and highest score that its file declares."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text as the model sees it."""
+
+    text: str
+    kind: str = "text"
+    """text, special, bos or eos: how the tokenizer reads it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A completion that an offline method trains on."""
+
+    name: str
+    """Its column: chosen, rejected, completion."""
+    pieces: tuple[Piece, ...]
+    tokens: int
+    cut: int
+    """Tokens of it that the trainer cuts off (method.max_length)."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Completions as they were sampled or stored, whole groups one after the other; a value a completion."""
+
+    groups: list[str]
+    """What each group is called: a row of the data, a group of a step."""
+    prompts: list[tuple[Piece, ...]]
+    """One a group, as are ``prompt_tokens``, ``columns`` and ``targets``."""
+    prompt_tokens: list[int | None]
+    columns: list[dict[str, Any]]
+    """What else the terms read of the row."""
+    targets: list[tuple[Target, ...]]
+    completions: list[str]
+    pieces: list[tuple[Piece, ...]]
+    tokens: list[int | None]
+    """Length with the end token; None where it was not stored."""
+    cut: list[bool | None]
+    """Whether the limit ended it."""
+    scores: Scores
+    rewards: list[float | None]
+    reasons: list[dict[str, str]]
+    """Term -> why it scored so, where the reward says it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion."""
+
+    number: int
+    """Its place in the group, from 1."""
+    text: str
+    pieces: tuple[Piece, ...]
+    tokens: int | None
+    cut: bool | None
+    scores: dict[str, float | None]
+    reward: float | None
+    advantage: float | None
+    """None where completions are not compared with each other."""
+    disagreement: float
+    """Largest difference between two terms, each scaled to its range: 0 to 1."""
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def value(self, key: str) -> Any:
+        """What a condition or an order asks for: a term, or one of FACTS; MISSING where it was not stored."""
+        found = FACTS[key](self) if key in FACTS and key not in self.scores else self.scores.get(key)
+        return MISSING if found is None else found
+
+
+FACTS: dict[str, Callable[[Sample], Any]] = {
+    "reward": lambda sample: sample.reward,
+    "advantage": lambda sample: sample.advantage,
+    "disagreement": lambda sample: sample.disagreement,
+    "tokens": lambda sample: sample.tokens,
+    "cut": lambda sample: sample.cut,
+    "empty": lambda sample: not sample.text.strip(),
+}
+"""What a completion is filtered by besides its terms."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The completions of one prompt."""
+
+    name: str
+    prompt: tuple[Piece, ...]
+    prompt_tokens: int | None
+    columns: dict[str, Any]
+    targets: tuple[Target, ...]
+    samples: tuple[Sample, ...]
+    """Those that are shown."""
+    size: int
+    """Those that there are."""
+    mean: float | None
+    std: float | None
+    """Of the reward, over the whole group; None where fewer than two apply."""
+    equal: bool
+    """It teaches nothing: ``advantage.no_signal``."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that was drawn, in a few numbers."""
+
+    prompts: int
+    completions: int
+    means: dict[str, float]
+    """By term that applied, and of the ``reward``."""
+    stds: dict[str, float]
+    tokens: float | None
+    """Mean length."""
+    cut: float | None
+    """Share of the completions that the limit ended."""
+    empty: float
+    equal: float | None
+    """Share of the groups that teach nothing; None where groups are not compared."""
+
+
+def grouped(run: Run, drawn: Drawn, ranges: Ranges, compared: bool) -> list[Group]:
+    """The groups of what was drawn in one optimizer step, or for it.
+
+    Args:
+        ranges: for the disagreement of terms; where a term declares none, from its lowest to its highest score here.
+        compared: whether the completions of a group are compared with each other: whole groups of an online method.
+    """
+    worth = advantage.advantages(run, drawn.scores, drawn.rewards) if compared else []
+    apart = disagreements(drawn.scores, ranges)
+    size = len(drawn.completions) // max(len(drawn.groups), 1)
+    found = []
+    for number, name in enumerate(drawn.groups):
+        members = range(number * size, (number + 1) * size)
+        part = {term: values[number * size : (number + 1) * size] for term, values in drawn.scores.items()}
+        rewards = [drawn.rewards[n] for n in members]
+        applied = [reward for reward in rewards if reward is not None]
+        samples = tuple(
+            Sample(
+                number=n - number * size + 1,
+                text=drawn.completions[n],
+                pieces=drawn.pieces[n],
+                tokens=drawn.tokens[n],
+                cut=drawn.cut[n],
+                scores={term: values[n] for term, values in drawn.scores.items()},
+                reward=drawn.rewards[n],
+                advantage=worth[n] if compared else None,
+                disagreement=apart[n],
+                reasons=drawn.reasons[n],
+            )
+            for n in members
+        )
+        deviation = advantage.spread(rewards)
+        found.append(
+            Group(
+                name=name,
+                prompt=drawn.prompts[number],
+                prompt_tokens=drawn.prompt_tokens[number],
+                columns=drawn.columns[number],
+                targets=drawn.targets[number],
+                samples=samples,
+                size=size,
+                mean=statistics.fmean(applied) if applied else None,
+                std=None if math.isnan(deviation) else deviation,
+                equal=compared and advantage.no_signal(run, part, rewards),
+            )
+        )
+    return found
+
+
+def disagreements(scores: Scores, ranges: Ranges) -> list[float]:
+    """How far the terms are apart on each completion: each scaled to its range, the highest less the lowest.
+
+    A term that does not apply, or has one value only, says nothing.
+    """
+    scaled: dict[str, list[float | None]] = {}
+    for name, values in scores.items():
+        applied = [value for value in values if value is not None]
+        low, high = ranges.get(name) or (min(applied, default=0.0), max(applied, default=0.0))
+        if high > low:
+            scaled[name] = [None if v is None else (v - low) / (high - low) for v in values]
+    count = len(next(iter(scores.values()), []))
+    rows = [[values[n] for values in scaled.values()] for n in range(count)]
+    applied_rows = [[value for value in row if value is not None] for row in rows]
+    return [max(row) - min(row) if len(row) > 1 else 0.0 for row in applied_rows]
+
+
+def summary(groups: Sequence[Group], compared: bool) -> Summary:
+    """The numbers over all completions of ``groups``."""
+    samples = [sample for group in groups for sample in group.samples]
+    values = {name: [s.scores[name] for s in samples] for name in (samples[0].scores if samples else {})}
+    values["reward"] = [sample.reward for sample in samples]
+    applied = {name: kept for name, scores in values.items() if (kept := [s for s in scores if s is not None])}
+    lengths = [sample.tokens for sample in samples if sample.tokens is not None]
+    known = [sample.cut for sample in samples if sample.cut is not None]
+    return Summary(
+        prompts=len(groups),
+        completions=len(samples),
+        means={name: statistics.fmean(scores) for name, scores in applied.items()},
+        stds={name: statistics.pstdev(scores) for name, scores in applied.items()},
+        tokens=statistics.fmean(lengths) if lengths else None,
+        cut=sum(known) / len(known) if known else None,
+        empty=sum(FACTS["empty"](sample) for sample in samples) / max(len(samples), 1),
+        equal=sum(group.equal for group in groups) / len(groups) if compared and groups else None,
+    )
+
+
+ORDERS: dict[str, tuple[str, bool]] = {
+    "worst": ("reward", False),
+    "best": ("reward", True),
+    "disagree": ("disagreement", True),
+    "longest": ("tokens", True),
+    "shortest": ("tokens", False),
+}
+"""sort= -> what it looks at, and whether the highest comes first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which completions are shown, and in which order."""
+
+    conditions: tuple[Condition, ...] = ()
+    sort: str | None = None
+    """One of ORDERS; None keeps the order of the data."""
+    term: str | None = None
+    """worst and best by this term instead of the reward."""
+
+    def __post_init__(self) -> None:
+        if self.sort is not None and self.sort not in ORDERS:
+            guess = nearest(self.sort, ORDERS)
+            hint = f"type sort={guess}" if guess else f"one of: {', '.join(ORDERS)}"
+            raise RunError(f"there is no order {self.sort!r}", where=f"sort={self.sort}", hint=hint)
+        if self.term and self.sort not in (None, "worst", "best"):
+            raise RunError(
+                f"term= says by which score sort=worst and sort=best go, and this is sort={self.sort}",
+                where=f"term={self.term}",
+                hint=f"type sort=worst term={self.term}",
+            )
+
+
+def conditions(typed: Iterable[str]) -> tuple[Condition, ...]:
+    """Filters as typed: ``correct<1``, ``tokens>=40``, ``cut``."""
+    read = (parse(text) for text in typed)
+    return tuple(Condition(one.wanted, "=", "true") if one.sign == PART else one for one in read)
+
+
+def check(choice: Choice, terms: Sequence[str]) -> None:
+    """Whether a choice speaks of what completions have; before a model is loaded for it.
+
+    Raises:
+        RunError: a condition or ``term=`` names none of the terms, nor one of FACTS.
+    """
+    for one in choice.conditions:
+        _known(one.key, (*terms, *FACTS), f"where={one}")
+    if choice.term:
+        _known(choice.term, terms, f"term={choice.term}")
+
+
+def choose(groups: Sequence[Group], choice: Choice) -> list[Group]:
+    """The groups that have a completion to show, each with those that meet every condition.
+
+    A group stands where its first completions do: ``sort=worst`` begins with the group that has the worst one.
+
+    Raises:
+        RunError: a condition or order asks for lengths that were not stored, or compares what is no number.
+    """
+    kept = []
+    for group in groups:
+        samples = tuple(s for s in group.samples if all(_holds(one, s, group) for one in choice.conditions))
+        if samples:
+            kept.append(dataclasses.replace(group, samples=samples))
+    if choice.sort is None and choice.term is None:
+        return kept
+    key, highest = ORDERS[choice.sort or "worst"]
+    key = choice.term or key
+    if kept and all(sample.value(key) is MISSING for group in kept for sample in group.samples):
+        raise _not_stored(key, f"sort={choice.sort}")
+
+    def rank(sample: Sample) -> tuple[bool, float]:
+        value = sample.value(key)
+        return (True, 0.0) if value is MISSING else (False, -value if highest else value)
+
+    ordered = [dataclasses.replace(group, samples=tuple(sorted(group.samples, key=rank))) for group in kept]
+    return sorted(ordered, key=lambda group: [rank(sample) for sample in group.samples])
+
+
+def _holds(one: Condition, sample: Sample, group: Group) -> bool:
+    value = sample.value(one.key)
+    if value is MISSING and one.key in ("tokens", "cut"):
+        raise _not_stored(one.key, f"where={one}")
+    return one.meets(value, f"completion {sample.number} of {group.name}")
+
+
+def _not_stored(key: str, where: str) -> RunError:
+    return RunError(
+        f"{key} is not known of these completions",
+        where=where,
+        hint="leave it out: the run stored no lengths, or the method does not compare completions",
+    )
+
+
+def _known(key: str, names: Sequence[str], where: str) -> None:
+    if key not in names:
+        guess = nearest(key, names)
+        raise RunError(
+            f"a completion has no {key!r}",
+            where=where,
+            hint=f"{f'did you mean {guess}? ' if guess else ''}one of: {', '.join(names)}",
+        )
