@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.conftest import rlexp
+from tests.conftest import files, rlexp
 
 pytestmark = pytest.mark.end_to_end
 SHORT = ("method.max_steps=4", "held_out.rows=16", "held_out.samples=1")
@@ -216,3 +216,35 @@ def test_stored_completions_are_scored_again_and_changes_are_named(short_run, pr
     assert "v1 " in done.stdout and "format 1.0 -> 0.75" in done.stdout
     absent = rlexp(project, "score", "completions=outputs/short", "against=nosuchref")
     assert absent.returncode == 2 and "nosuchref" in absent.stderr
+
+
+def test_stored_completions_are_inspected_at_once_and_the_group_statistics_are_the_trainers(short_run, shared_project):
+    script = "import sys; from rlexp.__main__ import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", script, "inspect", "outputs/short", "step=last", "sort=worst", "--json"]
+    done = subprocess.run(command, cwd=shared_project, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    logged = metrics(short_run)[3]
+    assert said["summary"]["means"]["reward"] == pytest.approx(logged["reward"], abs=1e-5)
+    assert said["summary"]["equal"] == pytest.approx(logged["frac_reward_zero_std"])
+    assert said["summary"]["tokens"] == pytest.approx(logged["completions/mean_length"])
+    worst = said["groups"][0]["samples"]
+    assert worst[0]["reward"] <= worst[-1]["reward"] and "<answer>" in worst[0]["reasons"]["correct"]
+
+
+def test_a_trained_run_is_inspected_and_says_what_it_said_at_its_end(short_run, shared_project):
+    words = ("outputs/short", "split=test", "rows=16", "generations=1", "--json")
+    done = rlexp(shared_project, "inspect", *words)
+    assert done.returncode == 0, done.stderr
+    said = [group["samples"][0]["text"] for group in json.loads(done.stdout)["groups"]]
+    assert said == [row["after"] for row in json.loads((short_run / "held_out.json").read_text())]
+
+
+def test_a_base_model_is_inspected_as_it_sees_and_says(shared_project):
+    before = files(shared_project)
+    done = rlexp(shared_project, "inspect", "model=tiny", "rows=2", "where=reward<2")
+    assert done.returncode == 0, done.stderr
+    assert "<|im_start|>user\\n\n" in done.stdout and "<|im_end|>[EOS]" in done.stdout
+    assert "16 completions of 2 prompts" in done.stdout and "wanted" in done.stdout
+    assert "a prompt ends with the generation prompt" in done.stdout
+    assert {name for name in files(shared_project) - before if not name.startswith("data/")} == set()

@@ -53,6 +53,11 @@ def edited(old, new):
         edited('cases = [{"completion": "a b", "score": 1.0}]\n', ""),
         edited('"score": 1.0}]', '"score": "é"}]; version = 1'),
         REWARD.rstrip(),
+        edited(
+            "cases = ", "def explain(completion):\n    if completion:\n        return 'a'\n    return 'b'\n\n\ncases = "
+        ),
+        edited("def _score", "def explain(completion): return 'a'\n\n\ndef _score"),
+        REWARD + "\n\ndef explain(completion):\n    for _ in completion:\n        pass\n",
     ],
 )
 def test_what_says_nothing_about_a_score_keeps_the_hash(text):
@@ -76,6 +81,7 @@ def test_what_says_nothing_about_a_score_keeps_the_hash(text):
         edited("version = 1", "version, other = 1, 2"),
         edited('    """Counts."""\n', '    """Counts."""; completions = []\n'),
         edited("def _score", "@print\ndef _score"),
+        edited("def _score", "def explain():\n    pass\n\n\nexplain()\n\n\ndef _score"),  # it is called
         edited("    return float", "    limit = 2\n    return float"),
         edited("cases = [", "cases = [limit := 3, ") + "limit = len(cases)\n",
         edited("import re", "import re as r"),

@@ -145,7 +145,7 @@ def sort_out(words: list[str]) -> Namespace:
             own[name] = value
         elif name.isidentifier() and name not in groups and nearest(name, OWN):
             guess = nearest(name, OWN)
-            raise RunError(f"inspect has no option {name}", where=word, hint=f"did you mean {OWN[str(guess)]}?")
+            raise RunError(f"inspect has no option {name}", where=word, hint=f"did you mean {guess}={value}?")
         else:
             overrides.append(word)
     if len(runs) > 1:

@@ -314,7 +314,7 @@ def _not_stored(key: str, where: str) -> RunError:
     return RunError(
         f"{key} is not known of these completions",
         where=where,
-        hint="leave it out: the run stored no lengths, or the method does not compare completions",
+        hint="leave it out; of stored completions only runs of this version say the tokens",
     )
 
 

@@ -92,6 +92,8 @@ def show_group(console: Console, group: Group, place: str, ranges: Ranges) -> No
     console.print()
     for target in group.targets:
         _show_target(console, target)
+    if group.targets:
+        console.print()
     _show_samples(console, group.samples, ranges)
     statistics = _statistics(group)
     if statistics.plain:
@@ -107,28 +109,42 @@ def _show_target(console: Console, target: Target) -> None:
 
 
 def _show_samples(console: Console, samples: Sequence[Sample], ranges: Ranges) -> None:
-    rows = [_cells(sample, ranges) for sample in samples]
+    samples, rows = _merged(samples, [_cells(sample, ranges) for sample in samples])
     names = list(rows[0])
     widths = {name: max(len(name), *(row[name].cell_len for row in rows)) for name in names}
     line = sum(widths.values()) + 2 * len(names)
-    header = Text("  ".join(f"{name:>{widths[name]}}" for name in names), "bold dim")
+    header = Text("  ").join(_aligned(name, Text(name, "bold dim"), widths[name]) for name in names)
     beside = console.width - line >= BESIDE
     if line <= console.width:
         console.print(_hanging(header, Text("completion", "bold dim"), line - 2) if beside else header)
     for sample, row in zip(samples, rows, strict=True):
         text = visible(sample.pieces)
-        for term, why in sample.reasons.items():
-            text.append("\n").append_text(_escaped(f"{term}: {why}", "italic dim"))
+        if sample.reasons:
+            why = "; ".join(f"{term}: {words}" for term, words in sample.reasons.items())
+            text.append("\n").append_text(_escaped(why, "italic dim"))
         if line > console.width:
             pairs = [Text(f"{name} ").append_text(cell) for name, cell in row.items()]
             console.print(Text("  ").join(pairs))
         else:
-            numbers = Text("  ").join(_right(cell, widths[name]) for name, cell in row.items())
+            numbers = Text("  ").join(_aligned(name, cell, widths[name]) for name, cell in row.items())
             if beside:
                 console.print(_hanging(numbers, text, line - 2))
                 continue
             console.print(numbers)
         console.print(Padding(text, (0, 0, 0, INDENT)))
+
+
+def _merged(samples: Sequence[Sample], rows: list[dict[str, Text]]) -> tuple[list[Sample], list[dict[str, Text]]]:
+    """Completions that are the same in everything become one line: ``2 x3``."""
+    found: dict[Any, list[int]] = {}
+    for n, (sample, row) in enumerate(zip(samples, rows, strict=True)):
+        key = (sample.pieces, *(cell.plain for name, cell in row.items() if name != "#"))
+        found.setdefault(key, []).append(n)
+    for numbers in found.values():
+        if len(numbers) > 1:
+            rows[numbers[0]]["#"].append(f" x{len(numbers)}", "bold")
+    kept = [numbers[0] for numbers in found.values()]
+    return [samples[n] for n in kept], [rows[n] for n in kept]
 
 
 def _cells(sample: Sample, ranges: Ranges) -> dict[str, Text]:
@@ -217,8 +233,10 @@ def _escaped(text: str, style: str = "") -> Text:
     return found
 
 
-def _right(cell: Text, width: int) -> Text:
-    return Text(" " * (width - cell.cell_len)).append_text(cell)
+def _aligned(name: str, cell: Text, width: int) -> Text:
+    """Numbers to the right; the numbers of the completions, with ``x3``, to the left."""
+    blanks = " " * (width - cell.cell_len)
+    return cell.copy().append(blanks) if name == "#" else Text(blanks).append_text(cell)
 
 
 def _hanging(first: Text, rest: Text, width: int) -> Table:
