@@ -52,8 +52,8 @@ class Metrics(TrainerCallback):
 
 
 class Completions(TrainerCallback):
-    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group and length,
-    the score of every term, the combined reward, and what else the terms read, so that they can be scored again."""
+    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, its
+    length, the score of every term, the combined reward, and what else the terms read, to be scored again."""
 
     def __init__(self, folder: Path, rubric: Rubric, group_size: int, warn: Callable[[str], None]) -> None:
         self.folder = folder
