@@ -73,7 +73,7 @@ def test_a_finished_run_leaves_its_evidence(short_run):
 def test_every_completion_is_kept_with_the_score_of_every_term(short_run):
     kept = [pq.read_table(path) for path in sorted((short_run / "completions").glob("*.parquet"))]
     assert [table.num_rows for table in kept] == [64] * 4
-    named = ["prompt", "completion", "group", "tokens", "correct", "format", "reward", "read.answer"]
+    named = ["prompt", "completion", "group", "tokens", "cut", "correct", "format", "reward", "read.answer"]
     assert kept[0].column_names == named
     first = metrics(short_run)[0]
     mean = sum(kept[0]["format"].to_pylist()) / 64
@@ -228,6 +228,7 @@ def test_stored_completions_are_inspected_at_once_and_the_group_statistics_are_t
     assert said["summary"]["means"]["reward"] == pytest.approx(logged["reward"], abs=1e-5)
     assert said["summary"]["equal"] == pytest.approx(logged["frac_reward_zero_std"])
     assert said["summary"]["tokens"] == pytest.approx(logged["completions/mean_length"])
+    assert said["summary"]["cut"] == pytest.approx(logged["completions/clipped_ratio"])
     worst = said["groups"][0]["samples"]
     assert worst[0]["reward"] <= worst[-1]["reward"] and "<answer>" in worst[0]["reasons"]["correct"]
 

@@ -92,7 +92,6 @@ def drawn(run: Run, folder: Path, step: int, reasons: Reasons) -> Drawn:
     if "completion_ids" in own:
         lengths = [len(ids) for ids in own["completion_ids"]]
     lengths = columns.get("tokens", lengths)
-    limit = run.arguments["max_completion_length"]
     seen = {**own, "prompt": prompts, "completion": texts}
     return Drawn(
         groups=[f"step {step}, group {columns['group'][n]}" for n in first],
@@ -103,7 +102,7 @@ def drawn(run: Run, folder: Path, step: int, reasons: Reasons) -> Drawn:
         completions=texts,
         pieces=[(Piece(text),) for text in texts],
         tokens=lengths,
-        cut=[None if length is None else length >= limit for length in lengths],
+        cut=columns.get("cut", [None] * len(texts)),
         scores={name: columns[name] for name in run.reward.terms if name in columns},
         rewards=columns["reward"],
         reasons=[reasons.of({name: values[n] for name, values in seen.items()}) for n in range(len(texts))],

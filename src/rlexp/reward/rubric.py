@@ -41,6 +41,8 @@ class Batch:
     """One a completion; None where no term applies."""
     tokens: list[int] | None = None
     """Lengths with the end token, where the ids were handed over."""
+    last: list[int | None] | None = None
+    """The last token of each, which says whether it ended; None of an empty one."""
 
 
 class Rubric:
@@ -102,6 +104,7 @@ class Rubric:
         batch.rewards = total(batch.scores, self.reward)
         if "completion_ids" in columns:
             batch.tokens = [len(ids) for ids in columns["completion_ids"]]
+            batch.last = [ids[-1] if ids else None for ids in columns["completion_ids"]]
         return batch
 
     def functions(self, group_size: int) -> list[Callable[..., list[float | None]]]:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import PrinterCallback as PrinterCallback
 from transformers import TrainerCallback
 
+from rlexp.evaluate.held_out import end_tokens
 from rlexp.reward.combine import dominance
 from rlexp.reward.rubric import READ, Batch, Rubric
 
@@ -53,7 +54,8 @@ class Metrics(TrainerCallback):
 
 class Completions(TrainerCallback):
     """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, its
-    length, the score of every term, the combined reward, and what else the terms read, to be scored again."""
+    length and whether the limit cut it, the score of every term, the combined reward, and what else the
+    terms read, to be scored again."""
 
     def __init__(self, folder: Path, rubric: Rubric, group_size: int, warn: Callable[[str], None]) -> None:
         self.folder = folder
@@ -63,7 +65,7 @@ class Completions(TrainerCallback):
         self.recent: deque[Batch] = deque(maxlen=WINDOW)
         self.warned = False
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **live: Any) -> None:
         batches = self.rubric.take()
         if not batches:
             return
@@ -78,6 +80,8 @@ class Completions(TrainerCallback):
         rows["group"] = [number // self.group_size for number in range(len(rows["prompt"]))]
         if all(batch.tokens for batch in batches):
             rows["tokens"] = [length for batch in batches for length in batch.tokens or ()]
+            ends = end_tokens(live["model"], live["processing_class"])
+            rows["cut"] = [last not in ends for batch in batches for last in batch.last or ()]
         for name in self.rubric.reward.terms:
             rows[name] = [score for batch in batches for score in batch.scores[name]]
         rows["reward"] = [reward for batch in batches for reward in batch.rewards]
