@@ -31,10 +31,15 @@ def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class Metrics(TrainerCallback):
-    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``."""
+    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        timing: asked at every entry for what else belongs to its timing.
+    """
+
+    def __init__(self, path: Path, timing: Callable[[], dict[str, float]] = dict) -> None:
         self.path = path
+        self.timing = timing
         self.training = False
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -48,7 +53,8 @@ class Metrics(TrainerCallback):
             return
         learned, timing = split_timing(logs or {})
         with self.path.open("a") as stream:
-            stream.write(json.dumps({"step": state.global_step, **learned, "timing": timing}) + "\n")
+            line = {"step": state.global_step, **learned, "timing": {**timing, **self.timing()}}
+            stream.write(json.dumps(line) + "\n")
 
 
 class Completions(TrainerCallback):

@@ -79,7 +79,7 @@ def train(
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.evaluate import held_out
-        from rlexp.train import callbacks
+        from rlexp.train import callbacks, step_time
 
         rubric = Rubric(run.reward, inputs.rewards, workers, folder)
         read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
@@ -102,12 +102,13 @@ def train(
 
         # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
         before = compare() if test is not None and run.model.full_finetuning else None
-        live = callbacks.Live(console)
+        live, times = callbacks.Live(console), step_time.StepTime(trainer)
         for callback in (
-            callbacks.Metrics(folder / METRICS),
+            callbacks.Metrics(folder / METRICS, times.logged),
             callbacks.Completions(folder / "completions", rubric, run.num_generations, warn),
             callbacks.FirstStep(record.lap),
             live,
+            times,
         ):
             trainer.add_callback(callback)
         trainer.remove_callback(callbacks.PrinterCallback)
@@ -116,6 +117,7 @@ def train(
         finally:
             live.stop()
         record.lap("trained")
+        record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = unsloth_model.save(run, trainer.model, tokenizer, folder)
         if test is not None:
@@ -134,6 +136,7 @@ def train(
         warn(f"{name} changed while the run went on; the lock holds what it began with")
     if rubric.failed:
         warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
+    console.print(step_time.line(took))
     console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
 
 
