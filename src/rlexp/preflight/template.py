@@ -115,6 +115,9 @@ def eos(seen: Seen) -> Verdict:
         return Verdict(name, Level.warning, said, seen.where, hint)
     said = f"the chat template ends an answer with {_short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
     imitated = seen.run.method.name in ("sft", "dpo", "kto")  # ORPO's trainer adds it
+    if _ends_at_the_next_turn(seen, prompt, reply):
+        level = Level.warning if imitated else Level.passed
+        return Verdict(name, level, f"{said}; only a next turn brings it", seen.where)
     hint = "put {{ eos_token }} behind the assistant's content in the chat template"
     return Verdict(name, Level.failed if imitated else Level.warning, said, seen.where, hint)
 
@@ -212,6 +215,13 @@ def _whole(seen: Seen, prompt: Turns, reply: Turns) -> str | None:
         return seen.text([*prompt, *reply])
     except (TemplateError, TypeError, KeyError, IndexError):
         return None
+
+
+def _ends_at_the_next_turn(seen: Seen, prompt: Turns, reply: Turns) -> bool:
+    """Some templates (GLM's) end an answer with the header of the user's next turn, which ends a completion too."""
+    longer = _whole(seen, prompt, [*reply, {"role": "user", "content": "Next."}])
+    following = (longer or "").rpartition(_words(reply))[2].partition("Next.")[0]
+    return bool(seen.all_ends & set(seen.tokenizer(following, add_special_tokens=False)["input_ids"]))
 
 
 def _words(reply: Turns) -> str:

@@ -73,7 +73,7 @@ def train(
 
         unsloth_model.import_libraries()
         record.lap("imported")
-        from rlexp.build import arguments, data
+        from rlexp.build import arguments, data, effective
         from rlexp.evaluate import held_out
 
         read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
@@ -94,6 +94,7 @@ def train(
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
         trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, trainer_test, rubric, asked))
+        record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         locked = lock.lock(run, digest, overrides, tokenizer, fresh)
