@@ -21,7 +21,7 @@ from rlexp.compose.points import points
 from rlexp.compose.run import resolve
 from rlexp.errors import RunError
 from rlexp.inputs.prepare import prepare
-from rlexp.reward.trial import require
+from rlexp.preflight import checks
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
@@ -50,7 +50,7 @@ def run_jobs(options: Namespace) -> int:
                     where="hardware.devices",
                     hint="type hardware.devices=1; the optimisation problem stays the same",
                 )
-            require(point.run, prepare(point.run, root))
+            checks.refuse(point.run, prepare(point.run, root), root)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(_job)

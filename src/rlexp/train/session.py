@@ -25,6 +25,7 @@ from rlexp.record import lock
 from rlexp.record.record import METRICS, Record
 from rlexp.reward.rubric import FAILURES, Rubric, workers_for
 from rlexp.train import closing
+from rlexp.train.checking import Checking
 
 LIBRARIES_LOG = "libraries.log"
 
@@ -59,6 +60,8 @@ def train(
     with record, signals(), quiet(folder / LIBRARIES_LOG), contextlib.ExitStack() as running:
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
         inputs = inputs or check(run, root)
+        checking = Checking(run, inputs, record.content.setdefault("preflight", []), warn)
+        checking.before_import(root)
         for fault in versions.faults(root, inputs.rewards.values()):
             warn(fault)
         digest = lock.inputs_digest(run, inputs, root)
@@ -70,24 +73,28 @@ def train(
 
         unsloth_model.import_libraries()
         record.lap("imported")
+        from rlexp.build import arguments, data, effective
+        from rlexp.evaluate import held_out
+
+        read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
+        rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
+        checking.before_load(rows)
         model, tokenizer = unsloth_model.load(run, inputs.model)
         if inputs.model is None:
             digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
         record.lap("loaded")
+        checking.before_training(model, tokenizer, rows)
 
-        from rlexp.build import arguments, data
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
-        from rlexp.evaluate import held_out
         from rlexp.train import callbacks, step_time
 
         rubric = Rubric(run.reward, inputs.rewards, workers, folder)
-        read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
-        rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
         test = data.load(run, inputs.data, "test", run.held_out.rows, read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
         trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, trainer_test, rubric, asked))
+        record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         locked = lock.lock(run, digest, overrides, tokenizer, fresh)
