@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
+from collections.abc import Callable
 
 from rlexp.health.reading import Reading, Rule
 from rlexp.health.window import Sampled, Window
@@ -65,7 +67,7 @@ def repeated_completions(window: Window, steps: int) -> Reading | None:
 def all_zero(window: Window, steps: int) -> Reading | None:
     """Steps in a row, up to now, in which no completion scored more than the least."""
     least = window.facts.lowest or 0.0
-    count = _in_a_row(window, lambda one: one.high <= least)
+    count = _in_a_row(window, lambda one: one.low == one.high <= least)
     return Reading(
         count,
         f"every completion of {count} steps scored {least:g}: there is nothing to learn from",
@@ -132,7 +134,7 @@ def drowned_term(window: Window, steps: int) -> Reading | None:
     seen = window.sampled(steps)
     if not seen:
         return None
-    spread = {name: statistics.fmean(one.variances[name] for one in seen) for name in seen[0].variances}
+    spread = {name: statistics.fmean(one.variances.get(name, 0.0) for one in seen) for name in seen[0].variances}
     found = dominance(spread, window.facts.reward, window.facts.ranges)
     if not found or not found[2]:
         return None
@@ -153,14 +155,9 @@ def _share(window: Window, steps: int, name: str, said: str, hint: str) -> Readi
     return Reading(share, f"{share:.0%} {said}, over {steps} steps", hint)
 
 
-def _in_a_row(window: Window, holds: object) -> int:
-    count = 0
-    for step in window.newest_first():
-        if isinstance(step.sampled, Sampled):
-            if not holds(step.sampled):  # type: ignore[operator]
-                break
-            count += 1
-    return count
+def _in_a_row(window: Window, holds: Callable[[Sampled], bool]) -> int:
+    seen = (step.sampled for step in window.newest_first() if step.sampled)
+    return sum(1 for _ in itertools.takewhile(holds, seen))
 
 
 REWARD = ("reward", "reward_std", "frac_reward_zero_std")

@@ -11,8 +11,8 @@ from rlexp.health.window import FIRST, Step, Window
 
 SIGMAS = 3
 """Standard errors that both sides of a hacked reward must have moved by."""
-GROWN = 0.05
-"""Memory that grew by less than this part is no trend."""
+GROWN, PARTS = 0.05, 4
+"""Memory that grew by less than this part is no trend, nor is one that did not grow in every part of the steps."""
 
 
 def reward_hacking(window: Window, steps: int) -> Reading | None:
@@ -53,7 +53,7 @@ def reward_hacking(window: Window, steps: int) -> Reading | None:
 def throughput_falling(window: Window, steps: int) -> Reading | None:
     """How many times as long a token takes as at the start; medians, and never the first steps, which compile."""
     rates = _seconds_a_token(window, list(window.first)[2:])
-    last = _seconds_a_token(window, list(window.steps)[-steps:])
+    last = _seconds_a_token(window, list(window.steps)[-steps - 1 :])
     if len(rates) < 5 or len(last) < steps or window.steps[-1].number < FIRST + steps:
         return None
     was, now = statistics.median(rates), statistics.median(last)
@@ -69,12 +69,13 @@ def memory_creeping(window: Window, steps: int) -> Reading | None:
     known = [(step.number, step.memory) for step in window.steps if step.memory][-steps:]
     if len(known) < steps or not window.facts.memory:
         return None
-    half = len(known) // 2
-    # The least of each half: what is freed again is no growth.
-    was, now = (min(memory for _, memory in part) for part in (known[:half], known[half:]))
-    if now - was < GROWN * was:
+    size = len(known) // PARTS
+    # The least of each part: what is freed again is no growth, and what grew once is none that goes on.
+    least = [min(memory for _, memory in known[n * size : (n + 1) * size]) for n in range(PARTS)]
+    was, now = least[0], least[-1]
+    if now - was < GROWN * was or any(two - one < (now - was) / 10 for one, two in itertools.pairwise(least)):
         return None
-    each = (now - was) / (len(known) - half)
+    each = (now - was) / (size * (PARTS - 1))
     wanted = each * (window.facts.max_steps - known[-1][0])
     began = next((step.memory for step in window.first if step.memory), was)
     free = window.facts.memory - (now - began)

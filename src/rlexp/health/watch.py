@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,7 @@ from transformers import TrainerCallback
 
 from rlexp.compose.run import Run
 from rlexp.errors import Stopped
-from rlexp.health import window
-from rlexp.health.explain import page
+from rlexp.health import explain, window
 from rlexp.health.rules import Finding, judge
 from rlexp.health.window import Step, Window
 from rlexp.preflight.verdict import Level
@@ -104,10 +104,11 @@ class Watch(TrainerCallback):
             Stopped: with the rule, its numbers and what to change.
         """
         if self.stopped:
+            rule, page = self.stopped.rule, os.path.relpath(self.folder / PAGE)
             raise Stopped(
-                f"[health.{self.stopped.rule}] {self.stopped.said}",
-                where=f"step {self.stopped.step}; {self.folder.name}/{PAGE} explains it, the last checkpoint is kept",
-                hint=f"{self.stopped.hint}; to go on all the same: health.rules.{self.stopped.rule}.stop=null",
+                f"[health.{rule}] {self.stopped.said}",
+                where=f"step {self.stopped.step}; {page} explains it, and the weights are saved",
+                hint=f"{self.stopped.hint}; to go on all the same: health.rules.{rule}.stop=null",
             )
 
     def _judge(self, control: Any) -> None:
@@ -128,7 +129,9 @@ class Watch(TrainerCallback):
                 self.stopped = finding
                 control.should_training_stop = control.should_save = True
         if self.stopped:
-            (self.folder / PAGE).write_text(page(self.stopped, self.window, self._batches, self.run.health.rules))
+            (self.folder / PAGE).write_text(
+                explain.page(self.stopped, self.window, self._batches, self.run.health.rules)
+            )
 
     def _best(self, batches: list[Batch]) -> float:
         """The best reward there is: declared, else the highest seen, once any two differed."""

@@ -13,8 +13,8 @@ from rlexp.compose.schema import Combine, Reward
 Scores = dict[str, list[float | None]]
 """Term -> one score a completion; None where the term does not apply."""
 
-HARDLY, VARIES = 0.05, 0.05
-"""A term is drowned below this share of the variance, although it varies by this part of its range."""
+HARDLY, VARIES = 0.05, 0.2
+"""A term is drowned below this share of the variance, although its standard deviation is this part of its range."""
 
 
 def weights(reward: Reward) -> list[float]:
