@@ -205,6 +205,9 @@ class HeldOut:
     """Tokens a completion may have."""
     samples: int = 3
     """Completions shown before and after."""
+    every: int = 0
+    """Steps between measurements while training, logged as held_out/<term>; 0: none. They change nothing in training,
+    and health compares the trained reward with them."""
 
 
 class When(Enum):
@@ -226,11 +229,25 @@ class Preflight:
 
 
 @dataclass
+class Limits:
+    """One health rule: over how many steps its number is taken, and where it warns and stops."""
+
+    steps: int = 1
+    """Logged steps that the number is taken over; rules that count steps in a row take all of them."""
+    warn: float | None = None
+    """The number from which the rule warns, once; null: never. Where low numbers are bad, the number down to which."""
+    stop: float | None = None
+    """The number from which the rule stops the run; null: never."""
+
+
+@dataclass
 class Health:
     """The rules that watch a run while it trains: where each warns, and where it stops the run."""
 
     name: str = MISSING
     """The option's name."""
+    rules: dict[str, Limits] = field(default_factory=dict)
+    """Rule -> its limits; a rule that is not named does not watch. ``rlexp.health.rules`` says what each measures."""
 
 
 @dataclass

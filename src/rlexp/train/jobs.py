@@ -20,6 +20,7 @@ from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import resolve
 from rlexp.errors import RunError
+from rlexp.health.rules import check
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
 
@@ -50,6 +51,7 @@ def run_jobs(options: Namespace) -> int:
                     where="hardware.devices",
                     hint="type hardware.devices=1; the optimisation problem stays the same",
                 )
+            check(point.run.health.rules)
             checks.refuse(point.run, prepare(point.run, root), root)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -87,6 +87,7 @@ def train(
 
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
+        from rlexp.health.watch import Watch
         from rlexp.train import callbacks, step_time
 
         rubric = Rubric(run.reward, inputs.rewards, workers, folder)
@@ -110,14 +111,18 @@ def train(
         # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
         before = compare() if test is not None and run.model.full_finetuning else None
         live, times = callbacks.Live(console), step_time.StepTime(trainer)
+        watch = Watch(run, rubric, folder, warn)
         for callback in (
             callbacks.Metrics(folder / METRICS, times.logged),
-            callbacks.Completions(folder / "completions", rubric, run.num_generations, warn),
+            callbacks.Completions(folder / "completions", rubric, run.num_generations),
             callbacks.FirstStep(record.lap),
             live,
+            watch,
             times,
         ):
             trainer.add_callback(callback)
+        if test is not None and run.held_out.every:
+            trainer.add_callback(callbacks.HeldOut(run, trainer, tokenizer, rubric, test))
         trainer.remove_callback(callbacks.PrinterCallback)
         try:
             trainer.train()
@@ -127,6 +132,8 @@ def train(
         record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = unsloth_model.save(run, trainer.model, tokenizer, folder)
+        record.content["health"] = watch.summary()
+        watch.require()
         if test is not None:
             after = compare()
             if before is None:
