@@ -10,6 +10,7 @@ from rlexp.command import hydra_options
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.inputs.check import Inputs, check
+from rlexp.record import smoke_pass
 from rlexp.record.lock import identity
 
 
@@ -57,6 +58,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         ("seed", str(run.seed)),
+        ("smoke", smoke_pass.told(run, inputs, root)),
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows
