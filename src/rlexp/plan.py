@@ -15,6 +15,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.check import Inputs, check
 from rlexp.inputs.prepare import prepare
+from rlexp.record import smoke_pass
 from rlexp.record.lock import identity
 from rlexp.record.tables import show
 
@@ -96,6 +97,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         ("seed", str(run.seed)),
+        ("smoke", smoke_pass.told(run, inputs, root)),
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows

@@ -225,7 +225,7 @@ class Preflight:
     smoke: When = When.auto
     """auto: unless these inputs and settings passed one before, or the run is no longer than a smoke itself."""
     smoke_steps: int = 12
-    """Optimizer steps of a smoke."""
+    """Optimizer steps of a smoke: 10 to 30; at least 3, of which the second is the one of full length."""
 
 
 @dataclass

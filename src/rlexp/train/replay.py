@@ -46,8 +46,8 @@ def command(arguments: list[str], here: Path) -> int:
     options, root = _options(arguments), project.root()
     then = locate.find(options.run, here, root)
     if options.params:
-        asked = _run_of(OmegaConf.load(root / options.params), root, options.params)
-        changed = lines(differences(then.lock["config"], asked.config()))
+        asked = _run_of(OmegaConf.to_container(OmegaConf.load(root / options.params)), root, options.params)
+        changed = lines(differences(_run_of(then.lock["config"], root, LOCK).config(), asked.config()))
         if changed:
             print(f"{options.params} asks for another run than the lock: it is trained as a new one")
             for line in changed:
@@ -86,7 +86,7 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
             where=str(then.folder / METRICS),
             hint=f"git checkout -- {os.path.relpath(then.folder / METRICS, root)}, or type --level inputs --check",
         )
-    run = _here(_run_of(OmegaConf.create(lock["config"]), root, LOCK), root)
+    run = _here(_run_of(lock["config"], root, LOCK), root)
     read = differences(lock["config"], {**run.config(), **{k: lock["config"][k] for k in ("hardware", "rollout")}})
     if any(before != ABSENT for before, _ in read.values()):  # a key that is new since then has its default
         raise RunError(
@@ -112,7 +112,7 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
 
     from rlexp.train.session import train
 
-    train(run, root, folder, lock["overrides"], inputs, approve)
+    train(run, root, folder, lock["overrides"], inputs, approve, smoked=True)
     now = read_manifest(folder) or {}
     found = agreement.compare(
         locate.metrics(then.folder),
@@ -141,9 +141,11 @@ def _sentence(found: agreement.Agreement) -> str:
     return f"{said}; the first difference is at {found.difference}" if found.difference else said
 
 
-def _run_of(tree: Any, root: Path, name: str) -> Run:
+def _run_of(config: Any, root: Path, name: str) -> Run:
+    """The run of a config; what is newer than the config (a group, or a key of one) has its default."""
     try:
-        return resolve(tree)
+        plain = points(root / "conf", [], multirun=False)[0].run.config()
+        return resolve(OmegaConf.create({**{n: plain[n] for n in plain.keys() - config.keys()}, **config}))
     except (HydraException, OmegaConfBaseException) as error:
         said = explain(error, root / "conf")
         raise RunError(said.what, where=f"{name}: {said.where}", hint=said.hint) from error
@@ -166,7 +168,8 @@ def _drift(lock: dict[str, Any], root: Path) -> list[str]:
     notes = []
     try:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
-        changed = lines(differences(lock["config"], {**now, "hardware": lock["config"]["hardware"]}))
+        then = _run_of(lock["config"], root, LOCK).config()
+        changed = lines(differences(then, {**now, "hardware": then["hardware"]}))
         if changed:
             notes.append(f"conf/ composes otherwise now, the lock's config is replayed ({'; '.join(changed)})")
     except RunError as error:
