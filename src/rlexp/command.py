@@ -18,8 +18,11 @@ class Parser(ArgumentParser):
         raise RunError(message, where=self.prog, hint=f"{self.prog} --help; {self.format_usage().strip()}")
 
 
-def hydra_options(arguments: list[str]) -> Namespace:
+def hydra_options(arguments: list[str], **flags: str) -> Namespace:
     """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest.
+
+    Args:
+        flags: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
 
     Raises:
         RunError: an option that Hydra does not know.
@@ -28,6 +31,9 @@ def hydra_options(arguments: list[str]) -> Namespace:
 
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
+    parser.allow_abbrev = False
+    for name, said in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=said)
     return parser.parse_args(arguments)
 
 

@@ -33,6 +33,10 @@ class RunError(Exception):
         return type(self), (self.what, self.where, self.hint)
 
 
+class Stopped(RunError):
+    """A run that its health stopped: the record says ``stopped``, and what was trained so far is kept."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice that looks most like ``name``, or None when none comes near."""
     found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)

@@ -1,4 +1,7 @@
-"""``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing."""
+"""``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing.
+
+``plan --effective`` loads the model and builds the trainer, and prints its arguments as asked and as held.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,55 @@ from rlexp import project
 from rlexp.command import hydra_options
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
+from rlexp.errors import RunError
 from rlexp.inputs.check import Inputs, check
+from rlexp.inputs.prepare import prepare
+from rlexp.record import smoke_pass
 from rlexp.record.lock import identity
+from rlexp.record.tables import show
+
+FLAGS = {
+    "effective": "build the trainer, and print its arguments as asked and as held",
+    "all": "with --effective: those at TRL's defaults too",
+}
 
 
 def command(arguments: list[str], here: Path) -> int:
-    """``plan [overrides]``: prints the resolved run, or every point of a sweep (-m)."""
-    options, root = hydra_options(arguments), project.root()
+    """``plan [overrides]``: prints the resolved run, or every point of a sweep (-m).
+
+    Returns:
+        0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
+    """
+    options, root = hydra_options(arguments, **FLAGS), project.root()
+    if options.effective:
+        made = points(root / "conf", options.overrides, options.multirun)
+        if len(made) > 1:
+            raise RunError("--effective builds one trainer", where="-m", hint="name one point of the sweep")
+        return effective(made[0].run, prepare(made[0].run, root), options.all)
+    if options.all:
+        raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
     for number, point in enumerate(points(root / "conf", options.overrides, options.multirun)):
         if number:
             print()
         print(render(describe(point.run, check(point.run, root), root)))
     return 0
+
+
+def effective(run: Run, inputs: Inputs, everything: bool) -> int:
+    """Prints the trainer's arguments: those that are not TRL's defaults, or all of them.
+
+    Returns:
+        1 when one is held otherwise than asked, for no known reason; else 0.
+    """
+    from rlexp.build.effective import Status, built
+
+    arguments = built(run, inputs)
+    shown = [item for item in arguments if everything or item.status is not Status.default]
+    rows = [[i.name, str(i.asked), str(i.held), i.status.value, i.why] for i in shown]
+    show(("argument", "asked", "held", "status", "why"), rows, folded=("asked", "held", "why"))
+    if not everything:
+        print(f"{len(arguments) - len(shown)} others are held at TRL's defaults: --all shows them")
+    return int(any(item.status is Status.changed for item in arguments))
 
 
 def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
@@ -57,6 +97,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         ("seed", str(run.seed)),
+        ("smoke", smoke_pass.told(run, inputs, root)),
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows

@@ -68,6 +68,13 @@ def test_a_finished_run_leaves_its_evidence(short_run):
     assert (short_run / "sources/rewards/correct.py").is_file()
     assert {"adapter/adapter_model.safetensors", "metrics.jsonl"} <= set(said["outputs"])
     assert [line["step"] for line in metrics(short_run)[:4]] == [1, 2, 3, 4]
+    took = said["step_time_s"]
+    assert took["generate"] > took["score"] > 0 and took["forward_backward"] > took["optimizer"] > 0
+    for text in (short_run / "metrics.jsonl").read_text().splitlines()[:4]:
+        timing = json.loads(text)["timing"]
+        parts = {name: value for name, value in timing.items() if name.startswith("step_time/")}
+        whole = parts.pop("step_time/step")
+        assert whole == pytest.approx(sum(parts.values())) and whole > timing["step_time"]
 
 
 def test_every_completion_is_kept_with_the_score_of_every_term(short_run):
@@ -247,5 +254,5 @@ def test_a_base_model_is_inspected_as_it_sees_and_says(shared_project):
     assert done.returncode == 0, done.stderr
     assert "<|im_start|>user\\n\n" in done.stdout and "<|im_end|>[EOS]" in done.stdout
     assert "16 completions of 2 prompts" in done.stdout and "wanted" in done.stdout
-    assert "a prompt ends with the generation prompt" in done.stdout
+    assert "a prompt ends with '<|im_start|>assistant\\n'" in " ".join(done.stdout.split())
     assert {name for name in files(shared_project) - before if not name.startswith("data/")} == set()

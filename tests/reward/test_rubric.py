@@ -71,10 +71,12 @@ def test_every_score_of_a_step_is_kept_by_term(tmp_path):
     assert [function.__name__ for function in functions] == ["a", "b"]
     for function in functions:
         function(prompts=["p", "p"], completions=["x", "yy"], completion_ids=[[1], [2]])
-    (batch,) = made.take()
+    (batch,) = made.of_step(0)
     assert batch.completions == ["x", "yy"]
     assert batch.scores == {"a": [1.0, 2.0], "b": [2.0, 4.0]} and batch.rewards == [3.0, 6.0]
-    assert made.take() == []
+    assert made.of_step(1) == [] and made.of_step(0) == [batch]
+    made.forget()
+    assert made.of_step(0) == []
 
 
 def test_behind_a_gate_the_breakdown_is_kept_and_one_more_function_is_trained_on(tmp_path):

@@ -100,10 +100,10 @@ def compare(asked: dict[str, Any], held: Any) -> dict[str, dict[str, Any]]:
     differences: dict[str, dict[str, Any]] = {}
     changed: dict[str, str] = {}
     for name, wanted in asked.items():
-        got = _plain(getattr(held, name, None))
-        wanted = _plain(wanted)
-        if got == wanted or (not got and not wanted and not isinstance(wanted, bool | int | float)):
+        got = getattr(held, name, None)
+        if not differs(wanted, got):
             continue
+        got, wanted = plain(got), plain(wanted)
         if name in ADJUSTED:
             differences[name] = {"asked": wanted, "held": got, "reason": ADJUSTED[name]}
         else:
@@ -117,14 +117,21 @@ def compare(asked: dict[str, Any], held: Any) -> dict[str, dict[str, Any]]:
     return differences
 
 
-def _plain(value: Any) -> Any:
+def differs(wanted: Any, got: Any) -> bool:
+    """Whether an argument is held otherwise than asked; nothing is so in whatever form, zero and False are values."""
+    wanted, got = plain(wanted), plain(got)
+    return bool(got != wanted and (got or wanted or isinstance(wanted, bool | int | float)))
+
+
+def plain(value: Any) -> Any:
+    """An argument's value as JSON can hold it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, list | tuple):
-        items = [_plain(item) for item in value]
+        items = [plain(item) for item in value]
         return None if items in ([], ["none"]) else items
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()} or None
+        return {key: plain(item) for key, item in value.items()} or None
     if value in ("none", ""):
         return None
     return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -20,6 +20,35 @@ def import_libraries() -> None:
     import trl  # noqa: F401
 
 
+def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
+    """The tokenizer and what the configs say of it, as transformers reads them, without loading the model.
+
+    Returns:
+        (tokenizer, rows of the embedding, ids that end a completion); None where they cannot be had: loading the model
+        says why.
+    """
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    named, revision = str(folder or run.model.hub_id), None if folder else run.model.revision
+    pinned: dict[str, Any] = {"revision": revision} if revision else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
+        config = AutoConfig.from_pretrained(named, **pinned).get_text_config()
+    except (OSError, ValueError):
+        return None
+    try:
+        generation = GenerationConfig.from_pretrained(named, **pinned)
+    except OSError:
+        generation = GenerationConfig.from_model_config(config)
+    return tokenizer, getattr(config, "vocab_size", None), end_ids(generation)
+
+
+def end_ids(generation: Any) -> tuple[int, ...]:
+    """The ids that end a completion by a ``transformers.GenerationConfig``; it holds one, several or none."""
+    found = generation.eos_token_id
+    return tuple(found) if isinstance(found, list | tuple) else () if found is None else (found,)
+
+
 def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     """Loads the base model, and puts the adapter on it unless every weight is trained.
 

@@ -195,6 +195,8 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
         ("held_out.temperature", groups.held_out.temperature, 0),
         ("held_out.max_new_tokens", groups.held_out.max_new_tokens, 1),
         ("held_out.samples", groups.held_out.samples, 0),
+        ("held_out.every", groups.held_out.every, 0),
+        ("preflight.smoke_steps", groups.preflight.smoke_steps, 3),
         ("dataset.train_rows", groups.dataset.train_rows or 1, 1),
         ("hardware.reward_workers", groups.hardware.reward_workers or 0, 0),
         ("reward.time_limit", reward.time_limit, 0.01),

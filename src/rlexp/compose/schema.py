@@ -205,6 +205,9 @@ class HeldOut:
     """Tokens a completion may have."""
     samples: int = 3
     """Completions shown before and after."""
+    every: int = 0
+    """Steps between measurements while training, logged as held_out/<term>; 0: none. They change nothing in training,
+    and health compares the trained reward with them."""
 
 
 class When(Enum):
@@ -222,7 +225,19 @@ class Preflight:
     smoke: When = When.auto
     """auto: unless these inputs and settings passed one before, or the run is no longer than a smoke itself."""
     smoke_steps: int = 12
-    """Optimizer steps of a smoke."""
+    """Optimizer steps of a smoke: 10 to 30; at least 3, of which the second is the one of full length."""
+
+
+@dataclass
+class Limits:
+    """One health rule: over how many steps its number is taken, and where it warns and stops."""
+
+    steps: int = 1
+    """Logged steps that the number is taken over; rules that count steps in a row take all of them."""
+    warn: float | None = None
+    """The number from which the rule warns, once; null: never. Where low numbers are bad, the number down to which."""
+    stop: float | None = None
+    """The number from which the rule stops the run; null: never."""
 
 
 @dataclass
@@ -231,6 +246,8 @@ class Health:
 
     name: str = MISSING
     """The option's name."""
+    rules: dict[str, Limits] = field(default_factory=dict)
+    """Rule -> its limits; a rule that is not named does not watch. ``rlexp.health.rules`` says what each measures."""
 
 
 @dataclass

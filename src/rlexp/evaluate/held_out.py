@@ -6,6 +6,7 @@ The same prompts and the same seed before and after, so that only the weights di
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,19 +71,32 @@ def measure(run: Run, model: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> 
     )
 
 
+def rendered(run: Run, tokenizer: Any, prompts: Sequence[Any]) -> list[str]:
+    """The prompts as the model reads them, special tokens included: conversations through the chat template, plain text
+    behind the tokenizer's BOS where it has one, as the trainer does."""
+    extra = run.arguments.get("chat_template_kwargs") or {}
+    bos = tokenizer.bos_token_id
+    texts = []
+    for prompt in prompts:
+        if not isinstance(prompt, str):
+            prompt = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False, **extra)
+        elif (
+            bos is not None
+            and tokenizer(prompt)["input_ids"][:1] == [bos]
+            and not prompt.startswith(tokenizer.bos_token)
+        ):
+            prompt = tokenizer.bos_token + prompt
+        texts.append(prompt)
+    return texts
+
+
+def prompt_ids(run: Run, tokenizer: Any, prompts: Sequence[Any]) -> list[list[int]]:
+    """The token ids of the prompts, as ``generate`` reads them."""
+    return tokenizer(rendered(run, tokenizer, prompts), add_special_tokens=False)["input_ids"]
+
+
 def _applied(scores: list[float | None]) -> list[float]:
     return [score for score in scores if score is not None]
-
-
-def rendered(run: Run, tokenizer: Any, prompts: list[Any]) -> list[str]:
-    """The text that the model continues: a conversation through the chat template, a text as it is."""
-    extra = run.arguments.get("chat_template_kwargs") or {}
-    return [
-        p
-        if isinstance(p, str)
-        else tokenizer.apply_chat_template(p, add_generation_prompt=True, tokenize=False, **extra)
-        for p in prompts
-    ]
 
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from rlexp import project
@@ -193,7 +192,7 @@ def _count(own: dict[str, str], name: str) -> int | None:
 
 def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     recorded = locate.find(options.run, here, root)
-    run = run_of(OmegaConf.create(recorded.lock["config"]), root, LOCK)
+    run = run_of(recorded.lock["config"], root, LOCK)
     samples.check(choice, list(run.reward.terms))
     wanted = stored.parse_steps(options.step, stored.steps(recorded.folder), recorded.folder)
     files = {name: term.file for name, term in run.reward.terms.items()}
@@ -209,7 +208,7 @@ def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
 
 def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     recorded = locate.find(options.run, here, root)
-    run = on_this_machine(run_of(OmegaConf.create(recorded.lock["config"]), root, LOCK), root)
+    run = on_this_machine(run_of(recorded.lock["config"], root, LOCK), root)
     samples.check(choice, list(run.reward.terms))
     weights = locate.weights(recorded.folder, options.checkpoint)
     with contextlib.redirect_stdout(sys.stderr):
@@ -222,7 +221,8 @@ def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look
 def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: str, weights: Path | None) -> Look:
     """Loads the model, samples and scores."""
     from rlexp.reward.rubric import Rubric, workers_for
-    from rlexp.train.session import quiet
+    from rlexp.train.checking import Checking
+    from rlexp.train.loading import quiet
 
     # A few prompts are sampled quicker by transformers than vLLM's engine starts.
     run = dataclasses.replace(run, rollout=dataclasses.replace(run.rollout, fast_inference=False))
@@ -242,12 +242,13 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
         else:
             model, tokenizer = unsloth_model.load(run, inputs.model)
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
-        rows = data.load(run, inputs.data, options.split, options.rows, read_columns)
+        data_rows = data.load(run, inputs.data, options.split, None, read_columns)
+        rows = data_rows.select(range(min(options.rows, len(data_rows))))
         rubric = Rubric(run.reward, sources, workers)
         drawn = sampling.draw(run, model, tokenizer, rubric, reasons, rows, options.split, generations)
         how = sampling.sampling(run)
         tokens = sampling.tokens_in_use(run, model, tokenizer)
-        verdicts = sampling.verdicts(run, tokenizer, list(rows["prompt"]))
+        verdicts = Checking(run, inputs, [], print).look(model, tokenizer, data_rows)
     compared = run.method.online and generations == run.num_generations
     plainly = f"temperature {how.temperature:g}, top_p {how.top_p:g}, top_k {how.top_k}"
     more = "".join(f", {name} {value}" for name, value in how.more.items())

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.evaluate.held_out import Sampling, end_tokens, generate, rendered
+from rlexp.evaluate.held_out import Sampling, end_tokens, generate, prompt_ids, rendered
 from rlexp.evaluate.samples import Drawn, Piece, Target
-from rlexp.preflight.verdict import Level, Verdict
 from rlexp.reward.reasons import Reasons
 from rlexp.reward.rubric import Rubric
 
@@ -36,7 +35,7 @@ def draw(
             trains on.
     """
     prompts = list(rows["prompt"])
-    texts = [_begun(tokenizer, p, text) for p, text in zip(prompts, rendered(run, tokenizer, prompts), strict=True)]
+    texts = rendered(run, tokenizer, prompts)
     ids = generate(run, model, tokenizer, [text for text in texts for _ in range(generations)], sampling(run))
     completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
     read = {name for source in rubric.sources.values() for name in source.wanted_columns}
@@ -45,15 +44,15 @@ def draw(
     every["completion_ids"] = ids
     scored = rubric.score(completions, [p for p in prompts for _ in range(generations)], every, generations)
     ends = end_tokens(model, tokenizer)
-    prompt_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    read_ids = prompt_ids(run, tokenizer, prompts)
     seen = {**every, "prompt": scored.prompts, "completion": completions}
     shown = {name: values for name, values in columns.items() if name not in run.dataset.type.columns}
     if "label" in rows.column_names:
         shown["label"] = list(rows["label"])
     return Drawn(
         groups=[f"{split} row {number}" for number in range(len(prompts))],
-        prompts=[tuple(pieces(tokenizer, item, ends)) for item in prompt_ids],
-        prompt_tokens=[len(item) for item in prompt_ids],
+        prompts=[tuple(pieces(tokenizer, item, ends)) for item in read_ids],
+        prompt_tokens=[len(item) for item in read_ids],
         columns=[{name: values[n] for name, values in shown.items()} for n in range(len(prompts))],
         targets=[() if run.method.online else tuple(targets(run, tokenizer, row, ends)) for row in rows],
         completions=completions,
@@ -64,15 +63,6 @@ def draw(
         rewards=scored.rewards,
         reasons=[reasons.of({name: values[n] for name, values in seen.items()}) for n in range(len(ids))],
     )
-
-
-def _begun(tokenizer: Any, prompt: Any, text: str) -> str:
-    """A prompt that is a plain text begins with what the tokenizer puts in front of it; a template says that itself."""
-    if not isinstance(prompt, str):
-        return text
-    whole, bare = (tokenizer(text, add_special_tokens=special)["input_ids"] for special in (True, False))
-    front = whole[: len(whole) - len(bare)] if whole[len(whole) - len(bare) :] == bare else []
-    return tokenizer.decode(front) + text
 
 
 def pieces(tokenizer: Any, ids: list[int], ends: set[int]) -> Iterable[Piece]:
@@ -98,15 +88,14 @@ def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> It
     Source: TRL tokenizes prompt and completion together; the completion begins where that leaves the prompt alone.
     """
     prompt = row["prompt"]
-    begun = rendered(run, tokenizer, [prompt])[0]
-    alone = tokenizer(_begun(tokenizer, prompt, begun), add_special_tokens=False)["input_ids"]
+    alone = prompt_ids(run, tokenizer, [prompt])[0]
     limit = run.arguments.get("max_length")
     for name in ("chosen", "rejected", "completion"):
         if name not in row:
             continue
         said = row[name]
         if isinstance(prompt, str):
-            text = _begun(tokenizer, prompt, prompt + str(said) + tokenizer.eos_token)
+            text = rendered(run, tokenizer, [prompt + str(said) + tokenizer.eos_token])[0]
         else:
             turns = [*prompt, *said] if isinstance(said, list) else [*prompt, {"role": "assistant", "content": said}]
             text = tokenizer.apply_chat_template(turns, tokenize=False)
@@ -128,25 +117,3 @@ def tokens_in_use(run: Run, model: Any, tokenizer: Any) -> list[tuple[str, str]]
         token = getattr(tokenizer, f"{name}_token")
         rows.append((name, f"{token} ({getattr(tokenizer, f'{name}_token_id')})" if token else "none"))
     return [*rows, ("eos", ends or "none")]
-
-
-def verdicts(run: Run, tokenizer: Any, prompts: list[Any]) -> list[Verdict]:
-    """What is checked of template and tokenizer; every verdict returned here is printed above the prompts."""
-    talks = [prompt for prompt in prompts if not isinstance(prompt, str)]
-    if not talks:
-        return []
-    extra = run.arguments.get("chat_template_kwargs") or {}
-    whole = rendered(run, tokenizer, talks[:1])[0]
-    closed = tokenizer.apply_chat_template(talks[0], add_generation_prompt=False, tokenize=False, **extra)
-    name, opened = "template.generation_prompt", whole.removeprefix(closed)
-    if whole.startswith(closed) and opened:
-        return [Verdict(name, Level.passed, f"a prompt ends with the generation prompt {opened!r}")]
-    return [
-        Verdict(
-            name,
-            Level.warning,
-            "a prompt does not end with a generation prompt: the model may go on with the user's turn",
-            where="the tokenizer's chat template",
-            hint="choose an instruct model, whose template answers add_generation_prompt",
-        )
-    ]

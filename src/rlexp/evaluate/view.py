@@ -69,9 +69,13 @@ def show_head(console: Console, rows: Sequence[tuple[str, str]], verdicts: Seque
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.print(_hanging(Text(f"{name:<{width}}", "bold"), visible([Piece(value)]), width))
+    passed = [verdict.said for verdict in verdicts if verdict.level is Level.passed]
+    lines = [(Level.passed, "; ".join(passed))] if passed else []
     for verdict in verdicts:
-        said = Text(f"{verdict.said}" + (f"; {verdict.hint}" if verdict.hint else ""))
-        console.print(_hanging(Text(f"{verdict.level.value:<{width}}", LEVELS[verdict.level]), said, width))
+        if verdict.level in (Level.warning, Level.failed):
+            lines.append((verdict.level, f"[{verdict.name}] {verdict.said}; {verdict.hint or verdict.where}"))
+    for level, said in lines:
+        console.print(_hanging(Text(f"{level.value:<{width}}", LEVELS[level]), visible([Piece(said)]), width))
 
 
 def show_group(console: Console, group: Group, place: str, ranges: Ranges) -> None:

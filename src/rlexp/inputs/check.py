@@ -147,7 +147,8 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             if column not in columns:
                 guess = nearest(column, columns)
                 raise RunError(
-                    f"the reward {name} reads the column {column}; {run.dataset.path} has {', '.join(columns)}",
+                    f"[reward.columns] the reward {name} reads the column {column}; "
+                    f"{run.dataset.path} has {', '.join(columns)}",
                     where=f"{source.file}: score()",
                     hint=f"did you mean {guess}?" if guess else "leave the reward out, or choose another dataset",
                 )

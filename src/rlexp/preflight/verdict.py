@@ -32,6 +32,10 @@ class Verdict:
     hint: str | None = None
     """What to type or to change."""
 
+    def plain(self) -> dict[str, str]:
+        """Name, level and what was seen, as the manifest keeps them."""
+        return {"name": self.name, "level": self.level.value, "said": self.said}
+
 
 def require(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """The verdicts that are warnings, for the caller to print.

@@ -58,8 +58,9 @@ class Listed:
 
     @property
     def typed(self) -> list[str]:
-        """The overrides that the other columns do not show."""
-        return [o for o in self.manifest.get("overrides", []) if o.partition("=")[0] not in CHOICES]
+        """The overrides that the other columns do not show, behind the verb where it was not ``train``."""
+        verb = [self.manifest["verb"]] if "verb" in self.manifest else []
+        return verb + [o for o in self.manifest.get("overrides", []) if o.partition("=")[0] not in CHOICES]
 
     @property
     def metric(self) -> tuple[str, float, float] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from rlexp.errors import RunError
+from rlexp.errors import RunError, Stopped
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.record.machine import git, machine
@@ -29,8 +29,8 @@ MAIN_METRICS = ("reward", "rewards/margins", "loss")
 class Record:
     """Keeps ``manifest.json`` of one run folder. A context manager: leaving it writes the status and the reason.
 
-    Status is ``running``, ``finished``, ``failed`` or ``interrupted``; a folder that says ``running`` after its
-    process is gone was killed.
+    Status is ``running``, ``finished``, ``stopped`` (by its health), ``failed`` or ``interrupted``; a folder that says
+    ``running`` after its process is gone was killed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Record:
             self.content |= {"status": "interrupted", "reason": "stopped by a signal"}
         else:
             reason = str(error) if issubclass(kind, RunError) else f"{kind.__name__}: {error}"
-            self.content |= {"status": "failed", "reason": reason}
+            self.content |= {"status": "stopped" if issubclass(kind, Stopped) else "failed", "reason": reason}
         self.lap("total")
         self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
         self.content["machine"] = machine()

@@ -6,7 +6,6 @@ https://huggingface.co/papers/2601.05242, for the latter).
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from rlexp.compose.schema import Combine, Reward
@@ -14,9 +13,8 @@ from rlexp.compose.schema import Combine, Reward
 Scores = dict[str, list[float | None]]
 """Term -> one score a completion; None where the term does not apply."""
 
-DOMINATES, HARDLY, VARIES = 0.95, 0.05, 0.05
-"""A term dominates with this share of the variance; the others hardly count below that share, although they vary by
-this part of their range."""
+HARDLY, VARIES = 0.05, 0.2
+"""A term is drowned below this share of the variance, although its standard deviation is this part of its range."""
 
 
 def weights(reward: Reward) -> list[float]:
@@ -45,23 +43,21 @@ def _total(row: dict[str, float | None], reward: Reward) -> float | None:
     return sum(weight * score for weight, score in applied) if applied else None
 
 
-def dominance(scores: Scores, reward: Reward, group_size: int, ranges: dict[str, float]) -> str | None:
-    """What to say where one term makes up nearly all of the variance inside groups while others vary too.
+def dominance(
+    spread: dict[str, float], reward: Reward, ranges: dict[str, float]
+) -> tuple[float, str, list[str]] | None:
+    """(share, term, drowned terms) of the term with the largest share of the variance inside groups.
 
-    A term whose scores no longer vary has been learned: that the rest is decided by another term is as it should be.
+    Drowned are the terms that vary and hardly count. A term whose scores no longer vary has been learned: that the rest
+    is decided by another term is as it should be. None where nothing varies, or terms are standardised.
 
     Args:
-        scores: of whole groups, one after the other.
-        group_size: completions a group.
+        spread: term -> variance inside groups (``variances``).
         ranges: term -> highest minus lowest score that it gives.
-
-    Returns:
-        One sentence, or None.
     """
-    names = [name for name, term in reward.terms.items() if term.weight and name in scores]
+    names = [name for name, term in reward.terms.items() if term.weight and name in spread]
     if reward.combine is Combine.normalize or len(names) < 2:
         return None
-    spread = {name: _variance_in_groups(scores[name], group_size) for name in names}
     parts = {name: reward.terms[name].weight ** 2 * spread[name] for name in names}
     whole = sum(parts.values())
     if not whole:
@@ -72,19 +68,24 @@ def dominance(scores: Scores, reward: Reward, group_size: int, ranges: dict[str,
         for name in names
         if parts[name] < HARDLY * whole and ranges.get(name) and spread[name] ** 0.5 > VARIES * ranges[name]
     ]
-    if parts[first] < DOMINATES * whole or not drowned:
-        return None
-    return (
-        f"the term {first} makes up {parts[first] / whole:.0%} of the variance of the reward inside groups, and "
-        f"{', '.join(drowned)} hardly counts: lower reward.terms.{first}.weight, or reward.combine=normalize"
-    )
+    return parts[first] / whole, first, drowned
+
+
+def variances(scores: Scores, group_size: int) -> dict[str, float]:
+    """Term -> mean over the groups of the variance inside each; scores that do not apply are left out.
+
+    Args:
+        scores: of whole groups, one after the other.
+        group_size: completions a group.
+    """
+    return {name: _variance_in_groups(row, group_size) for name, row in scores.items()}
 
 
 def _variance_in_groups(scores: Sequence[float | None], group_size: int) -> float:
-    """Mean over the groups of the variance inside each; scores that do not apply are left out."""
     found = []
     for start in range(0, len(scores), group_size):
         group = [score for score in scores[start : start + group_size] if score is not None]
         if len(group) > 1:
-            found.append(statistics.pvariance(group))
-    return statistics.fmean(found) if found else 0.0
+            mean = sum(group) / len(group)
+            found.append(sum((score - mean) ** 2 for score in group) / len(group))
+    return sum(found) / len(found) if found else 0.0

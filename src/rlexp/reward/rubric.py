@@ -122,6 +122,8 @@ class Rubric:
             state = columns.pop("trainer_state", None)
             if first:  # scores the batch by all terms at once; the functions behind this one only hand out theirs
                 step = state.global_step + 1 if state else 0
+                if self._kept and self._kept[-1].step != step:
+                    self._kept = []
                 self._kept.append(self.score(completions, prompts, columns, group_size, step))
             batch = self._kept[-1]
             return batch.rewards if name == GATED else batch.scores[name]
@@ -129,10 +131,13 @@ class Rubric:
         reward.__name__ = name
         return reward
 
-    def take(self) -> list[Batch]:
-        """The batches scored by the functions since the last call."""
-        kept, self._kept = self._kept, []
-        return kept
+    def of_step(self, step: int) -> list[Batch]:
+        """The batches that the functions scored in this step; whoever watches may ask until the next step scores."""
+        return [batch for batch in self._kept if batch.step == step]
+
+    def forget(self) -> None:
+        """Lets go of what an earlier training scored."""
+        self._kept = []
 
     def _counted(self, name: str, scores: list[Score], batch: Batch) -> list[float | None]:
         """The scores with None for every failure, which is counted and kept with its completion."""

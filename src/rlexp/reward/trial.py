@@ -118,7 +118,7 @@ def _pass(key: str, name: str, source: RewardSource, params: Mapping[str, Any], 
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise RunError(
-                f"the reward {name} fails: {problems[0]}{more}; nothing was started",
+                f"[reward.trial] the reward {name} fails: {problems[0]}{more}; nothing was started",
                 where=source.file,
                 hint="python -m rlexp score shows all of it",
             )

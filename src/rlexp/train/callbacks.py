@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PrinterCallback as PrinterCallback
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
-from rlexp.evaluate.held_out import end_tokens
-from rlexp.reward.combine import dominance
-from rlexp.reward.rubric import READ, Batch, Rubric
+from rlexp.compose.run import Run
+from rlexp.evaluate.held_out import end_tokens, measure
+from rlexp.health.watch import HELD_OUT
+from rlexp.reward.rubric import READ, Rubric
 
 TIMING = ("step_time", "runtime", "per_second", "profiling/")
 """Parts of the names of logged values that time the machine; they stay out of what two runs are compared by."""
-
-WINDOW = 20
-"""Steps over which the terms' shares of the reward are watched."""
 
 
 def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -32,10 +29,15 @@ def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class Metrics(TrainerCallback):
-    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``."""
+    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        timing: asked at every entry for what else belongs to its timing.
+    """
+
+    def __init__(self, path: Path, timing: Callable[[], dict[str, float]] = dict) -> None:
         self.path = path
+        self.timing = timing
         self.training = False
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -49,7 +51,8 @@ class Metrics(TrainerCallback):
             return
         learned, timing = split_timing(logs or {})
         with self.path.open("a") as stream:
-            stream.write(json.dumps({"step": state.global_step, **learned, "timing": timing}) + "\n")
+            line = {"step": state.global_step, **learned, "timing": {**timing, **self.timing()}}
+            stream.write(json.dumps(line) + "\n")
 
 
 class Completions(TrainerCallback):
@@ -57,16 +60,16 @@ class Completions(TrainerCallback):
     length and whether the limit cut it, the score of every term, the combined reward, and what else the
     terms read, to be scored again."""
 
-    def __init__(self, folder: Path, rubric: Rubric, group_size: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, rubric: Rubric, group_size: int) -> None:
         self.folder = folder
         self.rubric = rubric
         self.group_size = group_size
-        self.warn = warn
-        self.recent: deque[Batch] = deque(maxlen=WINDOW)
-        self.warned = False
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.rubric.forget()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **live: Any) -> None:
-        batches = self.rubric.take()
+        batches = self.rubric.of_step(state.global_step)
         if not batches:
             return
         import pyarrow as pa
@@ -88,21 +91,23 @@ class Completions(TrainerCallback):
         for name in batches[0].columns:
             rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
         pq.write_table(pa.table(rows), self.folder / f"step-{state.global_step:06d}.parquet")
-        self.recent.extend(batches)
-        if state.global_step % WINDOW == 0 and not self.warned:
-            self._look_for_dominance()
 
-    def _look_for_dominance(self) -> None:
-        terms = self.rubric.reward.terms
-        scores = {name: [score for batch in self.recent for score in batch.scores[name]] for name in terms}
-        ranges = {}
-        for name, source in self.rubric.sources.items():
-            applied = [score for score in scores[name] if score is not None] or [0.0]
-            ranges[name] = source.bounds[1] - source.bounds[0] if source.bounds else max(applied) - min(applied)
-        said = dominance(scores, self.rubric.reward, self.group_size, ranges)
-        if said:
-            self.warn(said)
-            self.warned = True
+
+class HeldOut(TrainerCallback):
+    """Measures the held-out rows every ``held_out.every`` steps, and logs their means as held_out/<term>, to the
+    trackers too. The random state and the trainer's sums of its own metrics stay as they were."""
+
+    def __init__(self, run: Run, trainer: Any, tokenizer: Any, rubric: Rubric, rows: Any) -> None:
+        self.every = run.held_out.every
+        self.trainer = trainer
+        self.measure = lambda: measure(run, trainer.model, tokenizer, rubric, rows).means
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self.every == 0:
+            due = control.should_log  # logging takes it back, and the step's own entry is still to come
+            # Past TRL's own log(), which would hand out and clear what it has gathered for that entry.
+            Trainer.log(self.trainer, {f"{HELD_OUT}{name}": mean for name, mean in self.measure().items()})
+            control.should_log = due
 
 
 class FirstStep(TrainerCallback):

@@ -1,10 +1,12 @@
-"""Hands a command line to Hydra, which makes the run folders and calls ``session.train`` once a job."""
+"""Hands a command line to Hydra, which makes the run folders and calls ``session.train`` (or another job) for each."""
 
 from __future__ import annotations
 
+import functools
 import os
 import traceback
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra
@@ -18,10 +20,11 @@ from rlexp import project
 from rlexp.command import hydra_options
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
-from rlexp.compose.run import resolve
+from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
+from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
-from rlexp.reward.trial import require
+from rlexp.preflight import checks
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
@@ -32,7 +35,18 @@ def command(arguments: list[str], here: Path) -> int:
     return run_jobs(hydra_options(arguments))
 
 
-def run_jobs(options: Namespace) -> int:
+Job = Callable[[Run, Path, Path, list[str]], None]
+"""What is done with a run: (run, project folder, run folder, overrides)."""
+
+
+def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
+    """The job that trains."""
+    from rlexp.train import session
+
+    session.train(run, root, folder, overrides)
+
+
+def run_jobs(options: Namespace, job: Job = train) -> int:
     """Checks every point, makes missing inputs, then lets Hydra run the jobs.
 
     Returns:
@@ -44,16 +58,12 @@ def run_jobs(options: Namespace) -> int:
     root = project.root()
     if not _asks_hydra(options):
         for point in points(root / "conf", options.overrides, options.multirun):
-            if point.run.hardware.devices > 1:
-                raise RunError(
-                    "a run over several devices is planned (plan shows its geometry) but cannot be started yet",
-                    where="hardware.devices",
-                    hint="type hardware.devices=1; the optimisation problem stays the same",
-                )
-            require(point.run, prepare(point.run, root))
+            make_ready(point.run, root)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(_job)
+    application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
+        functools.partial(_job, job)
+    )
     try:
         application()
     except (HydraException, OmegaConfBaseException) as error:
@@ -71,17 +81,39 @@ def _asks_hydra(options: Namespace) -> bool:
     return bool(options.cfg or options.info or options.help or options.hydra_help or options.shell_completion)
 
 
-def _job(cfg: DictConfig) -> None:
-    from rlexp.train.session import train
+def make_ready(run: Run, root: Path) -> None:
+    """Makes the missing inputs of a run, and tries its reward.
 
+    Raises:
+        RunError: it cannot be started.
+    """
+    if run.hardware.devices > 1:
+        raise RunError(
+            "a run over several devices is planned (plan shows its geometry) but cannot be started yet",
+            where="hardware.devices",
+            hint="type hardware.devices=1; the optimisation problem stays the same",
+        )
+    health_rules.check(run.health.rules)
+    checks.refuse(run, prepare(run, root), root)
+
+
+def _job(job: Job, cfg: DictConfig) -> None:
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     if settings.mode is RunMode.MULTIRUN:
         _sweep.append(Path(settings.sweep.dir))
+    failure = attempt(job, resolve(cfg), project.root(), folder, list(settings.overrides.task))
+    if failure:
+        _failures.append(failure)
+
+
+def attempt(job: Job, run: Run, root: Path, folder: Path, overrides: list[str]) -> Exception | None:
+    """Does one job of several; a failure is in its manifest, and does not stop the others."""
     try:
-        train(resolve(cfg), project.root(), folder, list(settings.overrides.task))
+        job(run, root, folder, overrides)
     except Exception as error:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         if not isinstance(error, RunError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
-        _failures.append(error)
+        return error
+    return None

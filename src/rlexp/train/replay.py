@@ -46,8 +46,8 @@ def command(arguments: list[str], here: Path) -> int:
     options, root = _options(arguments), project.root()
     then = locate.find(options.run, here, root)
     if options.params:
-        asked = run_of(OmegaConf.load(root / options.params), root, options.params)
-        changed = lines(differences(then.lock["config"], asked.config()))
+        asked = run_of(OmegaConf.to_container(OmegaConf.load(root / options.params)), root, options.params)
+        changed = lines(differences(run_of(then.lock["config"], root, LOCK).config(), asked.config()))
         if changed:
             print(f"{options.params} asks for another run than the lock: it is trained as a new one")
             for line in changed:
@@ -86,7 +86,7 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
             where=str(then.folder / METRICS),
             hint=f"git checkout -- {os.path.relpath(then.folder / METRICS, root)}, or type --level inputs --check",
         )
-    as_locked = run_of(OmegaConf.create(lock["config"]), root, LOCK)
+    as_locked = run_of(lock["config"], root, LOCK)
     run = on_this_machine(as_locked, root)
     if run is not as_locked:
         machine = run.hardware.name
@@ -116,7 +116,7 @@ def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
 
     from rlexp.train.session import train
 
-    train(run, root, folder, lock["overrides"], inputs, approve)
+    train(run, root, folder, lock["overrides"], inputs, approve, smoked=True)
     now = read_manifest(folder) or {}
     found = agreement.compare(
         locate.metrics(then.folder),
@@ -145,14 +145,18 @@ def _sentence(found: agreement.Agreement) -> str:
     return f"{said}; the first difference is at {found.difference}" if found.difference else said
 
 
-def run_of(tree: Any, root: Path, name: str) -> Run:
-    """The run of a composed tree that was read from the file ``name``.
+def run_of(config: Any, root: Path, name: str) -> Run:
+    """The run of a config; what is newer than the config (a group, or a key of one) has its default.
+
+    Args:
+        name: the file that holds the config, for messages.
 
     Raises:
-        RunError: the tree is no run of this version.
+        RunError: it is no run of this version.
     """
     try:
-        return resolve(tree)
+        plain = points(root / "conf", [], multirun=False)[0].run.config()
+        return resolve(OmegaConf.create({**{n: plain[n] for n in plain.keys() - config.keys()}, **config}))
     except (HydraException, OmegaConfBaseException) as error:
         said = explain(error, root / "conf")
         raise RunError(said.what, where=f"{name}: {said.where}", hint=said.hint) from error
@@ -174,7 +178,8 @@ def _drift(lock: dict[str, Any], root: Path) -> list[str]:
     notes = []
     try:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
-        changed = lines(differences(lock["config"], {**now, "hardware": lock["config"]["hardware"]}))
+        then = run_of(lock["config"], root, LOCK).config()
+        changed = lines(differences(then, {**now, "hardware": then["hardware"]}))
         if changed:
             notes.append(f"conf/ composes otherwise now, the lock's config is replayed ({'; '.join(changed)})")
     except RunError as error:

@@ -5,28 +5,20 @@ Source: the loop is TRL's and transformers' ``Trainer.train``; this module only 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
 from rlexp.compose.run import Run
-from rlexp.inputs import versions
-from rlexp.inputs.check import Inputs, check
-from rlexp.record import lock
+from rlexp.compose.schema import When
+from rlexp.inputs.check import Inputs
+from rlexp.record import lock, smoke_pass
 from rlexp.record.record import METRICS, Record
-from rlexp.reward.rubric import FAILURES, Rubric, workers_for
+from rlexp.reward.rubric import FAILURES
 from rlexp.train import closing
-
-LIBRARIES_LOG = "libraries.log"
+from rlexp.train.loading import Loaded, Voice, load, recorded
 
 
 def train(
@@ -36,6 +28,7 @@ def train(
     overrides: list[str],
     inputs: Inputs | None = None,
     approve: Callable[[dict[str, Any]], None] = lambda lock: None,
+    smoked: bool = False,
 ) -> None:
     """Trains ``run`` and leaves lock, manifest, metrics, completions, checkpoints and adapter in ``folder``.
 
@@ -46,52 +39,37 @@ def train(
         overrides: what was typed, for the record.
         inputs: where a replay found the locked inputs; by default those the project holds now.
         approve: is shown the lock before the first step, and raises where it must not be trained.
+        smoked: it was trained before, so no smoke goes first.
 
     Raises:
-        RunError: an input, a reward or the trainer's arguments turned out wrong; the manifest says so too.
+        RunError: an input, a reward, the smoke or the trainer's arguments turned out wrong; the manifest says so too.
+        Stopped: a health rule ended it; what was trained so far is saved.
     """
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    voice = Voice()
+    with recorded(run, root, folder, overrides) as (record, running):
+        voice.console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
+        loaded = load(run, root, record, running, voice, inputs)
+        model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
+        if not smoked:
+            _smoke_first(loaded, root, record, voice)
 
-    def warn(said: str) -> None:
-        console.print(f"[yellow]warning[/] {escape(said)}")
-
-    record = Record(folder, root, lock.identity(run), overrides, run.config())
-    with record, signals(), quiet(folder / LIBRARIES_LOG), contextlib.ExitStack() as running:
-        console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(folder, root)}")
-        inputs = inputs or check(run, root)
-        for fault in versions.faults(root, inputs.rewards.values()):
-            warn(fault)
-        digest = lock.inputs_digest(run, inputs, root)
-        record.lap("locked")
-        # Now, so that they start while the libraries are imported.
-        workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
-
-        from rlexp.build import unsloth_model  # imports unsloth before trl and transformers
-
-        unsloth_model.import_libraries()
-        record.lap("imported")
-        model, tokenizer = unsloth_model.load(run, inputs.model)
-        if inputs.model is None:
-            digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
-        record.lap("loaded")
-
-        from rlexp.build import arguments, data
+        from rlexp.build import arguments, data, effective, unsloth_model
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.evaluate import held_out
-        from rlexp.train import callbacks
+        from rlexp.health.watch import Watch
+        from rlexp.train import callbacks, step_time
 
-        rubric = Rubric(run.reward, inputs.rewards, workers, folder)
-        read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
-        rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
-        test = data.load(run, inputs.data, "test", run.held_out.rows, read) if run.held_out.rows else None
+        rubric = loaded.rubric(folder)
+        test = data.load(run, loaded.inputs.data, "test", run.held_out.rows, loaded.read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
-        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, trainer_test, rubric, asked))
+        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked))
+        record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         locked = lock.lock(run, digest, overrides, tokenizer, fresh)
-        record.write_lock(locked, inputs.rewards.values())
+        record.write_lock(locked, loaded.inputs.rewards.values())
         approve(locked)
         record.lap("built")
 
@@ -102,22 +80,30 @@ def train(
 
         # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
         before = compare() if test is not None and run.model.full_finetuning else None
-        live = callbacks.Live(console)
+        live, times = callbacks.Live(voice.console), step_time.StepTime(trainer)
+        watch = Watch(run, rubric, folder, voice.warn)
         for callback in (
-            callbacks.Metrics(folder / METRICS),
-            callbacks.Completions(folder / "completions", rubric, run.num_generations, warn),
+            callbacks.Metrics(folder / METRICS, times.logged),
+            callbacks.Completions(folder / "completions", rubric, run.num_generations),
             callbacks.FirstStep(record.lap),
             live,
+            watch,
+            times,
         ):
             trainer.add_callback(callback)
+        if test is not None and run.held_out.every:
+            trainer.add_callback(callbacks.HeldOut(run, trainer, tokenizer, rubric, test))
         trainer.remove_callback(callbacks.PrinterCallback)
         try:
             trainer.train()
         finally:
             live.stop()
         record.lap("trained")
+        record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = unsloth_model.save(run, trainer.model, tokenizer, folder)
+        record.content["health"] = watch.summary()
+        watch.require()
         if test is not None:
             after = compare()
             if before is None:
@@ -127,39 +113,58 @@ def train(
             (folder / "held_out.json").write_text(json.dumps(closing.samples(before, after), indent=1) + "\n")
             record.lap("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
-        record.content["inputs_changed"] = changed = _changed(digest, lock.inputs_digest(run, inputs, root))
+        record.content["inputs_changed"] = changed = _changed(digest, lock.inputs_digest(run, loaded.inputs, root))
     if test is not None and before is not None:
-        closing.show(console, run, before, after)
+        closing.show(voice.console, run, before, after)
     for name in changed:
-        warn(f"{name} changed while the run went on; the lock holds what it began with")
+        voice.warn(f"{name} changed while the run went on; the lock holds what it began with")
     if rubric.failed:
-        warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
-    console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
+        voice.warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
+    voice.console.print(step_time.line(took))
+    voice.console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
+
+
+def smoke(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
+    """Takes the smoke steps of ``run``, whether they passed before or not, and leaves their pass and their record.
+
+    Raises:
+        RunError: an input is wrong, or the steps failed; the manifest says so too.
+    """
+    voice = Voice()
+    with recorded(run, root, folder, overrides) as (record, running):
+        record.content["verb"] = "smoke"
+        _take_smoke(load(run, root, record, running, voice), root, record, voice)
+    voice.console.print(f"record: {os.path.relpath(folder, root)}")
+
+
+def _smoke_first(loaded: Loaded, root: Path, record: Record, voice: Voice) -> None:
+    """Takes the smoke steps in front of a run, unless the run asks for none or they passed before."""
+    from rlexp.train import smoke_steps
+
+    found = smoke_pass.read(smoke_pass.path(loaded.run, loaded.digest, root))
+    if found and found["device"] != smoke_steps.device():
+        found = None
+    if smoke_pass.due(loaded.run, found):
+        _take_smoke(loaded, root, record, voice)
+    elif found and loaded.run.preflight.smoke is When.auto:
+        record.content["smoke"] = found
+
+
+def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice) -> None:
+    from rlexp.train import smoke_steps
+
+    run = loaded.run
+    figures = smoke_steps.take(
+        *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric),
+        folder=record.folder,
+        startup_s=record.content["timings_s"]["loaded"],
+        console=voice.console,
+    )
+    record.content["smoke"] = smoke_pass.write(smoke_pass.path(run, loaded.digest, root), figures)
+    record.lap("smoked")
+    voice.console.print(f"smoke passed: {smoke_steps.told(figures)}")
+    voice.console.print(f"              {smoke_pass.costs(figures, run, len(loaded.rows))}")
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [name for name in before if before[name] != after[name]]
-
-
-@contextlib.contextmanager
-def quiet(log: Path) -> Iterator[None]:
-    """Sends what the libraries print to a file, so that the run's own lines can be read."""
-    with log.open("a", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-        yield
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[None]:
-    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # a launcher's worker thread may set no handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

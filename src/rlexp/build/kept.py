@@ -1,0 +1,89 @@
+"""Puts a loaded model back as it was, so that a trainer built after another one learns what it would have alone."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import random
+from collections.abc import Iterator
+from typing import Any
+
+REFERENCE = "ref"
+"""The adapter that TRL adds as the reference model where beta > 0; a second trainer would not find its name free."""
+SIDES = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
+"""What trainers set on a tokenizer."""
+
+
+@contextlib.contextmanager
+def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
+    """Lets trainers work on a model and a tokenizer, then undoes what they did.
+
+    Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, TRL's reference
+    adapter, configs, the mode of every module, wrapped forward functions, what an engine remembers of prompts, the
+    tokenizer's sides and tokens, and the random states of python, numpy, torch and CUDA.
+
+    Yields:
+        The trainable weights as they were, by name, on the CPU.
+    """
+    import numpy
+    import torch
+
+    weights = {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if w.requires_grad}
+    modes = {module: module.training for module in model.modules()}
+    forwards = {module: vars(module)["forward"] for module in model.modules() if "forward" in vars(module)}
+    configs = [(config, _plain(vars(config))) for config in (model.config, model.generation_config)]
+    sides = {name: getattr(tokenizer, name) for name in SIDES}
+    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        yield weights
+    finally:
+        if REFERENCE in getattr(model, "peft_config", {}):
+            model.delete_adapter(REFERENCE)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                weight.requires_grad_(name in weights)
+                weight.grad = None
+                if name in weights:
+                    weight.copy_(weights[name])
+        for module in model.modules():
+            module.training = modes.get(module, module.training)
+            if module in forwards:
+                module.forward = forwards[module]
+            else:
+                vars(module).pop("forward", None)
+        for config, before in configs:
+            vars(config).update(before)
+        for name, value in sides.items():
+            setattr(tokenizer, name, value)
+        engine = getattr(model, "vllm_engine", None)
+        if engine is not None:
+            engine.reset_prefix_cache()
+        random.setstate(states[0])
+        numpy.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if on_devices:
+            torch.cuda.set_rng_state_all(on_devices)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """A copy without the configs inside a config, which modules hold on to."""
+    kinds = (bool, int, float, str, list, tuple, dict, type(None))
+    return {name: copy.deepcopy(value) for name, value in values.items() if isinstance(value, kinds)}
+
+
+def moved(model: Any, weights: dict[str, Any]) -> tuple[float, bool]:
+    """(largest absolute change, whether all are finite) of the trainable weights against those given."""
+    import torch
+
+    most, finite = 0.0, True
+    for name, weight in model.named_parameters():
+        if name in weights:
+            now = weight.detach().float().cpu()
+            finite = finite and bool(torch.isfinite(now).all())
+            most = max(most, float((now - weights[name].float()).abs().max()))
+    return most, finite

@@ -1,0 +1,35 @@
+"""What a rule is, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rlexp.health.window import Window
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The number a rule measured, and what to say where it is past a limit."""
+
+    value: float
+    said: str
+    """What was seen, in one sentence, with the numbers."""
+    hint: str
+    """What to change, and what to type."""
+    may_stop: bool = True
+    """False where the run may still be learning, whatever the number: then the rule only warns."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pure measurement of a window, and what a person needs to know when it is past its limits."""
+
+    measure: Callable[[Window, int], Reading | None]
+    """(window, steps) -> the number and its words; None while there is too little to judge, or nothing to."""
+    causes: tuple[str, ...]
+    """What is usually behind it, the likeliest first."""
+    shows: tuple[str, ...]
+    """The logged values to look at beside it."""
+    low_is_bad: bool = False
+    """The limits are floors."""

@@ -1,0 +1,86 @@
+"""The checks of a run in the order in which they are made, the cheapest first, and where a run stands at each.
+
+1. **Before import** (seconds, no torch, no run folder): the reward's cases and its suite, its signature against the
+   columns (``inputs.check``), finite and telling scores on a few rows; the model's files; the disk.
+2. **Before load**: template and tokenizer as transformers gives them, the lengths of the data against the limits.
+3. **Before training**: what loading the model changed, the embedding it really has.
+
+Composing made the geometry sure already; the smoke steps come behind these (``train.smoke``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rlexp.compose.run import Run
+from rlexp.inputs.check import Inputs
+from rlexp.preflight import facts, files, lengths, machine, rewards, template, tokenizer
+from rlexp.preflight.seen import Seen
+from rlexp.preflight.verdict import Level, Verdict, require
+from rlexp.reward import trial
+
+BEFORE_LOAD: tuple[Callable[[Seen], Verdict], ...] = (
+    *(template.missing, template.renders, template.generation_prompt),
+    *(template.doubled_bos, template.prefix, template.same_everywhere),
+    *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
+    lengths.length,
+)
+BEFORE_TRAINING: tuple[Callable[[Seen], Verdict], ...] = (tokenizer.vocabulary, tokenizer.pad_is_eos)
+UNRENDERED = (template.missing, template.renders)
+"""Where one of these fails, the checks behind it would only repeat it."""
+
+
+def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
+    """What can be seen without importing torch."""
+    folder = inputs.model
+    found = rewards.check(run, inputs)
+    if folder is not None and (folder / "config.json").is_file():
+        found += [files.template(folder), files.vocabulary(folder, looked_for(run, inputs))]
+        found.append(machine.room(facts.free(root), _written(run, folder), "outputs"))
+    return found
+
+
+def refuse(run: Run, inputs: Inputs, root: Path) -> None:
+    """Stops before a run folder is made; the warnings are left to the run, which finds them again and prints them.
+
+    Raises:
+        RunError: a reward fails its cases or its suite, or a check failed.
+    """
+    trial.require(run, inputs)
+    require(before_import(run, inputs, root))
+
+
+def before_load(seen: Seen) -> list[Verdict]:
+    """What tokenizer, configs and rows show, before the model is loaded."""
+    found: list[Verdict] = []
+    for check in BEFORE_LOAD:
+        found.append(check(seen))
+        if check in UNRENDERED and found[-1].level is Level.failed:
+            break
+    return found
+
+
+def before_training(before: Seen | None, after: Seen) -> list[Verdict]:
+    """What the loaded model and tokenizer show.
+
+    Args:
+        before: as it was before loading; None where there was nothing to look at.
+    """
+    found = [check(after) for check in BEFORE_TRAINING]
+    return [template.loading(before, after), *found] if before else found
+
+
+def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
+    """The tags that the reward of this run looks for."""
+    return tokenizer.looked_for(run, inputs.rewards.values())
+
+
+def _written(run: Run, folder: Path) -> int:
+    """Bytes of the checkpoints that are kept and of the weights at the end: a guess from the base model's weights.
+
+    Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.
+    """
+    kept = (run.arguments["save_total_limit"] or 3) + 1
+    share = 6.0 if run.model.full_finetuning else 0.3
+    return int(files.size(folder) * share * kept)

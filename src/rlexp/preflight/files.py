@@ -1,0 +1,68 @@
+"""What the files of a local model show of its template and vocabulary, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rlexp.preflight.template import INSTRUCT
+from rlexp.preflight.tokenizer import beyond
+from rlexp.preflight.verdict import Level, Verdict
+
+
+def template(folder: Path) -> Verdict:
+    """The folder holds a chat template, where transformers looks for one."""
+    name, shown = "template.missing", _shown(folder)
+    if chat_template(folder):
+        return Verdict(name, Level.passed, f"{shown} holds a chat template")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        said = f"the model's folder holds no tokenizer: {shown}"
+        return Verdict(name, Level.failed, said, "model.path", "copy the tokenizer's files beside config.json")
+    said = f"the model's folder holds no chat template: {shown}"
+    return Verdict(name, Level.failed, said, "model.path", INSTRUCT)
+
+
+def vocabulary(folder: Path, tags: tuple[str, ...]) -> Verdict:
+    """Every token that can occur has a row in the embedding, by config.json and tokenizer.json."""
+    config, tokenizer = _json(folder / "config.json"), _json(folder / "tokenizer.json")
+    rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    vocab = (tokenizer.get("model") or {}).get("vocab")
+    tokens = dict(vocab) if isinstance(vocab, dict) else {item[0]: n for n, item in enumerate(vocab or [])}
+    tokens |= {token["content"]: token["id"] for token in tokenizer.get("added_tokens") or []}
+    settings = _json(folder / "tokenizer_config.json")
+    named = [settings.get(f"{role}_token") for role in ("bos", "eos", "pad")]
+    used = {token["content"] if isinstance(token, dict) else str(token) for token in named if token}
+    return beyond(tokens, rows if tokens else None, chat_template(folder), {*used, *tags}, _shown(folder))
+
+
+def chat_template(folder: Path) -> str:
+    """The text of the chat template(s) of a model's folder; empty where there is none.
+
+    Source: ``PreTrainedTokenizerBase`` of transformers: a file of its own, a folder of several, or an entry of
+    tokenizer_config.json.
+    """
+    files = [folder / "chat_template.jinja", *sorted((folder / "additional_chat_templates").glob("*.jinja"))]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    entry = _json(folder / "tokenizer_config.json").get("chat_template")
+    entry = entry or _json(folder / "chat_template.json").get("chat_template")
+    texts += [entry] if isinstance(entry, str) else [str(item["template"]) for item in entry or []]
+    return "\n".join(texts).strip()
+
+
+def size(folder: Path) -> int:
+    """Bytes of the model's weights."""
+    return sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (OSError, ValueError):  # loading the model says what is broken
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _shown(folder: Path) -> str:
+    """The last two parts of the path: models/tiny."""
+    return "/".join(folder.parts[-2:])

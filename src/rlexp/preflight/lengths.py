@@ -1,0 +1,103 @@
+"""Checks of lengths: prompts and completions of the data against the limits of the run.
+
+A limit that is too small cuts answers and rewards nothing, without any error (trl#5697).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rlexp.preflight.seen import Seen, trainer_ids
+from rlexp.preflight.verdict import Level, Verdict
+
+MEASURED = 4000
+"""Rows that are tokenized; of more, as many are taken evenly."""
+NO_ROOM, CUT = 0.1, 0.5
+"""Shares of the rows from which it fails: prompts that leave no room for a completion, and sequences that are cut."""
+FEW = 0.01
+"""Share of cut sequences that is not worth a word."""
+
+
+def length(seen: Seen) -> Verdict:
+    """The lengths of the data against the limits: prompts where completions are sampled, else whole sequences."""
+    rows = seen.rows
+    if not rows:
+        return Verdict("data.prompt_length", Level.skipped, "there are no rows")
+    if seen.tokenizer.chat_template is None and not isinstance(rows[0]["prompt"], str):
+        return Verdict("data.prompt_length", Level.skipped, "there is no template")
+    prompts = [len(ids) for ids in trainer_ids(seen.run, seen.tokenizer, [row["prompt"] for row in rows])]
+    arguments = seen.run.arguments
+    if seen.run.method.online:
+        return prompt_length(prompts, arguments["max_completion_length"], seen.run.model.max_seq_length)
+    if arguments["max_length"] is None:
+        return Verdict("data.sequence_length", Level.skipped, "method.max_length=null: nothing is cut")
+    replies = _replies(seen, rows)
+    return sequence_length(prompts, [a + b for a, b in zip(prompts, replies, strict=True)], arguments["max_length"])
+
+
+def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdict:
+    """Prompts that leave less room than a completion may take.
+
+    Args:
+        prompts: tokens of each prompt.
+        completion: tokens that a completion may have.
+        whole: tokens of both together.
+    """
+    name, room = "data.prompt_length", whole - completion
+    long = sum(length > room for length in prompts)
+    spread = f"{percentiles(prompts)}; {room} leave room for a completion of {completion} in {whole}"
+    if not long:
+        return Verdict(name, Level.passed, f"prompts have {spread}")
+    said = f"{long} of {len(prompts)} prompts ({long / len(prompts):.0%}) are too long: they have {spread}"
+    level = Level.failed if long > NO_ROOM * len(prompts) else Level.warning
+    hint = f"type model.max_seq_length={rounded(max(prompts) + completion)}, or leave the long prompts out of the data"
+    return Verdict(name, level, said, "model.max_seq_length, method.max_completion_length", hint)
+
+
+def sequence_length(prompts: Sequence[int], sequences: Sequence[int], limit: int) -> Verdict:
+    """Sequences that are cut, or whose prompt alone fills the limit.
+
+    Args:
+        prompts: tokens of each prompt.
+        sequences: tokens of prompt and (longer) completion.
+        limit: ``method.max_length``.
+    """
+    name = "data.sequence_length"
+    cut, full = sum(n > limit for n in sequences), sum(n >= limit for n in prompts)
+    spread = f"prompt and completion have {percentiles(sequences)}; method.max_length={limit}"
+    if cut <= FEW * len(sequences):
+        return Verdict(name, Level.passed, spread)
+    said = f"{cut} of {len(sequences)} rows ({cut / len(sequences):.0%}) would be cut"
+    said += f", in {full} of them the prompt alone fills the limit: {spread}" if full else f": {spread}"
+    level = Level.failed if cut > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
+    longest = rounded(max(sequences))
+    hint = f"type model.max_seq_length={longest} (method.max_length follows it), or leave the long rows out of the data"
+    return Verdict(name, level, said, "method.max_length", hint)
+
+
+def percentiles(lengths: Sequence[int]) -> str:
+    """The spread of lengths in words: half, 95% and all of them."""
+    ordered = sorted(lengths)
+    half, most = (ordered[min(len(ordered) - 1, int(part * len(ordered)))] for part in (0.5, 0.95))
+    return f"p50 {half}, p95 {most}, p100 {ordered[-1]} tokens"
+
+
+def rounded(length: int) -> int:
+    """The next multiple of 32."""
+    return -(-length // 32) * 32
+
+
+def _replies(seen: Seen, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Tokens of the longest reply of each row, with the end of its turn."""
+    longest = [0] * len(rows)
+    for name in ("completion", "chosen", "rejected"):
+        if name in rows[0]:
+            texts = [_text(row[name]) for row in rows]
+            ids = seen.tokenizer(texts, add_special_tokens=False)["input_ids"]
+            longest = [max(most, len(item) + 1) for most, item in zip(longest, ids, strict=True)]
+    return longest
+
+
+def _text(reply: Any) -> str:
+    return reply if isinstance(reply, str) else "".join(str(turn["content"]) for turn in reply)

@@ -1,0 +1,217 @@
+"""Is this machine fit? Small pure checks over ``facts.Facts``; ``doctor`` shows them, a run takes two of them along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from rlexp.preflight.facts import GIB, Facts
+from rlexp.preflight.verdict import Level, Verdict
+
+DECISIVE = (
+    *("torch", "transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "unsloth-zoo", "vllm"),
+    *("bitsandbytes", "hydra-core", "omegaconf", "tokenizers", "math-verify", "reasoning-gym"),
+)
+"""Packages a result depends on: another version of these than the tested one is worth a warning."""
+DISK_LOW, DISK_LEAST = 5 * GIB, GIB // 2
+"""Bytes free below which a disk warns, and fails."""
+MEMORY_LOW, MEMORY_LEAST = 3 * GIB, GIB
+"""The same of memory: importing torch and Unsloth takes most of the second."""
+
+
+def python(facts: Facts) -> Verdict:
+    """The interpreter is one that pyproject.toml allows."""
+    name = "python.version"
+    if facts.requires_python is None:
+        return Verdict(name, Level.skipped, f"{facts.python}; the project has no pyproject.toml to compare with")
+    if facts.python not in SpecifierSet(facts.requires_python):
+        said = f"{facts.python}, and rlexp needs {facts.requires_python}"
+        return Verdict(name, Level.failed, said, "pyproject.toml", "make run PYTHON=python3.12")
+    return Verdict(name, Level.passed, f"{facts.python} ({facts.requires_python})")
+
+
+def required(facts: Facts) -> Verdict:
+    """Every requirement of pyproject.toml is installed, in a version that it allows; and Unsloth is."""
+    name = "packages.required"
+    if not facts.required:
+        return Verdict(name, Level.skipped, "the project has no pyproject.toml to compare with")
+    wrong = []
+    for item in (*map(Requirement, facts.required), Requirement("unsloth")):
+        if item.marker is not None and not item.marker.evaluate():
+            continue
+        version = facts.installed.get(canonicalize_name(item.name))
+        if version is None:
+            wrong.append(f"{item.name} is missing")
+        elif not item.specifier.contains(version, prereleases=True):
+            wrong.append(f"{item.name} {version} is outside of {item.specifier}")
+    if wrong:
+        return Verdict(name, Level.failed, "; ".join(wrong), "pyproject.toml", f"pip install -c {facts.matrix} -e .")
+    return Verdict(name, Level.passed, f"all {len(facts.required)} of pyproject.toml, and Unsloth")
+
+
+def tested(facts: Facts) -> Verdict:
+    """The packages a result depends on are those that were tested together."""
+    name = "packages.tested"
+    both = {package for package in facts.tested if package in facts.installed}
+    if not both:
+        return Verdict(name, Level.skipped, f"the project has no {facts.matrix} to compare with")
+    # The local part (+cpu, +cu130) says how it was built, not what it is.
+    other = sorted(p for p in both if facts.installed[p].partition("+")[0] != facts.tested[p].partition("+")[0])
+    decisive = [f"{p} {facts.installed[p]} (tested: {facts.tested[p]})" for p in other if p in DECISIVE]
+    count = f"{len(both) - len(other)} of {len(both)} installed packages are the tested ones"
+    if decisive:
+        hint = f"pip install -c {facts.matrix} -e . ; or run the tests with these"
+        return Verdict(name, Level.warning, f"{', '.join(decisive)}; {count}", facts.matrix, hint)
+    return Verdict(name, Level.passed, count)
+
+
+def torch(facts: Facts) -> Verdict:
+    """What torch was built for is what the driver can run."""
+    name = "torch.cuda"
+    if facts.torch_cuda is None:
+        return Verdict(name, Level.failed, "torch is not installed", hint="make run, or pip install torch")
+    built = f"torch is built for CUDA {facts.torch_cuda}" if facts.torch_cuda else "torch is a CPU build"
+    if not facts.gpus:
+        return Verdict(name, Level.passed, f"{built}; no GPU here: hardware=cpu")
+    if not facts.torch_cuda:
+        said = f"{built}, and this machine has a GPU: it would stay idle"
+        return Verdict(name, Level.warning, said, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
+    if facts.driver_cuda is None:
+        return Verdict(name, Level.warning, f"{built}; the driver does not say which CUDA it runs", hint="nvidia-smi")
+    if _major(facts.torch_cuda) > _major(facts.driver_cuda):
+        said = f"{built}, and driver {facts.gpus[0].driver} runs CUDA {facts.driver_cuda} at most"
+        return Verdict(
+            name, Level.failed, said, hint=f"a driver for CUDA {facts.torch_cuda}, or an older build of torch"
+        )
+    return Verdict(name, Level.passed, f"{built}, the driver runs up to {facts.driver_cuda}")
+
+
+def gpu(facts: Facts) -> Verdict:
+    """The GPUs, and whether somebody else fills their memory."""
+    name = "gpu.memory"
+    if not facts.gpus:
+        return Verdict(name, Level.skipped, "no GPU that nvidia-smi knows")
+    said = "; ".join(
+        f"{gpu.name}, {_gib(gpu.free)} of {_gib(gpu.total)} free, driver {gpu.driver}" for gpu in facts.gpus
+    )
+    taken = [number for number, gpu in enumerate(facts.gpus) if gpu.free < gpu.total / 2]
+    if taken:
+        hint = f"nvidia-smi shows who holds GPU {', '.join(map(str, taken))}; CUDA_VISIBLE_DEVICES=N takes another"
+        return Verdict(name, Level.warning, said, hint=hint)
+    return Verdict(name, Level.passed, said)
+
+
+def disk(facts: Facts) -> Verdict:
+    """There is room for checkpoints, models and compiled kernels."""
+    name = "disk.free"
+    said = ", ".join(f"{_gib(free)} for {what}" for what, (_, free) in facts.disks.items())
+    what, (folder, least) = min(facts.disks.items(), key=lambda item: item[1][1])
+    level = _level(least, DISK_LOW, DISK_LEAST)
+    if level is Level.passed:
+        return Verdict(name, level, said)
+    hint = "remove old runs below outputs/ and multirun/" if what == "the project" else f"make room there, for {what}"
+    return Verdict(name, level, f"only {_gib(least)} for {what} ({said})", str(folder), hint)
+
+
+def memory(facts: Facts) -> Verdict:
+    """There is memory for the libraries and a small model."""
+    name = "memory.free"
+    if facts.memory is None:
+        return Verdict(name, Level.skipped, "this system does not say how much memory is free")
+    level = _level(facts.memory, MEMORY_LOW, MEMORY_LEAST)
+    hint = None if level is Level.passed else "end other processes; the libraries alone take about a GiB"
+    return Verdict(name, level, f"{_gib(facts.memory)} free", hint=hint)
+
+
+def writing(facts: Facts) -> Verdict:
+    """Runs may write where they write."""
+    name = "project.writable"
+    if facts.unwritable:
+        said = f"this user may not write to {', '.join(f'{folder}/' for folder in facts.unwritable)}"
+        return Verdict(
+            name, Level.failed, said, hint="change the owner of these folders, or clone the project elsewhere"
+        )
+    return Verdict(name, Level.passed, "outputs/, data/ and the other folders of runs can be written")
+
+
+def caches(facts: Facts) -> Verdict:
+    """Where compiled kernels are kept; with them a run on a GPU starts in a fraction of the time."""
+    shown = [
+        f"{whose}: {folder}, {_gib(size)}" if size is not None else f"{whose}: none yet ({folder})"
+        for whose, (folder, size) in facts.caches.items()
+    ]
+    return Verdict("caches.compiled", Level.passed, "; ".join(shown))
+
+
+def hub(facts: Facts) -> Verdict:
+    """Models and data sets by hub id can be had."""
+    name = "hub.access"
+    if not facts.hub:
+        return Verdict(name, Level.passed, f"offline: {facts.hub_fault}; what is in its cache is used")
+    if facts.hub_fault:
+        said = f"{facts.hub} cannot be reached: {facts.hub_fault}"
+        hint = "models and data by hub id need it (HF_ENDPOINT names a mirror); those in folders do not"
+        return Verdict(name, Level.warning, said, hint=hint)
+    return Verdict(name, Level.passed, f"{facts.hub} answers")
+
+
+def untrusted(facts: Facts) -> Verdict:
+    """There is a sandbox for programs that a model writes."""
+    name = "sandbox.present"
+    if facts.sandbox:
+        return Verdict(name, Level.passed, f"{facts.sandbox} works")
+    said = "no sandbox works here: reward=code_tests refuses to run, everything else does"
+    return Verdict(name, Level.warning, said, hint="apt install bubblewrap")
+
+
+def tokens(facts: Facts) -> Verdict:
+    """Which tokens are set; they are never shown."""
+    said = f"{', '.join(facts.tokens)} (not shown)" if facts.tokens else "none; gated models need HF_TOKEN"
+    return Verdict("tokens.present", Level.passed, said)
+
+
+CHECKS: tuple[Callable[[Facts], Verdict], ...] = (
+    *(python, required, tested, torch, gpu),
+    *(disk, memory, writing, caches, hub, untrusted, tokens),
+)
+"""In the order in which they are shown."""
+
+
+def verdicts(facts: Facts) -> list[Verdict]:
+    """What every check says."""
+    return [check(facts) for check in CHECKS]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Level:
+    """The gravest level among them."""
+    return max((verdict.level for verdict in verdicts), key=list(Level).index, default=Level.skipped)
+
+
+def room(free: int, needed: int, folder: str) -> Verdict:
+    """The disk of the run folder holds what the run will write.
+
+    Args:
+        free: bytes there.
+        needed: bytes of the checkpoints that are kept, and of the weights at the end.
+    """
+    name = "disk.free"
+    if free < max(needed, DISK_LEAST // 4):
+        said = f"{_gib(free)} free, and the checkpoints and weights of this run take about {_gib(needed)}"
+        hint = "remove old runs below outputs/ and multirun/, or type method.save_total_limit=1"
+        return Verdict(name, Level.failed, said, folder, hint)
+    return Verdict(name, Level.passed, f"{_gib(free)} free, the run takes about {_gib(needed)}")
+
+
+def _level(value: int, low: int, least: int) -> Level:
+    return Level.failed if value < least else Level.warning if value < low else Level.passed
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= GIB / 10 else f"{size / 2**20:.0f} MiB"
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])

@@ -1,0 +1,90 @@
+"""What the template and tokenizer checks look at, and how TRL renders a prompt: the trainer's tokens, before there is a
+trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rlexp.compose.run import Run
+
+Turns = list[dict[str, Any]]
+Prompt = str | Turns
+ANSWER = "An answer."
+"""Stands for a completion where the data has none."""
+LOOKED_AT = 4
+"""Rows that are rendered turn by turn."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A tokenizer with the run and the rows that it will meet."""
+
+    run: Run
+    tokenizer: Any
+    """As transformers, or after loading Unsloth, gives it."""
+    where: str
+    """The model's folder or hub id, for messages."""
+    vocab_size: int | None
+    """Rows of the embedding; None where the config does not say."""
+    ends: tuple[int, ...]
+    """The ids of ``generation_config.eos_token_id``; empty where there is none."""
+    rows: Sequence[dict[str, Any]]
+    """Of the training data, opened by the model's system prompt as the trainer gets them."""
+    evaluation: Callable[[Run, Any, Sequence[Prompt]], list[list[int]]]
+    """How the evaluation tokenizes prompts."""
+    tags: tuple[str, ...] = ()
+    """What the reward looks for in a completion."""
+
+    @cached_property
+    def kwargs(self) -> dict[str, Any]:
+        """What the run hands to the chat template."""
+        return dict(self.run.arguments.get("chat_template_kwargs") or {})
+
+    @cached_property
+    def conversations(self) -> list[tuple[Turns, Turns]]:
+        """(prompt, reply) of a few rows; none where the data is plain text, which no template renders."""
+        rows = [row for row in self.rows[:LOOKED_AT] if not isinstance(row["prompt"], str)]
+        return [(row["prompt"], _reply(row)) for row in rows]
+
+    @cached_property
+    def all_ends(self) -> set[int]:
+        """Every id that ends a completion: the tokenizer's and those of the generation config."""
+        named = self.run.arguments.get("eos_token")
+        own = self.tokenizer.convert_tokens_to_ids(named) if named else self.tokenizer.eos_token_id
+        return {*self.ends, *([] if own is None else [own])}
+
+    def text(self, turns: Turns, generation_prompt: bool = False) -> str:
+        """The turns as the chat template writes them."""
+        return self.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=generation_prompt, tokenize=False, **self.kwargs
+        )
+
+
+def trainer_ids(run: Run, tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """The prompts as the method's trainer tokenizes them.
+
+    Source: ``GRPOTrainer._tokenize_prompts`` of TRL (RLOO's is the same) and ``trl.data_utils._tokenize``; ORPO adds
+    BOS itself, where the prompt does not begin with it.
+    """
+    if not prompts:
+        return []
+    if isinstance(prompts[0], str):
+        whole = run.method.name != "orpo"
+        ids = tokenizer(list(prompts), add_special_tokens=whole)["input_ids"]
+    else:
+        kwargs = run.arguments.get("chat_template_kwargs") or {}
+        ids = tokenizer.apply_chat_template(
+            list(prompts), add_generation_prompt=True, tokenize=True, return_dict=True, **kwargs
+        )["input_ids"]
+    bos = tokenizer.bos_token_id
+    if run.method.name == "orpo" and bos is not None:
+        ids = [row if row[:1] == [bos] else [bos, *row] for row in ids]
+    return [list(row) for row in ids]
+
+
+def _reply(row: dict[str, Any]) -> Turns:
+    found = row.get("completion") or row.get("chosen")
+    return list(found) if isinstance(found, list) else [{"role": "assistant", "content": ANSWER}]

@@ -1,0 +1,306 @@
+"""The smoke itself: some real steps where they are hardest, on the model that is loaded, and what they showed.
+
+The longest prompts come first, and the second step takes the same ones again with completions driven to their full
+length, when the optimizer's state is there too: the peak of memory is met at once. Afterwards the model, the tokenizer
+and the random state are as they were, so that a run after a smoke is the run without it, to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from transformers import TrainerCallback
+
+from rlexp.build import arguments
+from rlexp.build.kept import kept, moved
+from rlexp.build.methods import TRAINERS
+from rlexp.build.parts import Parts
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Combine
+from rlexp.errors import RunError
+from rlexp.preflight.smoke import Facts, Step, summary, verdicts
+from rlexp.preflight.verdict import require
+from rlexp.record.record import METRICS
+from rlexp.reward.rubric import Rubric
+from rlexp.train import callbacks
+
+FOLDER = "smoke"
+"""Below the run folder: completions, metrics and verdicts of the smoke."""
+MEASURED = 4096
+"""Rows whose tokens are counted; of more, those with the most characters."""
+
+
+def take(
+    run: Run,
+    model: Any,
+    tokenizer: Any,
+    rows: Any,
+    rubric: Callable[[Path], Rubric],
+    folder: Path,
+    startup_s: float,
+    console: Console,
+) -> dict[str, Any]:
+    """Takes the smoke steps and judges them.
+
+    Args:
+        rows: the training rows.
+        rubric: makes one that notes failures in a folder; its own, so that the run's counts nothing of the smoke.
+        folder: of the run; what the steps left lies in FOLDER below it.
+        startup_s: seconds it took until now, for the estimate.
+
+    Returns:
+        The figures of a pass: what a step takes, the peak of memory, and what was seen.
+
+    Raises:
+        RunError: a check failed, or the memory was used up; the message says what to change.
+    """
+    folder = folder / FOLDER
+    folder.mkdir()
+    console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
+    asked = requested(run, folder)
+    order = longest_first(run, tokenizer, rows)
+    scored = rubric(folder)
+    clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with kept(model, tokenizer) as weights:
+        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows.select(order), None, scored, asked))
+        seen = [
+            callbacks.Metrics(folder / METRICS),
+            callbacks.Completions(folder / "completions", scored, run.num_generations),
+            clock,
+        ]
+        if run.method.online:
+            seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
+        live = callbacks.Live(console)
+        for callback in (*seen, *([live] if console.is_terminal else [])):
+            trainer.add_callback(callback)
+        trainer.remove_callback(callbacks.PrinterCallback)
+        try:
+            trainer.train()
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"[smoke.memory] the memory of the device was used up at smoke step {len(clock.took) + 1}: "
+                f"{str(error).splitlines()[0]}",
+                where="hardware.sequences_per_device",
+                hint=f"type hardware.sequences_per_device={max(1, run.hardware.sequences_per_device // 2)}, "
+                "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length",
+            ) from error
+        finally:
+            live.stop()
+        most, finite = moved(model, weights)
+        peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
+        del trainer, seen  # with the optimizer's state
+    facts = read_facts(run, folder, most, finite, iterations + 1)
+    figures = {
+        "step_s": step_seconds(clock.took, iterations),
+        "first_step_s": clock.took[0],
+        "startup_s": startup_s,
+        "peak_bytes": peak,
+        "on_device": torch.cuda.is_available(),
+        "device": device(),
+        **summary(facts),
+    }
+    judge(facts, folder, figures, console)
+    return figures
+
+
+def judge(facts: Facts, folder: Path, figures: dict[str, Any], console: Console) -> None:
+    """Writes the verdicts beside the steps' completions, and prints the warnings.
+
+    Raises:
+        RunError: some failed.
+    """
+    found = verdicts(facts)
+    plain = [{"name": v.name, "level": v.level.value, "said": v.said} for v in found]
+    (folder / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
+    try:
+        warnings = require(found)
+    except RunError as error:
+        place = f"{os.path.relpath(folder)} holds the steps' completions and scores"
+        raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
+    for verdict in warnings:
+        console.print(f"[yellow]warning[/] [{verdict.name}] {verdict.said}: {verdict.hint}", markup=True)
+
+
+def told(figures: dict[str, Any]) -> str:
+    """What the steps showed, in one line."""
+    if "loss" in figures:
+        one, two = figures["loss"]
+        return f"loss {one:.3g} -> {two:.3g}, weights moved by {figures['moved']:.2g}"
+    (one, two), full = figures["reward"], figures["full_length"]
+    return (
+        f"reward {one:.3g} -> {two:.3g}, {figures['unequal_groups']:.0%} of the groups with unequal rewards, "
+        f"{figures['tokens']:.0f} tokens a completion{f' (one step of {full})' if full else ''}, "
+        f"{figures['cut']:.0%} cut, weights moved by {figures['moved']:.2g}"
+    )
+
+
+def steps(run: Run) -> int:
+    """Optimizer steps of the smoke: at least three generations, one of which is of full length."""
+    return max(run.preflight.smoke_steps, 3 * run.arguments.get("num_iterations", 1))
+
+
+def requested(run: Run, folder: Path) -> dict[str, Any]:
+    """The run's own arguments of the trainer, less what saves, evaluates and shuffles."""
+    asked = arguments.requested(run, folder)
+    return asked | {
+        name: value
+        for name, value in {
+            "max_steps": steps(run),
+            "logging_strategy": "steps",
+            "logging_steps": 1,
+            "logging_nan_inf_filter": False,
+            "save_strategy": "no",
+            "eval_strategy": "no",
+            "eval_on_start": False,
+            "load_best_model_at_end": False,
+            "report_to": "none",
+            "shuffle_dataset": False,
+            "train_sampling_strategy": "sequential",
+        }.items()
+        if name in asked
+    }
+
+
+def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
+    """The rows of the smoke, by number: those of the first step twice, the others by their tokens, most first.
+
+    Counted is what the model is given: the prompt as rendered, with the longest completion where the row has some. Of
+    more than MEASURED rows those with most characters are rendered.
+    """
+    columns = [name for name in ("completion", "chosen", "rejected") if name in run.dataset.type.columns]
+    given = rows.select_columns(["prompt", *columns]).to_list()
+    several = [[_turns(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
+    found = sorted(range(len(several)), key=lambda n: -max(map(_characters, several[n])))[:MEASURED]
+    extra = {"add_generation_prompt": not columns, **(run.arguments.get("chat_template_kwargs") or {})}
+    counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
+    order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
+    return order[: run.prompts_per_step] + order[: (steps(run) - 1) * run.prompts_per_step]
+
+
+def _turns(prompt: Any, completion: Any) -> Any:
+    if isinstance(prompt, str) or not isinstance(completion, str):
+        return prompt + completion
+    return [*prompt, {"role": "assistant", "content": completion}]
+
+
+def _characters(item: Any) -> int:
+    return len(item) if isinstance(item, str) else sum(len(str(turn["content"])) for turn in item)
+
+
+def _tokens(tokenizer: Any, item: Any, extra: dict[str, Any]) -> int:
+    text = item if isinstance(item, str) else tokenizer.apply_chat_template(item, tokenize=False, **extra)
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def read_facts(run: Run, folder: Path, most: float, finite: bool, forced: int) -> Facts:
+    """The facts of a smoke, read from what its steps left in ``folder``.
+
+    Args:
+        most: largest change of a trained weight.
+        finite: whether the weights are numbers.
+        forced: number of the step whose completions were driven to full length.
+    """
+    import pyarrow.parquet as pq
+
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    logged = {line["step"]: line for line in lines if "loss" in line}
+    found = []
+    for number, line in sorted(logged.items()):
+        file = folder / "completions" / f"step-{number:06d}.parquet"
+        columns = pq.read_table(file).to_pydict() if file.is_file() else {}
+        found.append(_step(run, line, columns, number == forced))
+    limit = run.arguments["max_completion_length"] if run.method.online else None
+    return Facts(
+        steps=found,
+        online=run.method.online,
+        moved=most,
+        finite=finite,
+        full_length=limit,
+        full=limit is not None and any(step.logs.get("completions/min_length", 0) >= limit for step in found),
+        learning_rate=run.arguments["learning_rate"],
+        num_generations=run.num_generations,
+    )
+
+
+def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced: bool) -> Step:
+    logs = {key: float(value) for key, value in line.items() if isinstance(value, int | float) and key != "step"}
+    if not columns:
+        return Step(logs)
+    # Standardised terms each have an advantage of their own; else only their combination has.
+    watched = [*run.reward.terms] if run.reward.combine is Combine.normalize else ["reward"]
+    groups: dict[int, list[tuple[Any, ...]]] = {}
+    for number, *scores in zip(columns["group"], *(columns[name] for name in watched), strict=True):
+        groups.setdefault(number, []).append(tuple(scores))
+    return Step(
+        logs,
+        rewards=columns["reward"],
+        groups=len(groups),
+        unequal=sum(len(set(group)) > 1 for group in groups.values()),
+        empty=sum(not text.strip() for text in columns["completion"]),
+        forced=forced,
+    )
+
+
+def step_seconds(took: list[float], iterations: int) -> float:
+    """The median of what a step took, without the first generation's; where several steps share a generation, their
+    mean is taken first."""
+    shared = [took[n : n + iterations] for n in range(iterations, len(took), iterations)] or [took]
+    return statistics.median(map(statistics.fmean, shared))
+
+
+def device() -> str:
+    """What a pass was made on: the GPU's name; the processor is in its key."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def peak_rss() -> int:
+    """Bytes this process held at most; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class Clock(TrainerCallback):
+    """Notes the seconds of every step."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.began = 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self.began = time.perf_counter()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.took.append(time.perf_counter() - self.began)
+
+
+class FullLength(TrainerCallback):
+    """Has completions go on to their limit: the end tokens cannot be sampled from the step ``begins`` until ``ends``.
+
+    Sources: transformers' ``GenerationConfig.min_new_tokens``, vLLM's ``SamplingParams.min_tokens``.
+    """
+
+    def __init__(self, trainer: Any, tokens: int, begins: int, ends: int) -> None:
+        self.trainer, self.tokens = trainer, tokens
+        self.engine = getattr(trainer, "vllm_generation", None)
+        self.begins, self.ends = begins, ends
+        self.before = self.engine.generation_kwargs if self.engine else trainer.generation_config.min_new_tokens
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step not in (self.begins, self.ends):
+            return
+        on = state.global_step == self.begins
+        if self.engine:
+            self.engine.generation_kwargs = {**self.before, "min_tokens": self.tokens} if on else self.before
+        else:
+            self.trainer.generation_config.min_new_tokens = self.tokens if on else self.before

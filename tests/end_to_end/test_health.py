@@ -1,0 +1,66 @@
+"""What goes wrong while training is said by the right rule, early, through the real command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import rlexp
+from tests.end_to_end.planted import PLANTED
+from tests.end_to_end.test_train import SHORT, manifest, metrics, train
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_a_planted_failure_is_stopped_by_its_rule(project, planted):
+    arguments = planted.plant(project)
+    folder, said = train(project, "outputs/planted", *arguments, "held_out.rows=0", expect=2)
+    assert f"error: [health.{planted.rule}]" in said and "Traceback" not in said
+    assert f"health.rules.{planted.rule}.stop=null" in said
+    left = manifest(folder)
+    step = metrics(folder)[-1]["step"]
+    assert left["status"] == "stopped" and left["reason"].startswith(f"[health.{planted.rule}]")
+    assert left["health"][planted.rule]["level"] == "stop" and step <= planted.last_step
+    assert (folder / f"checkpoints/checkpoint-{step}").is_dir()
+    assert "adapter/adapter_model.safetensors" in left["outputs"]
+    page = (folder / "health.md").read_text()
+    assert page.startswith(f"# Stopped at step {step} by the rule `{planted.rule}`")
+    assert ("reward " in page and "prompt: " in page) == ("method=dpo" not in arguments)
+    lines = [json.loads(line) for line in (folder / "health.jsonl").read_text().splitlines()]
+    # Once when it warns and once when it stops, however many steps it went on.
+    assert len({(line["rule"], line["level"]) for line in lines}) == len(lines)
+
+
+def test_a_stopped_point_is_shown_and_does_not_stop_the_others(shared_project):
+    sweep = ("-m", "hydra.sweep.dir=multirun/stopped", "method.learning_rate=10,2e-3")
+    done = rlexp(shared_project, *sweep, *SHORT, timeout=600)
+    assert done.returncode == 1
+    assert "stopped: [health.weights_jump]" in done.stdout and "finished" in done.stdout
+    folders = [shared_project / "multirun/stopped" / number for number in "01"]
+    assert [manifest(folder)["status"] for folder in folders] == ["stopped", "finished"]
+    assert manifest(folders[1])["health"] == {}
+    listed = rlexp(shared_project, "runs", "status=stopped")
+    assert listed.returncode == 0 and "stopped" in listed.stdout and "finished" not in listed.stdout
+
+
+def test_health_and_held_out_measurements_leave_the_trajectory_as_it_is(shared_project):
+    watched, said = train(shared_project, "outputs/watched", *SHORT, "held_out.every=2")
+    alone, _ = train(shared_project, "outputs/unwatched", *SHORT, "health=off")
+    lines = metrics(watched)
+    measured = [line for line in lines if "held_out/reward" in line]
+    assert [line["step"] for line in measured] == [2, 4]
+    assert [line for line in lines if line not in measured] == metrics(alone)
+    weights = "adapter/adapter_model.safetensors"
+    assert manifest(watched)["outputs"][weights] == manifest(alone)["outputs"][weights]
+    # The same rows, seed and weights as the comparison at the end.
+    after = {name: row["after"] for name, row in manifest(watched)["held_out"].items()}
+    assert {name: measured[-1][f"held_out/{name}"] for name in after} == after
+    assert "warning" not in said
+
+
+def test_an_unknown_rule_is_a_mistake_before_anything_starts(shared_project):
+    for typed in ("health.rules.truncatd.stop=1", "+health.rules.truncatd.stop=1"):
+        done = rlexp(shared_project, typed)
+        assert done.returncode == 2 and "truncatd" in done.stderr and "truncated" in done.stderr, done.stderr
