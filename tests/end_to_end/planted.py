@@ -1,12 +1,20 @@
-"""Failures planted in a run, and the health rule that must stop it; each is what a user could do by mistake."""
+"""Failures to plant in a copy of the project: what a user gets wrong, the rule that names it, and where at the latest.
+
+Each ``plant`` changes the files of a project and answers the command line that runs into it.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-PADDING = "version = 1\n\n\ndef score(completions):\n    return [min(len(text), 90) / 90 for text in completions]\n"
+BEFORE_IMPORT, BEFORE_LOAD, BEFORE_TRAINING, SMOKE = "before import", "before load", "before training", "smoke"
+"""No run folder is made; a run folder, but no model was loaded; no step was taken; the smoke steps. Else: step N."""
+SFT = ["method=sft", "dataset=arithmetic_demonstrations"]
 
 
 @dataclass(frozen=True)
@@ -15,12 +23,174 @@ class Planted:
 
     name: str
     plant: Callable[[Path], list[str]]
-    """Changes a project, and answers what is typed."""
+    """Changes the project; answers the arguments of the command line."""
     rule: str
+    """The name of the check or health rule that must say so."""
     where: str
-    """The earliest place that can catch it."""
-    last_step: int
-    """The step by which it must have stopped."""
+    """The point at which it is caught: BEFORE_IMPORT, BEFORE_LOAD, BEFORE_TRAINING, SMOKE, or ``step N`` at the latest."""
+    warns: bool = False
+    """It is no reason to stop: the run goes on, with a warning that names the rule."""
+
+
+def model(project: Path) -> Path:
+    """A copy of the tiny model to break, for ``model.path=models/broken``."""
+    return shutil.copytree(project / "models/tiny", project / "models/broken")
+
+
+def edit_json(file: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def template(change: Callable[[str], str], *arguments: str) -> Callable[[Path], list[str]]:
+    """The chat template changed."""
+
+    def plant(project: Path) -> list[str]:
+        file = model(project) / "chat_template.jinja"
+        before = file.read_text()
+        file.write_text(change(before))
+        assert file.read_text() != before
+        return ["model.path=models/broken", *arguments]
+
+    return plant
+
+
+def settings(file: str, change: Callable[[dict[str, Any]], Any], *arguments: str) -> Callable[[Path], list[str]]:
+    """One JSON file of the model changed."""
+
+    def plant(project: Path) -> list[str]:
+        edit_json(model(project) / file, change)
+        return ["model.path=models/broken", *arguments]
+
+    return plant
+
+
+def without_template(project: Path) -> list[str]:
+    (model(project) / "chat_template.jinja").unlink()
+    return ["model.path=models/broken"]
+
+
+def doubled_bos(project: Path) -> list[str]:
+    """ChatML with {{ bos_token }} in front, for a tokenizer whose BOS is <|im_start|>."""
+    arguments = template(lambda text: "{{ bos_token }}" + text)(project)
+    edit_json(project / "models/broken/tokenizer_config.json", lambda c: c.update(bos_token="<|im_start|>"))
+    return arguments
+
+
+def special_tag(project: Path) -> list[str]:
+    def change(content: dict[str, Any]) -> None:
+        for token in content["added_tokens"]:
+            token["special"] |= token["content"] == "<answer>"
+
+    return settings("tokenizer.json", change)(project)
+
+
+def tags_beyond_the_embedding(content: dict[str, Any]) -> None:
+    """The tags were added to the tokenizer, and nobody resized the embedding."""
+    content["vocab_size"] = 380
+
+
+def reward(body: str, reads: str = "completions", options: str = "") -> Callable[[Path], list[str]]:
+    """A reward of one's own, ``rewards/mine.py``, alone."""
+
+    def plant(project: Path) -> list[str]:
+        text = f"version = 1\n\n\ndef score({reads}):\n    return {body}\n"
+        (project / "rewards/mine.py").write_text(text)
+        (project / "conf/reward/mine.yaml").write_text("terms: {mine: {file: rewards/mine.py}}\n")
+        return ["reward=mine", *options.split()]
+
+    return plant
+
+
+def wrong_answer_column(project: Path) -> list[str]:
+    """The rows' answer is another column (the first number), and the gold completion knows the right one."""
+    rows = [
+        {"prompt": f"What is {a} + {b}?", "first": str(a), "total": str(a + b)} for a in range(3, 13) for b in range(9)
+    ]
+    (project / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return [
+        *("dataset=local", "dataset.params.file=sums.jsonl", "dataset.params.columns={answer: first}"),
+        "dataset.gold='<think></think><answer>{total}</answer>'",
+    ]
+
+
+MADE = "'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
+PLANTED = [
+    Planted("model without template", without_template, "template.missing", BEFORE_IMPORT),
+    Planted(
+        "vocabulary larger than the embedding",
+        settings("config.json", tags_beyond_the_embedding),
+        "tokenizer.vocabulary",
+        BEFORE_IMPORT,
+    ),
+    Planted("wrong answer column", wrong_answer_column, "reward.gold", BEFORE_IMPORT),
+    Planted("reward always 1", reward("[1.0] * len(completions)"), "reward.constant", BEFORE_IMPORT),
+    Planted(
+        "reward always 0",
+        reward("[float(c == str(a) + '!!') for c, a in zip(completions, answer)]", "completions, answer"),
+        "reward.constant",
+        BEFORE_IMPORT,
+    ),
+    Planted("NaN reward", reward("[float('nan')] * len(completions)"), "reward.trial", BEFORE_IMPORT),
+    Planted("too few scores", reward("[1.0] * (len(completions) - 1)"), "reward.trial", BEFORE_IMPORT),
+    Planted(
+        "reward of a column that is not there",
+        reward("[0.0] * len(completions)", "completions, solution"),
+        "reward.columns",
+        BEFORE_IMPORT,
+    ),
+    Planted(
+        "template without generation prompt",
+        template(lambda text: text.partition("{% if add_generation_prompt %}")[0]),
+        "template.generation_prompt",
+        BEFORE_LOAD,
+    ),
+    Planted("doubled BOS", doubled_bos, "template.doubled_bos", BEFORE_LOAD),
+    Planted(
+        "template without EOS",
+        template(lambda text: text.replace("<|im_end|>", ""), *SFT),
+        "template.eos",
+        BEFORE_LOAD,
+    ),
+    Planted(
+        "generation_config of another model",
+        settings("generation_config.json", lambda c: c.update(eos_token_id=[32000])),
+        "tokenizer.eos",
+        BEFORE_LOAD,
+    ),
+    Planted(
+        "template that is not prefix stable",
+        template(lambda text: "{{ messages | length }} messages\n" + text, *SFT),
+        "template.prefix",
+        BEFORE_LOAD,
+    ),
+    Planted("tag that is a special token", special_tag, "tokenizer.tags", BEFORE_LOAD),
+    Planted(
+        "prompts longer than the limit",
+        lambda project: ["model.max_seq_length=33"],
+        "data.prompt_length",
+        BEFORE_LOAD,
+    ),
+    Planted(
+        "pad is EOS",
+        settings("tokenizer_config.json", lambda c: c.update(pad_token="<|im_end|>")),
+        "tokenizer.pad_is_eos",
+        BEFORE_TRAINING,
+        warns=True,
+    ),
+    Planted(
+        "generation_config that stops elsewhere than the tokenizer",
+        settings("generation_config.json", lambda c: c.update(eos_token_id=0)),
+        "tokenizer.eos",
+        BEFORE_LOAD,
+        warns=True,
+    ),
+]
+"""What the checks in front of a run say."""
+
+
+PADDING = "version = 1\n\n\ndef score(completions):\n    return [min(len(text), 90) / 90 for text in completions]\n"
 
 
 def typed(*arguments: str) -> Callable[[Path], list[str]]:
@@ -37,18 +207,46 @@ def gamed(project: Path) -> list[str]:
 
 
 PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
-PLANTED = [
-    Planted("completion limit of 8", typed("method.max_completion_length=8"), "truncated", "while training", 10),
-    Planted("learning rate of 10", typed("method.learning_rate=10"), "weights_jump", "step 1", 1),
-    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "weights_jump", "step 2", 2),
-    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "frozen_adapter", "while training", 5),
-    Planted("temperature of 0.01", typed("method.temperature=0.01"), "entropy_collapse", "while training", 8),
+WATCHED = [
+    Planted("completion limit of 8", typed("method.max_completion_length=8"), "truncated", "step 10"),
+    Planted("learning rate of 10", typed("method.learning_rate=10"), "weights_jump", "step 1"),
+    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "weights_jump", "step 2"),
+    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "frozen_adapter", "step 5"),
+    Planted("temperature of 0.01", typed("method.temperature=0.01"), "entropy_collapse", "step 8"),
     Planted(
         "policy runs from its reference",
         typed("method.beta=0.04", "method.learning_rate=0.05"),
         "kl_spike",
-        "while training",
-        6,
+        "step 6",
     ),
-    Planted("gamed reward", gamed, "reward_hacking", "while training", 35),
+    Planted("gamed reward", gamed, "reward_hacking", "step 35"),
 ]
+"""What the health rules stop while it trains, where no smoke went before."""
+
+
+def term(code: str, low: str, high: str) -> Callable[[Path], list[str]]:
+    """A reward whose scores are this expression; it tells two completions of two prompts apart, as its cases say."""
+
+    def plant(project: Path) -> list[str]:
+        cases = [{"prompt": text, "completion": text, "score": n} for n, text in enumerate((low, high))]
+        text = f"version = 1\n\n\ndef score(prompts, completions):\n    return {code}\n\n\ncases = {cases}\n"
+        (project / "rewards/planted.py").write_text(text)
+        (project / "conf/reward/planted.yaml").write_text("terms: {planted: {file: rewards/planted.py}}\n")
+        return ["reward=planted"]
+
+    return plant
+
+
+BY_PROMPT = term("[float('7' in prompt) for prompt in prompts]", "1", "7")
+OUT_OF_REACH = term("[float('%%' in text) for text in completions]", "1", "%%")
+ENDS_AT_ONCE = "method.generation_kwargs={sequence_bias: [[[2], 100.0]]}"
+SMOKED = [
+    Planted("same reward within a group", BY_PROMPT, "smoke.variance", SMOKE),
+    Planted("reward out of reach", OUT_OF_REACH, "smoke.all_zero", SMOKE),
+    Planted("the model says nothing", typed(ENDS_AT_ONCE), "smoke.empty", SMOKE),
+    Planted("completion limit of 4", typed("method.max_completion_length=4"), "smoke.truncated", SMOKE),
+    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "smoke.adapter_moved", SMOKE),
+    Planted("learning rate of 10", typed("method.learning_rate=10"), "smoke.finite", SMOKE),
+    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "smoke.finite", SMOKE),
+]
+"""What the smoke steps see before the run takes its first."""

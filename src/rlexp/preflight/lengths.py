@@ -14,7 +14,7 @@ from rlexp.preflight.verdict import Level, Verdict
 MEASURED = 4000
 """Rows that are tokenized; of more, as many are taken evenly."""
 NO_ROOM, CUT = 0.1, 0.5
-"""Shares of the rows from which it fails: prompts that leave no room for a completion, and sequences that are cut."""
+"""Shares of the rows from which it fails: prompts that leave no room for half a completion; sequences that are cut."""
 FEW = 0.01
 """Share of cut sequences that is not worth a word."""
 
@@ -50,7 +50,8 @@ def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdic
     if not long:
         return Verdict(name, Level.passed, f"prompts have {spread}")
     said = f"{long} of {len(prompts)} prompts ({long / len(prompts):.0%}) are too long: they have {spread}"
-    level = Level.failed if long > NO_ROOM * len(prompts) else Level.warning
+    hopeless = sum(length > whole - completion / 2 for length in prompts)
+    level = Level.failed if hopeless > NO_ROOM * len(prompts) else Level.warning
     hint = f"type model.max_seq_length={rounded(max(prompts) + completion)}, or leave the long prompts out of the data"
     return Verdict(name, level, said, "model.max_seq_length, method.max_completion_length", hint)
 

@@ -8,6 +8,7 @@ out: ``score`` tries them. ``verdicts`` is pure; a term that cannot be judged is
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from string import Formatter
@@ -25,8 +26,8 @@ from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.reward.trial import data_rows
 
 ROWS = 12
-REVISION = 1
-"""Raised when other completions are tried than before."""
+REVISION = 2
+"""Raised when other completions are tried than before, or something else of them is remembered."""
 GOLD, OTHER = "gold", "other"
 """Prefixes of the kinds of completion that are compared: a row's own answer, and the same words for another row."""
 FORMS = (
@@ -57,9 +58,16 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
     kinds = completions(rows, run.dataset.gold)
     params = {name: run.reward.terms[name].params for name in sources}
     key = ["told apart", {name: source.md5 for name, source in sources.items()}, params, str(rows), kinds, REVISION]
-    scores = remembered(json.dumps(key, sort_keys=True, default=str), lambda: _scored(run, sources, rows, kinds))
+    found = remembered(json.dumps(key, sort_keys=True, default=str), lambda: _scored(run, sources, rows, kinds))
     judge = any(kind.startswith(GOLD) for kind in kinds)
-    return verdicts(run, sources, scores, judge, whole=len(sources) == len(inputs.rewards))
+    told = verdicts(run, sources, found["scores"], judge, whole=len(sources) == len(inputs.rewards))
+    if found["failed"]:
+        said = (
+            f"{found['failed']} of {found['scored']} completions that the reward was tried with made it raise or hang"
+        )
+        hint = "python -m rlexp score tries it alone; reward.max_failed says how many may fail while training"
+        told.insert(0, Verdict("reward.scores", Level.warning, said, "reward.terms", hint))
+    return told
 
 
 def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, list[str | None]]:
@@ -158,9 +166,10 @@ def _answers(source: RewardSource, template: str | None) -> bool:
 def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], kinds: Any) -> dict[str, Any]:
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
     prompts = [row["prompt"] for row in rows]
-    found: dict[str, Any] = {name: {} for name in sources}
+    found: dict[str, dict[str, Any]] = {name: {} for name in sources}
     with workers_for(run.reward, dict(sources), 1) as workers:
-        rubric = Rubric(run.reward, dict(sources), workers)
+        # However many fail: the run judges those that it meets.
+        rubric = Rubric(dataclasses.replace(run.reward, max_failed=1.0), dict(sources), workers)
         try:
             for kind, texts in kinds.items():
                 which = [number for number, text in enumerate(texts) if text is not None]
@@ -173,7 +182,8 @@ def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], 
                     found[name][kind] = values
         except RunError as error:
             raise RunError(f"[reward.scores] {error.what}", where=error.where, hint=error.hint) from error
-    return {name: kinds for name, kinds in found.items() if kinds}
+    scores = {name: kinds for name, kinds in found.items() if kinds}
+    return {"scores": scores, "scored": rubric.scored, "failed": rubric.failed}
 
 
 def _mean(scores: Sequence[float | None]) -> float | None:

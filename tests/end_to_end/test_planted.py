@@ -1,0 +1,52 @@
+"""Planted failures through the real command line: each is caught, by the rule that knows it, as early as it can be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import rlexp
+from tests.end_to_end.planted import BEFORE_IMPORT, BEFORE_LOAD, BEFORE_TRAINING, PLANTED, Planted
+
+pytestmark = pytest.mark.end_to_end
+SHORT = ("method.max_steps=2", "held_out.rows=0", "hardware.reward_workers=1")
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name.replace(" ", "-"))
+def test_a_planted_failure_is_caught_by_its_rule_where_it_is_said(project, planted):
+    arguments = planted.plant(project)
+    done = rlexp(project, "hydra.run.dir=outputs/planted", *SHORT, *arguments)
+    said = done.stdout + done.stderr
+    assert done.returncode == (0 if planted.warns else 2), said
+    assert "Traceback" not in said
+    if planted.warns:
+        assert f"warning [{planted.rule}]" in done.stdout, said
+    else:
+        assert f"[{planted.rule}]" in done.stderr.splitlines()[0], said
+        assert caught_at(project / "outputs/planted") == planted.where
+
+
+def caught_at(folder: Path) -> str:
+    """How far a run came, by its manifest."""
+    if not folder.exists():
+        return BEFORE_IMPORT
+    content = json.loads((folder / "manifest.json").read_text())
+    assert content["status"] == "failed" and content["preflight"][-1]
+    laps = content["timings_s"]
+    if "loaded" not in laps:
+        assert "imported" in laps
+        return BEFORE_LOAD
+    metrics = folder / "metrics.jsonl"
+    if not metrics.exists():
+        return BEFORE_TRAINING
+    return f"step {json.loads(metrics.read_text().splitlines()[-1])['step']}"
+
+
+def test_every_failure_of_a_sweep_is_found_before_its_first_run(project):
+    planted: Planted = next(item for item in PLANTED if item.rule == "template.missing")
+    (path,) = planted.plant(project)
+    done = rlexp(project, "-m", *SHORT, f"{path.replace('=', '=models/tiny,')}")
+    assert done.returncode == 2 and "[template.missing]" in done.stderr
+    assert not (project / "multirun").exists()

@@ -1,0 +1,108 @@
+"""``doctor``: each check by table over made facts, and the verb itself on this machine."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from rlexp.preflight import facts, machine
+from rlexp.preflight.facts import GIB, Facts, Gpu
+from rlexp.preflight.verdict import Level
+from tests.conftest import files, rlexp
+from tests.test_command_line import HEAVY, imported
+
+H100 = Gpu("NVIDIA H100", 80 * GIB, 79 * GIB, "580.1")
+HEALTHY = Facts(
+    python="3.11.7",
+    requires_python=">=3.11,<3.14",
+    required=("trl>=1.15,<1.16", "torch>=2.11", "colorama>=1; sys_platform == 'win32'"),
+    matrix="constraints.txt",
+    tested={"trl": "1.15.0", "torch": "2.13.0", "rich": "14.0"},
+    installed={"trl": "1.15.0", "torch": "2.13.0+cpu", "rich": "14.0", "unsloth": "2026.10.9"},
+    torch_cuda="",
+    driver_cuda=None,
+    gpus=(),
+    disks={"the project": (Path("/p"), 90 * GIB), "the hub's cache": (Path("/h"), 80 * GIB)},
+    memory=16 * GIB,
+    unwritable=(),
+    caches={"Triton": (Path("/t"), GIB), "vLLM": (Path("/v"), None)},
+    hub="https://hub",
+    hub_fault=None,
+    sandbox="bubblewrap",
+    tokens=("HF_TOKEN",),
+)
+CUDA = {"torch_cuda": "13.0", "driver_cuda": "13.0", "gpus": (H100,)}
+
+
+@pytest.mark.parametrize(
+    ("check", "changed", "level", "says"),
+    [
+        (machine.python, {"python": "3.10.2"}, "failed", "needs >=3.11"),
+        (machine.python, {"requires_python": None}, "skipped", "no pyproject.toml"),
+        (machine.required, {"installed": {"trl": "1.15.0", "unsloth": "1"}}, "failed", "torch is missing"),
+        (machine.required, {"installed": HEALTHY.installed | {"trl": "1.16.0"}}, "failed", "trl 1.16.0 is outside of"),
+        (machine.required, {"installed": HEALTHY.installed | {"trl": "1.15.1"}}, "ok", "Unsloth"),
+        (
+            machine.tested,
+            {"installed": HEALTHY.installed | {"trl": "1.15.1"}},
+            "warning",
+            "trl 1.15.1 (tested: 1.15.0)",
+        ),
+        # Another rich changes no result.
+        (machine.tested, {"installed": HEALTHY.installed | {"rich": "15.0"}}, "ok", "2 of 3"),
+        (machine.tested, {"tested": {}}, "skipped", "no constraints.txt"),
+        (machine.torch, {"torch_cuda": None}, "failed", "not installed"),
+        (machine.torch, {"gpus": (H100,)}, "warning", "would stay idle"),
+        (machine.torch, CUDA, "ok", "up to 13.0"),
+        (machine.torch, {**CUDA, "driver_cuda": "12.8"}, "failed", "runs CUDA 12.8 at most"),
+        # Within one major version older drivers run newer builds.
+        (machine.torch, {**CUDA, "torch_cuda": "13.2"}, "ok", "13.2"),
+        (machine.gpu, {}, "skipped", "no GPU"),
+        (machine.gpu, CUDA, "ok", "79.0 GiB of 80.0 GiB free"),
+        (machine.gpu, {"gpus": (dataclasses.replace(H100, free=GIB),)}, "warning", "1.0 GiB of 80.0"),
+        (machine.disk, {"disks": {"the project": (Path("/p"), 3 * GIB)}}, "warning", "only 3.0 GiB"),
+        (machine.disk, {"disks": {"the project": (Path("/p"), 5 * 2**20)}}, "failed", "only 5 MiB"),
+        (machine.memory, {"memory": None}, "skipped", "does not say"),
+        (machine.memory, {"memory": 2 * GIB}, "warning", "2.0 GiB"),
+        (machine.memory, {"memory": GIB // 2}, "failed", "0.5 GiB"),
+        (machine.writing, {"unwritable": ("outputs",)}, "failed", "outputs/"),
+        (machine.caches, {}, "ok", "vLLM: none yet"),
+        (machine.hub, {"hub": "", "hub_fault": "HF_HUB_OFFLINE is set"}, "ok", "offline"),
+        (machine.hub, {"hub_fault": "timed out"}, "warning", "cannot be reached: timed out"),
+        (machine.untrusted, {"sandbox": ""}, "warning", "code_tests"),
+        (machine.tokens, {}, "ok", "HF_TOKEN (not shown)"),
+    ],
+)
+def test_each_check_says_what_it_saw(check, changed, level, says):
+    verdict = check(dataclasses.replace(HEALTHY, **changed))
+    assert (verdict.level.value, says in verdict.said) == (level, True), verdict
+    if verdict.level in (Level.failed, Level.warning):
+        assert verdict.hint
+
+
+def test_a_healthy_machine_has_nothing_to_say():
+    assert machine.worst(machine.verdicts(HEALTHY)) is Level.passed
+
+
+def test_the_matrix_is_read_from_the_committed_files(root):
+    seen = facts.gather(root)
+    assert seen.tested["trl"] == seen.installed["trl"] and "unsloth" in seen.tested
+    assert seen.requires_python and machine.required(seen).level is Level.passed
+
+
+def test_doctor_is_quick_shows_no_token_and_writes_nothing(project):
+    before = files(project)
+    done = rlexp(project, "doctor", HF_TOKEN="hf_secret", HF_HUB_OFFLINE="1", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0, done.stdout
+    assert "HF_TOKEN (not shown)" in done.stdout and "hf_secret" not in done.stdout
+    assert "offline" in done.stdout and "\x1b" not in done.stdout
+    assert not imported(done.stderr) & set(HEAVY)
+    assert files(project) == before
+
+
+def test_a_failed_check_is_exit_code_1_also_in_json(project):
+    (project / "pyproject.toml").write_text('[project]\nrequires-python = ">=4"\ndependencies = []\n')
+    done = rlexp(project, "doctor", "--json", HF_HUB_OFFLINE="1")
+    said = {item["name"]: item for item in json.loads(done.stdout)}
+    assert done.returncode == 1 and said["python.version"]["level"] == "failed"
