@@ -47,7 +47,8 @@ SCRIPTS = {
 }
 PROJECT = ("conf", "rewards", "data_prep", "models/tiny", "rewards.lock.yaml", ".gitignore", ".dvcignore")
 NAMES_ONLY = ("output_dir", "run_name", "logging_dir", "project", "hub_token", "local_rank", "vllm_server_host")
-"""Arguments that may differ: they name things and change no work."""
+NAMES_ONLY += ("save_steps", "save_total_limit")
+"""Arguments that may differ: they name things, or what is not saved, and change no work."""
 
 
 class Side:
@@ -202,7 +203,7 @@ def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, ha
         f"hardware.sequences_per_device={shape.micro}",
         f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
         f"rollout={'unsloth' if vllm else 'generate'}",
-        f"rollout.gpu_memory_utilization={shape.vllm_share}",
+        f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}",
         f"method.prompts_per_step={shape.prompts}",
         *(f"method.{key}={_hydra(value)}" for key, value in asked.items()),
     ]

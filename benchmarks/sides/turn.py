@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -51,6 +52,7 @@ def engine(spec: dict[str, Any]) -> Iterator[None]:
             if not hasattr(EngineArgs, "plain_init"):
                 EngineArgs.plain_init = EngineArgs.__init__  # type: ignore[attr-defined]
 
+                @functools.wraps(EngineArgs.plain_init)  # type: ignore[attr-defined]  # Unsloth reads the signature
                 def sized(self: Any, *args: Any, **kwargs: Any) -> None:
                     kwargs.setdefault("kv_cache_memory_bytes", int(spec["kv_gib"] * 2**30))
                     self.plain_init(*args, **kwargs)

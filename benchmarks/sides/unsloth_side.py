@@ -29,7 +29,7 @@ def main() -> None:
     if spec["vllm"]:
         engine = {
             "fast_inference": True,
-            "gpu_memory_utilization": shape.vllm_share,
+            "gpu_memory_utilization": work.UNSLOTH_SHARE,
             "max_lora_rank": work.RANK,
             # Else it follows from a guess of the memory left, and a small share decodes in several waves.
             "max_num_seqs": shape.sequences,

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "src/rlexp/compose/trl_arguments.json"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 RANK, ALPHA = 16, 32
+UNSLOTH_SHARE = 0.6
+"""What Unsloth's vLLM is told: it takes it of the memory that is free, shortens the sequences where that looks too
+little for the model, and the cache's size is given anyway."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Shape:
     kv_gib: float
     """vLLM's key-value cache; every completion of a step fits at once, so its size changes no speed."""
     vllm_share: float
-    """Of the device's memory, as each side is told it; the cache's size above is what counts."""
+    """Of the device's memory, as TRL's vLLM is told it; the cache's size above is what counts."""
 
     @property
     def sequences(self) -> int:
