@@ -46,8 +46,10 @@ SCRIPTS = {
     "rlexp": "rlexp_side.py",
 }
 PROJECT = ("conf", "rewards", "data_prep", "models/tiny", "rewards.lock.yaml", ".gitignore", ".dvcignore")
-NAMES_ONLY = ("output_dir", "run_name", "logging_dir", "project", "hub_token", "local_rank", "vllm_server_host")
-NAMES_ONLY += ("save_steps", "save_total_limit")
+NAMES_ONLY = (
+    *("output_dir", "run_name", "logging_dir", "project", "hub_token", "local_rank", "vllm_server_host"),
+    *("save_steps", "save_total_limit"),
+)
 """Arguments that may differ: they name things, or what is not saved, and change no work."""
 
 
@@ -69,7 +71,9 @@ class Side:
         command = [sys.executable, str(ROOT / "benchmarks/sides" / SCRIPTS[self.base]), str(self.folder / "job.json")]
         with (self.folder / "log.txt").open("w") as log:
             where = self.job["project"] if self.base == "rlexp" else self.folder
-            environment = {**environment, **self.job["env"]}
+            # Apart, because two processes that write one cache read each other's half-written modules.
+            compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
+            environment = {**environment, "UNSLOTH_COMPILE_LOCATION": str(compiled), **self.job["env"]}
             self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
 
     def alive(self) -> bool:
@@ -362,7 +366,6 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
         "CUDA_VISIBLE_DEVICES": "0",
-        "UNSLOTH_COMPILE_LOCATION": str(folder / "unsloth_compiled_cache"),
         "HF_HUB_OFFLINE": "1",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
