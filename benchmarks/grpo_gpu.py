@@ -1,0 +1,404 @@
+"""GRPO on one GPU: rlexp against what a user would write by hand, with equal work, in one run.
+
+Sides: ``trl_generate`` (TRL, transformers' generate), ``trl_vllm`` (TRL, vLLM colocate), ``unsloth`` (Unsloth with vLLM
+inside, notebook-like) and ``rlexp`` (the command line, rollout=unsloth). All train the same model folder (the real
+shape, random weights: no hub is needed) with the same adapter on the same rows, the same reward, the same completions
+of the same length, one optimizer step a generation. What each trainer really holds is compared and differences are
+printed; completion tokens are counted. The sides load beside each other (imports in parallel, engines one after the
+other) and then take turns, A B C, C B A, ..., so that drift falls on all of them; while one steps the others wait.
+
+A step is timed by the host with the device waited for, from its beginning to the next one's, so what a side does
+between steps counts. Every side's step is split by ``rlexp.train.step_time``, the hand-written ones too.
+
+Usage, from the project folder:
+  python benchmarks/grpo_gpu.py 4b                                # the three sides with vLLM, about 9 minutes
+  python benchmarks/grpo_gpu.py 135m --sides trl_generate,trl_vllm,unsloth,rlexp
+  python benchmarks/grpo_gpu.py 4b --alone --rounds 1             # one after the other: seconds to the first step
+  python benchmarks/grpo_gpu.py 4b --sides unsloth --variant unsloth+old:env.UNSLOTH_GRPO_ROLLOUT_LOGPROBS_AS_OLD=1
+  python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
+``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line),
+``env.NAME``, and ``load.KEY`` for from_pretrained. Variants of ``unsloth`` without load.* are further trainers in that
+side's process, after the rounds, the plain one once more at their end; the others are processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent / "sides"))
+import work
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = {
+    "trl_generate": "trl_side.py",
+    "trl_vllm": "trl_side.py",
+    "unsloth": "unsloth_side.py",
+    "rlexp": "rlexp_side.py",
+}
+PROJECT = ("conf", "rewards", "data_prep", "models/tiny", "rewards.lock.yaml", ".gitignore", ".dvcignore")
+NAMES_ONLY = (
+    *("output_dir", "run_name", "logging_dir", "project", "hub_token", "local_rank", "vllm_server_host"),
+    *("save_steps", "save_total_limit"),
+)
+"""Arguments that may differ: they name things, or what is not saved, and change no work."""
+
+
+class Side:
+    """One process: its job, its log, and what it measured by phase."""
+
+    def __init__(self, name: str, base: str, job: dict[str, Any]) -> None:
+        self.name, self.base, self.job = name, base, job
+        self.folder = Path(job["folder"])
+        self.process: subprocess.Popen[bytes] | None = None
+        self.rounds: dict[str, list[dict[str, Any]]] = {phase["name"]: [] for phase in job["phases"]}
+        self.said = False
+        self.gpu_mib: int | None = None
+
+    def start(self, environment: dict[str, str]) -> None:
+        """Starts the process; its log is ``log.txt`` in its folder."""
+        self.job["started"] = time.time()
+        (self.folder / "job.json").write_text(json.dumps(self.job))
+        command = [sys.executable, str(ROOT / "benchmarks/sides" / SCRIPTS[self.base]), str(self.folder / "job.json")]
+        with (self.folder / "log.txt").open("w") as log:
+            where = self.job["project"] if self.base == "rlexp" else self.folder
+            # Apart, because two processes that write one cache read each other's half-written modules.
+            compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
+            environment = {**environment, "UNSLOTH_COMPILE_LOCATION": str(compiled), **self.job["env"]}
+            self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
+
+    def alive(self) -> bool:
+        """Whether it may still answer; says once what a dead side said last."""
+        if self.process is not None and self.process.poll() is None:
+            return True
+        if not self.said and not all(len(r) == self.job["rounds"] for r in self.rounds.values()):
+            self.said = True
+            tail = "\n".join((self.folder / "log.txt").read_text(errors="replace").splitlines()[-25:])
+            code = self.process.returncode if self.process else None
+            print(f"--- {self.name} ended with {code}:\n{tail}\n---", file=sys.stderr, flush=True)
+        return False
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the side, None while it is not there."""
+        path = self.folder / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def await_(self, name: str, until: float) -> Any:
+        """The file once it is there; None when the side died or the time is up."""
+        while (content := self.read(name)) is None and time.time() < until and self.alive():
+            time.sleep(0.02)
+        return content if content is not None else self.read(name)
+
+    def turn(self, phase: str, until: float) -> None:
+        """Lets it train one round."""
+        number = len(self.rounds[phase])
+        if self.read(f"{phase}.warm.json") is None:
+            return
+        (self.folder / f"{phase}.go.{number}").touch()
+        if done := self.await_(f"{phase}.done.{number}.json", until):
+            self.rounds[phase].append(done)
+            self.gpu_mib = used(self.process.pid if self.process else 0) or self.gpu_mib
+
+    def end(self) -> None:
+        """Ends the process, if it has not ended by itself."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def used(pid: int) -> int | None:
+    """MiB of device memory that nvidia-smi sees for a process; None where it does not say."""
+    query = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    rows = dict(line.split(", ") for line in lines if ", " in line)
+    value = rows.get(str(pid), "")
+    return int(value) if value.isdigit() else None
+
+
+def variant(text: str) -> tuple[str, str, dict[str, Any]]:
+    """(side, name, settings) of ``SIDE+NAME:key=value,...``; values are JSON or plain text."""
+    head, _, rest = text.partition(":")
+    base, _, _ = head.partition("+")
+    if base not in SCRIPTS or base == head:
+        raise SystemExit(f"--variant {text}: SIDE+NAME:key=value,... with SIDE one of {', '.join(SCRIPTS)}")
+    settings: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, _, value = pair.partition("=")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return base, head, settings
+
+
+def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: bool) -> list[Side]:
+    """One side a process, in the order they were asked for."""
+    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in options.sides.split(",")]
+    wanted += [(head, base, settings) for base, head, settings in map(variant, options.variant)]
+    sides: list[Side] = []
+    for name, base, settings in wanted:
+        picked = {part: _under(settings, part) for part in ("env", "load")}
+        rest = {key: value for key, value in settings.items() if not key.startswith(("env.", "load."))}
+        host = next((side for side in sides if side.name == "unsloth"), None)
+        if base == "unsloth" and name != base and host and not picked["load"]:
+            env = {key: str(value) for key, value in picked["env"].items()}
+            host.job["phases"].append({"name": name, "arguments": rest, "env": env})
+            host.rounds[name] = []
+            continue
+        vllm = cuda and base != "trl_generate"
+        warm, steps = options.warm, options.steps
+        job = {
+            "name": name,
+            "work": str(folder),
+            "folder": str(folder / "sides" / name),
+            "project": str(folder / "project"),
+            "model": str(folder / "models" / options.shape),
+            "shape": dataclasses.asdict(shape),
+            "sequences": shape.sequences,
+            "kv_gib": shape.kv_gib,
+            "max_length": 96 if options.shape == "tiny" else shape.tokens + 128,
+            "vllm": vllm,
+            "warm": warm,
+            "steps": steps,
+            "rounds": options.rounds,
+            "max_steps": warm + steps * options.rounds,
+            "load": picked["load"],
+            "env": {key: str(value) for key, value in picked["env"].items()},
+            "phases": [{"name": name, "arguments": rest if base != "rlexp" else {}, "env": {}}],
+        }
+        if base == "rlexp":
+            job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
+            job["rlexp"] += [f"{key}={_hydra(value)}" for key, value in rest.items()]
+        sides.append(Side(name, base, job))
+    for side in sides:
+        if len(side.job["phases"]) > 1:  # what drifted meanwhile
+            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}})
+            side.rounds["unsloth again"] = []
+        shutil.rmtree(side.folder, ignore_errors=True)
+        side.folder.mkdir(parents=True)
+    return sides
+
+
+def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str) -> list[str]:
+    """The command line of rlexp for this work."""
+    asked = work.arguments(shape, job["max_steps"], vllm)
+    return [
+        f"hydra.run.dir={job['folder']}/run",
+        f"model.path={job['model']}",
+        "model.prepare=null",
+        f"model.max_seq_length={job['max_length']}",
+        "reward=spread",
+        "dataset.gold=null",
+        "held_out.rows=0",
+        "preflight.smoke=never",
+        f"hardware={hardware if cuda else 'cpu'}",
+        f"hardware.sequences_per_device={shape.micro}",
+        f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
+        f"rollout={'unsloth' if vllm else 'generate'}",
+        f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}",
+        f"method.prompts_per_step={shape.prompts}",
+        *(f"method.{key}={_hydra(value)}" for key, value in asked.items()),
+    ]
+
+
+def _under(settings: dict[str, Any], part: str) -> dict[str, Any]:
+    return {key.removeprefix(f"{part}."): value for key, value in settings.items() if key.startswith(f"{part}.")}
+
+
+def _hydra(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_hydra(item)}" for key, item in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def project(folder: Path, environment: dict[str, str]) -> None:
+    """A copy of the project with the benchmark's reward, and its data snapshot."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in PROJECT:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copyfile(source, target)
+    shutil.copyfile(ROOT / "benchmarks/sides/spread.py", folder / "rewards/spread.py")
+    (folder / "conf/reward/spread.yaml").write_text("terms: {spread: {file: rewards/spread.py}}\n")
+    prepare = [sys.executable, "-m", "rlexp", "prepare", "reward=spread", "dataset.gold=null", "hardware=cpu"]
+    done = subprocess.run(prepare, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+
+
+def result(side: Side, phase: str, shape: work.Shape) -> dict[str, Any] | None:
+    """The figures of one trainer; None before its first round."""
+    rounds = side.rounds[phase]
+    if not rounds:
+        return None
+    steps = [seconds for done in rounds for seconds in done["steps"]]
+    tokens = [count for done in rounds for count in done["completion_tokens"]]
+    split = [parts for done in rounds for parts in done["split"]]
+    metrics = side.folder / "run/metrics.jsonl"
+    if side.base == "rlexp" and metrics.exists():
+        lines = [json.loads(line) for line in metrics.read_text().splitlines()][side.job["warm"] :]
+        timed = [{k: v for k, v in line["timing"].items() if k.startswith("step_time/")} for line in lines]
+        split = [{k.removeprefix("step_time/"): v for k, v in parts.items()} for parts in timed if parts]
+    names = dict.fromkeys(name for parts in split for name in parts)
+    laps = side.read(f"{phase}.warm.json") or {}
+    return {
+        "side": phase,
+        "shape": f"{shape.prompts} x {shape.completions} x {shape.tokens}",
+        "step_s": round(statistics.median(steps), 4),
+        "step_s_min_max": [round(min(steps), 4), round(max(steps), 4)],
+        "round_medians_s": [round(statistics.median(done["steps"]), 4) for done in rounds],
+        "steps": len(steps),
+        "completion_tokens_a_step": statistics.mean(tokens),
+        "tokens_per_s": round(sum(tokens) / sum(steps), 1),
+        "prompt_tokens": round(rounds[-1]["prompt_tokens"], 1),
+        "reward_std": rounds[-1]["reward_std"],
+        "split_s": {name: round(statistics.median(p.get(name, 0.0) for p in split), 4) for name in names},
+        "memory": {**rounds[-1]["memory"], "nvidia_smi_mib": side.gpu_mib},
+        "seconds_to_first_step": {name: round(value, 1) for name, value in laps.items()},
+    }
+
+
+def differences(sides: list[Side]) -> list[str]:
+    """Trainer arguments and model facts that are not the same on every side."""
+    held = {side.name: side.read(f"{side.name}.effective.json") for side in sides}
+    held = {name: content for name, content in held.items() if content}
+    lines = []
+    for key in sorted({key for content in held.values() for key in content}):
+        values = {name: content.get(key, "(none)") for name, content in held.items()}
+        if key not in NAMES_ONLY and any(value != next(iter(values.values())) for value in values.values()):
+            lines.append(f"  {key}: " + "; ".join(f"{name} {value}" for name, value in values.items()))
+    return lines
+
+
+def table(results: list[dict[str, Any]], shape: work.Shape) -> str:
+    """Markdown: every trainer against the best of the hand-written sides with vLLM, and against the floor."""
+    best = min((r["step_s"] for r in results if r["side"] in ("trl_vllm", "unsloth")), default=None)
+    card = next((c for name, c in work.CARDS.items() if name in str(results[0]["memory"].get("card"))), None)
+    floor = work.floor(shape, results[0]["prompt_tokens"], card) if card else None
+    heads = ["side", "step s, median (min-max)", "/ best by hand", "/ floor", "tokens/s", "peak GiB, allocated"]
+    heads += ["reserved", "to first step s", "split"]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * 7 + "---|"]
+    for r in results:
+        low, high = r["step_s_min_max"]
+        memory, laps = r["memory"], r["seconds_to_first_step"]
+        parts = sorted((item for item in r["split_s"].items() if item[0] != "step"), key=lambda item: -item[1])
+        cells = [
+            r["side"],
+            f"{r['step_s']:.3f} ({low:.3f}-{high:.3f})",
+            f"{r['step_s'] / best:.2f}" if best else "",
+            f"{r['step_s'] / floor.seconds:.2f}" if floor else "",
+            f"{r['tokens_per_s']:.0f}",
+            f"{memory['allocated_gib']:.1f}" if "allocated_gib" in memory else "",
+            f"{memory['reserved_gib']:.1f}" if "reserved_gib" in memory else "",
+            f"{laps.get('first_step_ends', 0):.0f}",
+            ", ".join(f"{name} {value:.3f}" for name, value in parts),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    if floor:
+        lines += ["", f"floor {floor.seconds:.2f} s on {results[0]['memory']['card']}:"]
+        lines += [f"- {text}" for text in floor.formula]
+    return "\n".join(lines)
+
+
+def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, until: float) -> list[dict[str, Any]]:
+    """Rounds in turn for the first trainer of every side, then the further trainers one after the other."""
+    results = []
+    for side in sides:
+        if (laps := side.await_(f"{side.name}.warm.json", until)) is not None:
+            print(json.dumps({"side": side.name, "warm": laps}), flush=True)
+    for number in range(options.rounds):
+        for side in sides if number % 2 == 0 else sides[::-1]:
+            side.turn(side.name, until)
+    for side in sides:
+        for phase in side.rounds:
+            if phase != side.name and side.await_(f"{phase}.warm.json", until) is not None:
+                for _ in range(options.rounds):
+                    side.turn(phase, until)
+            if (figures := result(side, phase, shape)) is not None:
+                results.append(figures)
+                print(json.dumps(figures), flush=True)
+    return results
+
+
+def main() -> None:
+    """Reads the command line, starts the sides and prints what they measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shape", choices=work.SHAPES)
+    parser.add_argument("--sides", default="trl_vllm,unsloth,rlexp", help="in this order; default %(default)s")
+    parser.add_argument("--variant", action="append", default=[])
+    parser.add_argument("--steps", type=int, default=4, help="steps a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm", type=int, default=2, help="steps before the first round")
+    parser.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
+    parser.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
+    parser.add_argument(
+        "--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders"
+    )
+    parser.add_argument("--hardware", default="h100", help="rlexp's option on a GPU")
+    for name in ("micro", "kv_gib", "vllm_share", "tokens", "prompts", "completions"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="instead of the shape's")
+    parser.add_argument("--checkpointing", choices=("on", "off"), help="instead of the shape's")
+    options = parser.parse_args()
+    until = time.time() + options.limit
+    shape = work.SHAPES[options.shape]
+    for name in ("micro", "kv_gib", "vllm_share", "tokens", "prompts", "completions"):
+        if (value := getattr(options, name)) is not None:
+            shape = dataclasses.replace(shape, **{name: type(getattr(shape, name))(value)})
+    if options.checkpointing:
+        shape = dataclasses.replace(shape, checkpointing=options.checkpointing == "on")
+    cuda = shutil.which("nvidia-smi") is not None
+    folder = options.work.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    }
+    maker = [
+        sys.executable,
+        str(ROOT / "benchmarks/sides/work.py"),
+        options.shape,
+        str(folder / "models" / options.shape),
+    ]
+    making = subprocess.Popen(maker, env=environment)
+    project(folder / "project", environment)
+    sides = jobs(options, shape, folder, cuda)
+    results: list[dict[str, Any]] = []
+    try:
+        for group in [[side] for side in sides] if options.alone else [sides]:
+            if options.alone:
+                making.wait()
+            for side in group:
+                side.start(environment)
+            results += measure(group, options, shape, until)
+            for side in group:
+                side.end()
+    finally:
+        making.kill()
+        for side in sides:
+            side.end()
+    told = differences(sides)
+    print("the trainers hold the same" if not told else "the trainers hold otherwise:\n" + "\n".join(told))
+    if results:
+        counts = {r["completion_tokens_a_step"] for r in results}
+        print(f"completion tokens a step: {sorted(counts)}\n\n{table(results, shape)}")
+
+
+if __name__ == "__main__":
+    main()

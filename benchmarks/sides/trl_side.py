@@ -1,0 +1,57 @@
+"""GRPO by hand with plain TRL: transformers' generate(), or vLLM in the same process (colocate).
+
+Usage: python benchmarks/sides/trl_side.py JOB.json (written by grpo_gpu.py)
+"""
+
+from pathlib import Path
+
+
+def main() -> None:
+    """Loads, then trains when its turns come."""
+    import by_hand
+    import turn
+    import work
+
+    spec = turn.job()
+
+    import torch
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig, GRPOTrainer
+
+    from rlexp.train.step_time import StepTime
+
+    if spec["vllm"]:
+        import vllm  # noqa: F401
+
+    shape = work.Shape(**spec["shape"])
+    folder, project = Path(spec["folder"]), Path(spec["project"])
+    cuda = torch.cuda.is_available()
+    for number, phase in enumerate(spec["phases"]):
+        asked = {**work.arguments(shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
+        config = GRPOConfig(**work.whole(shape, asked, folder, spec["vllm"], cuda, spec["max_length"]))
+        times: list[StepTime] = []
+        keeper = turn.callback(
+            spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
+        )
+        with turn.engine(spec):
+            trainer = GRPOTrainer(
+                model=AutoModelForCausalLM.from_pretrained(
+                    spec["model"], dtype=torch.bfloat16 if cuda else torch.float32, device_map=0 if cuda else "cpu"
+                ),
+                processing_class=AutoTokenizer.from_pretrained(spec["model"]),
+                reward_funcs=by_hand.reward(project),
+                args=config,
+                train_dataset=by_hand.rows(project),
+                callbacks=[keeper],
+                peft_config=LoraConfig(
+                    r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
+                ),
+            )
+        times.append(StepTime(trainer))
+        trainer.add_callback(times[0])
+        trainer.train()
+
+
+if __name__ == "__main__":
+    main()

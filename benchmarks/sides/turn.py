@@ -1,0 +1,158 @@
+"""How a side is measured: warm-up steps at once, then rounds of steps, each when the harness says so.
+
+The harness writes ``PHASE.go.N`` into the side's folder; the side trains its steps of round N and writes
+``PHASE.done.N.json``. So the sides may be loaded side by side and still have the device for themselves while timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+BEGAN = time.time()
+
+
+def job() -> dict[str, Any]:
+    """What this side was told to do (the file named as the first word of its command line)."""
+    return json.loads(Path(sys.argv[1]).read_text())
+
+
+def write(path: Path, content: Any) -> None:
+    """Writes JSON so that a reader sees all of it or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, default=str))
+    partial.replace(path)
+
+
+def wait_for(path: Path) -> None:
+    """Returns once the file is there; this process uses no device and next to no processor until then."""
+    while not path.exists():
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def engine(spec: dict[str, Any]) -> Iterator[None]:
+    """Held while a model and its engine start: the made model is there, and no other engine starts at the same time
+    (vLLM looks at the free memory). The size of vLLM's cache is given, so that what the others hold says nothing."""
+    wait_for(Path(spec["model"]) / ".made")
+    with open(Path(spec["work"]) / "engine.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if spec["vllm"]:
+            from vllm.engine.arg_utils import EngineArgs
+
+            if not hasattr(EngineArgs, "plain_init"):
+                EngineArgs.plain_init = EngineArgs.__init__  # type: ignore[attr-defined]
+
+                @functools.wraps(EngineArgs.plain_init)  # type: ignore[attr-defined]  # Unsloth reads the signature
+                def sized(self: Any, *args: Any, **kwargs: Any) -> None:
+                    kwargs.setdefault("kv_cache_memory_bytes", int(spec["kv_gib"] * 2**30))
+                    self.plain_init(*args, **kwargs)
+
+                EngineArgs.__init__ = sized  # type: ignore[method-assign]
+        yield
+
+
+def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], list[dict[str, float]]] = list) -> Any:
+    """A transformers callback that keeps the turns of one trainer.
+
+    Args:
+        phase: names the trainer among those of this process.
+        last: nothing follows, so the process ends with the last round.
+        split: the parts of every step so far, where the side times them.
+    """
+    import torch
+    from transformers import TrainerCallback
+
+    folder = Path(spec["folder"])
+    warm, per_round, rounds = spec["warm"], spec["steps"], spec["rounds"]
+    cuda = torch.cuda.is_available()
+
+    def clock() -> float:
+        if cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    class Turn(TrainerCallback):
+        """The turns of one trainer."""
+
+        def __init__(self) -> None:
+            self.begins: list[float] = []
+            self.lengths: list[float] = []
+            self.tokens: list[float] = []
+            self.laps: dict[str, float] = {}
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            adapter = {n: c.to_dict() for n, c in getattr(model, "peft_config", {}).items()}
+            trained = [p for p in model.parameters() if p.requires_grad]
+            facts = {
+                "trained_parameters": sum(p.numel() for p in trained),
+                "trained_dtype": sorted({str(p.dtype) for p in trained}),
+                "dtype": str(next(model.parameters()).dtype),
+                "r": [a["r"] for a in adapter.values()],
+                "lora_alpha": [a["lora_alpha"] for a in adapter.values()],
+                "targets": [len(a["target_modules"] or ()) for a in adapter.values()],
+            }
+            write(folder / f"{phase}.effective.json", {**args.to_dict(), **{f"model.{k}": v for k, v in facts.items()}})
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            done = state.global_step
+            if done == 0:
+                self.laps["first_step_begins"] = time.time() - spec["started"]
+            if done == warm:
+                laps = {"python": BEGAN - spec["started"], **self.laps}
+                write(folder / f"{phase}.warm.json", laps)
+            if done >= warm and (done - warm) % per_round == 0:
+                wait_for(folder / f"{phase}.go.{(done - warm) // per_round}")
+                self.begins, self.lengths = [], []
+            self.begins.append(clock())
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 1:
+                clock()
+                self.laps["first_step_ends"] = time.time() - spec["started"]
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if not logs or "completions/mean_length" not in logs:
+                return
+            done = state.global_step - warm
+            self.lengths.append(logs["completions/mean_length"])
+            self.tokens.append(logs.get("num_tokens", 0.0))
+            if done <= 0 or done % per_round:
+                return
+            marks = [*self.begins, clock()]
+            number = done // per_round - 1
+            prompt = (self.tokens[-1] - self.tokens[-2]) / spec["sequences"] - self.lengths[-1]
+            memory = {}
+            if cuda:
+                free, total = torch.cuda.mem_get_info()
+                memory = {
+                    "allocated_gib": torch.cuda.max_memory_allocated() / 2**30,
+                    "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
+                    "device_used_gib": (total - free) / 2**30,
+                    "card": torch.cuda.get_device_name(),
+                }
+            content = {
+                "steps": [b - a for a, b in itertools.pairwise(marks)],
+                "completion_tokens": [length * spec["sequences"] for length in self.lengths],
+                "prompt_tokens": prompt,
+                "reward_std": logs.get("reward_std"),
+                "memory": memory,
+                "split": split()[-per_round:],
+            }
+            write(folder / f"{phase}.done.{number}.json", content)
+            if number == rounds - 1:
+                if last:
+                    sys.stdout.flush()
+                    os._exit(0)  # an engine takes seconds to shut down, and nothing more is asked
+                control.should_training_stop = True
+
+    return Turn()

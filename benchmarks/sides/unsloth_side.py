@@ -1,0 +1,80 @@
+"""GRPO by hand with Unsloth, as its notebooks do it: vLLM inside (fast_inference), one script. Several trainers after
+each other on the same loaded model, where the job names several phases.
+
+Usage: python benchmarks/sides/unsloth_side.py JOB.json (written by grpo_gpu.py)
+"""
+
+import os
+from pathlib import Path
+
+
+def main() -> None:
+    """Loads, then trains when its turns come."""
+    import by_hand
+    import turn
+    import work
+
+    spec = turn.job()
+
+    import unsloth  # isort: skip
+    import torch
+    from trl import GRPOConfig, GRPOTrainer
+
+    from rlexp.train.step_time import StepTime
+
+    shape = work.Shape(**spec["shape"])
+    folder, project = Path(spec["folder"]), Path(spec["project"])
+    cuda = torch.cuda.is_available()
+    engine = {}
+    if spec["vllm"]:
+        engine = {
+            "fast_inference": True,
+            "gpu_memory_utilization": work.UNSLOTH_SHARE,
+            "max_lora_rank": work.RANK,
+            # Else it follows from a guess of the memory left, and a small share decodes in several waves.
+            "max_num_seqs": shape.sequences,
+        }
+    checkpointing = "unsloth" if shape.checkpointing else False
+    with turn.engine(spec):
+        model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
+            model_name=spec["model"],
+            max_seq_length=spec["max_length"],
+            dtype=torch.bfloat16 if cuda else torch.float32,
+            load_in_4bit=False,
+            use_gradient_checkpointing=checkpointing,
+            **{**engine, **spec["load"]},
+        )
+    model = unsloth.FastLanguageModel.get_peft_model(
+        model,
+        r=work.RANK,
+        lora_alpha=work.ALPHA,
+        target_modules=work.TARGETS,
+        use_gradient_checkpointing=checkpointing,
+        random_state=0,
+    )
+    for number, phase in enumerate(spec["phases"]):
+        os.environ.update(phase["env"])
+        asked = {**work.arguments(shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
+        times: list[StepTime] = []
+        keeper = turn.callback(
+            spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
+        )
+        said = work.whole(shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
+        trainer = GRPOTrainer(
+            model=model,
+            processing_class=tokenizer,
+            reward_funcs=by_hand.reward(project),
+            args=GRPOConfig(**{**said, **phase["arguments"]}),
+            train_dataset=by_hand.rows(project),
+            callbacks=[keeper],
+        )
+        times.append(StepTime(trainer))
+        trainer.add_callback(times[0])
+        trainer.train()
+        for name in phase["env"]:
+            os.environ.pop(name, None)
+        del trainer
+
+
+if __name__ == "__main__":
+    main()
