@@ -52,3 +52,31 @@ PLANTED = [
     ),
     Planted("gamed reward", gamed, "reward_hacking", "while training", 35),
 ]
+
+
+def term(code: str, low: str, high: str) -> Callable[[Path], list[str]]:
+    """A reward whose scores are this expression; it tells two completions of two prompts apart, as its cases say."""
+
+    def plant(project: Path) -> list[str]:
+        cases = [{"prompt": text, "completion": text, "score": n} for n, text in enumerate((low, high))]
+        text = f"version = 1\n\n\ndef score(prompts, completions):\n    return {code}\n\n\ncases = {cases}\n"
+        (project / "rewards/planted.py").write_text(text)
+        (project / "conf/reward/planted.yaml").write_text("terms: {planted: {file: rewards/planted.py}}\n")
+        return ["reward=planted"]
+
+    return plant
+
+
+BY_PROMPT = term("[float('7' in prompt) for prompt in prompts]", "1", "7")
+OUT_OF_REACH = term("[float('%%' in text) for text in completions]", "1", "%%")
+ENDS_AT_ONCE = "method.generation_kwargs={sequence_bias: [[[2], 100.0]]}"
+SMOKED = [
+    Planted("same reward within a group", BY_PROMPT, "smoke.variance", "smoke", 0),
+    Planted("reward out of reach", OUT_OF_REACH, "smoke.all_zero", "smoke", 0),
+    Planted("the model says nothing", typed(ENDS_AT_ONCE), "smoke.empty", "smoke", 0),
+    Planted("completion limit of 8", typed("method.max_completion_length=8"), "smoke.truncated", "smoke", 0),
+    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "smoke.adapter_moved", "smoke", 0),
+    Planted("learning rate of 10", typed("method.learning_rate=10"), "smoke.signal", "smoke", 0),
+    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "smoke.signal", "smoke", 0),
+]
+"""What the smoke steps see before the run takes its first."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from transformers import TrainerCallback
 
 from rlexp.build import arguments
@@ -33,6 +32,7 @@ from rlexp.preflight.verdict import require
 from rlexp.record.record import METRICS
 from rlexp.reward.rubric import Rubric
 from rlexp.train import callbacks
+from rlexp.train.loading import Voice
 
 FOLDER = "smoke"
 """Below the run folder: completions, metrics and verdicts of the smoke."""
@@ -48,7 +48,7 @@ def take(
     rubric: Callable[[Path], Rubric],
     folder: Path,
     startup_s: float,
-    console: Console,
+    voice: Voice,
 ) -> dict[str, Any]:
     """Takes the smoke steps and judges them.
 
@@ -66,7 +66,7 @@ def take(
     """
     folder = folder / FOLDER
     folder.mkdir()
-    console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
+    voice.console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
     asked = requested(run, folder)
     order = longest_first(run, tokenizer, rows)
     scored = rubric(folder)
@@ -82,8 +82,8 @@ def take(
         ]
         if run.method.online:
             seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
-        live = callbacks.Live(console)
-        for callback in (*seen, *([live] if console.is_terminal else [])):
+        live = callbacks.Live(voice.console)
+        for callback in (*seen, *([live] if voice.console.is_terminal else [])):
             trainer.add_callback(callback)
         trainer.remove_callback(callbacks.PrinterCallback)
         try:
@@ -111,18 +111,18 @@ def take(
         "device": device(),
         **summary(facts),
     }
-    judge(facts, folder, figures, console)
+    judge(facts, folder, figures, voice.warn)
     return figures
 
 
-def judge(facts: Facts, folder: Path, figures: dict[str, Any], console: Console) -> None:
+def judge(facts: Facts, folder: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
     """Writes the verdicts beside the steps' completions, and prints the warnings.
 
     Raises:
         RunError: some failed.
     """
     found = verdicts(facts)
-    plain = [{"name": v.name, "level": v.level.value, "said": v.said} for v in found]
+    plain = [verdict.plain() for verdict in found]
     (folder / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
     try:
         warnings = require(found)
@@ -130,7 +130,7 @@ def judge(facts: Facts, folder: Path, figures: dict[str, Any], console: Console)
         place = f"{os.path.relpath(folder)} holds the steps' completions and scores"
         raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
     for verdict in warnings:
-        console.print(f"[yellow]warning[/] [{verdict.name}] {verdict.said}: {verdict.hint}", markup=True)
+        warn(f"[{verdict.name}] {verdict.said}" + (f"; {verdict.hint}" if verdict.hint else ""))
 
 
 def told(figures: dict[str, Any]) -> str:
