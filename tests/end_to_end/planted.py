@@ -74,9 +74,9 @@ SMOKED = [
     Planted("same reward within a group", BY_PROMPT, "smoke.variance", "smoke", 0),
     Planted("reward out of reach", OUT_OF_REACH, "smoke.all_zero", "smoke", 0),
     Planted("the model says nothing", typed(ENDS_AT_ONCE), "smoke.empty", "smoke", 0),
-    Planted("completion limit of 8", typed("method.max_completion_length=8"), "smoke.truncated", "smoke", 0),
+    Planted("completion limit of 4", typed("method.max_completion_length=4"), "smoke.truncated", "smoke", 0),
     Planted("frozen adapter", typed("method.learning_rate=1e-12"), "smoke.adapter_moved", "smoke", 0),
-    Planted("learning rate of 10", typed("method.learning_rate=10"), "smoke.signal", "smoke", 0),
-    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "smoke.signal", "smoke", 0),
+    Planted("learning rate of 10", typed("method.learning_rate=10"), "smoke.finite", "smoke", 0),
+    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "smoke.finite", "smoke", 0),
 ]
 """What the smoke steps see before the run takes its first."""
