@@ -208,18 +208,18 @@ def gamed(project: Path) -> list[str]:
 
 PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
 WATCHED = [
-    Planted("completion limit of 8", typed("method.max_completion_length=8"), "truncated", "step 10"),
-    Planted("learning rate of 10", typed("method.learning_rate=10"), "weights_jump", "step 1"),
-    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "weights_jump", "step 2"),
-    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "frozen_adapter", "step 5"),
-    Planted("temperature of 0.01", typed("method.temperature=0.01"), "entropy_collapse", "step 8"),
+    Planted("completion limit of 8", typed("method.max_completion_length=8"), "health.truncated", "step 10"),
+    Planted("learning rate of 10", typed("method.learning_rate=10"), "health.weights_jump", "step 1"),
+    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "health.weights_jump", "step 2"),
+    Planted("frozen adapter", typed("method.learning_rate=1e-12"), "health.frozen_adapter", "step 5"),
+    Planted("temperature of 0.01", typed("method.temperature=0.01"), "health.entropy_collapse", "step 8"),
     Planted(
         "policy runs from its reference",
         typed("method.beta=0.04", "method.learning_rate=0.05"),
-        "kl_spike",
+        "health.kl_spike",
         "step 6",
     ),
-    Planted("gamed reward", gamed, "reward_hacking", "step 35"),
+    Planted("gamed reward", gamed, "health.reward_hacking", "step 35"),
 ]
 """What the health rules stop while it trains, where no smoke went before."""
 

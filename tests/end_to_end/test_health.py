@@ -7,26 +7,28 @@ import json
 import pytest
 
 from tests.conftest import rlexp
-from tests.end_to_end.planted import PLANTED
+from tests.end_to_end.planted import WATCHED
 from tests.end_to_end.test_train import SHORT, manifest, metrics, train
 
 pytestmark = pytest.mark.end_to_end
+UNSMOKED = ("held_out.rows=0", "preflight.smoke=never")
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", WATCHED, ids=lambda planted: planted.name)
 def test_a_planted_failure_is_stopped_by_its_rule(project, planted):
-    arguments = planted.plant(project)
-    folder, said = train(project, "outputs/planted", *arguments, "held_out.rows=0", expect=2)
-    assert f"error: [health.{planted.rule}]" in said and "Traceback" not in said
-    assert f"health.rules.{planted.rule}.stop=null" in said
+    arguments, rule = planted.plant(project), planted.rule.removeprefix("health.")
+    alone = ("held_out.rows=0", "preflight.smoke=never")  # the smoke would see some of them before
+    folder, said = train(project, "outputs/planted", *arguments, *alone, expect=2)
+    assert f"error: [{planted.rule}]" in said and "Traceback" not in said
+    assert f"health.rules.{rule}.stop=null" in said
     left = manifest(folder)
     step = metrics(folder)[-1]["step"]
-    assert left["status"] == "stopped" and left["reason"].startswith(f"[health.{planted.rule}]")
-    assert left["health"][planted.rule]["level"] == "stop" and step <= planted.last_step
+    assert left["status"] == "stopped" and left["reason"].startswith(f"[{planted.rule}]")
+    assert left["health"][rule]["level"] == "stop" and step <= int(planted.where.split()[1])
     assert (folder / f"checkpoints/checkpoint-{step}").is_dir()
     assert "adapter/adapter_model.safetensors" in left["outputs"]
     page = (folder / "health.md").read_text()
-    assert page.startswith(f"# Stopped at step {step} by the rule `{planted.rule}`")
+    assert page.startswith(f"# Stopped at step {step} by the rule `{rule}`")
     assert ("reward " in page and "prompt: " in page) == ("method=dpo" not in arguments)
     lines = [json.loads(line) for line in (folder / "health.jsonl").read_text().splitlines()]
     # Once when it warns and once when it stops, however many steps it went on.

@@ -55,6 +55,7 @@ def test_the_main_job_raises_the_held_out_reward_by_at_least_40_percent(shared_p
     reward = manifest(folder)["held_out"]["reward"]
     assert reward["after"] >= 1.4 * reward["before"] > 0
     assert "held-out prompts" in said and "step 60/60" in said
+    assert said.index("smoke passed: reward ") < said.index("step 1/60") and "60 steps about" in said
 
 
 def test_a_finished_run_leaves_its_evidence(short_run):
@@ -126,7 +127,8 @@ def test_a_failed_point_does_not_stop_the_others(project):
 @pytest.mark.parametrize("method", ["dpo", "orpo"])
 def test_preference_methods_raise_the_margin(shared_project, method):
     where = f"outputs/{method}"
-    folder, _ = train(shared_project, where, f"method={method}", "dataset=arithmetic_preferences", "held_out.rows=64")
+    short = ("held_out.rows=64", "preflight.smoke=never")
+    folder, _ = train(shared_project, where, f"method={method}", "dataset=arithmetic_preferences", *short)
     margin = manifest(folder)["held_out"]["rewards/margins"]
     assert margin["after"] > margin["before"]
 
@@ -177,6 +179,7 @@ def test_the_other_combinations_train_and_weights_are_swept(shared_project):
 def test_a_killed_run_keeps_its_record(shared_project):
     where = shared_project / "outputs/killed"
     command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/killed", "method.max_steps=1000"]
+    command.append("preflight.smoke=never")
     process = subprocess.Popen(command, cwd=shared_project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
     while not (where / "metrics.jsonl").exists() and time.monotonic() < deadline:

@@ -65,6 +65,20 @@ def expand(overrides: list[str]) -> list[list[str]]:
     return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
 
 
+def choice(conf: Path, overrides: list[str], group: str) -> str:
+    """The option of a group as it was typed, or as an experiment or the defaults say it: ``format+correct``.
+
+    Raises:
+        RunError: it cannot be composed.
+    """
+    with initialize_config_dir(config_dir=str(conf), version_base="1.3", job_name="rlexp"):
+        try:
+            composed = compose("config", overrides=overrides, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error, conf) from error
+    return str(composed.hydra.runtime.choices[group])
+
+
 def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
         return resolve(compose("config", overrides=overrides))

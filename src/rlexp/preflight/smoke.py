@@ -14,7 +14,7 @@ from typing import Any
 
 from rlexp.preflight.verdict import Level, Verdict
 
-CUT_ALL, CUT_MANY = 0.95, 0.5
+CUT_ALL, CUT_MANY = 0.9, 0.5
 """Shares of completions that end at the limit: from the first nothing can be learned, from the second little."""
 EMPTY_MOST, EMPTY_SOME = 0.5, 0.1
 """Shares of empty completions that fail, and that warn."""
@@ -24,6 +24,7 @@ COLLAPSE_ERRORS = 4.0
 """The reward has collapsed where it fell by so many standard errors, and by more than it varies between completions."""
 EXPLODED = 3.0
 """The loss has exploded where it ends at so many times what it began with."""
+OVERFLOWS = "a 16-bit hardware.dtype overflows sooner"
 ANYWAY = "preflight.smoke=never trains without this check"
 
 
@@ -97,8 +98,7 @@ def finite(facts: Facts) -> Verdict:
                     Level.failed,
                     f"{key} is {step.logs[key]} at smoke step {number}",
                     "method.learning_rate, hardware.dtype",
-                    f"type method.learning_rate={facts.learning_rate / 10:g}, or hardware.dtype=float32; where it is "
-                    "the reward, python -m rlexp score tries it alone",
+                    f"type method.learning_rate={facts.learning_rate / 10:g}; {OVERFLOWS}",
                 )
     if not facts.finite:
         return Verdict(
@@ -106,7 +106,7 @@ def finite(facts: Facts) -> Verdict:
             Level.failed,
             "trained weights are no numbers any more after the smoke steps",
             "method.learning_rate, hardware.dtype",
-            f"type method.learning_rate={facts.learning_rate / 10:g}, or hardware.dtype=float32",
+            f"type method.learning_rate={facts.learning_rate / 10:g}; {OVERFLOWS}",
         )
     return Verdict(name, Level.passed, "every loss, reward and weight is a number")
 

@@ -158,7 +158,7 @@ def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice) -> Non
         *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric),
         folder=record.folder,
         startup_s=record.content["timings_s"]["loaded"],
-        console=voice.console,
+        voice=voice,
     )
     record.content["smoke"] = smoke_pass.write(smoke_pass.path(run, loaded.digest, root), figures)
     record.lap("smoked")

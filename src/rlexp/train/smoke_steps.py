@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from transformers import TrainerCallback
 
 from rlexp.build import arguments
@@ -28,11 +27,12 @@ from rlexp.build.parts import Parts
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
 from rlexp.errors import RunError
-from rlexp.preflight.smoke import Facts, Step, summary, verdicts
-from rlexp.preflight.verdict import require
+from rlexp.preflight.smoke import OVERFLOWS, Facts, Step, summary, verdicts
+from rlexp.preflight.verdict import Level, Verdict, require
 from rlexp.record.record import METRICS
 from rlexp.reward.rubric import Rubric
 from rlexp.train import callbacks
+from rlexp.train.loading import Voice
 
 FOLDER = "smoke"
 """Below the run folder: completions, metrics and verdicts of the smoke."""
@@ -48,7 +48,7 @@ def take(
     rubric: Callable[[Path], Rubric],
     folder: Path,
     startup_s: float,
-    console: Console,
+    voice: Voice,
 ) -> dict[str, Any]:
     """Takes the smoke steps and judges them.
 
@@ -66,7 +66,7 @@ def take(
     """
     folder = folder / FOLDER
     folder.mkdir()
-    console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
+    voice.console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
     asked = requested(run, folder)
     order = longest_first(run, tokenizer, rows)
     scored = rubric(folder)
@@ -82,20 +82,17 @@ def take(
         ]
         if run.method.online:
             seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
-        live = callbacks.Live(console)
-        for callback in (*seen, *([live] if console.is_terminal else [])):
+        live = callbacks.Live(voice.console)
+        for callback in (*seen, *([live] if voice.console.is_terminal else [])):
             trainer.add_callback(callback)
         trainer.remove_callback(callbacks.PrinterCallback)
         try:
             trainer.train()
-        except torch.OutOfMemoryError as error:
-            raise RunError(
-                f"[smoke.memory] the memory of the device was used up at smoke step {len(clock.took) + 1}: "
-                f"{str(error).splitlines()[0]}",
-                where="hardware.sequences_per_device",
-                hint=f"type hardware.sequences_per_device={max(1, run.hardware.sequences_per_device // 2)}, "
-                "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length",
-            ) from error
+        except RuntimeError as error:
+            verdict = broke_off(run, error, len(clock.took) + 1)
+            if verdict is None:
+                raise
+            settle([verdict], folder, {}, voice.warn)
         finally:
             live.stop()
         most, finite = moved(model, weights)
@@ -111,26 +108,41 @@ def take(
         "device": device(),
         **summary(facts),
     }
-    judge(facts, folder, figures, console)
+    settle(verdicts(facts), folder, figures, voice.warn)
     return figures
 
 
-def judge(facts: Facts, folder: Path, figures: dict[str, Any], console: Console) -> None:
+def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
+    """The verdict on steps that torch ended; None where it is no fault of the run's settings."""
+    if isinstance(error, torch.OutOfMemoryError):
+        said = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
+        hint = (
+            f"type hardware.sequences_per_device={max(1, run.hardware.sequences_per_device // 2)}, "
+            "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
+        )
+        return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
+    if "probability tensor" in str(error):  # torch.multinomial
+        said = f"the model's probabilities are no numbers any more at smoke step {step}"
+        hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
+        return Verdict("smoke.finite", Level.failed, said, "method.learning_rate, hardware.dtype", hint)
+    return None
+
+
+def settle(found: list[Verdict], folder: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
     """Writes the verdicts beside the steps' completions, and prints the warnings.
 
     Raises:
         RunError: some failed.
     """
-    found = verdicts(facts)
-    plain = [{"name": v.name, "level": v.level.value, "said": v.said} for v in found]
+    plain = [verdict.plain() for verdict in found]
     (folder / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
     try:
         warnings = require(found)
     except RunError as error:
-        place = f"{os.path.relpath(folder)} holds the steps' completions and scores"
+        place = f"{os.path.relpath(folder)} holds what the steps left"
         raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
     for verdict in warnings:
-        console.print(f"[yellow]warning[/] [{verdict.name}] {verdict.said}: {verdict.hint}", markup=True)
+        warn(f"[{verdict.name}] {verdict.said}" + (f"; {verdict.hint}" if verdict.hint else ""))
 
 
 def told(figures: dict[str, Any]) -> str:
