@@ -61,6 +61,8 @@ def test_health_and_held_out_measurements_leave_the_trajectory_as_it_is(shared_p
 
 
 def test_an_unknown_rule_is_a_mistake_before_anything_starts(shared_project):
-    for typed in ("health.rules.truncatd.stop=1", "+health.rules.truncatd.stop=1"):
-        done = rlexp(shared_project, typed)
-        assert done.returncode == 2 and "truncatd" in done.stderr and "truncated" in done.stderr, done.stderr
+    done = rlexp(shared_project, "health.rules.truncatd.stop=1")
+    assert done.returncode == 2 and "truncatd" in done.stderr and "truncated" in done.stderr
+    (shared_project / "conf/health/mine.yaml").write_text("name: mine\nrules: {truncatd: {stop: 1}}\n")
+    done = rlexp(shared_project, "health=mine")
+    assert done.returncode == 2 and "did you mean health.rules.truncated?" in done.stderr
