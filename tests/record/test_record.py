@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from rlexp.errors import RunError
+from rlexp.errors import RunError, Stopped
 from rlexp.record.record import Record
 from rlexp.record.sweep import show
 
@@ -18,6 +18,7 @@ def status(folder):
     ("error", "expected", "reason"),
     [
         (RunError("no such thing", hint="type x"), "failed", "no such thing"),
+        (Stopped("[health.truncated] cut"), "stopped", "[health.truncated] cut"),
         (ValueError("boom"), "failed", "ValueError: boom"),
         (KeyboardInterrupt(), "interrupted", "stopped by a signal"),
     ],

@@ -244,8 +244,8 @@ class Limits:
 class Health:
     """The rules that watch a run while it trains: where each warns, and where it stops the run."""
 
-    name: str = MISSING
-    """The option's name."""
+    name: str = "off"
+    """The option's name; a lock from before there were rules has none, and is replayed without."""
     rules: dict[str, Limits] = field(default_factory=dict)
     """Rule -> its limits; a rule that is not named does not watch. ``rlexp.health.rules`` says what each measures."""
 

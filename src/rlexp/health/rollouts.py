@@ -135,7 +135,8 @@ def drowned_term(window: Window, steps: int) -> Reading | None:
     if not seen:
         return None
     spread = {name: statistics.fmean(one.variances.get(name, 0.0) for one in seen) for name in seen[0].variances}
-    found = dominance(spread, window.facts.reward, window.facts.ranges)
+    ranges = {name: max(one.ranges.get(name, 0.0) for one in seen) for name in spread} | window.facts.ranges
+    found = dominance(spread, window.facts.reward, ranges)
     if not found or not found[2]:
         return None
     share, first, drowned = found

@@ -68,6 +68,8 @@ class Sampled:
     """Share that repeats itself, of those that were looked at."""
     variances: dict[str, float] = field(default_factory=dict)
     """Term -> mean over the groups of the variance inside each."""
+    ranges: dict[str, float] = field(default_factory=dict)
+    """Term -> highest minus lowest score."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ def sampled(batches: Sequence[Batch], known: Facts, highest: float) -> Sampled |
     same = [group for group in below if len({texts[n] for n in group}) == 1]
     every = max(1, len(texts) // LOOKED_AT)
     looked = texts[::every][:LOOKED_AT]
+    by_term = dict(zip(batches[0].scores, scores, strict=True))
+    given = {name: [score for score in row if score is not None] for name, row in by_term.items()}
     return Sampled(
         groups=len(groups),
         low=min(applied),
@@ -191,7 +195,8 @@ def sampled(batches: Sequence[Batch], known: Facts, highest: float) -> Sampled |
         empty=sum(not text for text in texts) / len(texts),
         copied=len(same) / len(groups),
         looping=sum(loops(text) for text in looked) / len(looked),
-        variances=variances(dict(zip(batches[0].scores, scores, strict=True)), size),
+        variances=variances(by_term, size),
+        ranges={name: max(row) - min(row) for name, row in given.items() if row},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rlexp.record.record import main_metric, read_manifest
@@ -27,7 +28,7 @@ def show(folder: Path) -> int:
         main = main_metric(manifest)
         numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
         status = manifest["status"] + (f": {manifest['reason'].splitlines()[0]}" if "reason" in manifest else "")
-        table.add_row(name, varied, status, *numbers)
+        table.add_row(name, escape(varied), escape(status), *numbers)
     Console(highlight=False, soft_wrap=True).print(table)
     return int(any(manifest["status"] != "finished" for _, manifest in manifests))
 
