@@ -51,9 +51,12 @@ def plant(planted: Planted, more: tuple[str, ...]) -> tuple[bool, str]:
         caught = ended and planted.rule == named[0]
         message = next((line for line in said.splitlines() if f"[{planted.rule}]" in line), said.strip()[-200:])
         message = message.removeprefix("error: ").removeprefix("warning ").removeprefix(f"[{planted.rule}] ")
-        shown = message if len(message) <= 110 else message[:107] + "..."
+        shown = (message if len(message) <= 110 else message[:107] + "...").replace("|", r"\|")
         mark = "" if caught else " **NOT BY ITS RULE**"
-        return caught, f"| {planted.name} | `{named[0]}`{mark} | {where} | {took:.0f} | {shown.replace('|', chr(92) + '|')} |"
+        return (
+            caught,
+            f"| {planted.name} | `{named[0]}`{mark} | {where} | {took:.0f} | {shown} |",
+        )
 
 
 def main() -> None:

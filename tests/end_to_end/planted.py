@@ -27,7 +27,7 @@ class Planted:
     rule: str
     """The name of the check or health rule that must say so."""
     where: str
-    """The point at which it is caught: BEFORE_IMPORT, BEFORE_LOAD, BEFORE_TRAINING, SMOKE, or ``step N`` at the latest."""
+    """Where it is caught: BEFORE_IMPORT, BEFORE_LOAD, BEFORE_TRAINING, SMOKE, or ``step N`` at the latest."""
     warns: bool = False
     """It is no reason to stop: the run goes on, with a warning that names the rule."""
 
@@ -210,7 +210,9 @@ PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
 WATCHED = [
     Planted("completion limit of 8", typed("method.max_completion_length=8"), "health.truncated", "step 10"),
     Planted("learning rate of 10", typed("method.learning_rate=10"), "health.weights_jump", "step 1"),
-    Planted("learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "health.weights_jump", "step 2"),
+    Planted(
+        "learning rate of 10, dpo", typed(*PREFERENCES, "method.learning_rate=10"), "health.weights_jump", "step 2"
+    ),
     Planted("frozen adapter", typed("method.learning_rate=1e-12"), "health.frozen_adapter", "step 5"),
     Planted("temperature of 0.01", typed("method.temperature=0.01"), "health.entropy_collapse", "step 8"),
     Planted(
