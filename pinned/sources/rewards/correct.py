@@ -101,6 +101,18 @@ def _mathematics_agrees(given: str, gold: str) -> bool:
     return bool(verify(parse(f"${gold}$"), parse(f"${given}$")))
 
 
+def explain(completion: str, answer: str) -> str:
+    """Why a completion has no answer, or what it answered instead."""
+    if _score(completion, str(answer)) != 0.0:
+        return ""
+    tags, found = completion.count("<answer>"), ANSWER.findall(_outside_of_thinking(completion))
+    if tags != 1:
+        return f"{tags} <answer> tags" if tags else "no <answer> tag"
+    if not found:
+        return "the <answer> is in the thinking" if ANSWER.search(completion) else "the <answer> tag is never closed"
+    return f"the answer is {_plain(found[0]) or 'empty'}, wanted {_plain(str(answer))}"
+
+
 cases = [
     {"completion": "<think>2 + 2 = 4</think><answer>4</answer>", "answer": "4", "score": 1.0},
     {"completion": "<answer> 4.\n</answer>", "answer": "4", "score": 1.0},  # blanks and a full stop do not matter

@@ -25,6 +25,23 @@ def _score(completion: str) -> float:
     return 0.5 * sum(once) / len(TAGS) + 0.5 * structured
 
 
+def explain(completion: str) -> str:
+    """What is wrong with the tags."""
+    counts = {tag: completion.count(tag) for tag in TAGS}
+    if not any(counts.values()):
+        return "none of the tags"
+    wrong = [f"{tag} {count} times" if count else f"no {tag}" for tag, count in counts.items() if count != 1]
+    if wrong or STRUCTURE.fullmatch(completion):
+        return ", ".join(wrong)
+    front, _, rest = completion.partition("<think>")
+    between, _, answer = rest.partition("</think>")[2].partition("<answer>")
+    behind = answer.partition("</answer>")[2]
+    if list(TAGS) != sorted(TAGS, key=completion.index):
+        return "the tags are not in order"
+    parts = {"in front of <think>": front, "between </think> and <answer>": between, "behind </answer>": behind}
+    return ", ".join(f"text {place}" for place, text in parts.items() if text.strip())
+
+
 cases = [
     {"completion": "<think>2 + 2 = 4</think><answer>4</answer>", "score": 1.0},
     {"completion": "<think>carry\nthe one</think>\n<answer>4</answer>\n", "score": 1.0},  # newlines may stand between
