@@ -12,7 +12,7 @@ from rlexp.preflight.lengths import percentiles, prompt_length, sequence_length
         ([10] * 99 + [70], "warning", "1 of 100 prompts (1%)"),
         ([10] * 80 + [90] * 20, "failed", "20 of 100 prompts (20%)"),
         ([10] * 80 + [70] * 20, "warning", "20 of 100 prompts (20%)"),  # room for most of a completion
-        ([64], "ok", "64 leave room for a completion of 32 in 96"),
+        ([64], "ok", "96 less a completion of 32 leave 64"),
         ([81], "failed", "100%"),
     ],
 )

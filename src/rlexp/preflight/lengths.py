@@ -46,7 +46,7 @@ def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdic
     """
     name, room = "data.prompt_length", whole - completion
     long = sum(length > room for length in prompts)
-    spread = f"{percentiles(prompts)}; {room} leave room for a completion of {completion} in {whole}"
+    spread = f"{percentiles(prompts)}, and {whole} less a completion of {completion} leave {room}"
     if not long:
         return Verdict(name, Level.passed, f"prompts have {spread}")
     said = f"{long} of {len(prompts)} prompts ({long / len(prompts):.0%}) are too long: they have {spread}"
