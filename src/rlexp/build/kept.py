@@ -21,7 +21,8 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
 
     Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, TRL's reference
     adapter, configs, the mode of every module, wrapped forward functions, what an engine remembers of prompts, the
-    tokenizer's sides and tokens, and the random states of python, numpy, torch and CUDA.
+    tokenizer's sides and tokens, and the random states of python, numpy, torch and CUDA. After an error nothing is: the
+    model is not used again, and a device that stopped working could not be written to.
 
     Yields:
         The trainable weights as they were, by name, on the CPU.
@@ -36,38 +37,36 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     sides = {name: getattr(tokenizer, name) for name in SIDES}
     states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
     on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    try:
-        yield weights
-    finally:
-        if REFERENCE in getattr(model, "peft_config", {}):
-            model.delete_adapter(REFERENCE)
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                weight.requires_grad_(name in weights)
-                weight.grad = None
-                if name in weights:
-                    weight.copy_(weights[name])
-        for module in model.modules():
-            module.training = modes.get(module, module.training)
-            if module in forwards:
-                module.forward = forwards[module]
-            else:
-                vars(module).pop("forward", None)
-        for config, before in configs:
-            vars(config).update(before)
-        for name, value in sides.items():
-            setattr(tokenizer, name, value)
-        engine = getattr(model, "vllm_engine", None)
-        if engine is not None:
-            engine.reset_prefix_cache()
-        random.setstate(states[0])
-        numpy.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if on_devices:
-            torch.cuda.set_rng_state_all(on_devices)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    yield weights
+    if REFERENCE in getattr(model, "peft_config", {}):
+        model.delete_adapter(REFERENCE)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(name in weights)
+            weight.grad = None
+            if name in weights:
+                weight.copy_(weights[name])
+    for module in model.modules():
+        module.training = modes.get(module, module.training)
+        if module in forwards:
+            module.forward = forwards[module]
+        else:
+            vars(module).pop("forward", None)
+    for config, before in configs:
+        vars(config).update(before)
+    for name, value in sides.items():
+        setattr(tokenizer, name, value)
+    engine = getattr(model, "vllm_engine", None)
+    if engine is not None:
+        engine.reset_prefix_cache()
+    random.setstate(states[0])
+    numpy.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    if on_devices:
+        torch.cuda.set_rng_state_all(on_devices)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -121,10 +121,15 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
             "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
         )
         return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
-    if "probability tensor" in str(error):  # torch.multinomial
-        said = f"the model's probabilities are no numbers any more at smoke step {step}"
-        hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
-        return Verdict("smoke.finite", Level.failed, said, "method.learning_rate, hardware.dtype", hint)
+    refused = {
+        "probability tensor": "the model's probabilities are no numbers any more",  # torch.multinomial
+        "device-side assert": "the GPU refused a value, most likely probabilities that are no numbers any more",
+    }
+    for mark, said in refused.items():
+        if mark in str(error):
+            where = "method.learning_rate, hardware.dtype"
+            hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
+            return Verdict("smoke.finite", Level.failed, f"{said} at smoke step {step}", where, hint)
     return None
 
 
