@@ -73,31 +73,33 @@ def take(
     clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    with kept(model, tokenizer) as weights:
-        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows.select(order), None, scored, asked))
-        seen = [
-            callbacks.Metrics(folder / METRICS),
-            callbacks.Completions(folder / "completions", scored, run.num_generations),
-            clock,
-        ]
-        if run.method.online:
-            seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
-        live = callbacks.Live(voice.console)
-        for callback in (*seen, *([live] if voice.console.is_terminal else [])):
-            trainer.add_callback(callback)
-        trainer.remove_callback(callbacks.PrinterCallback)
-        try:
-            trainer.train()
-        except RuntimeError as error:
-            verdict = broke_off(run, error, len(clock.took) + 1)
-            if verdict is None:
-                raise
-            settle([verdict], folder, {}, voice.warn)
-        finally:
-            live.stop()
-        most, finite = moved(model, weights)
-        peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
-        del trainer, seen  # with the optimizer's state
+    try:
+        with kept(model, tokenizer) as weights:
+            trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows.select(order), None, scored, asked))
+            seen = [
+                callbacks.Metrics(folder / METRICS),
+                callbacks.Completions(folder / "completions", scored, run.num_generations),
+                clock,
+            ]
+            if run.method.online:
+                seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
+            live = callbacks.Live(voice.console)
+            for callback in (*seen, *([live] if voice.console.is_terminal else [])):
+                trainer.add_callback(callback)
+            trainer.remove_callback(callbacks.PrinterCallback)
+            try:
+                trainer.train()
+            finally:
+                live.stop()
+            most, finite = moved(model, weights)
+            peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
+            del trainer, seen  # with the optimizer's state
+    except RuntimeError as error:  # also from putting the weights back, which a GPU that asserted cannot do any more
+        verdict = broke_off(run, error, len(clock.took) + 1)
+        if verdict is None:
+            raise
+        settle([verdict], folder, {}, voice.warn)
+        raise
     facts = read_facts(run, folder, most, finite, iterations + 1)
     figures = {
         "step_s": step_seconds(clock.took, iterations),
@@ -121,7 +123,7 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
             "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
         )
         return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
-    if "probability tensor" in str(error):  # torch.multinomial
+    if "probability tensor" in str(error) or "device-side assert" in str(error):  # torch.multinomial, CPU and GPU
         said = f"the model's probabilities are no numbers any more at smoke step {step}"
         hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
         return Verdict("smoke.finite", Level.failed, said, "method.learning_rate, hardware.dtype", hint)
