@@ -28,6 +28,13 @@ def test_the_main_job_raises_the_held_out_reward_on_a_gpu(shared_project):
     assert said["machine"]["gpus"]
 
 
+def test_a_run_after_a_smoke_is_replayed_to_the_last_bit(shared_project):
+    said = manifest(shared_project, "outputs/smoked", "preflight.smoke=always", *SHORT)
+    assert said["smoke"]["on_device"] and said["health"] == {}
+    again = rlexp(shared_project, "replay", "outputs/smoked", timeout=600)
+    assert again.returncode == 0 and "trajectory identical" in again.stdout, again.stdout + again.stderr
+
+
 def test_completions_can_come_from_vllm_inside_unsloth(shared_project):
     engine = ("rollout=unsloth", "rollout.gpu_memory_utilization=0.3", "rollout.enforce_eager=true")
     said = manifest(shared_project, "outputs/vllm", *engine, *SHORT)
