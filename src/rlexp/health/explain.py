@@ -39,7 +39,7 @@ def page(finding: Finding, window: Window, batches: Sequence[Batch], limits: Map
         "## Likely causes, the likeliest first",
         "\n".join(f"{number}. {cause}" for number, cause in enumerate(rule.causes, 1)),
         "## What to do",
-        f"- {finding.hint}\n- `python -m rlexp inspect RUN` shows every stored completion with its scores.",
+        f"- {finding.hint}\n- `python -m rlexp inspect RUN step=last` shows the stored completions with their scores.",
         "## To go on all the same",
         f"Type `health.rules.{finding.rule}.stop=null` (this rule then only warns), or `health=off`. The weights of "
         "the last step are saved: `adapter/` (or `model/`) and the newest folder of `checkpoints/`.",
