@@ -7,7 +7,6 @@ what the run left: no folder, no loaded model, the smoke's folder only, or the l
 Usage, from the project folder: python benchmarks/planted_failures.py
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -17,21 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.conftest import copy_project
-from tests.end_to_end.planted import PLANTED, SMOKED, WATCHED, Planted
+from tests.end_to_end.planted import PLANTED, SMOKED, WATCHED, Planted, caught_at
 
 LISTS = ((PLANTED, ("method.max_steps=2",)), (SMOKED, ()), (WATCHED, ("preflight.smoke=never",)))
-
-
-def caught_at(folder: Path) -> str:
-    """How far the run came."""
-    if not folder.exists():
-        return "before import"
-    if "loaded" not in json.loads((folder / "manifest.json").read_text())["timings_s"]:
-        return "before load"
-    metrics = folder / "metrics.jsonl"
-    if metrics.exists():
-        return f"step {json.loads(metrics.read_text().splitlines()[-1])['step']}"
-    return "smoke" if (folder / "smoke").exists() else "before training"
 
 
 def plant(planted: Planted, more: tuple[str, ...]) -> tuple[bool, str]:

@@ -32,6 +32,18 @@ class Planted:
     """It is no reason to stop: the run goes on, with a warning that names the rule."""
 
 
+def caught_at(folder: Path) -> str:
+    """How far a run came, by what it left in its folder."""
+    if not folder.exists():
+        return BEFORE_IMPORT
+    if "loaded" not in json.loads((folder / "manifest.json").read_text())["timings_s"]:
+        return BEFORE_LOAD
+    metrics = folder / "metrics.jsonl"
+    if metrics.exists():
+        return f"step {json.loads(metrics.read_text().splitlines()[-1])['step']}"
+    return SMOKE if (folder / "smoke").exists() else BEFORE_TRAINING
+
+
 def model(project: Path) -> Path:
     """A copy of the tiny model to break, for ``model.path=models/broken``."""
     return shutil.copytree(project / "models/tiny", project / "models/broken")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import rlexp
-from tests.end_to_end.planted import SMOKED
+from tests.end_to_end.planted import SMOKED, caught_at
 from tests.end_to_end.test_train import manifest, train
 
 pytestmark = pytest.mark.end_to_end
@@ -18,7 +18,7 @@ BRIEF = ("method.max_steps=4", "preflight.smoke_steps=3", "held_out.rows=8", "he
 def test_a_planted_failure_is_caught_by_the_smoke_and_nothing_is_trained(project, planted):
     folder, said = train(project, "outputs/planted", *planted.plant(project), "preflight.smoke_steps=6", expect=2)
     assert f"[{planted.rule}]" in said and "Traceback" not in said and "  do:    " in said
-    assert manifest(folder)["status"] == "failed"
+    assert manifest(folder)["status"] == "failed" and caught_at(folder) == planted.where
     assert not (folder / "metrics.jsonl").exists() and not (project / ".smoke").exists()
     verdicts = json.loads((folder / "smoke/verdicts.json").read_text())["verdicts"]
     assert planted.rule in [verdict["name"] for verdict in verdicts if verdict["level"] == "failed"]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlexp.build.unsloth_model import end_ids
 from rlexp.compose.run import Run
 from rlexp.reward.rubric import Rubric, text_of
 
@@ -101,8 +102,7 @@ def _applied(scores: list[float | None]) -> list[float]:
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     """The ids that end a completion: those of the generation config, and the tokenizer's."""
-    end = model.generation_config.eos_token_id
-    return set(end if isinstance(end, list) else [end]) | {tokenizer.eos_token_id}
+    return {*end_ids(model.generation_config), tokenizer.eos_token_id}
 
 
 def generate(run: Run, model: Any, tokenizer: Any, texts: list[str], sampling: Sampling) -> list[list[int]]:

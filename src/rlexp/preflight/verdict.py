@@ -32,6 +32,10 @@ class Verdict:
     hint: str | None = None
     """What to type or to change."""
 
+    def __str__(self) -> str:
+        """As a warning says it."""
+        return f"[{self.name}] {self.said}" + (f"; {self.hint}" if self.hint else "")
+
     def plain(self) -> dict[str, str]:
         """Name, level and what was seen, as the manifest keeps them."""
         return {"name": self.name, "level": self.level.value, "said": self.said}

@@ -78,4 +78,4 @@ class Checking:
         verdicts = list(verdicts)
         self.said += [verdict.plain() for verdict in verdicts]
         for verdict in require(verdicts):
-            self.warn(f"[{verdict.name}] {verdict.said}" + (f"; {verdict.hint}" if verdict.hint else ""))
+            self.warn(str(verdict))

@@ -147,7 +147,7 @@ def settle(found: list[Verdict], folder: Path, figures: dict[str, Any], warn: Ca
         place = f"{os.path.relpath(folder)} holds what the steps left"
         raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
     for verdict in warnings:
-        warn(f"[{verdict.name}] {verdict.said}" + (f"; {verdict.hint}" if verdict.hint else ""))
+        warn(str(verdict))
 
 
 def told(figures: dict[str, Any]) -> str:
