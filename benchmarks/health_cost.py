@@ -56,9 +56,9 @@ def main(rounds: int) -> None:
     inputs = check(run, ROOT)
     scratch = tempfile.TemporaryDirectory()
     with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers, scratch as place:
-        from rlexp.build import unsloth_model
+        from rlexp.build import model as models
 
-        unsloth_model.import_libraries()
+        models.import_libraries(run)
         import torch
         from transformers import set_seed
 
@@ -68,7 +68,7 @@ def main(rounds: int) -> None:
         from rlexp.health.watch import Watch
         from rlexp.train import callbacks
 
-        model, tokenizer = unsloth_model.load(run, inputs.model)
+        model, tokenizer = models.load(run, inputs.model)
         rows = data.load(run, inputs.data, "train", None, ("answer",))
         rubric = Rubric(run.reward, inputs.rewards, workers)
         fresh = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Combine, Device, Dtype
+from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
 from rlexp.errors import RunError
 from rlexp.reward.combine import weights
 
@@ -71,15 +71,21 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
         arguments |= {
             "reward_weights": weights(run.reward),
             "multi_objective_aggregation": "normalize_then_sum" if normalize else "sum_then_normalize",
-            "use_vllm": run.rollout.fast_inference,
+            "use_vllm": run.rollout.vllm,
             # "No limit" is 0 in transformers and -1 in vLLM.
-            "top_k": -1 if run.rollout.fast_inference and arguments["top_k"] == 0 else arguments["top_k"],
+            "top_k": -1 if run.rollout.vllm and arguments["top_k"] == 0 else arguments["top_k"],
             # One generation serves one optimizer step: the policy that samples is the policy that learns.
             "steps_per_generation": run.geometry.gradient_accumulation_steps,
             "num_generations_eval": run.num_generations,
             "per_device_eval_batch_size": run.num_generations,
             "remove_unused_columns": False,
         }
+        if run.rollout.vllm_mode is not VllmMode.none:
+            arguments |= {
+                "vllm_mode": run.rollout.vllm_mode.name,
+                "vllm_gpu_memory_utilization": run.rollout.gpu_memory_utilization,
+                "vllm_max_model_length": run.model.max_seq_length,
+            }
     else:
         arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
         # ORPO's collator reads columns that the model does not take.

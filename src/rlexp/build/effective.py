@@ -86,20 +86,20 @@ def compact(arguments: list[Argument]) -> dict[str, dict[str, Any]]:
 
 def built(run: Run, inputs: Inputs) -> list[Argument]:
     """The table of a run's trainer: loads the model, builds the trainer, trains nothing and leaves nothing behind."""
-    from rlexp.build import unsloth_model  # imports unsloth before trl and transformers
+    from rlexp.build import model as models  # imports unsloth before trl and transformers
 
     with (
         tempfile.TemporaryDirectory(prefix="rlexp-") as scratch,
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        unsloth_model.import_libraries()
+        models.import_libraries(run)
         from rlexp.build import arguments, data
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.reward.rubric import Rubric, workers_for
 
-        model, tokenizer = unsloth_model.load(run, inputs.model)
+        model, tokenizer = models.load(run, inputs.model)
         rows = data.load(run, inputs.data, "train", run.prompts_per_step)
         asked = arguments.requested(run, Path(scratch))
         with workers_for(run.reward, inputs.rewards, 0) as workers:

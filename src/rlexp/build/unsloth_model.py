@@ -1,75 +1,25 @@
-"""The Unsloth model and tokenizer of a run. The only module that imports unsloth, before trl and transformers."""
+"""The model of a run as Unsloth loads it. The only module that imports unsloth, before trl and transformers."""
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device
-from rlexp.errors import RunError
 
 
 def import_libraries() -> None:
-    """Imports Unsloth, then TRL and transformers; the order is Unsloth's own demand."""
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    # With more than one GPU in sight transformers would split every batch over them behind the geometry's back.
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    """Imports Unsloth, which rewrites TRL's and transformers' classes, before them."""
     import unsloth  # isort: skip  # noqa: F401
     import trl  # noqa: F401
 
 
-def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
-    """The tokenizer and what the configs say of it, as transformers reads them, without loading the model.
-
-    Returns:
-        (tokenizer, rows of the embedding, ids that end a completion); None where they cannot be had: loading the model
-        says why.
-    """
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
-
-    named, revision = str(folder or run.model.hub_id), None if folder else run.model.revision
-    pinned: dict[str, Any] = {"revision": revision} if revision else {}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
-        config = AutoConfig.from_pretrained(named, **pinned).get_text_config()
-    except (OSError, ValueError):
-        return None
-    try:
-        generation = GenerationConfig.from_pretrained(named, **pinned)
-    except OSError:
-        generation = GenerationConfig.from_model_config(config)
-    return tokenizer, getattr(config, "vocab_size", None), end_ids(generation)
-
-
-def end_ids(generation: Any) -> tuple[int, ...]:
-    """The ids that end a completion by a ``transformers.GenerationConfig``; it holds one, several or none."""
-    found = generation.eos_token_id
-    return tuple(found) if isinstance(found, list | tuple) else () if found is None else (found,)
-
-
 def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
-    """Loads the base model, and puts the adapter on it unless every weight is trained.
-
-    Seeds everything first: TRL seeds only once the adapter exists (trl#6688).
-
-    Args:
-        folder: the base model's folder, or None to load ``run.model.hub_id`` at ``run.model.revision``.
-
-    Returns:
-        (model, tokenizer), as ``unsloth.FastLanguageModel`` gives them.
-
-    Raises:
-        RunError: the model cannot be found, has no chat template or does not fit what was asked.
-    """
+    """Loads the base model, and puts the adapter on it unless every weight is trained. As ``build.model.load``."""
     from unsloth import FastLanguageModel  # isort: skip
     import torch
-    from transformers import set_seed
 
-    if run.hardware.device is Device.cuda and not torch.cuda.is_available():
-        raise RunError("torch sees no CUDA device", where=f"hardware={run.hardware.name}", hint="type hardware=cpu")
-    set_seed(run.seed)
     # Unsloth's own offloading form of recomputation where it exists.
     checkpointing = "unsloth" if run.hardware.gradient_checkpointing else False
     engine: dict[str, Any] = {}
@@ -81,27 +31,16 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "enforce_eager": run.rollout.enforce_eager,
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
-    try:
-        model, tokenizer = FastLanguageModel.from_pretrained(
-            model_name=str(folder or run.model.hub_id),
-            revision=None if folder else run.model.revision,
-            max_seq_length=run.model.max_seq_length,
-            dtype=getattr(torch, run.hardware.dtype.name),
-            load_in_4bit=run.model.load_in_4bit,
-            full_finetuning=run.model.full_finetuning,
-            use_gradient_checkpointing=checkpointing,
-            **engine,
-        )
-    except OSError as error:
-        raise RunError(
-            f"the model {folder or run.model.hub_id} cannot be loaded: {str(error).splitlines()[0]}",
-            where="model.path" if folder else f"model.hub_id, revision {run.model.revision}",
-            hint="download it where the hub can be reached, and type model.path=FOLDER",
-        ) from error
-    if tokenizer.chat_template is None:
-        raise RunError(
-            "the tokenizer has no chat template", where=str(folder or run.model.hub_id), hint="choose an instruct model"
-        )
+    model, tokenizer = FastLanguageModel.from_pretrained(
+        model_name=str(folder or run.model.hub_id),
+        revision=None if folder else run.model.revision,
+        max_seq_length=run.model.max_seq_length,
+        dtype=getattr(torch, run.hardware.dtype.name),
+        load_in_4bit=run.model.load_in_4bit,
+        full_finetuning=run.model.full_finetuning,
+        use_gradient_checkpointing=checkpointing,
+        **engine,
+    )
     if not run.model.full_finetuning:
         lora = run.model.lora
         model = FastLanguageModel.get_peft_model(
@@ -119,37 +58,6 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def load_trained(run: Run, folder: Path | None, weights: Path) -> tuple[Any, Any]:
-    """Loads what a run trained: the base model with the adapter of ``weights``, or the model that lies there when every
-    weight was trained.
-
-    Args:
-        folder: the base model's folder; None for a hub id.
-        weights: what ``save`` or a checkpoint of the trainer wrote.
-
-    Returns:
-        (model, tokenizer), as ``load``.
-
-    Raises:
-        RunError: as ``load``; or the adapter is not one of this run's layers.
-    """
-    if run.model.full_finetuning:
-        return load(run, weights)
-    model, tokenizer = load(run, folder)
-    from peft import load_peft_weights, set_peft_model_state_dict
-
-    trained = load_peft_weights(str(weights), device=str(model.device))
-    found: Any = set_peft_model_state_dict(model, trained)
-    fresh = [name for name in found.missing_keys if "lora_" in name]
-    if found.unexpected_keys or fresh:
-        raise RunError(
-            f"the adapter does not fit the run's layers: {(found.unexpected_keys or fresh)[0]}",
-            where=str(weights),
-            hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
-        )
-    return model, tokenizer
-
-
 def decoded_at_once(completions: int) -> int:
     """``max_num_seqs`` so that all completions of a step are decoded together.
 
@@ -159,31 +67,8 @@ def decoded_at_once(completions: int) -> int:
     return completions + 1 if completions == 256 else completions
 
 
-def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
-    """Writes the trained weights and the tokenizer below the run folder: ``adapter/``, or ``model/`` when every weight
-    was trained.
-
-    Two equal runs leave equal files: the base model is named as the experiment names it (no path of this machine), and
-    the adapted layers are in order (PEFT keeps them in a set).
-
-    Returns:
-        The folder written.
-    """
-    weights = folder / ("model" if run.model.full_finetuning else "adapter")
-    for adapter in getattr(model, "peft_config", {}).values():
-        adapter.base_model_name_or_path = run.model.path or run.model.hub_id
-        adapter.target_modules = sorted(adapter.target_modules)
-    model.save_pretrained(str(weights))
-    tokenizer.save_pretrained(str(weights))
-    # PEFT's unfilled model card, which names the base model's folder on this machine.
-    (weights / "README.md").unlink(missing_ok=True)
-    return weights
-
-
 def patch_dpo() -> None:
-    """Unsloth's patch of TRL's DPO and KTO trainers; the CPU back end has none and needs none."""
-    import unsloth
-
-    patch = getattr(unsloth, "PatchDPOTrainer", None)
+    """Unsloth's patch of TRL's DPO and KTO trainers; without Unsloth, or on its CPU back end, there is none to make."""
+    patch = getattr(sys.modules.get("unsloth"), "PatchDPOTrainer", None)
     if patch is not None:
         patch()

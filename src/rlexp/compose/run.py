@@ -16,15 +16,18 @@ from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
     Combine,
     Dataset,
+    Device,
     Hardware,
     Health,
     HeldOut,
+    Loader,
     Model,
     Preflight,
     Reward,
     Rollout,
     RunSchema,
     Tracking,
+    VllmMode,
 )
 from rlexp.errors import RunError, nearest
 
@@ -204,13 +207,46 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
     ):
         if value < least:
             raise RunError(f"{where} is {value}", where=where, hint=f"at least {least}")
-    if groups.rollout.fast_inference and groups.hardware.device.value == "cpu":
-        raise RunError("vLLM inside Unsloth needs a GPU", where="rollout=unsloth", hint="type rollout=generate")
-    if groups.rollout.fast_inference and not method.online:
+    check_rollout(groups, method)
+
+
+def check_rollout(groups: RunSchema, method: Method) -> None:
+    """Whether completions can be sampled as asked.
+
+    Raises:
+        RunError: the engine needs a GPU, the method samples nothing, or the loader cannot do it.
+    """
+    rollout, where = groups.rollout, f"rollout={groups.rollout.name}"
+    cpu = groups.hardware.device is Device.cpu
+    if rollout.vllm and cpu:
+        raise RunError("vLLM needs a GPU", where=where, hint="type rollout=generate")
+    if rollout.vllm and not method.online:
         raise RunError(
-            f"{method.name} samples no completions while training",
-            where="rollout=unsloth",
-            hint="type rollout=generate",
+            f"{method.name} samples no completions while training", where=where, hint="type rollout=generate"
+        )
+    if rollout.fast_inference and rollout.vllm_mode is not VllmMode.none:
+        raise RunError(
+            "two engines are asked for: Unsloth's vLLM and TRL's",
+            where="rollout.fast_inference, rollout.vllm_mode",
+            hint="type rollout=unsloth or rollout=colocate",
+        )
+    if rollout.loader is Loader.transformers:
+        reason = (
+            "TRL's trainers need a GPU without Unsloth"
+            if cpu
+            else "Unsloth's vLLM comes with Unsloth's model"
+            if rollout.fast_inference
+            else "a 4-bit base is Unsloth's"
+            if groups.model.load_in_4bit
+            else None
+        )
+        if reason:
+            raise RunError(reason, where="rollout.loader=transformers", hint="type rollout.loader=unsloth")
+    elif rollout.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
+        raise RunError(
+            "the weights of a 4-bit base cannot be sent to an engine of its own",
+            where=where,
+            hint="type rollout=unsloth",
         )
 
 

@@ -169,18 +169,44 @@ class Hardware:
     """Recompute activations in the backward pass: less memory, more time."""
 
 
+class VllmMode(Enum):
+    """Where TRL's own vLLM runs (``vllm_mode``)."""
+
+    none = "none"
+    colocate = "colocate"
+    server = "server"
+
+
+class Loader(Enum):
+    """Whose model is trained."""
+
+    unsloth = "unsloth"
+    transformers = "transformers"
+
+
 @dataclass
 class Rollout:
-    """How completions are generated while training."""
+    """How completions are sampled while training, and whose model is trained beside that sampler."""
 
     name: str = MISSING
-    """generate (transformers) or unsloth (vLLM in process, weights shared)."""
+    """generate, unsloth, colocate or server; ``auto`` never reaches the record."""
+    why: str = ""
+    """What auto chose it by; empty where it was asked for."""
     fast_inference: bool = False
-    """Unsloth's vLLM engine."""
+    """Unsloth's vLLM in the process: one copy of the weights for both."""
+    vllm_mode: VllmMode = VllmMode.none
+    """TRL's vLLM: in the process with weights of its own (colocate), or a server on a GPU of its own."""
+    loader: Loader = Loader.unsloth
+    """Whose model is trained: Unsloth's, or transformers' with PEFT as TRL does it alone (GPU only)."""
     gpu_memory_utilization: float = 0.5
     """vLLM's share of the device memory."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+
+    @property
+    def vllm(self) -> bool:
+        """Whether vLLM samples, wherever it runs."""
+        return self.fast_inference or self.vllm_mode is not VllmMode.none
 
 
 @dataclass

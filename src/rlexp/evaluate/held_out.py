@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlexp.build.unsloth_model import end_ids
+from rlexp.build.model import end_ids
 from rlexp.compose.run import Run
 from rlexp.reward.rubric import Rubric, text_of
 

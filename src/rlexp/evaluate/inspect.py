@@ -19,7 +19,7 @@ from rlexp import project
 from rlexp.command import Parser
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
-from rlexp.compose.schema import RunSchema
+from rlexp.compose.schema import Rollout, RunSchema
 from rlexp.errors import RunError, nearest
 from rlexp.evaluate import samples, stored, view
 from rlexp.evaluate.samples import Choice, Group, Ranges
@@ -225,22 +225,22 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
     from rlexp.train.loading import quiet
 
     # A few prompts are sampled quicker by transformers than vLLM's engine starts.
-    run = dataclasses.replace(run, rollout=dataclasses.replace(run.rollout, fast_inference=False))
+    run = dataclasses.replace(run, rollout=Rollout(name="generate"))
     generations = options.generations or run.num_generations
     reasons, sources = Reasons(run.reward, inputs.rewards, root), inputs.rewards
     said = f"loading {run.model.name}, then {options.rows} prompts x {generations} completions"
     scoring = workers_for(run.reward, sources, run.hardware.reward_workers)
     with _waiting(said), quiet(Path(os.devnull)), scoring as workers:
-        from rlexp.build import unsloth_model
+        from rlexp.build import model as models
 
-        unsloth_model.import_libraries()
+        models.import_libraries(run)
         from rlexp.build import data
         from rlexp.evaluate import sampling
 
         if weights:
-            model, tokenizer = unsloth_model.load_trained(run, inputs.model, weights)
+            model, tokenizer = models.load_trained(run, inputs.model, weights)
         else:
-            model, tokenizer = unsloth_model.load(run, inputs.model)
+            model, tokenizer = models.load(run, inputs.model)
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         data_rows = data.load(run, inputs.data, options.split, None, read_columns)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))

@@ -41,27 +41,27 @@ class Checking:
         Args:
             rows: the ``datasets.Dataset`` that will be trained on.
         """
-        from rlexp.build import unsloth_model
+        from rlexp.build import model as models
 
-        looked = unsloth_model.look(self.run, self.inputs.model)
+        looked = models.look(self.run, self.inputs.model)
         if looked:
             self.before = self._seen(*looked, rows=rows)
             self._passed(checks.before_load(self.before))
 
     def before_training(self, model: Any, tokenizer: Any, rows: Any) -> None:
         """What loading changed."""
-        from rlexp.build import unsloth_model
+        from rlexp.build import model as models
 
         embedding = model.get_input_embeddings().weight.shape[0]
-        after = self._seen(tokenizer, embedding, unsloth_model.end_ids(model.generation_config), rows=rows)
+        after = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
         self._passed(checks.before_training(self.before, after))
 
     def look(self, model: Any, tokenizer: Any, rows: Any) -> list[Verdict]:
         """What the checks say of a loaded model, its template and tokenizer; nothing is raised, printed or kept."""
-        from rlexp.build import unsloth_model
+        from rlexp.build import model as models
 
         embedding = model.get_input_embeddings().weight.shape[0]
-        seen = self._seen(tokenizer, embedding, unsloth_model.end_ids(model.generation_config), rows=rows)
+        seen = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
         found = [*checks.before_load(seen), *checks.before_training(None, seen)]
         return list({verdict.name: verdict for verdict in found}.values())
 

@@ -88,9 +88,9 @@ def load(
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
 
-    from rlexp.build import unsloth_model  # imports unsloth before trl and transformers
+    from rlexp.build import model as models  # imports unsloth before trl and transformers
 
-    unsloth_model.import_libraries()
+    models.import_libraries(run)
     record.lap("imported")
 
     from rlexp.build import data
@@ -98,7 +98,7 @@ def load(
     read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
     rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
     checking.before_load(rows)
-    model, tokenizer = unsloth_model.load(run, inputs.model)
+    model, tokenizer = models.load(run, inputs.model)
     if inputs.model is None:
         digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
     record.lap("loaded")

@@ -53,7 +53,8 @@ def train(
         if not smoked:
             _smoke_first(loaded, root, record, voice)
 
-        from rlexp.build import arguments, data, effective, unsloth_model
+        from rlexp.build import arguments, data, effective
+        from rlexp.build import model as models
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.evaluate import held_out
@@ -101,7 +102,7 @@ def train(
         record.lap("trained")
         record.content["step_time_s"] = took = step_time.medians(times.steps)
 
-        weights = unsloth_model.save(run, trainer.model, tokenizer, folder)
+        weights = models.save(run, trainer.model, tokenizer, folder)
         record.content["health"] = watch.summary()
         watch.require()
         if test is not None:
