@@ -9,12 +9,15 @@ from fractions import Fraction
 
 version = 1
 bounds = (0.0, 1.0)
+ignores = ("place",)
 
 DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 # A number stands alone, not within a word or behind a point; a minus is its sign unless something stands right before.
 NUMBER = re.compile(rf"((?<![\w.)\]])[-−])?(?<![\w.])({DIGITS})(?: ?/ ?(\d+))?(?!\w)", re.ASCII)
 MOST_SIGNS = 40
 """A longer number is nobody's answer."""
+MOST_NUMBERS = 20
+"""A completion of more numbers lists them; it answers nothing."""
 
 
 def score(completions: list[str], answer: list[str]) -> list[float | None]:
@@ -30,7 +33,7 @@ def _score(completion: str, gold: str) -> float | None:
 def _last(text: str) -> Fraction | None:
     """The last number of the text, exactly; None where there is none, or none that can be read."""
     found = list(NUMBER.finditer(text))
-    if not found or len(found[-1][0]) > MOST_SIGNS:
+    if not 0 < len(found) <= MOST_NUMBERS or len(found[-1][0]) > MOST_SIGNS:
         return None
     sign, above, below = found[-1].groups()
     if below and not int(below):
@@ -60,6 +63,7 @@ cases = [
     {"completion": "It is 3/4", "answer": "4", "score": 0.0},  # a fraction is one number
     {"completion": "2 + 2 = 4. But 2 + 3 = 5", "answer": "4", "score": 0.0},  # it went on talking
     {"completion": "1 2 3 4 5 6 7 8 9", "answer": "4", "score": 0.0},  # cheat: every answer listed
+    {"completion": " ".join(map(str, range(21))), "answer": "20", "score": 0.0},  # cheat: listed up to the right one
     {"completion": "What is 2 + 2?", "answer": "4", "score": 0.0},  # cheat: the question again
     {"completion": "4 or 5", "answer": "4", "score": 0.0},
     {"completion": "14", "answer": "4", "score": 0.0},
