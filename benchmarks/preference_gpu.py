@@ -1,6 +1,6 @@
 """DPO and ORPO on one GPU: rlexp against a plain TRL script written by hand, with equal work, in one run.
 
-Sides: ``trl`` (transformers, PEFT and TRL's DPOTrainer or ORPOTrainer), ``rlexp`` (the command line, Unsloth's model) and,
+Sides: ``trl`` (transformers, PEFT, TRL's DPOTrainer or ORPOTrainer), ``rlexp`` (the command line, Unsloth's model) and,
 where it is asked for, ``unsloth`` (a notebook-like script). All train the same model folder (the real shape, random
 weights: no hub is needed) with the same adapter on the same pairs, all of one length. What each trainer really holds is
 compared, with a hash of the tokens it trains on, and differences are printed. DPO's reference is the model with its
@@ -59,7 +59,7 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
                 *harness.common_overrides(shape, job, asked, options.hardware if cuda else "cpu"),
                 f"method={options.method}",
                 "dataset=digit_pairs",
-                f"model.max_completion_length={job['max_length']}",
+                f"model.max_completion_length={work.answer_limit(shape)}",
                 *(f"{key}={value}" for key, value in settings.items()),
             ]
         else:

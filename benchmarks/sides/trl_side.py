@@ -1,5 +1,6 @@
-"""GRPO, DPO or ORPO by hand with plain TRL: transformers and PEFT; for GRPO transformers' generate(), or vLLM in the same
-process (colocate). DPO's reference is the model with its adapter switched off.
+"""GRPO, DPO or ORPO by hand with plain TRL: transformers and PEFT, for GRPO also vLLM in the same process (colocate).
+
+DPO's reference is the model with its adapter switched off.
 
 Usage: python benchmarks/sides/trl_side.py JOB.json (written by grpo_gpu.py or preference_gpu.py)
 """

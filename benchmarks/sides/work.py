@@ -106,6 +106,11 @@ def of_pairs(name: str) -> Shape:
     return dataclasses.replace(SHAPES[name], completions=1, **PAIRS[name])
 
 
+def answer_limit(shape: Shape) -> int:
+    """Tokens that an answer of a pair may have: its own, and those of the chat template."""
+    return shape.tokens + 16
+
+
 def arguments(method: str, shape: Shape, steps: int, vllm: bool = False) -> dict[str, Any]:
     """What the experiment says, in TRL's names; the same for every side (``method.*`` for rlexp)."""
     said = {
@@ -173,7 +178,7 @@ def whole(
             "remove_unused_columns": method != "orpo",
         }
         if method == "orpo":
-            said["max_completion_length"] = length
+            said["max_completion_length"] = answer_limit(shape)
     if vllm:
         said["top_k"] = -1
     return {name: value for name, value in said.items() if name in table}
