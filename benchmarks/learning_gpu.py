@@ -37,7 +37,14 @@ SMOOTHED = 10
 SAMPLES = 6
 KEPT = ("status", "identity", "overrides", "git", "machine", "timings_s", "step_time_s", "held_out", "health")
 """What is kept of a manifest."""
-COLUMNS = ("step", "reward", "reward_std", "frac_reward_zero_std", "completions/mean_length")
+COLUMNS = (
+    "step",
+    "reward",
+    "rewards/final_number/mean",
+    "reward_std",
+    "frac_reward_zero_std",
+    "completions/mean_length",
+)
 COLUMNS += ("completions/clipped_ratio", "entropy", "grad_norm")
 COLOURS = ("#1f77b4", "#d62728")
 
@@ -80,19 +87,22 @@ def read(folder: Path) -> dict[str, Any]:
     }
 
 
-def copied(run: dict[str, Any]) -> float | None:
-    """The mean reward of a completion that only copies the question; None where the reward is not the last number."""
-    config = run["lock"]["config"]
-    if list(config["reward"]["terms"]) != ["final_number"]:
-        return None
+def scored(run: dict[str, Any]) -> dict[str, list[float]]:
+    """One score a held-out row of the completions before and after, and of a copy of the question.
+
+    By final_number alone where that is the run's reward or a term of it; else the combined rewards, nothing copied.
+    """
+    config, rows = run["lock"]["config"], run["held_out"]
+    if "final_number" not in config["reward"]["terms"]:
+        return {when: [row[f"reward_{when}"] for row in rows] for when in ("before", "after")}
     import pyarrow.parquet as pq
 
     from rlexp.inputs.prepare import load_script
 
     test = pq.ParquetFile(ROOT / config["dataset"]["path"] / "test.parquet").read(["answer"]).to_pylist()
-    prompts = [item["prompt"] for item in run["held_out"]]
-    answers = [row["answer"] for row in test[: len(prompts)]]
-    return statistics.fmean(load_script(ROOT / "rewards/final_number.py").score(prompts, answers))
+    answers = [row["answer"] for row in test[: len(rows)]]
+    score = load_script(ROOT / "rewards/final_number.py").score
+    return {key: score([row[key] for row in rows], answers) for key in ("before", "after", "prompt")}
 
 
 def interval(values: list[float]) -> str:
@@ -102,16 +112,20 @@ def interval(values: list[float]) -> str:
 
 def accuracy(name: str, run: dict[str, Any]) -> str:
     """The run's row of the table."""
-    before = [item["reward_before"] for item in run["held_out"]]
-    after = [item["reward_after"] for item in run["held_out"]]
+    scores, took, steps = scored(run), run["manifest"]["timings_s"], run["steps"]
+    before, after = scores["before"], scores["after"]
     change = [b - a for a, b in zip(before, after, strict=True)]
-    took, steps, alone = run["manifest"]["timings_s"], run["steps"], copied(run)
-    first, last = ([step["reward"] for step in part] for part in (steps[:SMOOTHED], steps[-SMOOTHED:]))
+    first, last = (statistics.fmean(shown(step) for step in part) for part in (steps[:SMOOTHED], steps[-SMOOTHED:]))
     cells = [name, str(len(before)), *map(interval, (before, after, change))]
-    cells += ["" if alone is None else f"{alone:.3f}", f"{statistics.fmean(first):.3f} -> {statistics.fmean(last):.3f}"]
+    cells += [f"{statistics.fmean(scores['prompt']):.3f}" if "prompt" in scores else "", f"{first:.3f} -> {last:.3f}"]
     cells += [str(len(steps)), f"{run['manifest']['step_time_s']['step']:.2f}"]
     cells += [f"{took[lap]:.0f}" for lap in ("first_step_ends", "trained", "total")]
     return "| " + " | ".join(cells) + " |"
+
+
+def shown(step: dict[str, Any]) -> float:
+    """What a step's completions scored: by final_number alone where it is a term, else their reward."""
+    return step.get("rewards/final_number/mean", step["reward"])
 
 
 def report(runs: dict[str, dict[str, Any]]) -> str:
@@ -151,10 +165,10 @@ def report(runs: dict[str, dict[str, Any]]) -> str:
 
 
 def curve(runs: dict[str, dict[str, Any]]) -> str:
-    """An SVG of the reward while training, a line a run, every point the mean of SMOOTHED steps."""
+    """An SVG of the score while training, a line a run, every point the mean of SMOOTHED steps."""
     width, height, left, top = 640, 320, 46, 20
     most = max(len(run["steps"]) for run in runs.values())
-    high = max([1.0, *(step["reward"] for run in runs.values() for step in run["steps"])])
+    high = max([1.0, *(shown(step) for run in runs.values() for step in run["steps"])])
 
     def place(step: float, reward: float) -> tuple[float, float]:
         return left + (width - left - 16) * step / most, top + (height - top - 36) * (1 - reward / high)
@@ -169,13 +183,13 @@ def curve(runs: dict[str, dict[str, Any]]) -> str:
         x, y = place(most * part / 4, 0)
         drawn += [f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{most * part / 4:.0f}</text>']
     for number, (name, run) in enumerate(runs.items()):
-        rewards = [step["reward"] for step in run["steps"]]
+        rewards = [shown(step) for step in run["steps"]]
         smooth = [statistics.fmean(rewards[max(0, n - SMOOTHED) : n]) for n in range(1, len(rewards) + 1)]
         points = " ".join("{:.1f},{:.1f}".format(*place(n, value)) for n, value in enumerate(smooth, start=1))
         colour = COLOURS[number % len(COLOURS)]
         drawn += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>']
         drawn += [f'<text x="{left + 10}" y="{top + 14 + 16 * number}" fill="{colour}">{name}</text>']
-    bottom = f"step (mean reward of the completions sampled in the last {SMOOTHED} steps)"
+    bottom = f"step (mean score of the completions sampled in the last {SMOOTHED} steps)"
     drawn += [f'<text x="{width / 2}" y="{height - 4}" text-anchor="middle">{bottom}</text>', "</svg>"]
     return "\n".join(drawn) + "\n"
 

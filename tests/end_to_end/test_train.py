@@ -131,6 +131,7 @@ def test_preference_methods_raise_the_margin(shared_project, method):
     folder, _ = train(shared_project, where, f"method={method}", "dataset=arithmetic_preferences", *short)
     margin = manifest(folder)["held_out"]["rewards/margins"]
     assert margin["after"] > margin["before"]
+    assert not (folder / "adapter/ref").exists()  # the reference is the adapter switched off, no copy of it
 
 
 @pytest.mark.parametrize(

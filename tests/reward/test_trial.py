@@ -29,6 +29,7 @@ def _one(completion, gold):
 cases = [{"completion": "<answer>4</answer>", "answer": "4", "score": 1.0}]
 """
 SCORES = "    return [_one(completion, gold) for completion, gold in zip(completions, answer)]"
+CASE = 'cases = [{"completion": "Apple", "answer": "Apple", "score": 1.0}]'
 WORDS = [("Name a fruit.", "Apple"), ("Name a tree.", "Oak tree"), ("Name a bird.", "Owl"), ("Name a fish.", "Eel")]
 
 
@@ -110,6 +111,18 @@ def test_the_good_reward_passes(words, monkeypatch, capsys):
     assert command(list(ARGUMENTS), words) == 0
     said = capsys.readouterr().out
     assert "gold" in said and "1 of 1" in said and "passed" in said
+
+
+@pytest.mark.parametrize(("says", "code"), [('ignores = ("place",)', 0), ("", 1)])
+def test_a_reward_may_say_that_the_place_of_an_answer_is_free(words, monkeypatch, capsys, says, code):
+    monkeypatch.setattr(projects, "root", lambda: words)
+    monkeypatch.chdir(words)
+    plant(words, "bounds =", f"{says}\nbounds =")
+    plant(words, "found = ANSWER.findall(completion)", "found = re.findall('Apple|Oak tree|Owl|Eel', completion)[-2:]")
+    plant(words, "len(found) == 1 and found[0] == gold", "bool(found) and {*found} == {gold}")
+    plant(words, 'cases = [{"completion": "<answer>4</answer>", "answer": "4", "score": 1.0}]', CASE)
+    assert command(list(ARGUMENTS), words) == code
+    assert ("the answer outside of the tags, row 0" in capsys.readouterr().out) is bool(code)
 
 
 def test_a_wrong_column_is_named_before_anything_runs(words):
