@@ -88,9 +88,11 @@ class Side:
         return False
 
     def read(self, name: str) -> Any:
-        """A JSON file of the side, None while it is not there."""
+        """A file of the side, JSON or text, None while it is not there."""
         path = self.folder / name
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        return json.loads(path.read_text()) if path.suffix == ".json" else path.read_text()
 
     def await_(self, name: str, until: float) -> Any:
         """The file once it is there; None when the side died or the time is up."""
@@ -173,14 +175,16 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
             "warm": warm,
             "steps": steps,
             "rounds": options.rounds,
-            "max_steps": warm + steps * options.rounds,
+            "profile": options.profile,
+            "max_steps": warm + steps * options.rounds + options.profile,
             "load": picked["load"],
             "env": {key: str(value) for key, value in picked["env"].items()},
             "phases": [{"name": name, "arguments": rest if base != "rlexp" else {}, "env": {}}],
         }
         if base == "rlexp":
             job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
-            job["rlexp"] += [f"{key}={_hydra(value)}" for key, value in rest.items()]
+            typed = {**dict(pair.split("=", 1) for pair in job["rlexp"]), **{k: _hydra(v) for k, v in rest.items()}}
+            job["rlexp"] = [f"{key}={value}" for key, value in typed.items()]
         sides.append(Side(name, base, job))
     for side in sides:
         if len(side.job["phases"]) > 1:  # what drifted meanwhile
@@ -203,6 +207,7 @@ def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, ha
         "dataset.gold=null",
         "held_out.rows=0",
         "preflight.smoke=never",
+        "health.rules.truncated.stop=null",
         f"hardware={hardware if cuda else 'cpu'}",
         f"hardware.sequences_per_device={shape.micro}",
         f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
@@ -325,6 +330,9 @@ def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, u
         for side in sides if number % 2 == 0 else sides[::-1]:
             side.turn(side.name, until)
     for side in sides:
+        if options.profile and len(side.rounds[side.name]) == options.rounds:
+            (side.folder / f"{side.name}.go.{options.rounds}").touch()
+            side.await_(f"{side.name}.profile.txt", until)
         for phase in side.rounds:
             if phase != side.name and side.await_(f"{phase}.warm.json", until) is not None:
                 for _ in range(options.rounds):
@@ -344,6 +352,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="steps a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=int, default=2, help="steps before the first round")
+    parser.add_argument("--profile", action="store_true", help="one step more a side, under cProfile: SIDE.profile.txt")
     parser.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
     parser.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
     parser.add_argument(

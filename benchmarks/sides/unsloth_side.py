@@ -34,22 +34,21 @@ def main() -> None:
             # Else it follows from a guess of the memory left, and a small share decodes in several waves.
             "max_num_seqs": shape.sequences,
         }
-    checkpointing = "unsloth" if shape.checkpointing else False
+    load = {"use_gradient_checkpointing": "unsloth" if shape.checkpointing else False, **spec["load"]}
     with turn.engine(spec):
         model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
             model_name=spec["model"],
             max_seq_length=spec["max_length"],
             dtype=torch.bfloat16 if cuda else torch.float32,
             load_in_4bit=False,
-            use_gradient_checkpointing=checkpointing,
-            **{**engine, **spec["load"]},
+            **{**engine, **load},
         )
     model = unsloth.FastLanguageModel.get_peft_model(
         model,
         r=work.RANK,
         lora_alpha=work.ALPHA,
         target_modules=work.TARGETS,
-        use_gradient_checkpointing=checkpointing,
+        use_gradient_checkpointing=load["use_gradient_checkpointing"],
         random_state=0,
     )
     for number, phase in enumerate(spec["phases"]):
