@@ -64,6 +64,7 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     torch.set_rng_state(states[2])
     if on_devices:
         torch.cuda.set_rng_state_all(on_devices)
+    gc.unfreeze()  # the trainers that are to go
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

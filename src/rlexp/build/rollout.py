@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
@@ -23,6 +24,10 @@ def prepare(trainer: Any) -> None:
             _merge_in_place(trainer, generation)
     if hasattr(trainer, "vllm_importance_sampling_correction") and on_policy.applies(trainer):
         on_policy.use_training_pass(trainer)
+    # An engine in the process makes objects by the thousand, and every full collection they cause would walk through
+    # those of torch and vLLM, which stay.
+    gc.collect()
+    gc.freeze()
 
 
 def _merge_in_place(trainer: Any, generation: Any) -> None:
