@@ -1,19 +1,22 @@
-"""How much memory a run takes on one device, by parts, and what follows from it: micro-batch, recomputation, vLLM's share.
+"""How much memory a run takes on one device, by parts, and what follows from it: micro-batch, recomputation, vLLM's
+share.
 
-Pure arithmetic over a model's shape; an estimate, within some tens of per cent of what the GPU reports. ``b`` is the
+Pure arithmetic over a model's shape; an estimate, within some tens of per cent of what a GPU reports. ``b`` is the
 bytes of the model's type, h hidden_size, i intermediate_size, q and kv the widths of queries and of keys.
 
 - **weights**: every weight in b bytes; a 4-bit base has its layers in 4.5 bits (NF4 with its scales), the rest in b.
-- **engine**: vLLM's own copy of the weights where it has one (colocate; Unsloth's shares them), and what it holds besides
-  cache: the peak of its profiling run, CUDA graphs, the sampler's buffers.
-- **cache**: keys and values, 2 x layers x kv x b a token, of all completions of a step at full length.
-- **trained**: an adapter is float32: weight, gradient and the optimizer's states. Every weight trained is in b bytes
-  (pure bfloat16), its gradient and states too. A frozen reference model is one more copy where no adapter can be switched off.
-- **activations**: saved for the backward pass, a layer and a token: b x (9 h + 3 q + 2 kv + 4 i). Counted after section 4
-  of Korthikanti et al. 2022 (arXiv:2205.05198) for SwiGLU, RMSNorm, grouped queries, attention that stores no scores, and
-  LoRA on all linear layers, which saves the input of each; times HELD, what PyTorch was seen to hold over the count.
-  With recomputation: b x h a layer and token, and one layer whole (Chen et al. 2016, arXiv:1604.06174).
-- **logits**: TRL's fused head and Unsloth's chunked ones hold a chunk of tokens x vocabulary; TRL's ORPO holds it whole.
+- **engine**: vLLM's own copy of the weights where it has one (colocate; Unsloth's shares them), and what it holds
+  besides its cache: the peak of its profiling run, CUDA graphs, the sampler's buffers.
+- **cache**: keys and values, 2 x layers x kv x b a token, of all completions of a step at full length; or all that
+  vLLM's share leaves for it.
+- **trained**: an adapter is float32: weight, gradient and the optimizer's states. Where every weight is trained, they are
+  in b bytes (pure bfloat16), gradients and states too, and a frozen reference model is one more copy of the weights.
+- **activations**: saved for the backward pass, a layer and a token: b x (9 h + 3 q + 2 kv + 4 i). Counted in the way of
+  Korthikanti et al. 2022 (arXiv:2205.05198, section 4) for SwiGLU, RMSNorm, grouped queries, attention that stores no
+  scores, and LoRA on all linear layers, which saves the input of each; times HELD, what was seen to be held over the
+  count. With recomputation: b x h a layer and token, and one layer whole (Chen et al. 2016, arXiv:1604.06174).
+- **logits**: TRL's fused head and Unsloth's chunked ones hold a chunk of tokens x vocabulary (``add_fused_lm_head`` of
+  trl/trainer/utils.py; unsloth_zoo/fused_losses); TRL's ORPO holds all of it.
 - **overhead**: CUDA context, libraries, compiled kernels, fragmentation.
 """
 
@@ -38,8 +41,8 @@ HELD = {Loader.unsloth: 1.2, Loader.transformers: 1.6}
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
 """Of a fused head at once: logits in b, their float32 copy and its gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
-"""vLLM's besides weights and cache, and of it a completion x vocabulary: 0.6 GiB with 64 to 2.8 with 512 completions of a
-152k vocabulary, by the table in unsloth_zoo/vllm_utils.py."""
+"""What vLLM holds besides weights and cache, and bytes a completion and token of the vocabulary that it adds: 0.6 GiB with
+64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
 ENOUGH = 8
 """So many sequences in a pass keep a GPU busy: where they fit without recomputation, there is none."""
 LEAST = 64
@@ -113,6 +116,43 @@ class Estimate:
         return {name: round(value / GIB, 3) for name, value in (*parts.items(), ("total", self.total))}
 
 
+def total_told(found: Estimate, hardware: Hardware) -> str:
+    """``about 17.1 of 80 GiB``."""
+    return f"about {found.total / GIB:.1f} of {hardware.memory_gib or UNKNOWN_GIB:g} GiB"
+
+
+def told(found: Estimate, hardware: Hardware) -> str:
+    """The estimate in one line, with the parts that are more than a tenth of a GiB."""
+    recomputed = "recomputation on" if hardware.gradient_checkpointing else "recomputation off"
+    notes = {
+        "engine": "vLLM beside its cache",
+        "cache": "cache" if found.cache_stays else "cache (while sampling)",
+        "trained": "gradients and optimizer",
+        "activations": f"activations ({recomputed})",
+    }
+    parts = {name: value for name, value in found.gib().items() if name != "total" and value >= 0.1}
+    listed = ", ".join(f"{notes.get(name, name)} {value:.1f}" for name, value in parts.items())
+    return f"{total_told(found, hardware)}: {listed}"
+
+
+def too_much(found: Estimate, hardware: Hardware) -> bool:
+    """Whether the estimate is above what the device has."""
+    return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
+
+
+def way_out(hardware: Hardware, model: Model, micro: int) -> str:
+    """What to type where a run does not fit."""
+    ways = []
+    if micro > 1:
+        ways.append(f"hardware.sequences_per_device={micro // 2}")
+    if not hardware.gradient_checkpointing:
+        ways.append("hardware.gradient_checkpointing=true")
+    if not model.load_in_4bit and not model.full_finetuning:
+        ways.append("model.load_in_4bit=true")
+    ways.append("shorter sequences (model.max_seq_length, method.max_completion_length)")
+    return f"type {', or '.join(ways)}"
+
+
 def settle(job: Job) -> tuple[Hardware, Rollout]:
     """Hardware and rollout with numbers where they were left open; a number that was said stays."""
     hardware, rollout = job.hardware, job.rollout
@@ -155,7 +195,8 @@ def largest(job: Job, checkpointing: bool) -> int:
 
 def share(job: Job) -> float:
     """vLLM's ``gpu_memory_utilization`` that is just enough: the weights it samples with, all completions of a step at
-    full length, its workspace. At most what leaves as much room for training as for the cache: it then decodes in waves.
+    full length, its workspace. The cache gets no more than half of what is free for it and for training: where that is
+    less than the completions need, vLLM decodes them in waves.
 
     vLLM takes it of the whole device (v1/worker/utils.py: request_memory), and counts what it allocates itself.
     Unsloth takes it of what is free when loading (unsloth_zoo/vllm_utils.py: approximate_vllm_memory_usage), which is

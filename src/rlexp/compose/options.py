@@ -32,7 +32,7 @@ GPUS = (
     (r"\bL4\b", "l4_24gb"),
     (r"\bT4\b", "t4_16gb"),
 )
-"""(what nvidia-smi calls a GPU, its option). Names that say too little (an A100 of 40 GB, a laptop's 4090) match none."""
+"""(what nvidia-smi calls a GPU, its option). One that has less memory (an A100 of 40 GB, a laptop's 4090) matches none."""
 
 
 class ComposedOptions(ConfigSource):
@@ -98,7 +98,7 @@ def _parts(option: str) -> list[str]:
 
 
 def detect_hardware(options: set[str]) -> str:
-    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch); ``cpu`` where it does not answer."""
+    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch); ``cpu`` without an answer."""
     if not shutil.which("nvidia-smi"):
         return "cpu"
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -113,8 +113,8 @@ def detect_hardware(options: set[str]) -> str:
 def hardware_named(gpu: str, options: set[str]) -> str:
     """The option for a GPU that nvidia-smi calls so, ``cuda`` where none is certain to fit.
 
-    Only the first GPU counts: a run takes one device unless several are asked for (h100x2 gives the second one to a vLLM
-    server, which is a choice of the rollout and not of the machine).
+    Only the first GPU counts: a run takes one device unless several are asked for. (h100x2 gives the second one to a
+    vLLM server: a choice of the rollout, not of the machine.)
     """
     known = next((option for pattern, option in GPUS if option in options and re.search(pattern, gpu, re.I)), None)
     return known or next((word for word in gpu.lower().split() if word in options - {"cpu", "cuda"}), "cuda")

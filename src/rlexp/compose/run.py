@@ -220,7 +220,7 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
         ("hardware.sequences_per_device", _or(groups.hardware.sequences_per_device, 1), 1),
         ("hardware.memory_gib", _or(groups.hardware.memory_gib, 1), 1),
         ("rollout.gpu_memory_utilization", _or(groups.rollout.gpu_memory_utilization, 0.01), 0.01),
-        *((f"model.size.{name}", number, 1) for name, number in _plain(model.size or {}).items() if number is not False),
+        *((f"model.size.{key}", n, 1) for key, n in _plain(model.size or {}).items() if n is not False),
         ("model.max_seq_length", model.max_seq_length, 2),
         ("model.lora.r", model.lora.r, 1),
         ("held_out.rows", groups.held_out.rows, 0),
