@@ -71,7 +71,9 @@ def test_what_training_adds_by_optimizer(composed, overrides, part, value):
         ("colocate", S135M, 64 * 275, False, 4, 1, 26.3),
     ],
 )
-def test_measured_peaks_are_met_within_a_fifth(composed, rollout, shape, tokens, checkpointing, cache_gib, own, measured):
+def test_measured_peaks_are_met_within_a_fifth(
+    composed, rollout, shape, tokens, checkpointing, cache_gib, own, measured
+):
     work = job(composed("hardware=h100", f"rollout={rollout}", "model=smollm2_135m"), shape)
     parts = memory.weights(work) * (1 + own) + memory.trained(work) + cache_gib * GIB
     parts += memory.activations(work, tokens, checkpointing) + memory.logits(work, tokens)
@@ -82,7 +84,11 @@ def test_only_trls_orpo_holds_the_whole_vocabulary(composed):
     pairs = ("hardware=h100", "model=qwen3_4b", "dataset=arithmetic_preferences")
     tokens = 8192
     chunk = memory.CHUNK_TOKENS * 151936 * memory.CHUNK_BYTES
-    for method, loader, whole in (("orpo", "transformers", True), ("orpo", "unsloth", False), ("dpo", "transformers", False)):
+    for method, loader, whole in (
+        ("orpo", "transformers", True),
+        ("orpo", "unsloth", False),
+        ("dpo", "transformers", False),
+    ):
         found = memory.logits(job(composed(f"method={method}", f"rollout.loader={loader}", *pairs)), tokens)
         assert found == (tokens * 151936 * memory.CHUNK_BYTES if whole else chunk)
 

@@ -9,8 +9,8 @@ bytes of the model's type, h hidden_size, i intermediate_size, q and kv the widt
   besides its cache: the peak of its profiling run, CUDA graphs, the sampler's buffers.
 - **cache**: keys and values, 2 x layers x kv x b a token, of all completions of a step at full length; or all that
   vLLM's share leaves for it.
-- **trained**: an adapter is float32: weight, gradient and the optimizer's states. Where every weight is trained, they are
-  in b bytes (pure bfloat16), gradients and states too, and a frozen reference model is one more copy of the weights.
+- **trained**: an adapter is float32: weight, gradient and the optimizer's states. Where every weight is trained,
+  gradients and states are in b bytes (pure bfloat16), and a frozen reference model is one more copy of the weights.
 - **activations**: saved for the backward pass, a layer and a token: b x (9 h + 3 q + 2 kv + 4 i). Counted in the way of
   Korthikanti et al. 2022 (arXiv:2205.05198, section 4) for SwiGLU, RMSNorm, grouped queries, attention that stores no
   scores, and LoRA on all linear layers, which saves the input of each; times HELD, what was seen to be held over the
@@ -41,7 +41,7 @@ HELD = {Loader.unsloth: 1.2, Loader.transformers: 1.6}
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
 """Of a fused head at once: logits in b, their float32 copy and its gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
-"""What vLLM holds besides weights and cache, and bytes a completion and token of the vocabulary that it adds: 0.6 GiB with
+"""What vLLM holds besides weights and cache, and the bytes a completion and token of the vocabulary adds: 0.6 GiB with
 64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
 ENOUGH = 8
 """So many sequences in a pass keep a GPU busy: where they fit without recomputation, there is none."""
@@ -104,11 +104,24 @@ class Estimate:
     """vLLM keeps its cache while the model trains; transformers' is gone by then."""
 
     @property
+    def held(self) -> int:
+        """What is there all the time."""
+        return self.weights + self.engine + self.trained + self.overhead + (self.cache if self.cache_stays else 0)
+
+    @property
+    def training(self) -> int:
+        """The peak of a pass forward and backward."""
+        return self.held + self.activations + self.logits
+
+    @property
+    def sampling(self) -> int:
+        """The peak while completions are sampled."""
+        return self.held + (0 if self.cache_stays else self.cache)
+
+    @property
     def total(self) -> int:
-        """The peak: sampling with transformers and training follow each other."""
-        training = self.activations + self.logits
-        passing = self.cache + training if self.cache_stays else max(self.cache, training)
-        return self.weights + self.engine + self.trained + self.overhead + passing
+        """The peak of a step: sampling and training follow each other."""
+        return max(self.training, self.sampling)
 
     def gib(self) -> dict[str, float]:
         """Part -> GiB, and their total, for the record."""
@@ -140,12 +153,15 @@ def too_much(found: Estimate, hardware: Hardware) -> bool:
     return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
 
 
-def way_out(hardware: Hardware, model: Model, micro: int) -> str:
+def way_out(found: Estimate, hardware: Hardware, model: Model, micro: int) -> str:
     """What to type where a run does not fit."""
     ways = []
-    if micro > 1:
+    if found.sampling > found.training:
+        ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")
+        ways.append("fewer completions a step (method.prompts_per_step)")
+    elif micro > 1:
         ways.append(f"hardware.sequences_per_device={micro // 2}")
-    if not hardware.gradient_checkpointing:
+    if not hardware.gradient_checkpointing and found.training >= found.sampling:
         ways.append("hardware.gradient_checkpointing=true")
     if not model.load_in_4bit and not model.full_finetuning:
         ways.append("model.load_in_4bit=true")
@@ -180,8 +196,8 @@ def careful(hardware: Hardware, rollout: Rollout) -> tuple[Hardware, Rollout]:
 
 
 def fits(job: Job, sequences: int, checkpointing: bool) -> bool:
-    """Whether a micro-batch of so many sequences leaves the device some room."""
-    return estimate(job, sequences, checkpointing).total <= FILL * job.capacity
+    """Whether training on a micro-batch of so many sequences leaves the device some room."""
+    return estimate(job, sequences, checkpointing).training <= FILL * job.capacity
 
 
 def largest(job: Job, checkpointing: bool) -> int:

@@ -32,7 +32,7 @@ GPUS = (
     (r"\bL4\b", "l4_24gb"),
     (r"\bT4\b", "t4_16gb"),
 )
-"""(what nvidia-smi calls a GPU, its option). One that has less memory (an A100 of 40 GB, a laptop's 4090) matches none."""
+"""(what nvidia-smi calls a GPU, its option). One of less memory (an A100 of 40 GB, a laptop's 4090) matches none."""
 
 
 class ComposedOptions(ConfigSource):

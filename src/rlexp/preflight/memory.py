@@ -19,7 +19,7 @@ def fits(run: Run) -> Verdict:
     if not memory.too_much(found, run.hardware):
         return Verdict(name, Level.passed, memory.told(found, run.hardware))
     said = f"it may not fit: {memory.total_told(found, run.hardware)}"
-    hint = memory.way_out(run.hardware, run.model, run.geometry.per_device_train_batch_size)
+    hint = memory.way_out(found, run.hardware, run.model, run.geometry.per_device_train_batch_size)
     where = "hardware.sequences_per_device, hardware.memory_gib"
     return Verdict(name, Level.warning, said, where, hint)
 

@@ -17,7 +17,7 @@ def begin() -> None:
 
 
 def figures(run: Run) -> dict[str, Any] | None:
-    """``estimated`` by part (None for a model of unknown size) and ``measured``, the peaks of torch's allocator, both in
+    """``estimated`` by part (None for a model of unknown size) and ``measured``, the peaks of torch's allocator, in
     GiB; None without a GPU.
 
     Reserved is what torch holds of the device, vLLM's in the same process included; the CUDA context is not in it.

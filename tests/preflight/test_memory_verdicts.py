@@ -23,6 +23,13 @@ def test_what_is_done_already_is_not_offered(composed):
     assert "load_in_4bit" not in hint and "gradient_checkpointing" not in hint and "sequences_per_device" not in hint
 
 
+def test_where_sampling_is_what_does_not_fit_a_smaller_micro_batch_is_not_offered(composed):
+    run = composed("model=qwen3_1_7b", "hardware=l4_24gb", "method.prompts_per_step=64")
+    verdict = fits(run)
+    assert verdict.level is Level.warning and run.memory.training < 22 * 2**30
+    assert "rollout=unsloth" in (verdict.hint or "") and "sequences_per_device" not in (verdict.hint or "")
+
+
 def test_a_run_that_fits_passes_and_a_cpu_is_not_asked(composed):
     assert fits(composed("model=qwen3_0_6b", "hardware=h100")).level is Level.passed
     assert fits(composed("hardware=cpu")).level is Level.skipped
