@@ -6,8 +6,6 @@ stay ordinary YAML files and Hydra keeps composing them.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from rlexp import project
 from rlexp.compose.methods import METHODS, schema
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
+from rlexp.nvidia import gpus
 
 SUMMED_GROUPS = ("reward",)
 """Groups whose options add up with ``+``."""
@@ -87,16 +86,9 @@ def _parts(option: str) -> list[str]:
 
 
 def detect_hardware(options: set[str]) -> str:
-    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch): ``cpu`` where there is no GPU,
-    an option named after the GPU (h100, h200) where there is one, else ``cuda``."""
-    if not shutil.which("nvidia-smi"):
+    """The hardware option that fits this machine (no torch): ``cpu`` where there is no GPU, an option named after the
+    first GPU (h100, h200) where there is one, else ``cuda``."""
+    found = gpus()
+    if not found:
         return "cpu"
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return "cpu"
-    names = answer.stdout.lower().split("\n")[0].split() if answer.returncode == 0 else []
-    if not names:
-        return "cpu"
-    return next((name for name in names if name in options), "cuda")
+    return next((name for name in found[0].name.lower().split() if name in options), "cuda")
