@@ -1,7 +1,7 @@
 """Start-up: seconds from the command to the first step, with compiled kernels and without, on one GPU.
 
-Runs ``python -m rlexp`` several times, each in a fresh process, with one cache folder (XDG_CACHE_HOME): first empty, then
-as the runs before left it; with ``--cold-again`` once more from empty at the end, when the libraries' files are in
+Runs ``python -m rlexp`` several times, each in a fresh process, with one cache folder (XDG_CACHE_HOME): first empty,
+then as the runs before left it; with ``--cold-again`` once more from empty at the end, when the libraries' files are in
 memory: what it takes less than the first is the disk's part, what it takes more than the warm ones the compilers'.
 Figures are the run's own laps (``manifest.json``), moved to the time at which the command was given.
 
@@ -10,8 +10,8 @@ Usage, from the project folder:
   python benchmarks/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
   python benchmarks/startup_gpu.py 4b --verb smoke preflight.smoke_steps=3
   python benchmarks/startup_gpu.py tiny --rollout generate         # tries the script on a CPU
-The shape says the work of a step and, without --model FOLDER, the model (random weights, made on the spot). What follows
-the options are overrides of the command line.
+The shape says the work of a step and, without --model FOLDER, the model (random weights, made on the spot). What
+follows the options are overrides of the command line.
 """
 
 from __future__ import annotations
