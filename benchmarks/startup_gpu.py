@@ -30,7 +30,7 @@ import grpo_gpu
 sys.path.insert(0, str(grpo_gpu.ROOT / "src"))
 from rlexp.compiled import FOLDERS, GENERATED
 
-LAPS = ("started", "checked", "imported", "loaded", "smoked", "built", "first_step_ends", "total")
+LAPS = ("started", "locked", "imported", "loaded", "smoked", "built", "first_step_ends", "total")
 """Columns, in the order in which a run passes them; those that no run passed are left out."""
 
 
