@@ -1,7 +1,7 @@
 """GRPO on one GPU: rlexp against what a user would write by hand, with equal work, in one run.
 
 Sides: ``trl_generate`` (TRL, transformers' generate), ``trl_vllm`` (TRL, vLLM colocate), ``unsloth`` (Unsloth with vLLM
-inside, notebook-like) and ``rlexp`` (the command line, rollout=unsloth). All train the same model folder (the real
+inside, notebook-like) and ``rlexp`` (the command line, rollout=auto). All train the same model folder (the real
 shape, random weights: no hub is needed) with the same adapter on the same rows, the same reward, the same completions
 of the same length, one optimizer step a generation. What each trainer really holds is compared and differences are
 printed; completion tokens are counted. The sides load beside each other (imports in parallel, engines one after the
@@ -201,15 +201,14 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
 
 
 def overrides(
-    shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str, rollout: str = "unsloth"
+    shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str, rollout: str = "auto"
 ) -> list[str]:
     """The command line of rlexp for this work.
 
     Args:
-        rollout: where vLLM runs, if it does.
+        rollout: the option, where vLLM samples.
     """
     asked = work.arguments(shape, job["max_steps"], vllm)
-    share = work.UNSLOTH_SHARE if rollout == "unsloth" else shape.vllm_share
     return [
         f"hydra.run.dir={job['folder']}/run",
         f"model.path={job['model']}",
@@ -224,7 +223,6 @@ def overrides(
         f"hardware.sequences_per_device={shape.micro}",
         f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
         f"rollout={rollout if vllm else 'generate'}",
-        f"rollout.gpu_memory_utilization={share}",
         f"method.prompts_per_step={shape.prompts}",
         *(f"method.{key}={_hydra(value)}" for key, value in asked.items()),
     ]
