@@ -102,7 +102,8 @@ def train(
         finally:
             live.stop()
         record.lap("trained")
-        record.content["memory_gib"] = took_memory = memory.figures(run)
+        if peaks := memory.figures(run):
+            record.content["memory_gib"] = peaks
         record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = models.save(run, trainer.model, tokenizer, folder)
@@ -125,8 +126,8 @@ def train(
     if rubric.failed:
         voice.warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
     voice.console.print(step_time.line(took))
-    if took_memory:
-        voice.console.print(memory.line(took_memory))
+    if peaks:
+        voice.console.print(memory.line(peaks))
     voice.console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
 
 
