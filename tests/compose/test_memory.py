@@ -119,11 +119,12 @@ def test_the_largest_micro_batch_fits_and_the_next_does_not(composed, checkpoint
         (["hardware=t4_16gb", "model=qwen3_4b"], True),
         (["hardware=h100", "model=qwen3_4b", "hardware.gradient_checkpointing=false"], False),
         (["hardware=h100", "model=smollm2_135m", "hardware.gradient_checkpointing=true"], True),
-        # few sequences are all there are: they fit without
+        # one pass does without
+        (["hardware=l4_24gb", "model=smollm2_135m", "model.max_seq_length=1024"], True),
         (["hardware=h100", "model=qwen3_4b", "method.prompts_per_step=2", "method.num_generations=2"], False),
     ],
 )
-def test_recomputation_is_chosen_where_few_sequences_fit_without(composed, overrides, checkpointing):
+def test_recomputation_is_chosen_where_it_saves_passes(composed, overrides, checkpointing):
     assert composed(*overrides).hardware.gradient_checkpointing is checkpointing
 
 
