@@ -26,6 +26,7 @@ their end; the others are processes of their own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -34,6 +35,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +44,15 @@ import work
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
+    "trl": "trl_side.py",
     "trl_generate": "trl_side.py",
     "trl_vllm": "trl_side.py",
     "unsloth": "unsloth_side.py",
     "rlexp": "rlexp_side.py",
 }
 PROJECT = ("conf", "rewards", "data_prep", "models/tiny", "rewards.lock.yaml", ".gitignore", ".dvcignore")
+SHAPED = ("micro", "kv_gib", "vllm_share", "tokens", "prompts", "completions")
+"""What the command line may say instead of the shape's."""
 NAMES_ONLY = (
     *("output_dir", "run_name", "logging_dir", "project", "hub_token", "local_rank", "vllm_server_host"),
     *("save_steps", "save_total_limit"),
@@ -164,23 +169,9 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
             host.rounds[name] = []
             continue
         vllm = cuda and base != "trl_generate"
-        warm, steps = options.warm, options.steps
-        job = {
-            "name": name,
-            "work": str(folder),
-            "folder": str(folder / "sides" / name),
-            "project": str(folder / "project"),
-            "model": str(folder / "models" / options.shape),
-            "shape": dataclasses.asdict(shape),
-            "sequences": shape.sequences,
-            "kv_gib": shape.kv_gib,
+        job = job_of("grpo", name, options, shape, folder) | {
             "max_length": 96 if options.shape == "tiny" else shape.tokens + 128,
             "vllm": vllm,
-            "warm": warm,
-            "steps": steps,
-            "rounds": options.rounds,
-            "profile": options.profile,
-            "max_steps": warm + steps * options.rounds + options.profile,
             "load": picked["load"],
             "env": {key: str(value) for key, value in picked["env"].items()},
             "phases": [{"name": name, "arguments": {} if base == "rlexp" else rest, "env": {}, "then": {}}],
@@ -200,6 +191,30 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
     return sides
 
 
+def job_of(method: str, name: str, options: argparse.Namespace, shape: work.Shape, folder: Path) -> dict[str, Any]:
+    """What every side is told, whatever it trains."""
+    return {
+        "name": name,
+        "method": method,
+        "work": str(folder),
+        "folder": str(folder / "sides" / name),
+        "project": str(folder / "project"),
+        "model": str(folder / "models" / options.shape),
+        "shape": dataclasses.asdict(shape),
+        "sequences": shape.sequences,
+        "kv_gib": shape.kv_gib,
+        "vllm": False,
+        "warm": options.warm,
+        "steps": options.steps,
+        "rounds": options.rounds,
+        "profile": options.profile,
+        "max_steps": options.warm + options.steps * options.rounds + options.profile,
+        "load": {},
+        "env": {},
+        "phases": [{"name": name, "arguments": {}, "env": {}, "then": {}}],
+    }
+
+
 def overrides(
     shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str, rollout: str = "auto"
 ) -> list[str]:
@@ -208,21 +223,28 @@ def overrides(
     Args:
         rollout: the option, where vLLM samples.
     """
-    asked = work.arguments(shape, job["max_steps"], vllm)
+    asked = work.arguments("grpo", shape, job["max_steps"], vllm)
+    return [
+        *common_overrides(shape, job, asked, hardware if cuda else "cpu"),
+        "reward=spread",
+        "dataset.gold=null",
+        "health.rules.truncated.stop=null",
+        f"rollout={rollout if vllm else 'generate'}",
+    ]
+
+
+def common_overrides(shape: work.Shape, job: dict[str, Any], asked: dict[str, Any], hardware: str) -> list[str]:
+    """What rlexp's command line says whatever it trains: the model, the machine, the trainer's arguments."""
     return [
         f"hydra.run.dir={job['folder']}/run",
         f"model.path={job['model']}",
         "model.prepare=null",
         f"model.max_seq_length={job['max_length']}",
-        "reward=spread",
-        "dataset.gold=null",
         "held_out.rows=0",
         "preflight.smoke=never",
-        "health.rules.truncated.stop=null",
-        f"hardware={hardware if cuda else 'cpu'}",
+        f"hardware={hardware}",
         f"hardware.sequences_per_device={shape.micro}",
         f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
-        f"rollout={rollout if vllm else 'generate'}",
         f"method.prompts_per_step={shape.prompts}",
         *(f"method.{key}={_hydra(value)}" for key, value in asked.items()),
     ]
@@ -255,6 +277,14 @@ def maker(shape: str, folder: Path) -> list[str]:
 
 def project(folder: Path, environment: dict[str, str]) -> None:
     """A copy of the project with the benchmark's reward, and its data snapshot."""
+    copied(folder)
+    shutil.copyfile(ROOT / "benchmarks/sides/spread.py", folder / "rewards/spread.py")
+    (folder / "conf/reward/spread.yaml").write_text("terms: {spread: {file: rewards/spread.py}}\n")
+    prepared(folder, environment, ["reward=spread", "dataset.gold=null"])
+
+
+def copied(folder: Path) -> None:
+    """A copy of the project's own files."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in PROJECT:
         source, target = ROOT / name, folder / name
@@ -263,9 +293,11 @@ def project(folder: Path, environment: dict[str, str]) -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
             shutil.copyfile(source, target)
-    shutil.copyfile(ROOT / "benchmarks/sides/spread.py", folder / "rewards/spread.py")
-    (folder / "conf/reward/spread.yaml").write_text("terms: {spread: {file: rewards/spread.py}}\n")
-    prepare = [sys.executable, "-m", "rlexp", "prepare", "reward=spread", "dataset.gold=null", "hardware=cpu"]
+
+
+def prepared(folder: Path, environment: dict[str, str], typed: list[str]) -> None:
+    """Makes the data snapshot that the overrides name."""
+    prepare = [sys.executable, "-m", "rlexp", "prepare", *typed, "hardware=cpu"]
     done = subprocess.run(prepare, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
@@ -369,42 +401,60 @@ def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, u
     return results
 
 
-def main() -> None:
-    """Reads the command line, starts the sides and prints what they measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shape", choices=work.SHAPES)
-    parser.add_argument("--sides", default="trl_vllm,unsloth,rlexp", help="in this order; default %(default)s")
-    parser.add_argument("--variant", action="append", default=[])
-    parser.add_argument("--steps", type=int, default=4, help="steps a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--warm", type=int, default=2, help="steps before the first round")
-    parser.add_argument(
-        "--profile", action="store_true", help="one step more a side, under cProfile: profile.txt of the side"
-    )
-    parser.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
-    parser.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
-    parser.add_argument(
-        "--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders"
-    )
-    parser.add_argument("--hardware", default="h100", help="rlexp's option on a GPU")
-    for name in ("micro", "kv_gib", "vllm_share", "tokens", "prompts", "completions"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="instead of the shape's")
-    parser.add_argument("--checkpointing", choices=("on", "off"), help="instead of the shape's")
-    options = parser.parse_args()
-    until = time.time() + options.limit
-    shape = work.SHAPES[options.shape]
-    for name in ("micro", "kv_gib", "vllm_share", "tokens", "prompts", "completions"):
+def parser(description: str, sides: str, methods: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """The command line that the benchmarks share; its first word is one of the methods, where there are several."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if methods:
+        made.add_argument("method", choices=methods)
+    made.add_argument("shape", choices=work.SHAPES)
+    made.add_argument("--sides", default=sides, help="in this order; default %(default)s")
+    made.add_argument("--variant", action="append", default=[])
+    made.add_argument("--steps", type=int, default=4, help="steps a round")
+    made.add_argument("--rounds", type=int, default=3)
+    made.add_argument("--warm", type=int, default=2, help="steps before the first round")
+    made.add_argument("--profile", action="store_true", help="one step more a side, under cProfile: profile.txt")
+    made.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
+    made.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
+    made.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders")
+    made.add_argument("--hardware", default="h100", help="rlexp's option on a GPU")
+    for name in SHAPED:
+        made.add_argument(f"--{name.replace('_', '-')}", type=float, help="instead of the shape's")
+    made.add_argument("--checkpointing", choices=("on", "off"), help="instead of the shape's")
+    return made
+
+
+def shaped(shape: work.Shape, options: argparse.Namespace) -> work.Shape:
+    """The shape with what the command line says instead."""
+    for name in SHAPED:
         if (value := getattr(options, name)) is not None:
             shape = dataclasses.replace(shape, **{name: type(getattr(shape, name))(value)})
     if options.checkpointing:
         shape = dataclasses.replace(shape, checkpointing=options.checkpointing == "on")
-    cuda = shutil.which("nvidia-smi") is not None
+    return shape
+
+
+@contextlib.contextmanager
+def made(options: argparse.Namespace) -> Iterator[tuple[Path, dict[str, str], subprocess.Popen[bytes]]]:
+    """The folder of the work, the environment of the processes in it, and the process that makes the model there."""
     folder = options.work.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     environment = surroundings()
     making = subprocess.Popen(maker(options.shape, folder / "models" / options.shape), env=environment)
-    project(folder / "project", environment)
-    sides = jobs(options, shape, folder, cuda)
+    try:
+        yield folder, environment, making
+    finally:
+        making.kill()
+
+
+def train_in_turn(
+    sides: list[Side],
+    options: argparse.Namespace,
+    shape: work.Shape,
+    until: float,
+    environment: dict[str, str],
+    making: subprocess.Popen[bytes],
+) -> list[dict[str, Any]]:
+    """Starts the sides, all at once or one after the other, and measures them; none is left running."""
     results: list[dict[str, Any]] = []
     try:
         for group in [[side] for side in sides] if options.alone else [sides]:
@@ -416,11 +466,21 @@ def main() -> None:
             for side in group:
                 side.end()
     finally:
-        making.kill()
         for side in sides:
             side.end()
     told = differences(sides)
     print("the trainers hold the same" if not told else "the trainers hold otherwise:\n" + "\n".join(told))
+    return results
+
+
+def main() -> None:
+    """Reads the command line, starts the sides and prints what they measured."""
+    options = parser(str(__doc__), "trl_vllm,unsloth,rlexp").parse_args()
+    until, cuda = time.time() + options.limit, shutil.which("nvidia-smi") is not None
+    shape = shaped(work.SHAPES[options.shape], options)
+    with made(options) as (folder, environment, making):
+        project(folder / "project", environment)
+        results = train_in_turn(jobs(options, shape, folder, cuda), options, shape, until, environment, making)
     if results:
         counts = {r["completion_tokens_a_step"] for r in results}
         print(f"completion tokens a step: {sorted(counts)}\n\n{table(results, shape)}")

@@ -1,7 +1,7 @@
 """``python -m rlexp`` with the arguments of the job, and two things added from outside: the turns of the benchmark as
 one of transformers' default callbacks, and the lock around the engine's start.
 
-Usage: python benchmarks/sides/rlexp_side.py JOB.json (written by grpo_gpu.py), in the project's folder
+Usage: python benchmarks/sides/rlexp_side.py JOB.json (of grpo_gpu.py or preference_gpu.py), in the project's folder
 """
 
 import sys

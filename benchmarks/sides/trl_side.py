@@ -1,6 +1,8 @@
-"""GRPO by hand with plain TRL: transformers' generate(), or vLLM in the same process (colocate).
+"""GRPO, DPO or ORPO by hand with plain TRL: transformers and PEFT, for GRPO also vLLM in the same process (colocate).
 
-Usage: python benchmarks/sides/trl_side.py JOB.json (written by grpo_gpu.py)
+DPO's reference is the model with its adapter switched off.
+
+Usage: python benchmarks/sides/trl_side.py JOB.json (written by grpo_gpu.py or preference_gpu.py)
 """
 
 from pathlib import Path
@@ -17,7 +19,6 @@ def main() -> None:
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import GRPOConfig, GRPOTrainer
 
     from rlexp.train.step_time import StepTime
 
@@ -26,27 +27,27 @@ def main() -> None:
 
     shape = work.Shape(**spec["shape"])
     folder, project = Path(spec["folder"]), Path(spec["project"])
-    cuda = torch.cuda.is_available()
+    cuda, method = torch.cuda.is_available(), spec["method"]
+    trainer_class, config_class = by_hand.classes(method)
     for number, phase in enumerate(spec["phases"]):
-        asked = {**work.arguments(shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
-        config = GRPOConfig(**work.whole(shape, asked, folder, spec["vllm"], cuda, spec["max_length"]))
+        asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
+        said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
         times: list[StepTime] = []
         keeper = turn.callback(
             spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
         )
         with turn.engine(spec):
-            trainer = GRPOTrainer(
+            trainer = trainer_class(
                 model=AutoModelForCausalLM.from_pretrained(
                     spec["model"], dtype=torch.bfloat16 if cuda else torch.float32, device_map=0 if cuda else "cpu"
                 ),
                 processing_class=AutoTokenizer.from_pretrained(spec["model"]),
-                reward_funcs=by_hand.reward(project),
-                args=config,
-                train_dataset=by_hand.rows(project),
+                args=config_class(**said),
                 callbacks=[keeper],
                 peft_config=LoraConfig(
                     r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
                 ),
+                **by_hand.learnt_from(method, project),
             )
         times.append(StepTime(trainer))
         trainer.add_callback(times[0])

@@ -10,6 +10,7 @@ import contextlib
 import cProfile
 import fcntl
 import functools
+import hashlib
 import io
 import itertools
 import json
@@ -64,6 +65,21 @@ def engine(spec: dict[str, Any]) -> Iterator[None]:
         yield
 
 
+def pairs_of(dataset: Any) -> dict[str, Any]:
+    """What a trainer of pairs learns from: a hash of its tokens in their order, and how many a pair has (both answers,
+    each with its prompt)."""
+    whole, digest = 0, hashlib.sha256()
+    for row in dataset:
+        sides = []
+        for name in ("chosen", "rejected"):
+            # DPO keeps prompt and answer apart, ORPO also both together.
+            ids = row.get(f"{name}_input_ids")
+            sides.append(list(ids if ids is not None else [*row["prompt_ids"], *row[f"{name}_ids"]]))
+        whole += sum(map(len, sides))
+        digest.update(json.dumps(sides).encode())
+    return {"pairs": len(dataset), "tokens_a_pair": whole / len(dataset), "pairs_sha256": digest.hexdigest()[:16]}
+
+
 def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], list[dict[str, float]]] = list) -> Any:
     """A transformers callback that keeps the turns of one trainer.
 
@@ -91,10 +107,14 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             self.begins: list[float] = []
             self.lengths: list[float] = []
             self.tokens: list[float] = []
+            self.losses: list[float] = []
+            self.tokens_a_pair = 0.0
             self.laps: dict[str, float] = {}
             self.profile = cProfile.Profile()
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, model: Any = None, train_dataloader: Any = None, **_: Any
+        ) -> None:
             if cuda:
                 torch.cuda.reset_peak_memory_stats()
             adapter = {n: c.to_dict() for n, c in getattr(model, "peft_config", {}).items()}
@@ -107,6 +127,9 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 "lora_alpha": [a["lora_alpha"] for a in adapter.values()],
                 "targets": [len(a["target_modules"] or ()) for a in adapter.values()],
             }
+            if spec["method"] != "grpo":
+                facts |= pairs_of(train_dataloader.dataset)
+                self.tokens_a_pair = facts["tokens_a_pair"]
             write(folder / f"{phase}.effective.json", {**args.to_dict(), **{f"model.{k}": v for k, v in facts.items()}})
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -135,10 +158,11 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 self.laps["first_step_ends"] = time.time() - spec["started"]
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if not logs or "completions/mean_length" not in logs:
+            if not logs or ("completions/mean_length" if spec["method"] == "grpo" else "loss") not in logs:
                 return
             done = state.global_step - warm
-            self.lengths.append(logs["completions/mean_length"])
+            self.losses.append(logs["loss"])
+            self.lengths.append(logs.get("completions/mean_length", self.tokens_a_pair))
             self.tokens.append(logs.get("num_tokens", 0.0))
             if done > rounds * per_round:
                 self.profile.disable()
@@ -151,7 +175,9 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 return
             marks = [*self.begins, clock()]
             number = done // per_round - 1
-            prompt = (self.tokens[-1] - self.tokens[-2]) / spec["sequences"] - self.lengths[-1]
+            prompt = 0.0
+            if spec["method"] == "grpo":
+                prompt = (self.tokens[-1] - self.tokens[-2]) / spec["sequences"] - self.lengths[-1]
             memory = {}
             if cuda:
                 free, total = torch.cuda.mem_get_info()
@@ -166,6 +192,7 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 "completion_tokens": [length * spec["sequences"] for length in self.lengths],
                 "prompt_tokens": prompt,
                 "reward_std": logs.get("reward_std"),
+                "losses": self.losses[:3],
                 "memory": memory,
                 "split": split()[-per_round:],
             }

@@ -1,7 +1,7 @@
-"""GRPO by hand with Unsloth, as its notebooks do it: vLLM inside (fast_inference), one script. Several trainers after
-each other on the same loaded model, where the job names several phases.
+"""GRPO, DPO or ORPO by hand with Unsloth, as its notebooks do it: one script, for GRPO vLLM inside (fast_inference).
+Several trainers after each other on the same loaded model, where the job names several phases.
 
-Usage: python benchmarks/sides/unsloth_side.py JOB.json (written by grpo_gpu.py)
+Usage: python benchmarks/sides/unsloth_side.py JOB.json (written by grpo_gpu.py or preference_gpu.py)
 """
 
 import dataclasses
@@ -17,10 +17,13 @@ def main() -> None:
     import work
 
     spec = turn.job()
+    method = spec["method"]
 
     import unsloth  # isort: skip
+
+    if method == "dpo" and hasattr(unsloth, "PatchDPOTrainer"):
+        unsloth.PatchDPOTrainer()
     import torch
-    from trl import GRPOConfig, GRPOTrainer
 
     from rlexp.build import rollout
     from rlexp.train.step_time import StepTime
@@ -28,6 +31,7 @@ def main() -> None:
     shape = whole = work.Shape(**spec["shape"])
     folder, project = Path(spec["folder"]), Path(spec["project"])
     cuda = torch.cuda.is_available()
+    trainer_class, config_class = by_hand.classes(method)
     engine = {}
     if spec["vllm"]:
         engine = {
@@ -61,19 +65,18 @@ def main() -> None:
         model._unsloth_gradient_checkpointing = (
             load["use_gradient_checkpointing"] if then.get("checkpointing", True) else False
         )
-        asked = {**work.arguments(shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
+        asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
         times: list[StepTime] = []
         keeper = turn.callback(
             spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
         )
-        said = work.whole(shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
-        trainer = GRPOTrainer(
+        said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
+        trainer = trainer_class(
             model=model,
             processing_class=tokenizer,
-            reward_funcs=by_hand.reward(project),
-            args=GRPOConfig(**{**said, **phase["arguments"]}),
-            train_dataset=by_hand.rows(project),
+            args=config_class(**{**said, **phase["arguments"]}),
             callbacks=[keeper],
+            **by_hand.learnt_from(method, project),
         )
         if then.get("prepare"):
             rollout.prepare(trainer)

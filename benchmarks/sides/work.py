@@ -7,6 +7,7 @@ filled up with plain words to the model's size, so that any id that random weigh
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -90,26 +91,53 @@ class Card:
 CARDS = {"H100": Card(3.35e12, 989e12), "H200": Card(4.8e12, 989e12)}
 
 
-def arguments(shape: Shape, steps: int, vllm: bool) -> dict[str, Any]:
+PAIRS = {
+    "tiny": {"prompts": 8, "tokens": 48, "micro": 4},
+    "135m": {"prompts": 32, "tokens": 384, "micro": 16},
+    "1.7b": {"prompts": 16, "tokens": 384, "micro": 4},
+}
+"""What DPO and ORPO change of a shape: pairs of a step, tokens of an answer, pairs of one pass."""
+PROMPT = 64
+"""Digits of a pair's prompt."""
+
+
+def of_pairs(name: str) -> Shape:
+    """A shape with the work of DPO and ORPO: ``prompts`` pairs a step, each of two answers of ``tokens`` tokens."""
+    return dataclasses.replace(SHAPES[name], completions=1, **PAIRS[name])
+
+
+def answer_limit(shape: Shape) -> int:
+    """Tokens that an answer of a pair may have: its own, and those of the chat template."""
+    return shape.tokens + 16
+
+
+def arguments(method: str, shape: Shape, steps: int, vllm: bool = False) -> dict[str, Any]:
     """What the experiment says, in TRL's names; the same for every side (``method.*`` for rlexp)."""
-    return {
-        "num_generations": shape.completions,
-        "max_completion_length": shape.tokens,
+    said = {
         "max_steps": steps,
         "learning_rate": 1e-5,
         "lr_scheduler_type": "constant",
-        "beta": 0.0,
-        "temperature": 1.0,
         "logging_steps": 1,
         "save_strategy": "no",
+    }
+    if method != "grpo":
+        return {**said, "beta": 0.1, "warmup_steps": 0}
+    return {
+        **said,
+        "num_generations": shape.completions,
+        "max_completion_length": shape.tokens,
+        "beta": 0.0,
+        "temperature": 1.0,
         # Every completion to its full length, in either engine's words.
         "generation_kwargs": {"ignore_eos": True} if vllm else {"min_new_tokens": shape.tokens},
     }
 
 
-def whole(shape: Shape, asked: dict[str, Any], folder: Path, vllm: bool, cuda: bool, length: int) -> dict[str, Any]:
-    """Every argument of ``trl.GRPOConfig`` for a hand-written side: said, because Unsloth changes TRL's defaults."""
-    table = json.loads(TABLE.read_text())["methods"]["grpo"]["arguments"]
+def whole(
+    method: str, shape: Shape, asked: dict[str, Any], folder: Path, vllm: bool, cuda: bool, length: int
+) -> dict[str, Any]:
+    """Every argument of TRL's config for a hand-written side: said, because Unsloth changes TRL's defaults."""
+    table = json.loads(TABLE.read_text())["methods"][method]["arguments"]
     passes = shape.sequences // shape.micro
     said = {name: entry["default"] for name, entry in table.items()}
     said |= asked
@@ -119,26 +147,38 @@ def whole(shape: Shape, asked: dict[str, Any], folder: Path, vllm: bool, cuda: b
         "data_seed": 0,
         "per_device_train_batch_size": shape.micro,
         "gradient_accumulation_steps": passes,
-        "steps_per_generation": passes,
-        "num_generations_eval": shape.completions,
-        "per_device_eval_batch_size": shape.completions,
-        "reward_weights": [1.0],
-        "remove_unused_columns": False,
         "bf16": cuda,
         "fp16": False,
         "bf16_full_eval": cuda,
         "use_cpu": not cuda,
         "gradient_checkpointing": shape.checkpointing,
-        "epsilon_high": said["epsilon"],
-        "use_vllm": vllm,
-        "vllm_mode": "colocate",
-        "vllm_gpu_memory_utilization": shape.vllm_share,
-        "vllm_max_model_length": length,
         "report_to": "none",
         "disable_tqdm": True,
         "log_level": "error",
         "log_level_replica": "error",
     }
+    if method == "grpo":
+        said |= {
+            "steps_per_generation": passes,
+            "num_generations_eval": shape.completions,
+            "per_device_eval_batch_size": shape.completions,
+            "reward_weights": [1.0],
+            "remove_unused_columns": False,
+            "epsilon_high": said["epsilon"],
+            "use_vllm": vllm,
+            "vllm_mode": "colocate",
+            "vllm_gpu_memory_utilization": shape.vllm_share,
+            "vllm_max_model_length": length,
+        }
+    else:
+        said |= {
+            "max_length": length,
+            "per_device_eval_batch_size": shape.micro,
+            # ORPO's collator reads columns that the model does not take.
+            "remove_unused_columns": method != "orpo",
+        }
+        if method == "orpo":
+            said["max_completion_length"] = answer_limit(shape)
     if vllm:
         said["top_k"] = -1
     return {name: value for name, value in said.items() if name in table}

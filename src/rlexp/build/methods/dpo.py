@@ -13,4 +13,15 @@ def trainer(parts: Parts) -> Any:
     patch_dpo()
     from trl import DPOConfig, DPOTrainer
 
-    return DPOTrainer(args=DPOConfig(**parts.arguments), **parts.common)
+    built = DPOTrainer(args=DPOConfig(**parts.arguments), **parts.common)
+    _refer_to_the_base(built.model)
+    return built
+
+
+def _refer_to_the_base(model: Any) -> None:
+    """Drops TRL's frozen copy of the adapter, so that the reference is the model with its adapter switched off.
+
+    The adapter of a run is fresh, so both are the same model; without the copy the reference costs no adapter's passes.
+    """
+    if "ref" in getattr(model, "peft_config", {}):
+        model.delete_adapter("ref")
