@@ -95,6 +95,7 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
     ):
         models.import_libraries(run)
         from rlexp.build import arguments, data
+        from rlexp.build.engine import Engine
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.reward.rubric import Rubric, workers_for
@@ -104,5 +105,6 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
         asked = arguments.requested(run, Path(scratch))
         with workers_for(run.reward, inputs.rewards, 0) as workers:
             rubric = Rubric(run.reward, inputs.rewards, workers)
-            trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, None, rubric, asked))
+            parts = Parts(model, tokenizer, rows, None, rubric, asked, Engine(run, inputs.model))
+            trainer = TRAINERS[run.method.name](parts)
         return table(run, asked, trainer.args)

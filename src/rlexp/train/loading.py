@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from rlexp.build.engine import Engine
 from rlexp.compose.run import Run
 from rlexp.inputs import versions
 from rlexp.inputs.check import Inputs, check
@@ -41,6 +42,8 @@ class Loaded:
     """The training rows, a ``datasets.Dataset`` with the columns that the rewards read."""
     read: tuple[str, ...]
     """These columns."""
+    engine: Engine
+    """TRL's vLLM, for every trainer of the run."""
 
     def rubric(self, folder: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``folder``."""
@@ -103,7 +106,7 @@ def load(
         digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
     record.lap("loaded")
     checking.before_training(model, tokenizer, rows)
-    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read)
+    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, Engine(run, inputs.model))
 
 
 @contextlib.contextmanager
