@@ -65,3 +65,30 @@ def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):
 )
 def test_the_engine_holds_the_model_that_is_trained(composed, overrides, folder, expected):
     assert options(composed(*GPU, "rollout=colocate", *overrides), folder) == expected
+
+
+def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, monkeypatch):
+    from trl.generation import vllm_generation
+
+    met = []
+
+    class Client:
+        def __init__(self, **asked):
+            self.communicator = None
+
+        def init_communicator(self, device=0):
+            met.append(device)
+            self.communicator = "open"
+
+        def close_communicator(self):
+            self.communicator = None
+
+    monkeypatch.setattr(vllm_generation, "VLLMClient", Client)
+    engine = Engine(composed(*GPU, "rollout=server"), None)
+    for _ in range(2):
+        with engine.given():
+            client = vllm_generation.VLLMClient(base_url="http://127.0.0.1:8000")
+        client.init_communicator(device="cuda:0")
+    assert met == ["cuda:0"]
+    engine.close()
+    assert client.communicator is None and engine.made is None

@@ -35,6 +35,12 @@ class Engine:
         self.weights: Any = None
         """``merged.InPlace``: where the adapted weights lie in it. Only a new engine can be compared with the base."""
 
+    def close(self) -> None:
+        """Lets go of it; the port where weights are exchanged becomes free."""
+        if self.made is not None and self.run.rollout.vllm_mode is VllmMode.server:
+            self.made.close_communicator()
+        self.made = self.weights = None
+
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
         """A trainer built inside is given this engine; as it starts, the random states stay as they are."""

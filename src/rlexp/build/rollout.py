@@ -23,6 +23,8 @@ def prepare(trainer: Any, engine: Engine) -> None:
             generation.generation_kwargs = {**IDS_ONLY, **generation.generation_kwargs}
         if not getattr(generation.llm, "shared_weights", False) and hasattr(trainer.model, "peft_config"):
             _merge_in_place(trainer, generation, engine)
+    elif hasattr(trainer.model, "peft_config"):
+        _send_merged(trainer, generation)
     if hasattr(trainer, "vllm_importance_sampling_correction") and on_policy.applies(trainer):
         on_policy.use_training_pass(trainer)
     # An engine in the process makes objects by the thousand, and every full collection they cause would walk through
@@ -45,3 +47,13 @@ def _merge_in_place(trainer: Any, generation: Any, engine: Engine) -> None:
         generation.llm.reset_prefix_cache()
 
     generation.sync_weights = sync_weights
+
+
+def _send_merged(trainer: Any, generation: Any) -> None:
+    """TRL asks this once for names and shapes, then whenever it sends the weights to the server."""
+    try:
+        merged.adapted(trainer.model)
+    except ValueError as fault:
+        logging.getLogger(__name__).warning("TRL's own weight sync is used: %s", fault)
+        return
+    generation._iter_named_params = lambda: merged.weights(trainer.model)
