@@ -17,8 +17,10 @@ Usage, from the project folder:
   python benchmarks/grpo_gpu.py 4b --sides unsloth --variant unsloth+old:env.UNSLOTH_GRPO_ROLLOUT_LOGPROBS_AS_OLD=1
   python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
 ``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line),
-``env.NAME``, and ``load.KEY`` for from_pretrained. Variants of ``unsloth`` without load.* are further trainers in that
-side's process, after the rounds, the plain one once more at their end; the others are processes of their own.
+``env.NAME``, ``load.KEY`` for from_pretrained, and for variants of ``unsloth`` ``then.micro=N`` (sequences a pass),
+``then.checkpointing=false`` and ``then.prepare=true`` (what rlexp gives its trainers: build/rollout.py). Variants of
+``unsloth`` without load.* are further trainers in that side's process, after the rounds, the plain one once more at
+their end; the others are processes of their own.
 """
 
 from __future__ import annotations
@@ -64,6 +66,9 @@ class Side:
         self.said = False
         self.gpu_mib: int | None = None
 
+    number = 0
+    """Among the sides, for a port of its own."""
+
     def start(self, environment: dict[str, str]) -> None:
         """Starts the process; its log is ``log.txt`` in its folder."""
         self.job["started"] = time.time()
@@ -73,7 +78,8 @@ class Side:
             where = self.job["project"] if self.base == "rlexp" else self.folder
             # Apart, because two processes that write one cache read each other's half-written modules.
             compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
-            environment = {**environment, "UNSLOTH_COMPILE_LOCATION": str(compiled), **self.job["env"]}
+            port = str(29500 + os.getpid() % 1000 * 10 + self.number)  # TRL's free ones collide when two look at once
+            environment |= {"UNSLOTH_COMPILE_LOCATION": str(compiled), "MASTER_PORT": port, **self.job["env"]}
             self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
 
     def alive(self) -> bool:
@@ -88,11 +94,9 @@ class Side:
         return False
 
     def read(self, name: str) -> Any:
-        """A file of the side, JSON or text, None while it is not there."""
+        """A JSON file of the side, None while it is not there."""
         path = self.folder / name
-        if not path.exists():
-            return None
-        return json.loads(path.read_text()) if path.suffix == ".json" else path.read_text()
+        return json.loads(path.read_text()) if path.exists() else None
 
     def await_(self, name: str, until: float) -> Any:
         """The file once it is there; None when the side died or the time is up."""
@@ -151,12 +155,12 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
     wanted += [(head, base, settings) for base, head, settings in map(variant, options.variant)]
     sides: list[Side] = []
     for name, base, settings in wanted:
-        picked = {part: _under(settings, part) for part in ("env", "load")}
-        rest = {key: value for key, value in settings.items() if not key.startswith(("env.", "load."))}
+        picked = {part: _under(settings, part) for part in ("env", "load", "then")}
+        rest = {key: value for key, value in settings.items() if key.partition(".")[0] not in picked}
         host = next((side for side in sides if side.name == "unsloth"), None)
         if base == "unsloth" and name != base and host and not picked["load"]:
             env = {key: str(value) for key, value in picked["env"].items()}
-            host.job["phases"].append({"name": name, "arguments": rest, "env": env})
+            host.job["phases"].append({"name": name, "arguments": rest, "env": env, "then": picked["then"]})
             host.rounds[name] = []
             continue
         vllm = cuda and base != "trl_generate"
@@ -179,16 +183,17 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
             "max_steps": warm + steps * options.rounds + options.profile,
             "load": picked["load"],
             "env": {key: str(value) for key, value in picked["env"].items()},
-            "phases": [{"name": name, "arguments": rest if base != "rlexp" else {}, "env": {}}],
+            "phases": [{"name": name, "arguments": {} if base == "rlexp" else rest, "env": {}, "then": {}}],
         }
         if base == "rlexp":
             job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
             typed = {**dict(pair.split("=", 1) for pair in job["rlexp"]), **{k: _hydra(v) for k, v in rest.items()}}
             job["rlexp"] = [f"{key}={value}" for key, value in typed.items()]
         sides.append(Side(name, base, job))
-    for side in sides:
+    for number, side in enumerate(sides):
+        side.number = number
         if len(side.job["phases"]) > 1:  # what drifted meanwhile
-            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}})
+            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}, "then": {}})
             side.rounds["unsloth again"] = []
         shutil.rmtree(side.folder, ignore_errors=True)
         side.folder.mkdir(parents=True)
@@ -332,7 +337,8 @@ def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, u
     for side in sides:
         if options.profile and len(side.rounds[side.name]) == options.rounds:
             (side.folder / f"{side.name}.go.{options.rounds}").touch()
-            side.await_(f"{side.name}.profile.txt", until)
+            lines = side.await_(f"{side.name}.profile.json", until)
+            (side.folder / "profile.txt").write_text("\n".join(lines or []))
         for phase in side.rounds:
             if phase != side.name and side.await_(f"{phase}.warm.json", until) is not None:
                 for _ in range(options.rounds):
@@ -352,7 +358,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="steps a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=int, default=2, help="steps before the first round")
-    parser.add_argument("--profile", action="store_true", help="one step more a side, under cProfile: SIDE.profile.txt")
+    parser.add_argument(
+        "--profile", action="store_true", help="one step more a side, under cProfile: profile.txt of the side"
+    )
     parser.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
     parser.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
     parser.add_argument(

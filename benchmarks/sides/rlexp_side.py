@@ -43,6 +43,7 @@ def main() -> None:
     models.load = locked(models.load, spec)  # Unsloth's engine starts with the model
     methods.TRAINERS["grpo"] = locked(methods.TRAINERS["grpo"], spec)  # TRL's with the trainer
     sys.argv = [str(Path(spec["folder"]) / "rlexp"), *spec["rlexp"]]
+    turn.wait_for(Path(spec["model"]) / ".made")
     command()
 
 

@@ -10,6 +10,7 @@ import contextlib
 import cProfile
 import fcntl
 import functools
+import io
 import itertools
 import json
 import os
@@ -56,7 +57,7 @@ def engine(spec: dict[str, Any]) -> Iterator[None]:
 
                 @functools.wraps(EngineArgs.plain_init)  # type: ignore[attr-defined]  # Unsloth reads the signature
                 def sized(self: Any, *args: Any, **kwargs: Any) -> None:
-                    kwargs.setdefault("kv_cache_memory_bytes", int(spec["kv_gib"] * 2**30))
+                    kwargs["kv_cache_memory_bytes"] = int(spec["kv_gib"] * 2**30)
                     self.plain_init(*args, **kwargs)
 
                 EngineArgs.__init__ = sized  # type: ignore[method-assign]
@@ -94,6 +95,8 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             self.profile = cProfile.Profile()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            if cuda:
+                torch.cuda.reset_peak_memory_stats()
             adapter = {n: c.to_dict() for n, c in getattr(model, "peft_config", {}).items()}
             trained = [p for p in model.parameters() if p.requires_grad]
             facts = {
@@ -139,9 +142,10 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             self.tokens.append(logs.get("num_tokens", 0.0))
             if done > rounds * per_round:
                 self.profile.disable()
-                with (folder / f"{phase}.profile.txt").open("w") as report:
-                    for order in ("cumulative", "tottime"):
-                        pstats.Stats(self.profile, stream=report).sort_stats(order).print_stats(60)
+                report = io.StringIO()
+                for order in ("cumulative", "tottime"):
+                    pstats.Stats(self.profile, stream=report).sort_stats(order).print_stats(60)
+                write(folder / f"{phase}.profile.json", report.getvalue().splitlines())
                 self.end(control)
             if done <= 0 or done % per_round or done > rounds * per_round:
                 return

@@ -4,6 +4,8 @@ each other on the same loaded model, where the job names several phases.
 Usage: python benchmarks/sides/unsloth_side.py JOB.json (written by grpo_gpu.py)
 """
 
+import dataclasses
+import gc
 import os
 from pathlib import Path
 
@@ -20,9 +22,10 @@ def main() -> None:
     import torch
     from trl import GRPOConfig, GRPOTrainer
 
+    from rlexp.build import rollout
     from rlexp.train.step_time import StepTime
 
-    shape = work.Shape(**spec["shape"])
+    shape = whole = work.Shape(**spec["shape"])
     folder, project = Path(spec["folder"]), Path(spec["project"])
     cuda = torch.cuda.is_available()
     engine = {}
@@ -53,6 +56,11 @@ def main() -> None:
     )
     for number, phase in enumerate(spec["phases"]):
         os.environ.update(phase["env"])
+        then = phase["then"]
+        shape = dataclasses.replace(whole, micro=then.get("micro", whole.micro))
+        model._unsloth_gradient_checkpointing = (
+            load["use_gradient_checkpointing"] if then.get("checkpointing", True) else False
+        )
         asked = {**work.arguments(shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
         times: list[StepTime] = []
         keeper = turn.callback(
@@ -67,12 +75,16 @@ def main() -> None:
             train_dataset=by_hand.rows(project),
             callbacks=[keeper],
         )
+        if then.get("prepare"):
+            rollout.prepare(trainer)
         times.append(StepTime(trainer))
         trainer.add_callback(times[0])
         trainer.train()
         for name in phase["env"]:
             os.environ.pop(name, None)
         del trainer
+        gc.unfreeze()
+        gc.collect()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose import size
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Loader
+from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
 
 
@@ -128,6 +129,17 @@ def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...
     except OSError:
         generation = GenerationConfig.from_model_config(config)
     return tokenizer, getattr(config, "vocab_size", None), end_ids(generation)
+
+
+def shape(run: Run) -> Size | None:
+    """The shape that the hub's config states; None where it cannot be had."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(str(run.model.hub_id), revision=run.model.revision)
+    except (OSError, ValueError):
+        return None
+    return size.of_config(config.to_dict())
 
 
 def end_ids(generation: Any) -> tuple[int, ...]:

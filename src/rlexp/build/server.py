@@ -39,7 +39,7 @@ SHOWN = 8
 """Lines of the log in a message."""
 END_S = 15.0
 """Seconds that ``guard`` is given to end the server."""
-LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "VLLM_ENABLE_V1_MULTIPROCESSING")
 """What an engine in this process may have left in the environment; the server is no part of its group."""
 
 

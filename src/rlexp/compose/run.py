@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import geometry
+from rlexp.compose import geometry, memory
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -26,6 +26,7 @@ from rlexp.compose.schema import (
     Reward,
     Rollout,
     RunSchema,
+    Size,
     Tracking,
     VllmMode,
 )
@@ -33,8 +34,9 @@ from rlexp.errors import RunError, nearest
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 """The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
-UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"))
-"""Keys of these parts that say how the reward is tried and guarded, not what is learned."""
+UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
+"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
+learned."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,17 @@ class Run:
     geometry: Geometry
 
     @property
+    def memory(self) -> memory.Estimate | None:
+        """What it takes on one device, by estimate; None for a model of unknown size."""
+        size, cut = self.model.size, self.geometry
+        if size is None:
+            return None
+        share = cut.sequences_per_step // cut.devices
+        job = memory.Job(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
+        recomputed = bool(self.hardware.gradient_checkpointing)
+        return memory.estimate(job, cut.per_device_train_batch_size, recomputed)
+
+    @property
     def num_generations(self) -> int:
         """Completions a prompt; 1 where the method samples none."""
         return self.arguments.get("num_generations", 1) if self.method.online else 1
@@ -78,11 +91,13 @@ class Run:
         return {name: tree[name] for name in EXPERIMENT}
 
 
-def resolve(cfg: DictConfig) -> Run:
-    """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's) and derives the geometry.
+def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
+    """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's), puts numbers where the hardware
+    was left open (``compose.memory``) and derives the geometry.
 
     Args:
         cfg: the tree Hydra composed, with or without its ``hydra`` node.
+        size: of the model's folder, where there is one (``compose.size``); goes before what the tree says.
 
     Raises:
         RunError: a value is out of range, a choice unknown, or the geometry cannot be derived.
@@ -109,9 +124,19 @@ def resolve(cfg: DictConfig) -> Run:
     check_arguments(method, arguments, prompts_per_step)
     check_groups(groups, method, arguments)
     completions = arguments["num_generations"] if method.online else 1
+    groups.model.size = size or groups.model.size
+    sequences = -(-prompts_per_step * completions // groups.hardware.devices)
+    groups.hardware, groups.rollout = _settled(groups, method, arguments, sequences)
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     return Run(method=method, arguments=arguments, prompts_per_step=prompts_per_step, geometry=cut, **fields)
+
+
+def _settled(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> tuple[Hardware, Rollout]:
+    model, hardware, rollout = groups.model, groups.hardware, groups.rollout
+    if model.size is None:
+        return memory.careful(hardware, rollout)
+    return memory.settle(memory.Job(model.size, model, hardware, rollout, method, arguments, sequences))
 
 
 def check_arguments(method: Method, arguments: dict[str, Any], prompts_per_step: int) -> None:
@@ -191,7 +216,11 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
             raise RunError(f"the weight is {term.weight}", where=f"reward.terms.{name}.weight", hint="a finite number")
     for where, value, least in (
         ("hardware.devices", groups.hardware.devices, 1),
-        ("hardware.sequences_per_device", groups.hardware.sequences_per_device, 1),
+        ("hardware.rollout_devices", groups.hardware.rollout_devices, 0),
+        ("hardware.sequences_per_device", _or(groups.hardware.sequences_per_device, 1), 1),
+        ("hardware.memory_gib", _or(groups.hardware.memory_gib, 1), 1),
+        ("rollout.gpu_memory_utilization", _or(groups.rollout.gpu_memory_utilization, 0.01), 0.01),
+        *((f"model.size.{key}", n, 1) for key, n in _plain(model.size or {}).items() if n is not False),
         ("model.max_seq_length", model.max_seq_length, 2),
         ("model.lora.r", model.lora.r, 1),
         ("held_out.rows", groups.held_out.rows, 0),
@@ -307,6 +336,10 @@ def check_combination(reward: Reward, method: Method) -> None:
             where="reward.combine=normalize",
             hint="type method=grpo, or reward.combine=sum",
         )
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def _plain(value: Any) -> Any:

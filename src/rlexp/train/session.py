@@ -59,7 +59,7 @@ def train(
         from rlexp.build.parts import Parts
         from rlexp.evaluate import held_out
         from rlexp.health.watch import Watch
-        from rlexp.train import callbacks, step_time
+        from rlexp.train import callbacks, memory, step_time
 
         rubric = loaded.rubric(folder)
         test = data.load(run, loaded.inputs.data, "test", run.held_out.rows, loaded.read) if run.held_out.rows else None
@@ -96,11 +96,13 @@ def train(
         if test is not None and run.held_out.every:
             trainer.add_callback(callbacks.HeldOut(run, trainer, tokenizer, rubric, test))
         trainer.remove_callback(callbacks.PrinterCallback)
+        memory.begin()
         try:
             trainer.train()
         finally:
             live.stop()
         record.lap("trained")
+        record.content["memory_gib"] = took_memory = memory.figures(run)
         record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = models.save(run, trainer.model, tokenizer, folder)
@@ -123,6 +125,8 @@ def train(
     if rubric.failed:
         voice.warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
     voice.console.print(step_time.line(took))
+    if took_memory:
+        voice.console.print(memory.line(took_memory))
     voice.console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
 
 

@@ -121,7 +121,7 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
     if isinstance(error, torch.OutOfMemoryError):
         said = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
         hint = (
-            f"type hardware.sequences_per_device={max(1, run.hardware.sequences_per_device // 2)}, "
+            f"type hardware.sequences_per_device={max(1, run.geometry.per_device_train_batch_size // 2)}, "
             "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
         )
         return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
