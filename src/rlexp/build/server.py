@@ -72,8 +72,9 @@ def command(run: Run, folder: Path | None) -> list[str]:
     return ["serve", str(folder or run.model.hub_id), *said, *(["--enforce-eager"] if rollout.enforce_eager else [])]
 
 
-def typed(run: Run, folder: Path | None) -> str:
+def typed(run: Run) -> str:
     """The same as one would type it, for a server of one's own."""
+    folder = Path(run.model.path) if run.model.path else None
     return f"VLLM_SERVER_DEV_MODE=1 {shlex.join(['vllm', *command(run, folder)])}"
 
 
@@ -89,11 +90,8 @@ def visible() -> tuple[str, ...]:
     return tuple(str(number) for number in range(listed.stdout.count("GPU ") if listed.returncode == 0 else 0))
 
 
-def check(run: Run, folder: Path | None = None) -> None:
+def check(run: Run) -> None:
     """Whether a server can be started, or the named one be used; nothing is asked of a run that wants none.
-
-    Args:
-        folder: the base model's folder, for the command line in a message.
 
     Raises:
         RunError: vLLM is missing, there is no GPU for it, a port is taken, or the named server is not fit.
@@ -104,7 +102,7 @@ def check(run: Run, folder: Path | None = None) -> None:
     if importlib.util.find_spec("vllm") is None:
         raise RunError("vLLM is not installed", where=WHERE, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
     if rollout.server_url:
-        _check_running(run, folder)
+        _check_running(run)
         return
     if len(visible()) <= rollout.server_gpu:
         count = f"{len(visible())} GPU{'' if len(visible()) == 1 else 's'}"
@@ -122,9 +120,9 @@ def check(run: Run, folder: Path | None = None) -> None:
             )
 
 
-def _check_running(run: Run, folder: Path | None) -> None:
+def _check_running(run: Run) -> None:
     """Whether the named server answers, takes weights, and holds sequences of the run's length."""
-    hint = f"start it so: {typed(run, folder)}"
+    hint = f"start it so: {typed(run)}"
     try:
         models = _asked(f"{run.rollout.address}/v1/models")["data"]
         _asked(f"{run.rollout.address}/get_world_size")
@@ -226,7 +224,7 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
     Raises:
         RunError: it cannot be started, or had ended before an error of the block.
     """
-    check(run, model)
+    check(run)
     if run.rollout.vllm_mode is not VllmMode.server or run.rollout.server_url:
         yield None
         return

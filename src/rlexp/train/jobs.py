@@ -96,8 +96,8 @@ def make_ready(run: Run, root: Path) -> None:
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
     health_rules.check(run.health.rules)
+    server.check(run)
     inputs = prepare(run, root)
-    server.check(run, inputs.model)
     checks.refuse(run, inputs, root)
 
 
