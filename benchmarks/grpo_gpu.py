@@ -1,7 +1,7 @@
 """GRPO on one GPU: rlexp against what a user would write by hand, with equal work, in one run.
 
 Sides: ``trl_generate`` (TRL, transformers' generate), ``trl_vllm`` (TRL, vLLM colocate), ``unsloth`` (Unsloth with vLLM
-inside, notebook-like) and ``rlexp`` (the command line, rollout=unsloth). All train the same model folder (the real
+inside, notebook-like) and ``rlexp`` (the command line, rollout=auto). All train the same model folder (the real
 shape, random weights: no hub is needed) with the same adapter on the same rows, the same reward, the same completions
 of the same length, one optimizer step a generation. What each trainer really holds is compared and differences are
 printed; completion tokens are counted. The sides load beside each other (imports in parallel, engines one after the
@@ -200,8 +200,14 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
     return sides
 
 
-def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str) -> list[str]:
-    """The command line of rlexp for this work."""
+def overrides(
+    shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str, rollout: str = "auto"
+) -> list[str]:
+    """The command line of rlexp for this work.
+
+    Args:
+        rollout: the option, where vLLM samples.
+    """
     asked = work.arguments(shape, job["max_steps"], vllm)
     return [
         f"hydra.run.dir={job['folder']}/run",
@@ -216,8 +222,7 @@ def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, ha
         f"hardware={hardware if cuda else 'cpu'}",
         f"hardware.sequences_per_device={shape.micro}",
         f"hardware.gradient_checkpointing={str(shape.checkpointing).lower()}",
-        f"rollout={'unsloth' if vllm else 'generate'}",
-        f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}",
+        f"rollout={rollout if vllm else 'generate'}",
         f"method.prompts_per_step={shape.prompts}",
         *(f"method.{key}={_hydra(value)}" for key, value in asked.items()),
     ]
@@ -231,6 +236,21 @@ def _hydra(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_hydra(item)}" for key, item in value.items()) + "}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of every process: one GPU, no hub, this project's sources."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    }
+
+
+def maker(shape: str, folder: Path) -> list[str]:
+    """The command that makes the model of a shape, unless it was made before."""
+    return [sys.executable, str(ROOT / "benchmarks/sides/work.py"), shape, str(folder)]
 
 
 def project(folder: Path, environment: dict[str, str]) -> None:
@@ -381,19 +401,8 @@ def main() -> None:
     cuda = shutil.which("nvidia-smi") is not None
     folder = options.work.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "0",
-        "HF_HUB_OFFLINE": "1",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
-    }
-    maker = [
-        sys.executable,
-        str(ROOT / "benchmarks/sides/work.py"),
-        options.shape,
-        str(folder / "models" / options.shape),
-    ]
-    making = subprocess.Popen(maker, env=environment)
+    environment = surroundings()
+    making = subprocess.Popen(maker(options.shape, folder / "models" / options.shape), env=environment)
     project(folder / "project", environment)
     sides = jobs(options, shape, folder, cuda)
     results: list[dict[str, Any]] = []

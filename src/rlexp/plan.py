@@ -108,7 +108,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows += [
         (
             "hardware",
-            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {run.rollout.name}",
+            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_memory(run),
@@ -136,6 +136,10 @@ def _memory(run: Run) -> list[tuple[str, str]]:
     if run.rollout.gpu_memory_utilization is not None:
         rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
     return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
+
+
+def _rollout(run: Run) -> str:
+    return f"{run.rollout.name} (auto: {run.rollout.why})" if run.rollout.why else run.rollout.name
 
 
 def changed_arguments(run: Run) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_transformers_cache_is_gone_when_the_model_trains(composed):
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_the_largest_micro_batch_fits_and_the_next_does_not(composed, checkpointing):
-    work = job(composed("hardware=l4_24gb", "model=qwen3_1_7b", "method.prompts_per_step=64"))
+    work = job(composed("hardware=l4_24gb", "rollout=generate", "model=qwen3_1_7b", "method.prompts_per_step=64"))
     best = memory.largest(work, checkpointing)
     assert memory.fits(work, best, checkpointing) and not memory.fits(work, best + 1, checkpointing)
 
@@ -151,7 +151,7 @@ def test_vllms_share_holds_the_completions_of_a_step_or_half_of_what_is_free(com
 
 
 def test_without_vllm_there_is_no_share(composed):
-    assert composed("hardware=h100").rollout.gpu_memory_utilization is None
+    assert composed("hardware=h100", "rollout=generate").rollout.gpu_memory_utilization is None
 
 
 def test_a_model_of_unknown_size_gets_careful_numbers(composed):

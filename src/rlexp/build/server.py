@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp import compiled
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
@@ -229,6 +230,7 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
         yield None
         return
     gpus = visible()
+    compiled.keep()
     environment = {name: value for name, value in os.environ.items() if name not in LAUNCHED}
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus[0]
     # Where the trainer waits for the server when they meet to exchange weights.

@@ -7,8 +7,6 @@ stay ordinary YAML files and Hydra keeps composing them.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from rlexp import project
 from rlexp.compose.methods import METHODS, schema
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
+from rlexp.nvidia import gpus
 
 SUMMED_GROUPS = ("reward",)
 """Groups whose options add up with ``+``."""
@@ -99,15 +98,8 @@ def _parts(option: str) -> list[str]:
 
 def detect_hardware(options: set[str]) -> str:
     """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch); ``cpu`` without an answer."""
-    if not shutil.which("nvidia-smi"):
-        return "cpu"
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return "cpu"
-    name = answer.stdout.split("\n")[0].strip() if answer.returncode == 0 else ""
-    return hardware_named(name, options) if name else "cpu"
+    found = gpus()
+    return hardware_named(found[0].name, options) if found else "cpu"
 
 
 def hardware_named(gpu: str, options: set[str]) -> str:

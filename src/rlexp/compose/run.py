@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import geometry, memory
+from rlexp.compose import geometry, memory, rollout
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -122,9 +122,11 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     del arguments["name"]
     prompts_per_step = arguments.pop("prompts_per_step")
     check_arguments(method, arguments, prompts_per_step)
+    groups.model.size = size or groups.model.size
+    if groups.rollout.name == "auto":
+        groups.rollout = rollout.choose(groups, method)
     check_groups(groups, method, arguments)
     completions = arguments["num_generations"] if method.online else 1
-    groups.model.size = size or groups.model.size
     sequences = -(-prompts_per_step * completions // groups.hardware.devices)
     groups.hardware, groups.rollout = _settled(groups, method, arguments, sequences)
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
@@ -245,34 +247,34 @@ def check_rollout(groups: RunSchema, method: Method) -> None:
     Raises:
         RunError: the engine needs a GPU, the method samples nothing, or the loader cannot do it.
     """
-    rollout, where = groups.rollout, f"rollout={groups.rollout.name}"
+    asked, where = groups.rollout, f"rollout={groups.rollout.name}"
     cpu = groups.hardware.device is Device.cpu
-    if rollout.vllm and cpu:
+    if asked.vllm and cpu:
         raise RunError("vLLM needs a GPU", where=where, hint="type rollout=generate")
-    if rollout.vllm and not method.online:
+    if asked.vllm and not method.online:
         raise RunError(
             f"{method.name} samples no completions while training", where=where, hint="type rollout=generate"
         )
-    if rollout.fast_inference and rollout.vllm_mode is not VllmMode.none:
+    if asked.fast_inference and asked.vllm_mode is not VllmMode.none:
         raise RunError(
             "two engines are asked for: Unsloth's vLLM and TRL's",
             where="rollout.fast_inference, rollout.vllm_mode",
             hint="type rollout=unsloth or rollout=colocate",
         )
-    check_server(rollout)
-    if rollout.loader is Loader.transformers:
+    check_server(asked)
+    if asked.loader is Loader.transformers:
         reason = (
             "TRL's trainers need a GPU without Unsloth"
             if cpu
             else "Unsloth's vLLM comes with Unsloth's model"
-            if rollout.fast_inference
+            if asked.fast_inference
             else "a 4-bit base is Unsloth's"
             if groups.model.load_in_4bit
             else None
         )
         if reason:
             raise RunError(reason, where="rollout.loader=transformers", hint="type rollout.loader=unsloth")
-    elif rollout.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
+    elif asked.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
         raise RunError(
             "the weights of a 4-bit base cannot be sent to an engine of its own",
             where=where,

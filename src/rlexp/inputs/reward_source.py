@@ -52,8 +52,8 @@ class RewardSource:
     """It is asynchronous, or says ``batched = True``: it sees everything at once."""
     bounds: tuple[float, float] | None
     """The declared range of the scores."""
-    ignores_case: bool
-    """It says ``ignores = ("case",)``: an answer in other capitals is as good."""
+    ignores: frozenset[str]
+    """It says ``ignores = ("case", "place")``: an answer in other capitals, or outside of the tags, is as good."""
     explains: tuple[str, ...] | None
     """The parameters of its function ``explain``; None where it has none."""
 
@@ -119,7 +119,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_groups=score.name == "score_group",
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
-        ignores_case=isinstance(ignored, list | tuple) and "case" in ignored,
+        ignores=frozenset(ignored) if isinstance(ignored, list | tuple) else frozenset(),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 

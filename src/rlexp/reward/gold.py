@@ -12,6 +12,10 @@ DEFAULT = "<think>{answer}</think><answer>{answer}</answer>"
 """The gold completion of a data set that says none but has answers."""
 ANOTHER = "another row's right answer"
 OTHER_CASE = "the answer in another case"
+WRONG_PLACE = "the answer in the wrong place"
+NO_TAGS = "the answer outside of the tags"
+IGNORED = {OTHER_CASE: "case", WRONG_PLACE: "place", NO_TAGS: "place"}
+"""Kind of cheat -> what a reward says it ignores (``ignores = (...)``) to which it is none."""
 
 
 def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> list[str]:
@@ -58,8 +62,8 @@ def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, 
                 "<think></think>" + "".join(f"<answer>{a}</answer>" for a in dict.fromkeys([answer, *answers[:20]]))
                 for answer in answers
             ],
-            "the answer in the wrong place": [f"<think>{answer}</think><answer></answer>" for answer in answers],
-            "the answer outside of the tags": [f"The answer is {answer}." for answer in answers],
+            WRONG_PLACE: [f"<think>{answer}</think><answer></answer>" for answer in answers],
+            NO_TAGS: [f"The answer is {answer}." for answer in answers],
             OTHER_CASE: [_other_case(answer, text) for answer, text in zip(answers, gold, strict=True)],
         }
     return found

@@ -164,7 +164,7 @@ def try_rows(run: Run, rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> lis
     looking = [name for name, source in rubric.sources.items() if source.columns and name in best.scores]
     attempts = [_attempt("gold", best, _gold_failures(rubric, best))]
     for kind, tricks in gold.cheats(rows, texts).items():
-        excused = {name for name in looking if kind == gold.OTHER_CASE and rubric.sources[name].ignores_case}
+        excused = {name for name in looking if gold.IGNORED.get(kind) in rubric.sources[name].ignores}
         judged = [name for name in looking if name not in excused]
         which = [number for number, text in enumerate(tricks) if text is not None]
         if not which or not judged:

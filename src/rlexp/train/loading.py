@@ -14,9 +14,11 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from rlexp import compiled
 from rlexp.build import server
 from rlexp.build.engine import Engine
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 from rlexp.inputs import versions
 from rlexp.inputs.check import Inputs, check
 from rlexp.record import lock
@@ -96,6 +98,8 @@ def load(
 
     from rlexp.build import model as models  # imports unsloth before trl and transformers
 
+    if run.hardware.device is Device.cuda:
+        running.callback(lambda: record.content.update(compile_cache=compiled.used()))
     models.import_libraries(run)
     record.lap("imported")
 

@@ -5,6 +5,7 @@ Source: the loop is TRL's and transformers' ``Trainer.train``; this module only 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -139,7 +140,10 @@ def smoke(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
     voice = Voice()
     with recorded(run, root, folder, overrides) as (record, running):
         record.content["verb"] = "smoke"
-        _take_smoke(load(run, root, record, running, voice), root, record, voice)
+        engine = smoke_pass.engine_for(run)
+        loaded = load(engine, root, record, running, voice)
+        # The pass is that of the run, whose engine may capture graphs.
+        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, eager=engine != run)
     voice.console.print(f"record: {os.path.relpath(folder, root)}")
 
 
@@ -156,7 +160,7 @@ def _smoke_first(loaded: Loaded, root: Path, record: Record, voice: Voice) -> No
         record.content["smoke"] = found
 
 
-def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice) -> None:
+def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, eager: bool = False) -> None:
     from rlexp.train import smoke_steps
 
     run = loaded.run
@@ -166,6 +170,8 @@ def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice) -> Non
         startup_s=record.content["timings_s"]["loaded"],
         voice=voice,
     )
+    if eager:
+        figures["eager"] = True
     record.content["smoke"] = smoke_pass.write(smoke_pass.path(run, loaded.digest, root), figures)
     record.lap("smoked")
     voice.console.print(f"smoke passed: {smoke_steps.told(figures)}")

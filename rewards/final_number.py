@@ -1,0 +1,77 @@
+"""The last number of the completion is the right answer: for models that answer in plain words and write no tags.
+
+Only one number counts, the last, so that listing candidates is one guess like any other, and whoever goes on talking
+about other numbers has answered with those.
+"""
+
+import re
+from fractions import Fraction
+
+version = 1
+bounds = (0.0, 1.0)
+ignores = ("place",)
+
+DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+# A number stands alone, not within a word or behind a point; a minus is its sign unless something stands right before.
+NUMBER = re.compile(rf"((?<![\w.)\]])[-−])?(?<![\w.])({DIGITS})(?: ?/ ?(\d+))?(?!\w)", re.ASCII)
+MOST_SIGNS = 40
+"""A longer number is nobody's answer."""
+MOST_NUMBERS = 20
+"""A completion of more numbers lists them; it answers nothing."""
+
+
+def score(completions: list[str], answer: list[str]) -> list[float | None]:
+    """1.0 a completion whose last number equals ``answer``, else 0.0; None where the answer is no number."""
+    return [_score(completion, str(gold)) for completion, gold in zip(completions, answer, strict=True)]
+
+
+def _score(completion: str, gold: str) -> float | None:
+    wanted = _last(gold)
+    return None if wanted is None else float(_last(completion) == wanted)
+
+
+def _last(text: str) -> Fraction | None:
+    """The last number of the text, exactly; None where there is none, or none that can be read."""
+    found = list(NUMBER.finditer(text))
+    if not 0 < len(found) <= MOST_NUMBERS or len(found[-1][0]) > MOST_SIGNS:
+        return None
+    sign, above, below = found[-1].groups()
+    if below and not int(below):
+        return None
+    value = Fraction(above.replace(",", "")) / int(below or 1)
+    return -value if sign else value
+
+
+def explain(completion: str, answer: str) -> str:
+    """What the completion answered instead."""
+    if _score(completion, str(answer)) != 0.0:
+        return ""
+    given = _last(completion)
+    return "no number" if given is None else f"the last number is {given}, wanted {answer}"
+
+
+cases = [
+    {"completion": "2 + 2 = 4", "answer": "4", "score": 1.0},
+    {"completion": "The answer is 4.", "answer": "4", "score": 1.0},  # a full stop is no decimal point
+    {"completion": "<think>2 + 2 = 4</think><answer>4</answer>", "answer": "4", "score": 1.0},  # tags do no harm
+    {"completion": "28 - 77 = -49", "answer": "-49", "score": 1.0},
+    {"completion": "28 - 77 = −49", "answer": "-49", "score": 1.0},  # the minus sign of typesetters
+    {"completion": "28 - 77 = 49", "answer": "-49", "score": 0.0},
+    {"completion": "that is 9-4", "answer": "4", "score": 1.0},  # subtraction, no sign
+    {"completion": "$\\boxed{1,234.0}$", "answer": "1234", "score": 1.0},  # the same number
+    {"completion": "It is 3/4", "answer": "0.75", "score": 1.0},
+    {"completion": "It is 3/4", "answer": "4", "score": 0.0},  # a fraction is one number
+    {"completion": "2 + 2 = 4. But 2 + 3 = 5", "answer": "4", "score": 0.0},  # it went on talking
+    {"completion": "1 2 3 4 5 6 7 8 9", "answer": "4", "score": 0.0},  # cheat: every answer listed
+    {"completion": " ".join(map(str, range(21))), "answer": "20", "score": 0.0},  # cheat: listed up to the right one
+    {"completion": "What is 2 + 2?", "answer": "4", "score": 0.0},  # cheat: the question again
+    {"completion": "4 or 5", "answer": "4", "score": 0.0},
+    {"completion": "14", "answer": "4", "score": 0.0},
+    {"completion": "0.4", "answer": "4", "score": 0.0},
+    {"completion": "x4", "answer": "4", "score": 0.0},  # part of a word
+    {"completion": "four", "answer": "4", "score": 0.0},
+    {"completion": "1/0", "answer": "4", "score": 0.0},
+    {"completion": "4" * 5000, "answer": "4", "score": 0.0},
+    {"completion": "", "answer": "4", "score": 0.0},
+    {"completion": "Paris", "answer": "Paris", "score": None},  # no number is asked for
+]
