@@ -89,3 +89,19 @@ def test_what_is_no_plain_lora_is_refused():
     peft, engine = model(use_dora=True)
     with pytest.raises(ValueError, match="no plain LoRA"):
         merged.InPlace(peft, engine)
+
+
+def test_an_engine_elsewhere_is_sent_every_weight_with_the_adapter_in_it():
+    peft, _ = model()
+    sent = dict(merged.weights(peft))
+    base = {name: w.clone() for name, w in peft.named_parameters() if "lora" not in name}
+    whole = dict(peft.merge_and_unload().named_parameters())
+    assert sent.keys() == whole.keys() and len(sent) == len(base)
+    for name, value in sent.items():
+        assert value.dtype is torch.bfloat16 and not value.requires_grad
+        torch.testing.assert_close(value, whole[name].data, rtol=2**-7, atol=2**-7)
+    assert not torch.equal(sent["model.layers.0.mlp.up_proj.weight"], base_of(base, "mlp.up_proj"))
+
+
+def base_of(base, leaf):
+    return next(w for name, w in base.items() if leaf in name)

@@ -54,9 +54,26 @@ def adapted(model: Any) -> list[Adapted]:
 
 
 def weights(model: Any) -> Iterator[tuple[str, Any]]:
-    """(transformers' name, merged weight) of every adapted layer: what an engine elsewhere is sent."""
-    for item in adapted(model):
-        yield f"{item.name}.weight", item.merged()
+    """(transformers' name, tensor) of every weight, the adapted ones merged: what an engine elsewhere is sent.
+
+    All of them: vLLM loads a fused layer whole, and a server of one's own may hold what another run left in it. Each is
+    merged when it is asked for, on the stream of whoever asks.
+
+    Raises:
+        ValueError: as ``adapted``.
+    """
+    import torch
+
+    layers = adapted(model)
+    merged = {id(item.layer.base_layer.weight): item for item in layers}
+    base = {id(weight) for item in layers for weight in item.layer.base_layer.parameters()}
+    adapters = {id(weight) for item in layers for weight in item.layer.parameters()} - base
+    for name, weight in model.named_parameters():
+        if id(weight) in adapters:
+            continue
+        with torch.no_grad():
+            value = merged[id(weight)].merged() if id(weight) in merged else weight.data
+        yield name.removeprefix("base_model.model.").replace(".base_layer", ""), value
 
 
 class InPlace:

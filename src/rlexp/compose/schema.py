@@ -225,11 +225,26 @@ class Rollout:
     and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+    server_url: str | None = None
+    """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
+    server_gpu: int = 1
+    """The GPU of the server that is started, counted among the visible ones; the trainer has the first, 0."""
+    server_port: int = 8000
+    """The port it listens on, on this machine only."""
+    group_port: int = 51216
+    """The port where trainer and server meet to exchange weights (``vllm_group_port``)."""
+    server_timeout: float = 240.0
+    """Seconds that the server may take until it answers."""
 
     @property
     def vllm(self) -> bool:
         """Whether vLLM samples, wherever it runs."""
         return self.fast_inference or self.vllm_mode is not VllmMode.none
+
+    @property
+    def address(self) -> str:
+        """Where the server answers."""
+        return (self.server_url or f"http://127.0.0.1:{self.server_port}").rstrip("/")
 
 
 @dataclass

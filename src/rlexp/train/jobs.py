@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
+from rlexp.build import server
 from rlexp.command import hydra_options
 from rlexp.compose import size
 from rlexp.compose.explain import explain
@@ -95,7 +96,9 @@ def make_ready(run: Run, root: Path) -> None:
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
     health_rules.check(run.health.rules)
-    checks.refuse(run, prepare(run, root), root)
+    server.check(run)
+    inputs = prepare(run, root)
+    checks.refuse(run, inputs, root)
 
 
 def _job(job: Job, cfg: DictConfig) -> None:

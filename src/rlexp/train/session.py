@@ -66,7 +66,8 @@ def train(
         test = data.load(run, loaded.inputs.data, "test", run.held_out.rows, loaded.read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
-        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked))
+        parts = Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked, loaded.engine)
+        trainer = TRAINERS[run.method.name](parts)
         record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
@@ -165,7 +166,7 @@ def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, eager:
 
     run = loaded.run
     figures = smoke_steps.take(
-        *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric),
+        *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric, loaded.engine),
         folder=record.folder,
         startup_s=record.content["timings_s"]["loaded"],
         voice=voice,

@@ -13,6 +13,7 @@ def trainer(parts: Parts) -> Any:
     from trl import GRPOConfig, GRPOTrainer
 
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
-    made = GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
-    rollout.prepare(made)
+    with parts.engine.given():
+        made = GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    rollout.prepare(made, parts.engine)
     return made

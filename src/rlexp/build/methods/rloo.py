@@ -13,6 +13,7 @@ def trainer(parts: Parts) -> Any:
     from trl import RLOOConfig, RLOOTrainer
 
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
-    made = RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
-    rollout.prepare(made)
+    with parts.engine.given():
+        made = RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    rollout.prepare(made, parts.engine)
     return made
