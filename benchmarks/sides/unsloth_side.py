@@ -79,7 +79,7 @@ def main() -> None:
             **by_hand.learnt_from(method, project),
         )
         if then.get("prepare"):
-            rollout.prepare(trainer)
+            rollout.prepare(trainer, None)
         times.append(StepTime(trainer))
         trainer.add_callback(times[0])
         trainer.train()
