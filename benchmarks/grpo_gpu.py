@@ -230,6 +230,8 @@ def overrides(
         "dataset.gold=null",
         "health.rules.truncated.stop=null",
         f"rollout={rollout if vllm else 'generate'}",
+        # Of what is free, where Unsloth's engine starts beside the other sides.
+        *([f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}"] if vllm and shape.layer_weights > 1e9 else []),
     ]
 
 
