@@ -43,15 +43,23 @@ def test_completions_can_come_from_vllm_inside_unsloth(shared_project):
 
 
 @pytest.mark.skipif(len(server.visible()) < 2, reason="needs two GPUs")
-def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(shared_project):
-    engine = ("rollout=server", "rollout.enforce_eager=true", "preflight.smoke=always", "method.learning_rate=1e-3")
-    said = manifest(shared_project, "outputs/server", *engine, *SHORT)
+@pytest.mark.parametrize("loader", ["unsloth", "transformers"])
+def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(shared_project, loader):
+    where = f"outputs/server_{loader}"
+    engine = (
+        "rollout=server",
+        f"rollout.loader={loader}",
+        "rollout.enforce_eager=true",
+        "preflight.smoke=always",
+        "method.learning_rate=1e-3",
+    )
+    said = manifest(shared_project, where, *engine, *SHORT)
     assert said["status"] == "finished" and said["step_time_s"]["weight_sync"] > 0
-    lines = [json.loads(line) for line in (shared_project / "outputs/server/metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (shared_project / where / "metrics.jsonl").read_text().splitlines()]
     apart = [line[key] for line in lines for key in line if key.endswith("sampling_logp_difference/mean")]
     # Weights of the step before would be further apart with every step; this is the rounding of bfloat16.
     assert apart and max(apart) < 0.05
-    assert (shared_project / "outputs/server/server.log").stat().st_size
+    assert (shared_project / where / "server.log").stat().st_size
     assert server._is_free(8000) and server._is_free(51216)
 
 

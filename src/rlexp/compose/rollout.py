@@ -13,7 +13,7 @@ ENGINES: dict[str, dict[str, Any]] = {
     "generate": {},
     "unsloth": {"fast_inference": True},
     "colocate": {"vllm_mode": VllmMode.colocate, "loader": Loader.transformers},
-    "server": {"vllm_mode": VllmMode.server, "loader": Loader.transformers},
+    "server": {"vllm_mode": VllmMode.server},
 }
 """What the options of conf/rollout set."""
 
