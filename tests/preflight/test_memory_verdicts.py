@@ -24,7 +24,7 @@ def test_what_is_done_already_is_not_offered(composed):
 
 
 def test_where_sampling_is_what_does_not_fit_a_smaller_micro_batch_is_not_offered(composed):
-    run = composed("model=qwen3_1_7b", "hardware=l4_24gb", "method.prompts_per_step=64")
+    run = composed("model=qwen3_1_7b", "hardware=l4_24gb", "rollout=generate", "method.prompts_per_step=64")
     verdict = fits(run)
     assert verdict.level is Level.warning and run.memory.training < 22 * 2**30
     assert "rollout=unsloth" in (verdict.hint or "") and "sequences_per_device" not in (verdict.hint or "")
