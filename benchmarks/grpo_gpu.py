@@ -1,7 +1,7 @@
 """GRPO on one GPU: rlexp against what a user would write by hand, with equal work, in one run.
 
 Sides: ``trl_generate`` (TRL, transformers' generate), ``trl_vllm`` (TRL, vLLM colocate), ``unsloth`` (Unsloth with vLLM
-inside, notebook-like) and ``rlexp`` (the command line, rollout=unsloth). All train the same model folder (the real
+inside, notebook-like) and ``rlexp`` (the command line, rollout=auto). All train the same model folder (the real
 shape, random weights: no hub is needed) with the same adapter on the same rows, the same reward, the same completions
 of the same length, one optimizer step a generation. What each trainer really holds is compared and differences are
 printed; completion tokens are counted. The sides load beside each other (imports in parallel, engines one after the
@@ -17,8 +17,10 @@ Usage, from the project folder:
   python benchmarks/grpo_gpu.py 4b --sides unsloth --variant unsloth+old:env.UNSLOTH_GRPO_ROLLOUT_LOGPROBS_AS_OLD=1
   python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
 ``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line),
-``env.NAME``, and ``load.KEY`` for from_pretrained. Variants of ``unsloth`` without load.* are further trainers in that
-side's process, after the rounds, the plain one once more at their end; the others are processes of their own.
+``env.NAME``, ``load.KEY`` for from_pretrained, and for variants of ``unsloth`` ``then.micro=N`` (sequences a pass),
+``then.checkpointing=false`` and ``then.prepare=true`` (what rlexp gives its trainers: build/rollout.py). Variants of
+``unsloth`` without load.* are further trainers in that side's process, after the rounds, the plain one once more at
+their end; the others are processes of their own.
 """
 
 from __future__ import annotations
@@ -69,6 +71,9 @@ class Side:
         self.said = False
         self.gpu_mib: int | None = None
 
+    number = 0
+    """Among the sides, for a port of its own."""
+
     def start(self, environment: dict[str, str]) -> None:
         """Starts the process; its log is ``log.txt`` in its folder."""
         self.job["started"] = time.time()
@@ -78,7 +83,8 @@ class Side:
             where = self.job["project"] if self.base == "rlexp" else self.folder
             # Apart, because two processes that write one cache read each other's half-written modules.
             compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
-            environment = {**environment, "UNSLOTH_COMPILE_LOCATION": str(compiled), **self.job["env"]}
+            port = str(29500 + os.getpid() % 1000 * 10 + self.number)  # TRL's free ones collide when two look at once
+            environment |= {"UNSLOTH_COMPILE_LOCATION": str(compiled), "MASTER_PORT": port, **self.job["env"]}
             self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
 
     def alive(self) -> bool:
@@ -154,12 +160,12 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
     wanted += [(head, base, settings) for base, head, settings in map(variant, options.variant)]
     sides: list[Side] = []
     for name, base, settings in wanted:
-        picked = {part: _under(settings, part) for part in ("env", "load")}
-        rest = {key: value for key, value in settings.items() if not key.startswith(("env.", "load."))}
+        picked = {part: _under(settings, part) for part in ("env", "load", "then")}
+        rest = {key: value for key, value in settings.items() if key.partition(".")[0] not in picked}
         host = next((side for side in sides if side.name == "unsloth"), None)
         if base == "unsloth" and name != base and host and not picked["load"]:
             env = {key: str(value) for key, value in picked["env"].items()}
-            host.job["phases"].append({"name": name, "arguments": rest, "env": env})
+            host.job["phases"].append({"name": name, "arguments": rest, "env": env, "then": picked["then"]})
             host.rounds[name] = []
             continue
         vllm = cuda and base != "trl_generate"
@@ -168,15 +174,17 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
             "vllm": vllm,
             "load": picked["load"],
             "env": {key: str(value) for key, value in picked["env"].items()},
-            "phases": [{"name": name, "arguments": rest if base != "rlexp" else {}, "env": {}}],
+            "phases": [{"name": name, "arguments": {} if base == "rlexp" else rest, "env": {}, "then": {}}],
         }
         if base == "rlexp":
             job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
-            job["rlexp"] += [f"{key}={_hydra(value)}" for key, value in rest.items()]
+            typed = {**dict(pair.split("=", 1) for pair in job["rlexp"]), **{k: _hydra(v) for k, v in rest.items()}}
+            job["rlexp"] = [f"{key}={value}" for key, value in typed.items()]
         sides.append(Side(name, base, job))
-    for side in sides:
+    for number, side in enumerate(sides):
+        side.number = number
         if len(side.job["phases"]) > 1:  # what drifted meanwhile
-            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}})
+            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}, "then": {}})
             side.rounds["unsloth again"] = []
         shutil.rmtree(side.folder, ignore_errors=True)
         side.folder.mkdir(parents=True)
@@ -199,22 +207,31 @@ def job_of(method: str, name: str, options: argparse.Namespace, shape: work.Shap
         "warm": options.warm,
         "steps": options.steps,
         "rounds": options.rounds,
-        "max_steps": options.warm + options.steps * options.rounds,
+        "profile": options.profile,
+        "max_steps": options.warm + options.steps * options.rounds + options.profile,
         "load": {},
         "env": {},
-        "phases": [{"name": name, "arguments": {}, "env": {}}],
+        "phases": [{"name": name, "arguments": {}, "env": {}, "then": {}}],
     }
 
 
-def overrides(shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str) -> list[str]:
-    """The command line of rlexp for this work."""
+def overrides(
+    shape: work.Shape, job: dict[str, Any], vllm: bool, cuda: bool, hardware: str, rollout: str = "auto"
+) -> list[str]:
+    """The command line of rlexp for this work.
+
+    Args:
+        rollout: the option, where vLLM samples.
+    """
     asked = work.arguments("grpo", shape, job["max_steps"], vllm)
     return [
         *common_overrides(shape, job, asked, hardware if cuda else "cpu"),
         "reward=spread",
         "dataset.gold=null",
-        f"rollout={'unsloth' if vllm else 'generate'}",
-        f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}",
+        "health.rules.truncated.stop=null",
+        f"rollout={rollout if vllm else 'generate'}",
+        # Of what is free, where Unsloth's engine starts beside the other sides.
+        *([f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}"] if vllm and shape.layer_weights > 1e9 else []),
     ]
 
 
@@ -243,6 +260,21 @@ def _hydra(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_hydra(item)}" for key, item in value.items()) + "}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of every process: one GPU, no hub, this project's sources."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "HF_HUB_OFFLINE": "1",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
+    }
+
+
+def maker(shape: str, folder: Path) -> list[str]:
+    """The command that makes the model of a shape, unless it was made before."""
+    return [sys.executable, str(ROOT / "benchmarks/sides/work.py"), shape, str(folder)]
 
 
 def project(folder: Path, environment: dict[str, str]) -> None:
@@ -357,6 +389,10 @@ def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, u
         for side in sides if number % 2 == 0 else sides[::-1]:
             side.turn(side.name, until)
     for side in sides:
+        if options.profile and len(side.rounds[side.name]) == options.rounds:
+            (side.folder / f"{side.name}.go.{options.rounds}").touch()
+            lines = side.await_(f"{side.name}.profile.json", until)
+            (side.folder / "profile.txt").write_text("\n".join(lines or []))
         for phase in side.rounds:
             if phase != side.name and side.await_(f"{phase}.warm.json", until) is not None:
                 for _ in range(options.rounds):
@@ -378,6 +414,7 @@ def parser(description: str, sides: str, methods: tuple[str, ...] = ()) -> argpa
     made.add_argument("--steps", type=int, default=4, help="steps a round")
     made.add_argument("--rounds", type=int, default=3)
     made.add_argument("--warm", type=int, default=2, help="steps before the first round")
+    made.add_argument("--profile", action="store_true", help="one step more a side, under cProfile: profile.txt")
     made.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
     made.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
     made.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders")
@@ -403,14 +440,8 @@ def made(options: argparse.Namespace) -> Iterator[tuple[Path, dict[str, str], su
     """The folder of the work, the environment of the processes in it, and the process that makes the model there."""
     folder = options.work.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "0",
-        "HF_HUB_OFFLINE": "1",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
-    }
-    script, model = ROOT / "benchmarks/sides/work.py", folder / "models" / options.shape
-    making = subprocess.Popen([sys.executable, str(script), options.shape, str(model)], env=environment)
+    environment = surroundings()
+    making = subprocess.Popen(maker(options.shape, folder / "models" / options.shape), env=environment)
     try:
         yield folder, environment, making
     finally:

@@ -63,6 +63,7 @@ def main(rounds: int) -> None:
         from transformers import set_seed
 
         from rlexp.build import arguments, data
+        from rlexp.build.engine import Engine
         from rlexp.build.methods import TRAINERS
         from rlexp.build.parts import Parts
         from rlexp.health.watch import Watch
@@ -81,7 +82,7 @@ def main(rounds: int) -> None:
                         parameter.copy_(fresh[name])
             set_seed(0)
             asked = arguments.requested(run, folder)
-            trainer = TRAINERS["grpo"](Parts(model, tokenizer, rows, None, rubric, asked))
+            trainer = TRAINERS["grpo"](Parts(model, tokenizer, rows, None, rubric, asked, Engine(run, inputs.model)))
             trainer.remove_callback(callbacks.PrinterCallback)
             spent: dict[str, float] = {}
             if watched:

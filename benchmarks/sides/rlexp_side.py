@@ -5,28 +5,45 @@ Usage: python benchmarks/sides/rlexp_side.py JOB.json (of grpo_gpu.py or prefere
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+def locked(function: Callable[..., Any], spec: dict[str, Any]) -> Callable[..., Any]:
+    """The function with the lock of the engines around it."""
+
+    import turn
+
+    def inside(*args: Any) -> Any:
+        with turn.engine(spec):
+            return function(*args)
+
+    return inside
 
 
 def main() -> None:
     """Adds both and hands over to the command line."""
     import turn
-    import unsloth  # isort: skip
-    import transformers.trainer
 
+    import rlexp.build.methods as methods
+    import rlexp.build.model as models
     from rlexp.__main__ import main as command
 
     spec = turn.job()
-    transformers.trainer.DEFAULT_CALLBACKS.append(turn.callback(spec, spec["phases"][0]["name"], last=True))
-    load = unsloth.FastLanguageModel.from_pretrained
+    import_libraries = models.import_libraries
 
-    def locked(*args: Any, **kwargs: Any) -> Any:
-        with turn.engine(spec):
-            return load(*args, **{**kwargs, **spec["load"]})
+    def imported(run: Any) -> None:
+        import_libraries(run)  # Unsloth before transformers
+        from transformers import trainer
 
-    unsloth.FastLanguageModel.from_pretrained = staticmethod(locked)
+        trainer.DEFAULT_CALLBACKS.append(turn.callback(spec, spec["phases"][0]["name"], last=True))
+
+    models.import_libraries = imported
+    models.load = locked(models.load, spec)  # Unsloth's engine starts with the model
+    methods.TRAINERS["grpo"] = locked(methods.TRAINERS["grpo"], spec)  # TRL's with the trainer
     sys.argv = [str(Path(spec["folder"]) / "rlexp"), *spec["rlexp"]]
+    turn.wait_for(Path(spec["model"]) / ".made")
     command()
 
 

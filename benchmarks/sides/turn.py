@@ -7,12 +7,15 @@ The harness writes ``PHASE.go.N`` into the side's folder; the side trains its st
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import fcntl
 import functools
 import hashlib
+import io
 import itertools
 import json
 import os
+import pstats
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +58,7 @@ def engine(spec: dict[str, Any]) -> Iterator[None]:
 
                 @functools.wraps(EngineArgs.plain_init)  # type: ignore[attr-defined]  # Unsloth reads the signature
                 def sized(self: Any, *args: Any, **kwargs: Any) -> None:
-                    kwargs.setdefault("kv_cache_memory_bytes", int(spec["kv_gib"] * 2**30))
+                    kwargs["kv_cache_memory_bytes"] = int(spec["kv_gib"] * 2**30)
                     self.plain_init(*args, **kwargs)
 
                 EngineArgs.__init__ = sized  # type: ignore[method-assign]
@@ -107,10 +110,13 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             self.losses: list[float] = []
             self.tokens_a_pair = 0.0
             self.laps: dict[str, float] = {}
+            self.profile = cProfile.Profile()
 
         def on_train_begin(
             self, args: Any, state: Any, control: Any, model: Any = None, train_dataloader: Any = None, **_: Any
         ) -> None:
+            if cuda:
+                torch.cuda.reset_peak_memory_stats()
             adapter = {n: c.to_dict() for n, c in getattr(model, "peft_config", {}).items()}
             trained = [p for p in model.parameters() if p.requires_grad]
             facts = {
@@ -133,9 +139,17 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             if done == warm:
                 laps = {"python": BEGAN - spec["started"], **self.laps}
                 write(folder / f"{phase}.warm.json", laps)
-            if done >= warm and (done - warm) % per_round == 0:
+            if (
+                done >= warm
+                and (done - warm) % per_round == 0
+                and (done < warm + rounds * per_round or spec["profile"])
+            ):
+                if cuda:
+                    torch.cuda.empty_cache()  # what this side keeps for later, the others need now
                 wait_for(folder / f"{phase}.go.{(done - warm) // per_round}")
                 self.begins, self.lengths = [], []
+            if spec["profile"] and done == warm + rounds * per_round:
+                self.profile.enable()
             self.begins.append(clock())
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -150,7 +164,14 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             self.losses.append(logs["loss"])
             self.lengths.append(logs.get("completions/mean_length", self.tokens_a_pair))
             self.tokens.append(logs.get("num_tokens", 0.0))
-            if done <= 0 or done % per_round:
+            if done > rounds * per_round:
+                self.profile.disable()
+                report = io.StringIO()
+                for order in ("cumulative", "tottime"):
+                    pstats.Stats(self.profile, stream=report).sort_stats(order).print_stats(60)
+                write(folder / f"{phase}.profile.json", report.getvalue().splitlines())
+                self.end(control)
+            if done <= 0 or done % per_round or done > rounds * per_round:
                 return
             marks = [*self.begins, clock()]
             number = done // per_round - 1
@@ -176,10 +197,14 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 "split": split()[-per_round:],
             }
             write(folder / f"{phase}.done.{number}.json", content)
-            if number == rounds - 1:
-                if last:
-                    sys.stdout.flush()
-                    os._exit(0)  # an engine takes seconds to shut down, and nothing more is asked
-                control.should_training_stop = True
+            if number == rounds - 1 and not spec["profile"]:
+                self.end(control)
+
+        def end(self, control: Any) -> None:
+            """Ends this trainer; after the last one the process, whose engine takes seconds to shut down."""
+            if last:
+                sys.stdout.flush()
+                os._exit(0)
+            control.should_training_stop = True
 
     return Turn()

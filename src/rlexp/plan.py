@@ -10,11 +10,15 @@ from typing import Any
 
 from rlexp import project
 from rlexp.command import hydra_options
-from rlexp.compose.points import points
+from rlexp.compose import memory
+from rlexp.compose.points import Point, points
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device, VllmMode
 from rlexp.errors import RunError
 from rlexp.inputs.check import Inputs, check
 from rlexp.inputs.prepare import prepare
+from rlexp.preflight.memory import fits
+from rlexp.preflight.verdict import Level
 from rlexp.record import smoke_pass
 from rlexp.record.lock import identity
 from rlexp.record.tables import show
@@ -39,11 +43,22 @@ def command(arguments: list[str], here: Path) -> int:
         return effective(made[0].run, prepare(made[0].run, root), options.all)
     if options.all:
         raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
-    for number, point in enumerate(points(root / "conf", options.overrides, options.multirun)):
+    made, unfit = points(root / "conf", options.overrides, options.multirun), []
+    for number, point in enumerate(made):
         if number:
             print()
         print(render(describe(point.run, check(point.run, root), root)))
+        if fits(point.run).level is Level.warning:
+            unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
+    if len(made) > 1 and unfit:
+        print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
     return 0
+
+
+def varied(made: list[Point]) -> set[str]:
+    """The overrides that not every point has."""
+    typed = [set(point.overrides) for point in made]
+    return set[str]().union(*typed) - typed[0].intersection(*typed)
 
 
 def effective(run: Run, inputs: Inputs, everything: bool) -> int:
@@ -93,14 +108,38 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows += [
         (
             "hardware",
-            f"{run.hardware.name}: {cut.devices} device(s), {run.hardware.dtype.name}, rollout {run.rollout.name}",
+            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        *_memory(run),
         ("seed", str(run.seed)),
         ("smoke", smoke_pass.told(run, inputs, root)),
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows
+
+
+def _devices(run: Run) -> str:
+    more = run.hardware.rollout_devices
+    if not more:
+        return f"{run.geometry.devices} device(s)"
+    used = run.rollout.vllm_mode is VllmMode.server
+    return f"{run.geometry.devices} device(s), {more} more for a vLLM server{'' if used else ' (idle: rollout=server)'}"
+
+
+def _memory(run: Run) -> list[tuple[str, str]]:
+    """What it takes of the device, and a warning where that is too much; nothing on a CPU."""
+    if run.hardware.device is Device.cpu:
+        return []
+    verdict, found = fits(run), run.memory
+    rows = [("memory", memory.told(found, run.hardware) if found else verdict.said)]
+    if run.rollout.gpu_memory_utilization is not None:
+        rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
+    return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
+
+
+def _rollout(run: Run) -> str:
+    return f"{run.rollout.name} (auto: {run.rollout.why})" if run.rollout.why else run.rollout.name
 
 
 def changed_arguments(run: Run) -> dict[str, Any]:

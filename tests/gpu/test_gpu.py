@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rlexp.build import server
 from tests.conftest import rlexp
 
 pytestmark = pytest.mark.gpu
@@ -39,6 +40,27 @@ def test_completions_can_come_from_vllm_inside_unsloth(shared_project):
     engine = ("rollout=unsloth", "rollout.gpu_memory_utilization=0.3", "rollout.enforce_eager=true")
     said = manifest(shared_project, "outputs/vllm", *engine, *SHORT)
     assert said["status"] == "finished"
+
+
+@pytest.mark.skipif(len(server.visible()) < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("loader", ["unsloth", "transformers"])
+def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(shared_project, loader):
+    where = f"outputs/server_{loader}"
+    engine = (
+        "rollout=server",
+        f"rollout.loader={loader}",
+        "rollout.enforce_eager=true",
+        "preflight.smoke=always",
+        "method.learning_rate=1e-3",
+    )
+    said = manifest(shared_project, where, *engine, *SHORT)
+    assert said["status"] == "finished" and said["step_time_s"]["weight_sync"] > 0
+    lines = [json.loads(line) for line in (shared_project / where / "metrics.jsonl").read_text().splitlines()]
+    apart = [line[key] for line in lines for key in line if key.endswith("sampling_logp_difference/mean")]
+    # Weights of the step before would be further apart with every step; this is the rounding of bfloat16.
+    assert apart and max(apart) < 0.05
+    assert (shared_project / where / "server.log").stat().st_size
+    assert server._is_free(8000) and server._is_free(51216)
 
 
 @pytest.mark.parametrize(

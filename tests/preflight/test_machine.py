@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rlexp.nvidia import Gpu
 from rlexp.preflight import facts, machine
-from rlexp.preflight.facts import GIB, Facts, Gpu
+from rlexp.preflight.facts import GIB, Facts
 from rlexp.preflight.verdict import Level
 from tests.conftest import files, rlexp
 from tests.test_command_line import HEAVY, imported
@@ -26,7 +27,7 @@ HEALTHY = Facts(
     disks={"the project": (Path("/p"), 90 * GIB), "the hub's cache": (Path("/h"), 80 * GIB)},
     memory=16 * GIB,
     unwritable=(),
-    caches={"Triton": (Path("/t"), GIB), "vLLM": (Path("/v"), None)},
+    caches={},
     hub="https://hub",
     hub_fault=None,
     sandbox="bubblewrap",
@@ -67,7 +68,9 @@ CUDA = {"torch_cuda": "13.0", "driver_cuda": "13.0", "gpus": (H100,)}
         (machine.memory, {"memory": 2 * GIB}, "warning", "2.0 GiB"),
         (machine.memory, {"memory": GIB // 2}, "failed", "0.5 GiB"),
         (machine.writing, {"unwritable": ("outputs",)}, "failed", "outputs/"),
-        (machine.caches, {}, "ok", "vLLM: none yet"),
+        (machine.caches, {}, "skipped", "without a GPU"),
+        (machine.caches, {"caches": {"in use (ab)": (Path("/c/ab"), None)}}, "ok", "in use (ab): none yet (/c/ab)"),
+        (machine.caches, {"caches": {"in use (ab)": (Path("/c/ab"), GIB)}}, "ok", "/c/ab, 1.0 GiB"),
         (machine.hub, {"hub": "", "hub_fault": "HF_HUB_OFFLINE is set"}, "ok", "offline"),
         (machine.hub, {"hub_fault": "timed out"}, "warning", "cannot be reached: timed out"),
         (machine.untrusted, {"sandbox": ""}, "warning", "code_tests"),
@@ -79,6 +82,12 @@ def test_each_check_says_what_it_saw(check, changed, level, says):
     assert (verdict.level.value, says in verdict.said) == (level, True), verdict
     if verdict.level in (Level.failed, Level.warning):
         assert verdict.hint
+
+
+def test_compiled_kernels_that_nothing_uses_are_named_with_what_removes_them():
+    seen = {"in use (ab)": (Path("/c/ab"), GIB), "other versions (cd)": (Path("/c/cd"), 2 * GIB)}
+    verdict = machine.caches(dataclasses.replace(HEALTHY, caches=seen))
+    assert "other versions (cd): /c/cd, 2.0 GiB" in verdict.said and "rm -r /c/cd " in verdict.hint
 
 
 def test_a_healthy_machine_has_nothing_to_say():

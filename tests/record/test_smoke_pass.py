@@ -95,3 +95,23 @@ def test_costs_are_one_line(composed):
     assert smoke_pass.costs(FIGURES, run, 0) == said
     assert smoke_pass.duration(3 * 3600) == "3.0 h"
     assert replace(run, seed=1) and "60 steps about 30 s" in smoke_pass.costs(FIGURES, composed(), 0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "eager"),
+    [
+        (("rollout=unsloth", "method.max_completion_length=64"), True),
+        (("rollout=unsloth", "method.max_completion_length=512"), False),  # decoding eagerly would take longer
+        (("rollout=unsloth", "method.max_completion_length=512", "rollout.enforce_eager=true"), True),
+        (("rollout=generate", "method.max_completion_length=64"), False),
+        (("method=dpo", "dataset=arithmetic_preferences"), False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_smoke_alone_starts_its_engine_without_graphs_where_little_is_decoded(composed, overrides, eager):
+    run = composed(*overrides, "hardware=h100", "model.max_seq_length=1024")
+    assert smoke_pass.engine_for(run).rollout.enforce_eager is eager
+
+
+def test_a_smoke_without_graphs_knows_only_what_a_step_takes_at_most(composed):
+    assert smoke_pass.costs(FIGURES | {"eager": True}, composed(), 0).startswith("at most 0.5 s a step")

@@ -86,6 +86,12 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
                 "vllm_gpu_memory_utilization": run.rollout.gpu_memory_utilization,
                 "vllm_max_model_length": run.model.max_seq_length,
             }
+        if run.rollout.vllm_mode is VllmMode.server:
+            arguments |= {
+                "vllm_server_base_url": run.rollout.address,
+                "vllm_group_port": run.rollout.group_port,
+                "vllm_server_timeout": run.rollout.server_timeout,
+            }
     else:
         arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
         # ORPO's collator reads columns that the model does not take.

@@ -13,7 +13,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from rlexp.build import server
 from rlexp.build.arguments import ADJUSTED, differs, plain
+from rlexp.build.engine import Engine
 from rlexp.compose.methods import owner
 from rlexp.compose.run import Run
 from rlexp.inputs.check import Inputs
@@ -90,9 +92,11 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
 
     with (
         tempfile.TemporaryDirectory(prefix="rlexp-") as scratch,
+        contextlib.ExitStack() as running,
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
+        serving = running.enter_context(server.started(run, inputs.model, Path(scratch)))
         models.import_libraries(run)
         from rlexp.build import arguments, data
         from rlexp.build.methods import TRAINERS
@@ -104,5 +108,9 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
         asked = arguments.requested(run, Path(scratch))
         with workers_for(run.reward, inputs.rewards, 0) as workers:
             rubric = Rubric(run.reward, inputs.rewards, workers)
-            trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows, None, rubric, asked))
+            engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
+            if serving:
+                serving.wait()
+            parts = Parts(model, tokenizer, rows, None, rubric, asked, engine)
+            trainer = TRAINERS[run.method.name](parts)
         return table(run, asked, trainer.args)

@@ -27,7 +27,6 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     Yields:
         The trainable weights as they were, by name, on the CPU.
     """
-    import numpy
     import torch
 
     weights = {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if w.requires_grad}
@@ -35,9 +34,8 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     forwards = {module: vars(module)["forward"] for module in model.modules() if "forward" in vars(module)}
     configs = [(config, _plain(vars(config))) for config in (model.config, model.generation_config)]
     sides = {name: getattr(tokenizer, name) for name in SIDES}
-    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
-    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    yield weights
+    with random_states():
+        yield weights
     if REFERENCE in getattr(model, "peft_config", {}):
         model.delete_adapter(REFERENCE)
     with torch.no_grad():
@@ -59,14 +57,26 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     engine = getattr(model, "vllm_engine", None)
     if engine is not None:
         engine.reset_prefix_cache()
+    gc.unfreeze()  # the trainers that are to go
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextlib.contextmanager
+def random_states() -> Iterator[None]:
+    """Puts the random states of python, numpy, torch and CUDA back as they were, unless an error ends it."""
+    import numpy
+    import torch
+
+    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    yield
     random.setstate(states[0])
     numpy.random.set_state(states[1])
     torch.set_rng_state(states[2])
     if on_devices:
         torch.cuda.set_rng_state_all(on_devices)
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

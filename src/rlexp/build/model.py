@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp import compiled
+from rlexp.compose import size
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Loader
+from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
 
 
@@ -27,7 +31,19 @@ def import_libraries(run: Run) -> None:
             where=f"rollout={run.rollout.name}, loader transformers",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
-    _loader(run).import_libraries()
+    with kept_kernels(run):
+        _loader(run).import_libraries()
+
+
+@contextlib.contextmanager
+def kept_kernels(run: Run) -> Iterator[None]:
+    """Has what a GPU run compiles kept (``rlexp.compiled``), also where the libraries meanwhile point elsewhere."""
+    cuda = run.hardware.device is Device.cuda
+    if cuda:
+        compiled.keep()
+    yield
+    if cuda:
+        compiled.keep()
 
 
 def _loader(run: Run) -> Any:
@@ -62,7 +78,8 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
         raise RunError("torch sees no CUDA device", where=f"hardware={run.hardware.name}", hint="type hardware=cpu")
     set_seed(run.seed)
     try:
-        model, tokenizer = loader.load(run, folder)
+        with kept_kernels(run):
+            model, tokenizer = loader.load(run, folder)
     except OSError as error:
         raise RunError(
             f"the model {folder or run.model.hub_id} cannot be loaded: {str(error).splitlines()[0]}",
@@ -128,6 +145,17 @@ def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...
     except OSError:
         generation = GenerationConfig.from_model_config(config)
     return tokenizer, getattr(config, "vocab_size", None), end_ids(generation)
+
+
+def shape(run: Run) -> Size | None:
+    """The shape that the hub's config states; None where it cannot be had."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(str(run.model.hub_id), revision=run.model.revision)
+    except (OSError, ValueError):
+        return None
+    return size.of_config(config.to_dict())
 
 
 def end_ids(generation: Any) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rlexp.build.engine import Engine
 from rlexp.reward.rubric import Rubric
 
 
@@ -21,6 +22,8 @@ class Parts:
     rubric: Rubric
     arguments: dict[str, Any]
     """Every argument of TRL's config class."""
+    engine: Engine
+    """What samples, where TRL's vLLM does."""
 
     @property
     def common(self) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from rlexp.compose.run import Run
 
+PREFILL = 4096
+"""Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
+
 
 def import_libraries() -> None:
     """Imports Unsloth, which rewrites TRL's and transformers' classes, before them."""
@@ -29,6 +32,8 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "gpu_memory_utilization": run.rollout.gpu_memory_utilization,
             "max_lora_rank": run.model.lora.r,
             "enforce_eager": run.rollout.enforce_eager,
+            # Left open, it follows from the memory that happens to be free, and with it what vLLM compiles.
+            "max_num_batched_tokens": max(PREFILL, run.geometry.sequences_per_step),
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
     model, tokenizer = FastLanguageModel.from_pretrained(

@@ -6,8 +6,7 @@ stay ordinary YAML files and Hydra keeps composing them.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,20 @@ from rlexp import project
 from rlexp.compose.methods import METHODS, schema
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
+from rlexp.nvidia import gpus
 
 SUMMED_GROUPS = ("reward",)
 """Groups whose options add up with ``+``."""
+
+GPUS = (
+    (r"\bH100\b", "h100"),
+    (r"\bH200\b", "h200"),
+    (r"\bA100\b.*\b80GB\b", "a100_80gb"),
+    (r"\bRTX 4090\b(?!.*Laptop)", "rtx4090_24gb"),
+    (r"\bL4\b", "l4_24gb"),
+    (r"\bT4\b", "t4_16gb"),
+)
+"""(what nvidia-smi calls a GPU, its option). One of less memory (an A100 of 40 GB, a laptop's 4090) matches none."""
 
 
 class ComposedOptions(ConfigSource):
@@ -87,16 +97,16 @@ def _parts(option: str) -> list[str]:
 
 
 def detect_hardware(options: set[str]) -> str:
-    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch): ``cpu`` where there is no GPU,
-    an option named after the GPU (h100, h200) where there is one, else ``cuda``."""
-    if not shutil.which("nvidia-smi"):
-        return "cpu"
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return "cpu"
-    names = answer.stdout.lower().split("\n")[0].split() if answer.returncode == 0 else []
-    if not names:
-        return "cpu"
-    return next((name for name in names if name in options), "cuda")
+    """The hardware option that fits this machine, asked of ``nvidia-smi`` (no torch); ``cpu`` without an answer."""
+    found = gpus()
+    return hardware_named(found[0].name, options) if found else "cpu"
+
+
+def hardware_named(gpu: str, options: set[str]) -> str:
+    """The option for a GPU that nvidia-smi calls so, ``cuda`` where none is certain to fit.
+
+    Only the first GPU counts: a run takes one device unless several are asked for. (h100x2 gives the second one to a
+    vLLM server: a choice of the rollout, not of the machine.)
+    """
+    known = next((option for pattern, option in GPUS if option in options and re.search(pattern, gpu, re.I)), None)
+    return known or next((word for word in gpu.lower().split() if word in options - {"cpu", "cuda"}), "cuda")

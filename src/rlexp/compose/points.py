@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from rlexp.compose import size
 from rlexp.compose.explain import explain
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -81,6 +82,7 @@ def choice(conf: Path, overrides: list[str], group: str) -> str:
 
 def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
-        return resolve(compose("config", overrides=overrides))
+        composed = compose("config", overrides=overrides)
+        return resolve(composed, size.of_tree(composed, conf.parent))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error

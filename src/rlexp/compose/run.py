@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import geometry
+from rlexp.compose import geometry, memory, rollout
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -26,6 +26,7 @@ from rlexp.compose.schema import (
     Reward,
     Rollout,
     RunSchema,
+    Size,
     Tracking,
     VllmMode,
 )
@@ -33,8 +34,9 @@ from rlexp.errors import RunError, nearest
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 """The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
-UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"))
-"""Keys of these parts that say how the reward is tried and guarded, not what is learned."""
+UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
+"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
+learned."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,17 @@ class Run:
     geometry: Geometry
 
     @property
+    def memory(self) -> memory.Estimate | None:
+        """What it takes on one device, by estimate; None for a model of unknown size."""
+        size, cut = self.model.size, self.geometry
+        if size is None:
+            return None
+        share = cut.sequences_per_step // cut.devices
+        job = memory.Job(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
+        recomputed = bool(self.hardware.gradient_checkpointing)
+        return memory.estimate(job, cut.per_device_train_batch_size, recomputed)
+
+    @property
     def num_generations(self) -> int:
         """Completions a prompt; 1 where the method samples none."""
         return self.arguments.get("num_generations", 1) if self.method.online else 1
@@ -78,11 +91,13 @@ class Run:
         return {name: tree[name] for name in EXPERIMENT}
 
 
-def resolve(cfg: DictConfig) -> Run:
-    """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's) and derives the geometry.
+def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
+    """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's), puts numbers where the hardware
+    was left open (``compose.memory``) and derives the geometry.
 
     Args:
         cfg: the tree Hydra composed, with or without its ``hydra`` node.
+        size: of the model's folder, where there is one (``compose.size``); goes before what the tree says.
 
     Raises:
         RunError: a value is out of range, a choice unknown, or the geometry cannot be derived.
@@ -107,11 +122,23 @@ def resolve(cfg: DictConfig) -> Run:
     del arguments["name"]
     prompts_per_step = arguments.pop("prompts_per_step")
     check_arguments(method, arguments, prompts_per_step)
+    groups.model.size = size or groups.model.size
+    if groups.rollout.name == "auto":
+        groups.rollout = rollout.choose(groups, method)
     check_groups(groups, method, arguments)
     completions = arguments["num_generations"] if method.online else 1
+    sequences = -(-prompts_per_step * completions // groups.hardware.devices)
+    groups.hardware, groups.rollout = _settled(groups, method, arguments, sequences)
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     return Run(method=method, arguments=arguments, prompts_per_step=prompts_per_step, geometry=cut, **fields)
+
+
+def _settled(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> tuple[Hardware, Rollout]:
+    model, hardware, rollout = groups.model, groups.hardware, groups.rollout
+    if model.size is None:
+        return memory.careful(hardware, rollout)
+    return memory.settle(memory.Job(model.size, model, hardware, rollout, method, arguments, sequences))
 
 
 def check_arguments(method: Method, arguments: dict[str, Any], prompts_per_step: int) -> None:
@@ -191,7 +218,11 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
             raise RunError(f"the weight is {term.weight}", where=f"reward.terms.{name}.weight", hint="a finite number")
     for where, value, least in (
         ("hardware.devices", groups.hardware.devices, 1),
-        ("hardware.sequences_per_device", groups.hardware.sequences_per_device, 1),
+        ("hardware.rollout_devices", groups.hardware.rollout_devices, 0),
+        ("hardware.sequences_per_device", _or(groups.hardware.sequences_per_device, 1), 1),
+        ("hardware.memory_gib", _or(groups.hardware.memory_gib, 1), 1),
+        ("rollout.gpu_memory_utilization", _or(groups.rollout.gpu_memory_utilization, 0.01), 0.01),
+        *((f"model.size.{key}", n, 1) for key, n in _plain(model.size or {}).items() if n is not False),
         ("model.max_seq_length", model.max_seq_length, 2),
         ("model.lora.r", model.lora.r, 1),
         ("held_out.rows", groups.held_out.rows, 0),
@@ -216,37 +247,74 @@ def check_rollout(groups: RunSchema, method: Method) -> None:
     Raises:
         RunError: the engine needs a GPU, the method samples nothing, or the loader cannot do it.
     """
-    rollout, where = groups.rollout, f"rollout={groups.rollout.name}"
+    asked, where = groups.rollout, f"rollout={groups.rollout.name}"
     cpu = groups.hardware.device is Device.cpu
-    if rollout.vllm and cpu:
+    if asked.vllm and cpu:
         raise RunError("vLLM needs a GPU", where=where, hint="type rollout=generate")
-    if rollout.vllm and not method.online:
+    if asked.vllm and not method.online:
         raise RunError(
             f"{method.name} samples no completions while training", where=where, hint="type rollout=generate"
         )
-    if rollout.fast_inference and rollout.vllm_mode is not VllmMode.none:
+    if asked.fast_inference and asked.vllm_mode is not VllmMode.none:
         raise RunError(
             "two engines are asked for: Unsloth's vLLM and TRL's",
             where="rollout.fast_inference, rollout.vllm_mode",
             hint="type rollout=unsloth or rollout=colocate",
         )
-    if rollout.loader is Loader.transformers:
+    check_server(asked)
+    if asked.loader is Loader.transformers:
         reason = (
             "TRL's trainers need a GPU without Unsloth"
             if cpu
             else "Unsloth's vLLM comes with Unsloth's model"
-            if rollout.fast_inference
+            if asked.fast_inference
             else "a 4-bit base is Unsloth's"
             if groups.model.load_in_4bit
             else None
         )
         if reason:
             raise RunError(reason, where="rollout.loader=transformers", hint="type rollout.loader=unsloth")
-    elif rollout.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
+    elif asked.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
         raise RunError(
             "the weights of a 4-bit base cannot be sent to an engine of its own",
             where=where,
             hint="type rollout=unsloth",
+        )
+
+
+def check_server(rollout: Rollout) -> None:
+    """Whether the server is described so that it can be one.
+
+    Raises:
+        RunError: the address is none, is given to a run that wants no server, or a number is out of range.
+    """
+    if rollout.server_url is not None:
+        if rollout.vllm_mode is not VllmMode.server:
+            raise RunError(
+                f"a server is named, and rollout={rollout.name} asks none",
+                where="rollout.server_url",
+                hint="type rollout=server",
+            )
+        if not rollout.server_url.startswith(("http://", "https://")):
+            raise RunError(
+                f"{rollout.server_url} is no address",
+                where="rollout.server_url",
+                hint=f"type rollout.server_url=http://{rollout.server_url}",
+            )
+    for name, least, most in (("server_port", 1, 65535), ("group_port", 1, 65535), ("server_gpu", 1, 1023)):
+        if not least <= getattr(rollout, name) <= most:
+            raise RunError(
+                f"{name} is {getattr(rollout, name)}", where=f"rollout.{name}", hint=f"from {least} to {most}"
+            )
+    if rollout.server_port == rollout.group_port:
+        raise RunError(
+            f"requests and weights would share port {rollout.group_port}",
+            where="rollout.server_port, rollout.group_port",
+            hint="type rollout.group_port=51216",
+        )
+    if rollout.server_timeout <= 0:
+        raise RunError(
+            f"server_timeout is {rollout.server_timeout:g}", where="rollout.server_timeout", hint="seconds above 0"
         )
 
 
@@ -270,6 +338,10 @@ def check_combination(reward: Reward, method: Method) -> None:
             where="reward.combine=normalize",
             hint="type method=grpo, or reward.combine=sum",
         )
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def _plain(value: Any) -> Any:

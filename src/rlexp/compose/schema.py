@@ -61,6 +61,20 @@ class Lora:
 
 
 @dataclass
+class Size:
+    """The shape of a dense decoder, in the words of its config.json."""
+
+    num_hidden_layers: int = MISSING
+    hidden_size: int = MISSING
+    intermediate_size: int = MISSING
+    num_attention_heads: int = MISSING
+    num_key_value_heads: int = MISSING
+    head_dim: int = MISSING
+    vocab_size: int = MISSING
+    tie_word_embeddings: bool = MISSING
+
+
+@dataclass
 class Model:
     """The base model, and what of it is trained."""
 
@@ -89,6 +103,8 @@ class Model:
     system_prompt: str | None = None
     """Goes in front of conversations that have no system message of their own."""
     lora: Lora = field(default_factory=Lora)
+    size: Size | None = None
+    """What memory is estimated from: that of path/config.json where the folder exists. None: nothing is estimated."""
 
 
 @dataclass
@@ -159,14 +175,20 @@ class Hardware:
     """cpu or cuda."""
     devices: int = 1
     """Data-parallel processes, one a device."""
+    rollout_devices: int = 0
+    """Devices beside these that a vLLM server (rollout=server) samples on; no training process uses them."""
+    memory_gib: float | None = None
+    """Memory of one device that torch can use, in GiB; unknown: what a card sold with 16 GB has."""
     dtype: Dtype = Dtype.float32
     """The type the model is loaded and trained in."""
-    sequences_per_device: int = MISSING
-    """Sequences (completions, or preference pairs) one device holds in a forward and backward pass."""
+    sequences_per_device: int | None = None
+    """Sequences (completions, or preference pairs) one device holds in a forward and backward pass; null: as many as
+    fit by the estimate of ``compose.memory``. The record holds the number."""
     reward_workers: int | None = None
     """Processes that score completions; one a processor where it is left open, 0 scores in the training process."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, more time."""
+    gradient_checkpointing: bool | None = None
+    """Recompute activations in the backward pass: less memory, about a third more time of that pass; null: only where
+    few sequences fit without. The record holds what came of it."""
 
 
 class VllmMode(Enum):
@@ -198,15 +220,31 @@ class Rollout:
     """TRL's vLLM: in the process with weights of its own (colocate), or a server on a GPU of its own."""
     loader: Loader = Loader.unsloth
     """Whose model is trained: Unsloth's, or transformers' with PEFT as TRL does it alone (GPU only)."""
-    gpu_memory_utilization: float = 0.5
-    """vLLM's share of the device memory."""
+    gpu_memory_utilization: float | None = None
+    """vLLM's share of the device memory; null: what its weights and the key-value cache of a step's completions need,
+    and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+    server_url: str | None = None
+    """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
+    server_gpu: int = 1
+    """The GPU of the server that is started, counted among the visible ones; the trainer has the first, 0."""
+    server_port: int = 8000
+    """The port it listens on, on this machine only."""
+    group_port: int = 51216
+    """The port where trainer and server meet to exchange weights (``vllm_group_port``)."""
+    server_timeout: float = 240.0
+    """Seconds that the server may take until it answers."""
 
     @property
     def vllm(self) -> bool:
         """Whether vLLM samples, wherever it runs."""
         return self.fast_inference or self.vllm_mode is not VllmMode.none
+
+    @property
+    def address(self) -> str:
+        """Where the server answers."""
+        return (self.server_url or f"http://127.0.0.1:{self.server_port}").rstrip("/")
 
 
 @dataclass

@@ -121,7 +121,7 @@ def generate(run: Run, model: Any, tokenizer: Any, texts: list[str], sampling: S
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(run.seed)
-        size = min(run.hardware.sequences_per_device, 64)
+        size = min(run.hardware.sequences_per_device or 1, 64)
         for start in range(0, len(texts), size):
             batch = tokenizer(texts[start : start + size], return_tensors="pt", padding=True, add_special_tokens=False)
             out = model.generate(

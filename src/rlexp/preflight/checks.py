@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rlexp.compose import size
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 from rlexp.inputs.check import Inputs
-from rlexp.preflight import facts, files, lengths, machine, rewards, template, tokenizer
+from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
 from rlexp.preflight.seen import Seen
 from rlexp.preflight.verdict import Level, Verdict, require
 from rlexp.reward import trial
@@ -37,8 +39,9 @@ def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
     found = rewards.check(run, inputs)
     if folder is not None and (folder / "config.json").is_file():
         found += [files.template(folder), files.vocabulary(folder, looked_for(run, inputs))]
+        found.append(memory.shape(run, size.of_folder(folder), again=True))
         found.append(machine.room(facts.free(root), _written(run, folder), "outputs"))
-    return found
+    return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]
 
 
 def refuse(run: Run, inputs: Inputs, root: Path) -> None:

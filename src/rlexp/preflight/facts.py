@@ -6,7 +6,6 @@ Nothing here imports torch or writes a file. Tokens are looked for and never rea
 from __future__ import annotations
 
 import contextlib
-import getpass
 import importlib.util
 import os
 import re
@@ -24,27 +23,18 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from rlexp import compiled
+from rlexp.nvidia import Gpu, gpus
 from rlexp.reward import sandbox
 
 HUB_SECONDS = 2.0
 """After which the hub counts as out of reach."""
-MOST_FILES = 50_000
-"""Files of a cache that are counted."""
+OTHER = "other versions"
+"""How a compile cache is called that this installation does not use."""
 WRITTEN = ("outputs", "multirun", "data", "models", "exports")
 """Folders of the project that runs write to."""
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU as the driver names it."""
-
-    name: str
-    total: int
-    """Bytes of memory."""
-    free: int
-    driver: str
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,6 @@ def gather(root: Path) -> Facts:
     build = _torch_cuda()
     matrix = "constraints-gpu.txt" if build else "constraints.txt"
     project = _pyproject(root)
-    gpus, driver_cuda = _gpus()
     hub, hub_fault = _hub()
     return Facts(
         python=".".join(map(str, sys.version_info[:3])),
@@ -101,8 +90,8 @@ def gather(root: Path) -> Facts:
         tested={**_pinned(root / matrix), **_pinned(root / "requirements-unsloth.txt")},
         installed=_installed(),
         torch_cuda=build,
-        driver_cuda=driver_cuda,
-        gpus=gpus,
+        driver_cuda=_driver_cuda(),
+        gpus=gpus(),
         disks={
             name: (folder, free(folder))
             for name, folder in (
@@ -113,7 +102,7 @@ def gather(root: Path) -> Facts:
         },
         memory=free_memory(),
         unwritable=tuple(name for name in WRITTEN if not os.access(_existing(root / name), os.W_OK)),
-        caches={name: (folder, _size(folder)) for name, folder in cache_folders(root).items()},
+        caches={name: (folder, compiled.size(folder)) for name, folder in cache_folders().items()},
         hub=hub,
         hub_fault=hub_fault,
         sandbox=sandbox.available(),
@@ -145,15 +134,13 @@ def hub_home() -> Path:
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
 
-def cache_folders(root: Path) -> dict[str, Path]:
-    """Who compiles -> where what it compiled is kept."""
-    inductor = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
-    return {
-        "Unsloth": root / os.environ.get("UNSLOTH_COMPILE_LOCATION", "unsloth_compiled_cache"),
-        "vLLM": Path(os.environ.get("VLLM_CACHE_ROOT") or Path.home() / ".cache" / "vllm"),
-        "Inductor": Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or inductor),
-        "Triton": Path(os.environ.get("TRITON_CACHE_DIR") or Path.home() / ".triton" / "cache"),
-    }
+def cache_folders() -> dict[str, Path]:
+    """Which compile cache -> its folder: the one that runs on this machine use, those set by the user, and those of
+    other versions, which this installation does not use."""
+    found = compiled.cache()
+    folders = {f"in use ({found.key})": found.folder} if gpus() else {}
+    folders |= {f"set by {name}": Path(os.environ[name]) for name in compiled.FOLDERS if os.environ.get(name)}
+    return folders | {f"{OTHER} ({folder.name})": folder for folder in found.others()}
 
 
 def _pyproject(root: Path) -> dict:
@@ -188,18 +175,9 @@ def _torch_cuda() -> str | None:
     return found[1] if found else ""
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
-    """(the GPUs, the driver's CUDA version)."""
-    said = _answer(
-        "nvidia-smi", "--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits"
-    )
-    gpus = []
-    for line in said.splitlines():
-        name, total, rest, driver = (part.strip() for part in line.split(","))
-        if total.isdigit() and rest.isdigit():
-            gpus.append(Gpu(name, int(total) * 2**20, int(rest) * 2**20, driver))
-    found = re.search(r"CUDA Version *: *([\d.]+)", _answer("nvidia-smi")) if gpus else None
-    return tuple(gpus), found[1] if found else None
+def _driver_cuda() -> str | None:
+    found = re.search(r"CUDA Version *: *([\d.]+)", _answer("nvidia-smi")) if gpus() else None
+    return found[1] if found else None
 
 
 def _answer(*command: str) -> str:
@@ -213,18 +191,6 @@ def _answer(*command: str) -> str:
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-
-
-def _size(folder: Path) -> int | None:
-    if not folder.is_dir():
-        return None
-    total = 0
-    for number, path in enumerate(folder.rglob("*")):
-        if number == MOST_FILES:
-            break
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size
-    return total
 
 
 def _hub() -> tuple[str, str | None]:

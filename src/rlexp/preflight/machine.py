@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from rlexp.preflight.facts import GIB, Facts
+from rlexp.preflight.facts import GIB, OTHER, Facts
 from rlexp.preflight.verdict import Level, Verdict
 
 DECISIVE = (
@@ -139,11 +139,18 @@ def writing(facts: Facts) -> Verdict:
 
 def caches(facts: Facts) -> Verdict:
     """Where compiled kernels are kept; with them a run on a GPU starts in a fraction of the time."""
+    name = "caches.compiled"
+    if not facts.caches:
+        return Verdict(name, Level.skipped, "nothing is compiled without a GPU")
     shown = [
-        f"{whose}: {folder}, {_gib(size)}" if size is not None else f"{whose}: none yet ({folder})"
-        for whose, (folder, size) in facts.caches.items()
+        f"{which}: {folder}, {_gib(size)}" if size is not None else f"{which}: none yet ({folder})"
+        for which, (folder, size) in facts.caches.items()
     ]
-    return Verdict("caches.compiled", Level.passed, "; ".join(shown))
+    old = [str(folder) for which, (folder, _) in facts.caches.items() if which.startswith(OTHER)]
+    hint = f"rm -r {' '.join(old)} frees what this installation does not use" if old else None
+    if hint is None and any(size for _, size in facts.caches.values()):
+        hint = "rm -r of a folder frees it; the next run compiles again"
+    return Verdict(name, Level.passed, "; ".join(shown), hint=hint)
 
 
 def hub(facts: Facts) -> Verdict:

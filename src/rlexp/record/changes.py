@@ -57,14 +57,14 @@ SOURCES = (
 )
 """Keys that follow another one by interpolation (conf/method, conf/reward, compose/schema.py), and which."""
 
-NAMES = ("name", "path", "hub_id", "revision", "prepare", "script", "params.*", "type")
-"""What only says where a model or a data set comes from; its files are compared by hash."""
+NAMES = ("name", "path", "hub_id", "revision", "prepare", "script", "params.*", "type", "size", "size.*")
+"""What only says where a model or a data set comes from, or its shape; its files are compared by hash."""
 
 GROWING, FREE = ("model.*", "method.*"), ("model.file.*", "model.params.*", "model.learning_rate.*")
 """Groups in which a key that one run lacks came with another version of TRL or rlexp, and where it did not."""
 
-DEFAULTS = ("model.learning_rate.*", "model.max_completion_length")
-"""What a model option proposes to the method; the method's own arguments show what came of it."""
+DEFAULTS = ("model.learning_rate.*", "model.max_completion_length", "model.size.*")
+"""What a model option proposes to the method, whose own arguments show what came of it; and the model's shape."""
 
 
 @dataclass(frozen=True)

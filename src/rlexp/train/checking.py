@@ -9,7 +9,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.inputs.check import Inputs
-from rlexp.preflight import checks
+from rlexp.preflight import checks, memory
 from rlexp.preflight.lengths import MEASURED
 from rlexp.preflight.seen import Seen
 from rlexp.preflight.verdict import Verdict, require
@@ -47,6 +47,8 @@ class Checking:
         if looked:
             self.before = self._seen(*looked, rows=rows)
             self._passed(checks.before_load(self.before))
+        if self.inputs.model is None:
+            self._passed([memory.shape(self.run, models.shape(self.run), again=False)])
 
     def before_training(self, model: Any, tokenizer: Any, rows: Any) -> None:
         """What loading changed."""

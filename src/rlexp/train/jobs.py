@@ -17,7 +17,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
+from rlexp.build import server
 from rlexp.command import hydra_options
+from rlexp.compose import size
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
@@ -94,7 +96,9 @@ def make_ready(run: Run, root: Path) -> None:
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
     health_rules.check(run.health.rules)
-    checks.refuse(run, prepare(run, root), root)
+    server.check(run)
+    inputs = prepare(run, root)
+    checks.refuse(run, inputs, root)
 
 
 def _job(job: Job, cfg: DictConfig) -> None:
@@ -102,7 +106,8 @@ def _job(job: Job, cfg: DictConfig) -> None:
     folder = Path(settings.runtime.output_dir)
     if settings.mode is RunMode.MULTIRUN:
         _sweep.append(Path(settings.sweep.dir))
-    failure = attempt(job, resolve(cfg), project.root(), folder, list(settings.overrides.task))
+    root = project.root()
+    failure = attempt(job, resolve(cfg, size.of_tree(cfg, root)), root, folder, list(settings.overrides.task))
     if failure:
         _failures.append(failure)
 

@@ -14,7 +14,11 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from rlexp import compiled
+from rlexp.build import server
+from rlexp.build.engine import Engine
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 from rlexp.inputs import versions
 from rlexp.inputs.check import Inputs, check
 from rlexp.record import lock
@@ -41,6 +45,8 @@ class Loaded:
     """The training rows, a ``datasets.Dataset`` with the columns that the rewards read."""
     read: tuple[str, ...]
     """These columns."""
+    engine: Engine
+    """TRL's vLLM, for every trainer of the run."""
 
     def rubric(self, folder: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``folder``."""
@@ -69,10 +75,10 @@ def recorded(run: Run, root: Path, folder: Path, overrides: list[str]) -> Iterat
 def load(
     run: Run, root: Path, record: Record, running: contextlib.ExitStack, voice: Voice, inputs: Inputs | None = None
 ) -> Loaded:
-    """Checks and hashes the inputs, starts the reward workers, imports the libraries, loads rows and model.
+    """Checks and hashes the inputs, starts reward workers and server, imports the libraries, loads rows and model.
 
     Args:
-        running: closes the workers.
+        running: ends the workers and the server.
         inputs: where a replay found them; by default those the project holds now.
 
     Raises:
@@ -87,9 +93,13 @@ def load(
     record.lap("locked")
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
+    serving = running.enter_context(server.started(run, inputs.model, record.folder))
+    engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
 
     from rlexp.build import model as models  # imports unsloth before trl and transformers
 
+    if run.hardware.device is Device.cuda:
+        running.callback(lambda: record.content.update(compile_cache=compiled.used()))
     models.import_libraries(run)
     record.lap("imported")
 
@@ -101,9 +111,11 @@ def load(
     model, tokenizer = models.load(run, inputs.model)
     if inputs.model is None:
         digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
+    if serving:
+        serving.wait()
     record.lap("loaded")
     checking.before_training(model, tokenizer, rows)
-    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read)
+    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine)
 
 
 @contextlib.contextmanager

@@ -179,7 +179,10 @@ def _drift(lock: dict[str, Any], root: Path) -> list[str]:
     try:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
         then = run_of(lock["config"], root, LOCK).config()
-        changed = lines(differences(then, {**now, "hardware": then["hardware"]}))
+        now["hardware"] = then["hardware"]
+        for group, key in (("rollout", "gpu_memory_utilization"), ("model", "size")):  # follow it, or only estimate it
+            now[group][key] = then[group][key]
+        changed = lines(differences(then, now))
         if changed:
             notes.append(f"conf/ composes otherwise now, the lock's config is replayed ({'; '.join(changed)})")
     except RunError as error:

@@ -5,6 +5,7 @@ Source: the loop is TRL's and transformers' ``Trainer.train``; this module only 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -59,13 +60,14 @@ def train(
         from rlexp.build.parts import Parts
         from rlexp.evaluate import held_out
         from rlexp.health.watch import Watch
-        from rlexp.train import callbacks, step_time
+        from rlexp.train import callbacks, memory, step_time
 
         rubric = loaded.rubric(folder)
         test = data.load(run, loaded.inputs.data, "test", run.held_out.rows, loaded.read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
-        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked))
+        parts = Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked, loaded.engine)
+        trainer = TRAINERS[run.method.name](parts)
         record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
@@ -95,11 +97,14 @@ def train(
         if test is not None and run.held_out.every:
             trainer.add_callback(callbacks.HeldOut(run, trainer, tokenizer, rubric, test))
         trainer.remove_callback(callbacks.PrinterCallback)
+        memory.begin()
         try:
             trainer.train()
         finally:
             live.stop()
         record.lap("trained")
+        if peaks := memory.figures(run):
+            record.content["memory_gib"] = peaks
         record.content["step_time_s"] = took = step_time.medians(times.steps)
 
         weights = models.save(run, trainer.model, tokenizer, folder)
@@ -122,6 +127,8 @@ def train(
     if rubric.failed:
         voice.warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
     voice.console.print(step_time.line(took))
+    if peaks:
+        voice.console.print(memory.line(peaks))
     voice.console.print(f"{weights.name} and record: {os.path.relpath(folder, root)}")
 
 
@@ -134,7 +141,10 @@ def smoke(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
     voice = Voice()
     with recorded(run, root, folder, overrides) as (record, running):
         record.content["verb"] = "smoke"
-        _take_smoke(load(run, root, record, running, voice), root, record, voice)
+        engine = smoke_pass.engine_for(run)
+        loaded = load(engine, root, record, running, voice)
+        # The pass is that of the run, whose engine may capture graphs.
+        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, eager=engine != run)
     voice.console.print(f"record: {os.path.relpath(folder, root)}")
 
 
@@ -151,16 +161,18 @@ def _smoke_first(loaded: Loaded, root: Path, record: Record, voice: Voice) -> No
         record.content["smoke"] = found
 
 
-def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice) -> None:
+def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, eager: bool = False) -> None:
     from rlexp.train import smoke_steps
 
     run = loaded.run
     figures = smoke_steps.take(
-        *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric),
+        *(run, loaded.model, loaded.tokenizer, loaded.rows, loaded.rubric, loaded.engine),
         folder=record.folder,
         startup_s=record.content["timings_s"]["loaded"],
         voice=voice,
     )
+    if eager:
+        figures["eager"] = True
     record.content["smoke"] = smoke_pass.write(smoke_pass.path(run, loaded.digest, root), figures)
     record.lap("smoked")
     voice.console.print(f"smoke passed: {smoke_steps.told(figures)}")

@@ -21,6 +21,7 @@ import torch
 from transformers import TrainerCallback
 
 from rlexp.build import arguments
+from rlexp.build.engine import Engine
 from rlexp.build.kept import kept, moved
 from rlexp.build.methods import TRAINERS
 from rlexp.build.parts import Parts
@@ -46,6 +47,7 @@ def take(
     tokenizer: Any,
     rows: Any,
     rubric: Callable[[Path], Rubric],
+    engine: Engine,
     folder: Path,
     startup_s: float,
     voice: Voice,
@@ -55,6 +57,7 @@ def take(
     Args:
         rows: the training rows.
         rubric: makes one that notes failures in a folder; its own, so that the run's counts nothing of the smoke.
+        engine: the run's; its trainer is given the same.
         folder: of the run; what the steps left lies in FOLDER below it.
         startup_s: seconds it took until now, for the estimate.
 
@@ -74,7 +77,8 @@ def take(
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with kept(model, tokenizer) as weights:
-        trainer = TRAINERS[run.method.name](Parts(model, tokenizer, rows.select(order), None, scored, asked))
+        parts = Parts(model, tokenizer, rows.select(order), None, scored, asked, engine)
+        trainer = TRAINERS[run.method.name](parts)
         seen = [
             callbacks.Metrics(folder / METRICS),
             callbacks.Completions(folder / "completions", scored, run.num_generations),
@@ -117,7 +121,7 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
     if isinstance(error, torch.OutOfMemoryError):
         said = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
         hint = (
-            f"type hardware.sequences_per_device={max(1, run.hardware.sequences_per_device // 2)}, "
+            f"type hardware.sequences_per_device={max(1, run.geometry.per_device_train_batch_size // 2)}, "
             "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
         )
         return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.build import rollout
 from rlexp.build.parts import Parts
 
 
 def trainer(parts: Parts) -> Any:
-    """A ``trl.GRPOTrainer`` of these parts; Unsloth is imported already."""
+    """A ``trl.GRPOTrainer`` of these parts; the loader's libraries are imported already."""
     from trl import GRPOConfig, GRPOTrainer
 
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
-    return GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    with parts.engine.given():
+        made = GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    rollout.prepare(made, parts.engine)
+    return made

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.build import rollout
 from rlexp.build.parts import Parts
 
 
 def trainer(parts: Parts) -> Any:
-    """A ``trl.RLOOTrainer`` of these parts; Unsloth is imported already."""
+    """A ``trl.RLOOTrainer`` of these parts; the loader's libraries are imported already."""
     from trl import RLOOConfig, RLOOTrainer
 
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
-    return RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    with parts.engine.given():
+        made = RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    rollout.prepare(made, parts.engine)
+    return made

@@ -1,0 +1,97 @@
+"""The vLLM of a run: started by the first trainer that is built, and given to every later one.
+
+TRL starts an engine, or meets a server, whenever a trainer is built; the trainer of a smoke and that of the run behind
+it would hold one each. Both sample with the same here: what the first left in the engine is overwritten before the
+second samples, since TRL sends the weights before the first step of every trainer.
+
+Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, which looks ``LLM`` and ``VLLMClient`` up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlexp.build.kept import random_states
+from rlexp.compose.run import Run
+from rlexp.compose.schema import VllmMode
+
+
+class Engine:
+    """TRL's vLLM for the trainers of one run; none is ever made where the run has none.
+
+    Args:
+        folder: the base model's folder; None for a hub id.
+    """
+
+    def __init__(self, run: Run, folder: Path | None) -> None:
+        self.run = run
+        self.folder = folder
+        self.made: Any = None
+        """``vllm.LLM`` or ``VLLMClient``, once a trainer has been built."""
+        self.weights: Any = None
+        """``merged.InPlace``: where the adapted weights lie in it. Only a new engine can be compared with the base."""
+
+    def close(self) -> None:
+        """Lets go of it; the port where weights are exchanged becomes free."""
+        if self.made is not None and self.run.rollout.vllm_mode is VllmMode.server:
+            self.made.close_communicator()
+        self.made = self.weights = None
+
+    @contextlib.contextmanager
+    def given(self) -> Iterator[None]:
+        """A trainer built inside is given this engine; as it starts, the random states stay as they are."""
+        mode = self.run.rollout.vllm_mode
+        if mode is VllmMode.none:
+            yield
+            return
+        from trl.generation import vllm_generation as trl
+
+        name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
+        theirs = getattr(trl, name)
+        make = functools.partial(theirs, **options(self.run, self.folder)) if name == "LLM" else _client(theirs)
+
+        def give(**asked: Any) -> Any:
+            if self.made is None:
+                with random_states():
+                    self.made = make(**asked)
+            return self.made
+
+        setattr(trl, name, give)
+        try:
+            yield
+        finally:
+            setattr(trl, name, theirs)
+
+
+def options(run: Run, folder: Path | None) -> dict[str, Any]:
+    """What ``vllm.LLM`` is told beyond TRL's own arguments, in vLLM's words.
+
+    Args:
+        folder: the base model's folder; None for a hub id.
+    """
+    # TRL leaves the type to the model's files and the revision to the hub: the trained model's are meant.
+    pinned = {"revision": run.model.revision} if folder is None and run.model.revision else {}
+    return {"dtype": run.hardware.dtype.name, "enforce_eager": run.rollout.enforce_eager, **pinned}
+
+
+def _client(theirs: type) -> type:
+    """TRL's client of a server, fit to be given to several trainers one after another."""
+
+    class Client(theirs):
+        def init_communicator(self, device: Any = 0) -> None:
+            """Joins the group over which weights are sent, once: a server that waits for a second would hang."""
+            if self.communicator is None:
+                super().init_communicator(device)
+
+        def update_named_params(self, metadata: Any, named_params: Any) -> None:
+            """Sends weights; vLLM reads them on streams of its own, so the optimizer's step is waited for first."""
+            import torch
+
+            torch.cuda.synchronize()
+            super().update_named_params(metadata, named_params)
+
+    return Client

@@ -1,0 +1,122 @@
+"""One forward pass less a step where completions come from vLLM and the policy that samples is the one that learns.
+
+TRL corrects for the small differences between vLLM's probabilities and the trained model's by the ratio of the two, and
+computes the latter in a pass of its own before the first micro-batch. With one optimizer step a generation nothing is
+learned in between: the training pass computes the same numbers again. So the ratio is taken from the training pass.
+
+Source: ``trl.GRPOTrainer._generate_and_score_completions`` and ``_compute_loss`` for what the ratio is and multiplies;
+https://fengyao.notion.site/off-policy-rl for why.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from typing import Any
+
+
+def applies(trainer: Any) -> bool:
+    """Whether the extra pass would compute what the training pass does."""
+    arguments = trainer.args
+    dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
+    return bool(
+        trainer.use_vllm
+        and trainer.vllm_importance_sampling_correction
+        and trainer.num_iterations == 1
+        and arguments.gradient_accumulation_steps % arguments.steps_per_generation == 0
+        and not dropout
+    )
+
+
+def use_training_pass(trainer: Any) -> None:
+    """Takes the importance ratio of a ``trl.GRPOTrainer`` (or of what Unsloth made of it) from the training pass."""
+    score = trainer._generate_and_score_completions
+
+    @functools.wraps(score)
+    def without_pass(inputs: Any) -> Any:
+        trainer.vllm_importance_sampling_correction = False
+        try:
+            return score(inputs)
+        finally:
+            trainer.vllm_importance_sampling_correction = True
+
+    trainer._generate_and_score_completions = without_pass
+    names = inspect.unwrap(type(trainer).compute_loss).__globals__
+    if "UnslothEfficientGRPO" in names:
+        names["UnslothEfficientGRPO"] = _Loss(names["UnslothEfficientGRPO"])
+    else:
+        _trl(trainer)
+
+
+class _Loss:
+    """Unsloth's loss function, given the policy's own log-probabilities for the old ones that were not computed."""
+
+    def __init__(self, loss: Any) -> None:
+        self.loss: Any = loss.loss if isinstance(loss, _Loss) else loss
+
+    def apply(self, new: Any, old: Any, reference: Any, sampling: Any, *rest: Any) -> Any:
+        """As ``torch.autograd.Function.apply``; all [sequences, tokens]."""
+        own = new.detach() if old is None and sampling is not None else old
+        return self.loss.apply(new, own, reference, sampling, *rest)
+
+
+def _trl(trainer: Any) -> None:
+    """TRL reads the ratio from the micro-batch after it has computed the log-probabilities: it is put there then."""
+    loss, logprobs = trainer._compute_loss, trainer._get_per_token_logps_and_entropies
+    micro_batch: dict[str, Any] | None = None
+
+    @functools.wraps(loss)
+    def compute_loss(model: Any, inputs: dict[str, Any]) -> Any:
+        nonlocal micro_batch
+        micro_batch = inputs
+        try:
+            return loss(model, inputs)
+        finally:
+            micro_batch = None
+
+    @functools.wraps(logprobs)
+    def with_ratio(*args: Any, **kwargs: Any) -> Any:
+        found = logprobs(*args, **kwargs)
+        if micro_batch is not None:
+            _correct(trainer, micro_batch, found[0].detach())
+        return found
+
+    trainer._compute_loss = compute_loss
+    trainer._get_per_token_logps_and_entropies = with_ratio
+
+
+def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+    """Puts the importance ratio into the micro-batch, and its figures into the trainer's metrics.
+
+    Args:
+        own: the policy's log-probabilities, [sequences, tokens].
+    """
+    mask = inputs["completion_mask"]
+    if "tool_mask" in inputs:
+        mask = mask * inputs["tool_mask"]
+    apart = own - inputs["sampling_per_token_logps"]
+    scored = mask.bool() & ~apart.isnan()  # a token that vLLM could not score is left uncorrected
+    difference = apart.where(scored, 0.0)
+    mode = trainer.vllm_importance_sampling_mode
+    whole = mode.startswith("sequence")
+    ratio = (difference.sum(dim=-1, keepdim=True) if whole else difference).exp()
+    low, high = trainer.vllm_importance_sampling_clip_min, trainer.vllm_importance_sampling_clip_max
+    if mode.endswith("truncate"):
+        ratio = ratio.clamp(min=low, max=high)
+    else:
+        outside = (ratio < (-math.inf if low is None else low)) | (ratio > (math.inf if high is None else high))
+        ratio = ratio.masked_fill(outside, 0.0)
+    inputs["importance_sampling_ratio"] = ratio
+    shown, apart = (ratio if whole else ratio[mask.bool()]).flatten(), apart[scored].abs()
+    if not apart.numel():
+        return
+    metrics = trainer._metrics["train" if trainer.model.training else "eval"]
+    for name, value in {
+        "sampling_logp_difference/mean": apart.mean(),
+        "sampling_logp_difference/max": apart.max(),
+        "importance_sampling_ratio/min": shown.min(),
+        "importance_sampling_ratio/mean": shown.mean(),
+        "importance_sampling_ratio/max": shown.max(),
+    }.items():
+        metrics[f"sampling/{name}"].append(value.item())

@@ -1,0 +1,44 @@
+"""The GPUs of this machine as the driver names them; asked of ``nvidia-smi`` once a process, without torch."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+QUERY = "name,memory.total,memory.free,driver_version"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU."""
+
+    name: str
+    total: int
+    """Bytes of memory; 0 where the driver does not say."""
+    free: int
+    driver: str
+
+
+@functools.cache
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs in the driver's order; none where there is no driver, or it does not answer."""
+    if not shutil.which("nvidia-smi"):
+        return ()
+    query = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return read(done.stdout) if done.returncode == 0 else ()
+
+
+def read(answer: str) -> tuple[Gpu, ...]:
+    """The GPUs of an answer to QUERY, a line each, memory in MiB."""
+    rows = ([part.strip() for part in line.split(",")] for line in answer.splitlines())
+    return tuple(Gpu(row[0], _bytes(row[1]), _bytes(row[2]), row[3]) for row in rows if len(row) == 4)
+
+
+def _bytes(mebibytes: str) -> int:
+    return int(mebibytes) * 2**20 if mebibytes.isdigit() else 0

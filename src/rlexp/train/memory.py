@@ -1,0 +1,39 @@
+"""The memory that training took on the GPU, beside what was estimated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.compose.memory import GIB
+from rlexp.compose.run import Run
+
+
+def begin() -> None:
+    """Measures from here on; what is held already counts."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def figures(run: Run) -> dict[str, Any] | None:
+    """``estimated`` by part (None for a model of unknown size) and ``measured``, the peaks of torch's allocator, in
+    GiB; None without a GPU.
+
+    Reserved is what torch holds of the device, vLLM's in the same process included; the CUDA context is not in it.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    peaks = {"reserved": torch.cuda.max_memory_reserved(), "allocated": torch.cuda.max_memory_allocated()}
+    return {
+        "estimated": run.memory.gib() if run.memory else None,
+        "measured": {name: round(value / GIB, 3) for name, value in peaks.items()},
+    }
+
+
+def line(found: dict[str, Any]) -> str:
+    """``peak 23.1 GiB (estimated 21.7)``."""
+    estimated = f" (estimated {found['estimated']['total']:.1f})" if found["estimated"] else ""
+    return f"peak {found['measured']['reserved']:.1f} GiB{estimated}"

@@ -1,0 +1,94 @@
+"""One engine a run: the first trainer makes it, the later ones are given the same."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from rlexp.build.engine import Engine, options
+
+GPU = ("hardware=h100", "model=qwen3_0_6b")
+
+
+@pytest.fixture
+def trl(monkeypatch):
+    """TRL's module, with vLLM's class where none is installed: it notes its arguments, and draws a number."""
+    from trl.generation import vllm_generation
+
+    def start(**asked):
+        torch.rand(1)
+        return SimpleNamespace(asked=asked)
+
+    monkeypatch.setattr(vllm_generation, "LLM", start, raising=False)
+    return vllm_generation
+
+
+def test_a_second_trainer_is_given_the_engine_of_the_first(composed, trl):
+    engine, before, state = Engine(composed(*GPU, "rollout=colocate"), None), trl.LLM, torch.get_rng_state()
+    made = []
+    for _ in range(2):
+        with engine.given():
+            made.append(trl.LLM(model="org/name", max_num_seqs=8))
+        assert trl.LLM is before
+    assert made[0] is made[1] and made[0].asked["model"] == "org/name"
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_after_an_error_trl_finds_its_own_class_again(composed, trl):
+    before = trl.LLM
+    with pytest.raises(ZeroDivisionError), Engine(composed(*GPU, "rollout=colocate"), None).given():
+        raise ZeroDivisionError
+    assert trl.LLM is before
+
+
+def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):
+    before = trl.LLM
+    with Engine(composed("hardware=cpu"), None).given():
+        assert trl.LLM is before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "folder", "expected"),
+    [
+        # the type of the trained model, whatever that of the files
+        ((), Path("models/m"), {"dtype": "bfloat16", "enforce_eager": False}),
+        (
+            ("hardware.dtype=float16", "rollout.enforce_eager=true"),
+            Path("m"),
+            {"dtype": "float16", "enforce_eager": True},
+        ),
+        # the commit that is meant; a folder has none
+        (("model.revision=abc",), None, {"dtype": "bfloat16", "enforce_eager": False, "revision": "abc"}),
+        (("model.revision=abc",), Path("m"), {"dtype": "bfloat16", "enforce_eager": False}),
+    ],
+)
+def test_the_engine_holds_the_model_that_is_trained(composed, overrides, folder, expected):
+    assert options(composed(*GPU, "rollout=colocate", *overrides), folder) == expected
+
+
+def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, monkeypatch):
+    from trl.generation import vllm_generation
+
+    met = []
+
+    class Client:
+        def __init__(self, **asked):
+            self.communicator = None
+
+        def init_communicator(self, device=0):
+            met.append(device)
+            self.communicator = "open"
+
+        def close_communicator(self):
+            self.communicator = None
+
+    monkeypatch.setattr(vllm_generation, "VLLMClient", Client)
+    engine = Engine(composed(*GPU, "rollout=server"), None)
+    for _ in range(2):
+        with engine.given():
+            client = vllm_generation.VLLMClient(base_url="http://127.0.0.1:8000")
+        client.init_communicator(device="cuda:0")
+    assert met == ["cuda:0"]
+    engine.close()
+    assert client.communicator is None and engine.made is None
