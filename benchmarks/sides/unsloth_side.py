@@ -40,6 +40,7 @@ def main() -> None:
             "max_lora_rank": work.RANK,
             # Else it follows from a guess of the memory left, and a small share decodes in several waves.
             "max_num_seqs": shape.sequences,
+            "max_num_batched_tokens": 4096,  # likewise, and TRL's number
         }
     load = {"use_gradient_checkpointing": "unsloth" if shape.checkpointing else False, **spec["load"]}
     with turn.engine(spec):

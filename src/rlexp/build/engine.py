@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,21 @@ class Engine:
         """``merged.InPlace``: where the adapted weights lie in it. Only a new engine can be compared with the base."""
 
     def close(self) -> None:
-        """Lets go of it; the port where weights are exchanged becomes free."""
-        if self.made is not None and self.run.rollout.vllm_mode is VllmMode.server:
-            self.made.close_communicator()
-        self.made = self.weights = None
+        """Lets go of it: its memory, and the port where weights are exchanged, are free for the next run of a sweep.
+
+        A fault is logged and ends nothing: what was trained is saved by then.
+        """
+        made, self.made, self.weights = self.made, None, None
+        try:
+            if made is not None and self.run.rollout.vllm_mode is VllmMode.server:
+                made.close_communicator()
+            elif made is not None:
+                from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+                made.llm_engine.engine_core.shutdown()
+                cleanup_dist_env_and_memory()
+        except Exception:
+            logging.getLogger(__name__).exception("vLLM was not shut down")
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:

@@ -37,8 +37,10 @@ FILL = 0.9
 """How much of a device is filled by choice; the rest is for what the estimate misses."""
 OVERHEAD = int(1.5 * GIB)
 FOUR_BIT = 4.5 / 8
-HELD = {Loader.unsloth: 1.2, Loader.transformers: 1.6}
-"""Calibrated on one H100 measurement each (30 layers, h 576; benchmarks/results/2026-11-24_h100.md)."""
+HELD = {Loader.unsloth: 1.8, Loader.transformers: 1.1}
+"""On one H100 (benchmarks/results/2026-11-25_grpo_h100.md). transformers: 19.5 GiB allocated with 64 sequences of 274
+tokens at 135M. Unsloth: its first step computes a packed pass beside the plain one to compare them, and more than 1.7
+times the count was held when that did not fit at 4B; later steps hold 0.6 of it. Recomputed layers are counted once."""
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
 """Of a fused head at once: logits in b, their float32 copy and its gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
@@ -329,10 +331,10 @@ def activations(job: Job, tokens: int, checkpointing: bool) -> int:
     size = job.size
     q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
     width = 9 * size.hidden_size + 3 * q + 2 * kv + 4 * size.intermediate_size
-    layer = job.bytes * width * HELD[job.rollout.loader]
+    layer = job.bytes * width
     if checkpointing:
         return int(tokens * (size.num_hidden_layers * job.bytes * size.hidden_size + layer))
-    return int(tokens * size.num_hidden_layers * layer)
+    return int(tokens * size.num_hidden_layers * layer * HELD[job.rollout.loader])
 
 
 def logits(job: Job, tokens: int) -> int:
