@@ -49,6 +49,12 @@ COLUMNS += ("completions/clipped_ratio", "entropy", "grad_norm")
 COLOURS = ("#1f77b4", "#d62728")
 
 
+def code(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The commit, and whether the tree was changed; not what every untracked file is called."""
+    found = manifest.get("git") or {}
+    return {key: found[key] for key in ("sha", "dirty") if key in found}
+
+
 def train(recipes: list[str], typed: list[str], together: bool, until: float) -> list[Path]:
     """Runs the recipes; the folders of those that finished. What still runs when the time is up is interrupted."""
     folders = [ROOT / "outputs" / f"learning-{time.time():.0f}-{recipe}" for recipe in recipes]
@@ -146,7 +152,7 @@ def report(runs: dict[str, dict[str, Any]]) -> str:
         lines += ["", f"## {name}", "", "```", "python -m rlexp " + " ".join(manifest["overrides"]), "```", ""]
         told = {
             "identity": manifest["identity"],
-            "code": json.dumps(manifest.get("git")),
+            "code": json.dumps(code(manifest)),
             "machine": json.dumps(manifest["machine"]),
             "versions": ", ".join(f"{key} {value}" for key, value in lock["versions"].items()),
             "held-out temperature": config["held_out"]["temperature"],
@@ -200,7 +206,7 @@ def write(folders: list[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for folder, (name, run) in zip(folders, runs.items(), strict=True):
         shutil.copyfile(folder / "run.lock.yaml", out / f"{name}.lock.yaml")
-        kept = {key: run["manifest"][key] for key in KEPT if key in run["manifest"]}
+        kept = {key: run["manifest"][key] for key in KEPT if key in run["manifest"]} | {"git": code(run["manifest"])}
         (out / f"{name}.manifest.json").write_text(json.dumps(kept, indent=1) + "\n")
         with (out / f"{name}.csv").open("w", newline="") as stream:
             table = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
