@@ -32,7 +32,6 @@ from rlexp.errors import RunError
 
 LOG = "server.log"
 """What the server says, below the run folder."""
-WHERE = "rollout=server"
 OTHERS = "rollout=colocate, or rollout=unsloth"
 MOST_AT_ONCE = 1024
 """Sequences that are decoded together; more wait."""
@@ -92,16 +91,20 @@ def visible() -> tuple[str, ...]:
 
 
 def check(run: Run) -> None:
-    """Whether a server can be started, or the named one be used; nothing is asked of a run that wants none.
+    """Whether vLLM is there for a run that samples with it; whether a server can be started, or the named one be used.
 
     Raises:
         RunError: vLLM is missing, there is no GPU for it, a port is taken, or the named server is not fit.
     """
     rollout = run.rollout
+    if rollout.vllm and importlib.util.find_spec("vllm") is None:
+        raise RunError(
+            "vLLM is not installed",
+            where=f"rollout={rollout.name}" + (f" (auto: {rollout.why})" if rollout.why else ""),
+            hint="pip install -c constraints-gpu.txt -e '.[gpu]', or type rollout=generate",
+        )
     if rollout.vllm_mode is not VllmMode.server:
         return
-    if importlib.util.find_spec("vllm") is None:
-        raise RunError("vLLM is not installed", where=WHERE, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
     if rollout.server_url:
         _check_running(run)
         return
