@@ -1,5 +1,7 @@
 """One engine a run: the first trainer makes it, the later ones are given the same."""
 
+import gc
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,3 +94,14 @@ def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, 
     assert met == ["cuda:0"]
     engine.close()
     assert client.communicator is None and engine.made is None
+
+
+def test_after_a_run_the_environment_is_as_it_was_and_its_trainers_can_go(composed, trl, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setenv("MASTER_PORT", "1")
+    engine = Engine(composed(*GPU, "rollout=unsloth"), None)
+    os.environ |= {"LOCAL_RANK": "0", "MASTER_PORT": "2"}  # as TRL does
+    gc.freeze()
+    engine.close()
+    assert "LOCAL_RANK" not in os.environ and os.environ["MASTER_PORT"] == "1"
+    assert gc.get_freeze_count() == 0

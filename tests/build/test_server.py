@@ -213,6 +213,12 @@ def test_a_server_of_ones_own_must_take_weights_and_hold_the_sequences(composed,
             serving.shutdown()
 
 
+@pytest.mark.parametrize("address", ["http://a:b", "http://"])
+def test_what_is_no_address_is_told_like_a_server_that_does_not_answer(composed, two_gpus, address):
+    with pytest.raises(RunError, match="no vLLM server answers"):
+        server.check(composed(*SERVED, f"rollout.server_url='{address}'"))
+
+
 def test_a_server_that_does_not_answer_is_told_with_how_to_start_it(composed, two_gpus, port):
     with pytest.raises(RunError, match="no vLLM server answers") as error:
         server.check(composed(*SERVED, f"rollout.server_url=http://127.0.0.1:{port}"))

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from typing import Any
 from rlexp.build.kept import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
+
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
 
 
 class Engine:
@@ -35,9 +40,11 @@ class Engine:
         """``vllm.LLM`` or ``VLLMClient``, once a trainer has been built."""
         self.weights: Any = None
         """``merged.InPlace``: where the adapted weights lie in it. Only a new engine can be compared with the base."""
+        self.before = {name: os.environ.get(name) for name in LAUNCHED}
 
     def close(self) -> None:
-        """Lets go of it: its memory, and the port where weights are exchanged, are free for the next run of a sweep.
+        """Lets go of it: its memory, and the port where weights are exchanged, are free for the next run of a sweep,
+        which finds the environment as it was.
 
         A fault is logged and ends nothing: what was trained is saved by then.
         """
@@ -52,6 +59,11 @@ class Engine:
                 cleanup_dist_env_and_memory()
         except Exception:
             logging.getLogger(__name__).exception("vLLM was not shut down")
+        for name, value in self.before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        gc.unfreeze()  # the run's trainers (rollout.prepare)
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:

@@ -20,15 +20,20 @@ def import_libraries(run: Run) -> None:
     """Imports the libraries that train ``run``; Unsloth before TRL and transformers, or not at all.
 
     Raises:
-        RunError: Unsloth is in this process already (an earlier point of a sweep) and would train this run too.
+        RunError: an earlier run of this process imported them otherwise.
     """
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     # With more than one GPU in sight transformers would split every batch over them behind the geometry's back.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    what = None
     if run.rollout.loader is Loader.transformers and "unsloth" in sys.modules:
+        what = "Unsloth is imported in this process and has rewritten TRL; this run is meant to be trained without it"
+    elif run.rollout.loader is Loader.unsloth and "trl" in sys.modules and "unsloth" not in sys.modules:
+        what = "TRL is imported in this process, and Unsloth must be before it"
+    if what:
         raise RunError(
-            "Unsloth is imported in this process and has rewritten TRL; this run is meant to be trained without it",
-            where=f"rollout={run.rollout.name}, loader transformers",
+            what,
+            where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
     with kept_kernels(run):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
 import importlib.util
 import json
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import compiled
+from rlexp.build.engine import LAUNCHED
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
+from rlexp.nvidia import gpus
 
 LOG = "server.log"
 """What the server says, below the run folder."""
@@ -39,8 +41,8 @@ SHOWN = 8
 """Lines of the log in a message."""
 END_S = 15.0
 """Seconds that ``guard`` is given to end the server."""
-LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "VLLM_ENABLE_V1_MULTIPROCESSING")
-"""What an engine in this process may have left in the environment; the server is no part of its group."""
+OURS = (*LAUNCHED, "VLLM_ENABLE_V1_MULTIPROCESSING")
+"""What stands in the environment for an engine in this process; the server is no part of its group."""
 
 
 def command(run: Run, folder: Path | None) -> list[str]:
@@ -84,10 +86,7 @@ def visible() -> tuple[str, ...]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(name.strip() for name in named.split(",") if name.strip())
-    if not shutil.which("nvidia-smi"):
-        return ()
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
-    return tuple(str(number) for number in range(listed.stdout.count("GPU ") if listed.returncode == 0 else 0))
+    return tuple(str(number) for number in range(len(gpus())))
 
 
 def check(run: Run) -> None:
@@ -128,15 +127,14 @@ def _check_running(run: Run) -> None:
     """Whether the named server answers, takes weights, and holds sequences of the run's length."""
     hint = f"start it so: {typed(run)}"
     try:
-        models = _asked(f"{run.rollout.address}/v1/models")["data"]
+        holds = _asked(f"{run.rollout.address}/v1/models")["data"][0].get("max_model_len") or run.model.max_seq_length
         _asked(f"{run.rollout.address}/get_world_size")
     except urllib.error.HTTPError as error:
         what = f"{run.rollout.address} answers {error.code}: it takes no weights"
         raise RunError(what, where="rollout.server_url", hint=hint) from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError, AttributeError) as error:
         what = f"no vLLM server answers at {run.rollout.address}: {getattr(error, 'reason', error)}"
         raise RunError(what, where="rollout.server_url", hint=hint) from error
-    holds = models[0].get("max_model_len") or run.model.max_seq_length
     if holds < run.model.max_seq_length:
         raise RunError(
             f"the server holds sequences of {holds} tokens, and the run has {run.model.max_seq_length}",
@@ -232,14 +230,14 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
     if run.rollout.vllm_mode is not VllmMode.server or run.rollout.server_url:
         yield None
         return
-    gpus = visible()
+    devices = visible()
     compiled.keep()
-    environment = {name: value for name, value in os.environ.items() if name not in LAUNCHED}
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpus[0]
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    os.environ["CUDA_VISIBLE_DEVICES"] = devices[0]
     # Where the trainer waits for the server when they meet to exchange weights.
     os.environ["VLLM_HOST_IP"] = "127.0.0.1"
     environment |= {
-        "CUDA_VISIBLE_DEVICES": gpus[run.rollout.server_gpu],
+        "CUDA_VISIBLE_DEVICES": devices[run.rollout.server_gpu],
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_SERVER_DEV_MODE": "1",
     }
@@ -268,7 +266,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200
-    except (OSError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return False
 
 

@@ -10,6 +10,8 @@ from rlexp.compose.run import Run
 
 PREFILL = 4096
 """Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
+UNREAD = ("original/*", "onnx/*", "*.pth", "*.gguf", "*.h5", "*.msgpack")
+"""Files of a hub model in forms that are not loaded here."""
 
 
 def import_libraries() -> None:
@@ -37,8 +39,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
     model, tokenizer = FastLanguageModel.from_pretrained(
-        model_name=str(folder or run.model.hub_id),
-        revision=None if folder else run.model.revision,
+        model_name=source(run, folder),
         max_seq_length=run.model.max_seq_length,
         dtype=getattr(torch, run.hardware.dtype.name),
         load_in_4bit=run.model.load_in_4bit,
@@ -61,6 +62,21 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             max_seq_length=run.model.max_seq_length,
         )
     return model, tokenizer
+
+
+def source(run: Run, folder: Path | None) -> str:
+    """What Unsloth is told to load: the folder; of a hub model whose commit is named, that commit's in the hub's cache.
+
+    By its hub id Unsloth may load another repository (a mirror, a 4-bit copy), and its vLLM the newest commit (``Ignoring
+    revision``, unsloth/models/loader.py): not what the lock says.
+    """
+    if folder or not run.model.revision:
+        return str(folder or run.model.hub_id)
+    import huggingface_hub
+
+    return huggingface_hub.snapshot_download(
+        str(run.model.hub_id), revision=run.model.revision, ignore_patterns=list(UNREAD)
+    )
 
 
 def decoded_at_once(completions: int) -> int:

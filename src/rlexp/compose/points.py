@@ -86,3 +86,13 @@ def _compose(conf: Path, overrides: list[str]) -> Run:
         return resolve(composed, size.of_tree(composed, conf.parent))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error
+    except (AssertionError, AttributeError) as error:
+        typed = [override for override in overrides if override.startswith("model.size")]
+        if not typed:
+            raise
+        # Hydra cannot change what is null, and says so in no error of its own.
+        raise RunError(
+            "the model option states no size that could be changed",
+            where=typed[-1],
+            hint="say all of it in the option's file in conf/model, under size, as the others do",
+        ) from error

@@ -236,8 +236,14 @@ def check_groups(groups: RunSchema, method: Method, arguments: dict[str, Any]) -
         ("reward.time_limit", reward.time_limit, 0.01),
         ("reward.max_failed", reward.max_failed, 0),
     ):
-        if value < least:
+        if not least <= value < math.inf:
             raise RunError(f"{where} is {value}", where=where, hint=f"at least {least}")
+    if _or(groups.rollout.gpu_memory_utilization, 1) > 1:
+        raise RunError(
+            f"vLLM's share is {groups.rollout.gpu_memory_utilization:g}, more than the device has",
+            where="rollout.gpu_memory_utilization",
+            hint="a share of the device's memory, from 0.01 to 1",
+        )
     check_rollout(groups, method)
 
 
@@ -260,6 +266,12 @@ def check_rollout(groups: RunSchema, method: Method) -> None:
             "two engines are asked for: Unsloth's vLLM and TRL's",
             where="rollout.fast_inference, rollout.vllm_mode",
             hint="type rollout=unsloth or rollout=colocate",
+        )
+    if asked.fast_inference and groups.model.full_finetuning:
+        raise RunError(
+            "every weight is trained, and Unsloth's vLLM shares frozen ones",
+            where=f"{where}, model.full_finetuning",
+            hint="type rollout=colocate, or rollout=generate",
         )
     check_server(asked)
     if asked.loader is Loader.transformers:
@@ -312,7 +324,7 @@ def check_server(rollout: Rollout) -> None:
             where="rollout.server_port, rollout.group_port",
             hint="type rollout.group_port=51216",
         )
-    if rollout.server_timeout <= 0:
+    if not 0 < rollout.server_timeout < math.inf:
         raise RunError(
             f"server_timeout is {rollout.server_timeout:g}", where="rollout.server_timeout", hint="seconds above 0"
         )

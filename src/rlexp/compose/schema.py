@@ -188,7 +188,7 @@ class Hardware:
     """Processes that score completions; one a processor where it is left open, 0 scores in the training process."""
     gradient_checkpointing: bool | None = None
     """Recompute activations in the backward pass: less memory, about a third more time of that pass; null: only where
-    few sequences fit without. The record holds what came of it."""
+    it saves passes (``compose.memory.passes``). The record holds what came of it."""
 
 
 class VllmMode(Enum):

@@ -35,7 +35,7 @@ def of_config(content: dict[str, Any]) -> Size | None:
             vocab_size=int(content["vocab_size"]),
             tie_word_embeddings=bool(content.get("tie_word_embeddings")),
         )
-    except (KeyError, TypeError, ValueError):
+    except (ArithmeticError, KeyError, TypeError, ValueError):
         return None
 
 

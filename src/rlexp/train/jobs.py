@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import traceback
 from argparse import Namespace
@@ -23,6 +24,7 @@ from rlexp.compose import size
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
+from rlexp.compose.schema import Loader
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
@@ -59,7 +61,10 @@ def run_jobs(options: Namespace, job: Job = train) -> int:
     """
     root = project.root()
     if not _asks_hydra(options):
-        for point in points(root / "conf", options.overrides, options.multirun):
+        made = points(root / "conf", options.overrides, options.multirun)
+        if not any(override.startswith("hydra/launcher=") for override in options.overrides):
+            one_loader([point.run for point in made])
+        for point in made:
             make_ready(point.run, root)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -81,6 +86,22 @@ def run_jobs(options: Namespace, job: Job = train) -> int:
 
 def _asks_hydra(options: Namespace) -> bool:
     return bool(options.cfg or options.info or options.help or options.hydra_help or options.shell_completion)
+
+
+def one_loader(runs: list[Run]) -> None:
+    """Whether the points of a sweep can be trained one after another in this process.
+
+    Raises:
+        RunError: some are trained with Unsloth, which rewrites TRL's classes for good, and some without.
+    """
+    names = {loader: [run.rollout.name for run in runs if run.rollout.loader is loader] for loader in Loader}
+    if all(names.values()):
+        raise RunError(
+            "a sweep runs in one process, and Unsloth rewrites TRL there: some points are trained with it "
+            f"(rollout={names[Loader.unsloth][0]}) and some without ({names[Loader.transformers][0]})",
+            where="rollout, model",
+            hint="sweep over them in two commands, or type rollout=unsloth or rollout=colocate for all",
+        )
 
 
 def make_ready(run: Run, root: Path) -> None:
@@ -121,4 +142,6 @@ def attempt(job: Job, run: Run, root: Path, folder: Path, overrides: list[str]) 
         if not isinstance(error, RunError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
         return error
+    finally:
+        gc.collect()  # model and trainer refer to each other, and the next job needs their memory
     return None

@@ -180,6 +180,8 @@ def _drift(lock: dict[str, Any], root: Path) -> list[str]:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
         then = run_of(lock["config"], root, LOCK).config()
         now["hardware"] = then["hardware"]
+        if then["rollout"]["why"]:  # auto's choice, which follows the hardware
+            now["rollout"] = then["rollout"]
         for group, key in (("rollout", "gpu_memory_utilization"), ("model", "size")):  # follow it, or only estimate it
             now[group][key] = then[group][key]
         changed = lines(differences(then, now))
