@@ -220,6 +220,7 @@ def test_the_folder_goes_before_the_option(composed, tmp_path, root):
     [
         ({"num_local_experts": 8, **dataclasses.asdict(S4B)}, None),
         ({"hidden_size": 8}, None),
+        ({k: v for k, v in dataclasses.asdict(S4B).items() if k != "head_dim"} | {"num_attention_heads": 0}, None),
         ({"text_config": dataclasses.asdict(S4B)}, S4B),
         (dataclasses.asdict(S4B), S4B),
         ({k: v for k, v in dataclasses.asdict(S135M).items() if k != "head_dim"}, S135M),

@@ -67,8 +67,10 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
 def source(run: Run, folder: Path | None) -> str:
     """What Unsloth is told to load: the folder; of a hub model whose commit is named, that commit's in the hub's cache.
 
-    By its hub id Unsloth may load another repository (a mirror, a 4-bit copy), and its vLLM the newest commit (``Ignoring
-    revision``, unsloth/models/loader.py): not what the lock says.
+    By its hub id Unsloth may load another repository (a mirror, a 4-bit copy), and its vLLM the newest commit: not what
+    the lock says.
+
+    Source: ``Ignoring revision`` in unsloth/models/loader.py.
     """
     if folder or not run.model.revision:
         return str(folder or run.model.hub_id)
