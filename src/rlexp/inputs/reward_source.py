@@ -119,7 +119,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_groups=score.name == "score_group",
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
-        ignores=frozenset(ignored) if isinstance(ignored, list | tuple) else frozenset(),
+        ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 
