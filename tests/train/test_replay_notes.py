@@ -18,3 +18,9 @@ def test_what_auto_chose_on_another_machine_is_no_drift(composed, root, rollout,
     assert then.rollout.name == "colocate"
     lock = {"overrides": ["hardware=cpu", model], "config": then.config(), "versions": {}}
     assert any("rollout.name" in note for note in _drift(lock, root)) is noted
+
+
+def test_a_lock_from_before_auto_gave_reasons_composes_as_now(composed, root):
+    then = composed("hardware=cpu").config()
+    then["rollout"]["why"] = ""
+    assert not any("rollout" in note for note in _drift({"overrides": [], "config": then, "versions": {}}, root))

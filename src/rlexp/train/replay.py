@@ -182,7 +182,8 @@ def _drift(lock: dict[str, Any], root: Path) -> list[str]:
         now["hardware"] = then["hardware"]
         if then["rollout"]["why"]:  # auto's choice, which follows the hardware
             now["rollout"] = then["rollout"]
-        for group, key in (("rollout", "gpu_memory_utilization"), ("model", "size")):  # follow it, or only estimate it
+        # What follows it, only says why, or is only estimated from.
+        for group, key in (("rollout", "gpu_memory_utilization"), ("rollout", "why"), ("model", "size")):
             now[group][key] = then[group][key]
         changed = lines(differences(then, now))
         if changed:
