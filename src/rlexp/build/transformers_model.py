@@ -5,6 +5,7 @@ GPU only: TRL's GRPO needs Triton for its loss (Unsloth's CPU back end is what r
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,6 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     )
     if run.model.full_finetuning:
         return model, tokenizer
-    lora = run.model.lora
-    config = LoraConfig(
-        r=lora.r,
-        target_modules=list(lora.target_modules),
-        lora_alpha=lora.lora_alpha,
-        lora_dropout=lora.lora_dropout,
-        use_rslora=lora.use_rslora,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
+    config = LoraConfig(**dataclasses.asdict(run.model.lora), bias="none", task_type="CAUSAL_LM")
     # PEFT keeps the adapter of a bfloat16 base in float32 (autocast_adapter_dtype).
     return get_peft_model(model, config), tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,9 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
         **engine,
     )
     if not run.model.full_finetuning:
-        lora = run.model.lora
         model = FastLanguageModel.get_peft_model(
             model,
-            r=lora.r,
-            target_modules=list(lora.target_modules),
-            lora_alpha=lora.lora_alpha,
-            lora_dropout=lora.lora_dropout,
-            use_rslora=lora.use_rslora,
+            **dataclasses.asdict(run.model.lora),
             bias="none",
             use_gradient_checkpointing=checkpointing,
             random_state=run.seed,

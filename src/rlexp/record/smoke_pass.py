@@ -78,8 +78,8 @@ def write(file: Path, figures: dict[str, Any]) -> dict[str, Any]:
 def engine_for(run: Run) -> Run:
     """The run as its smoke loads it where nothing is trained afterwards: without CUDA graphs where they would not pay.
 
-    An eager engine need neither compile nor capture, and then takes longer for every token. Only Unsloth's engine is
-    told so (``fast_inference``).
+    An eager engine need neither compile nor capture, and then takes longer for every token. Only Unsloth's engine
+    (``fast_inference``) is started so.
     """
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
     if not run.rollout.fast_inference or run.rollout.enforce_eager or tokens > EAGER_TOKENS:

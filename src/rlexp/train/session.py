@@ -141,10 +141,10 @@ def smoke(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
     voice = Voice()
     with recorded(run, root, folder, overrides) as (record, running):
         record.content["verb"] = "smoke"
-        engine = smoke_pass.engine_for(run)
-        loaded = load(engine, root, record, running, voice)
+        started = smoke_pass.engine_for(run)
+        loaded = load(started, root, record, running, voice)
         # The pass is that of the run, whose engine may capture graphs.
-        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, eager=engine != run)
+        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, eager=started != run)
     voice.console.print(f"record: {os.path.relpath(folder, root)}")
 
 

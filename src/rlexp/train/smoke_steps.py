@@ -32,7 +32,7 @@ from rlexp.preflight.smoke import OVERFLOWS, Facts, Step, summary, verdicts
 from rlexp.preflight.verdict import Level, Verdict, require
 from rlexp.record.record import METRICS
 from rlexp.reward.rubric import Rubric
-from rlexp.train import callbacks
+from rlexp.train import callbacks, memory
 from rlexp.train.loading import Voice
 
 FOLDER = "smoke"
@@ -74,8 +74,7 @@ def take(
     order = longest_first(run, tokenizer, rows)
     scored = rubric(folder)
     clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    memory.begin()
     with kept(model, tokenizer) as weights:
         parts = Parts(model, tokenizer, rows.select(order), None, scored, asked, engine)
         trainer = TRAINERS[run.method.name](parts)
