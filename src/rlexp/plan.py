@@ -111,6 +111,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
             f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
         ),
         ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        *_off_policy(run),
         *_memory(run),
         ("seed", str(run.seed)),
         ("smoke", smoke_pass.told(run, inputs, root)),
@@ -136,6 +137,15 @@ def _memory(run: Run) -> list[tuple[str, str]]:
     if run.rollout.gpu_memory_utilization is not None:
         rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
     return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
+
+
+def _off_policy(run: Run) -> list[tuple[str, str]]:
+    """From which policy a step's completions are, where it is not the one that learns from them."""
+    if not run.off_policy_steps:
+        return []
+    server = run.rollout.vllm_mode is VllmMode.server
+    gain = "while that one trains" if server else "no time is gained: only rollout=server samples while a step trains"
+    return [("off-policy", f"completions of a step are sampled before the update of the step before it, {gain}")]
 
 
 def _rollout(run: Run) -> str:

@@ -103,7 +103,7 @@ def test_unsloths_loss_is_given_the_policys_own_log_probabilities():
         def apply(*arguments):
             return arguments
 
-    wrapped = on_policy._Loss(on_policy._Loss(Loss))
+    wrapped = on_policy.Loss(on_policy.Loss(Loss))
     new, sampling = torch.ones(1, requires_grad=True), torch.zeros(1)
     found = wrapped.apply(new, None, None, sampling, "head")
     assert torch.equal(found[1], new)

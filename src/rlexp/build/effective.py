@@ -111,6 +111,6 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
             engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
             if serving:
                 serving.wait()
-            parts = Parts(model, tokenizer, rows, None, rubric, asked, engine)
+            parts = Parts(model, tokenizer, rows, None, rubric, asked, engine, run.off_policy_steps)
             trainer = TRAINERS[run.method.name](parts)
         return table(run, asked, trainer.args)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 
@@ -31,6 +32,13 @@ def applies(trainer: Any) -> bool:
 
 def use_training_pass(trainer: Any) -> None:
     """Takes the importance ratio of a ``trl.GRPOTrainer`` (or of what Unsloth made of it) from the training pass."""
+    trainer._generate_and_score_completions = uncorrected(trainer)
+    if not replace_loss(trainer, Loss):
+        _trl(trainer)
+
+
+def uncorrected(trainer: Any) -> Callable[[Any], Any]:
+    """The trainer's scoring without the correction, and so without the pass it needs; the loss still corrects."""
     score = trainer._generate_and_score_completions
 
     @functools.wraps(score)
@@ -41,19 +49,27 @@ def use_training_pass(trainer: Any) -> None:
         finally:
             trainer.vllm_importance_sampling_correction = True
 
-    trainer._generate_and_score_completions = without_pass
+    return without_pass
+
+
+def replace_loss(trainer: Any, by: type[Loss]) -> bool:
+    """Puts ``by`` around the loss function of Unsloth's trainer, in place of what an earlier trainer put there.
+
+    Returns:
+        False where the trainer is TRL's own.
+    """
     names = inspect.unwrap(type(trainer).compute_loss).__globals__
-    if "UnslothEfficientGRPO" in names:
-        names["UnslothEfficientGRPO"] = _Loss(names["UnslothEfficientGRPO"])
-    else:
-        _trl(trainer)
+    if "UnslothEfficientGRPO" not in names:
+        return False
+    names["UnslothEfficientGRPO"] = by(names["UnslothEfficientGRPO"])
+    return True
 
 
-class _Loss:
+class Loss:
     """Unsloth's loss function, given the policy's own log-probabilities for the old ones that were not computed."""
 
     def __init__(self, loss: Any) -> None:
-        self.loss: Any = loss.loss if isinstance(loss, _Loss) else loss
+        self.loss: Any = loss.loss if isinstance(loss, Loss) else loss
 
     def apply(self, new: Any, old: Any, reference: Any, sampling: Any, *rest: Any) -> Any:
         """As ``torch.autograd.Function.apply``; all [sequences, tokens]."""

@@ -24,6 +24,8 @@ class Parts:
     """Every argument of TRL's config class."""
     engine: Engine
     """What samples, where TRL's vLLM does."""
+    off_policy_steps: int = 0
+    """Updates by which sampling is ahead of training (``build.off_policy``)."""
 
     @property
     def common(self) -> dict[str, Any]:

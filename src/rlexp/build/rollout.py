@@ -1,4 +1,6 @@
-"""What a trainer that samples with vLLM is given beyond TRL's arguments; it changes neither samples nor gradients."""
+"""What a trainer that samples with vLLM is given beyond TRL's arguments; it changes neither samples nor gradients.
+
+One exception that is asked for: ``method.off_policy_steps``."""
 
 from __future__ import annotations
 
@@ -6,15 +8,17 @@ import gc
 import logging
 from typing import Any
 
-from rlexp.build import merged, on_policy
+from rlexp.build import merged, off_policy, on_policy
 from rlexp.build.engine import Engine
 
 IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
 """vLLM's sampling parameters: TRL reads token ids and decodes them itself, so no text is made token by token."""
 
 
-def prepare(trainer: Any, engine: Engine) -> None:
-    """Prepares a trainer whose engine has started; one that samples with transformers is left as it is."""
+def prepare(trainer: Any, engine: Engine, off_policy_steps: int = 0) -> None:
+    """Prepares a trainer whose engine has started; one that samples with transformers, on-policy, is left as it is."""
+    if off_policy_steps:
+        off_policy.OffPolicy(trainer).install()
     generation = getattr(trainer, "vllm_generation", None)
     if generation is None:
         return
@@ -25,7 +29,7 @@ def prepare(trainer: Any, engine: Engine) -> None:
             _merge_in_place(trainer, generation, engine)
     elif hasattr(trainer.model, "peft_config"):
         _send_merged(trainer, generation)
-    if hasattr(trainer, "vllm_importance_sampling_correction") and on_policy.applies(trainer):
+    if not off_policy_steps and hasattr(trainer, "vllm_importance_sampling_correction") and on_policy.applies(trainer):
         on_policy.use_training_pass(trainer)
     # An engine in the process makes objects by the thousand, and every full collection they cause would walk through
     # those of torch and vLLM, which stay.

@@ -67,6 +67,28 @@ def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: in
         )
 
 
+def off_policy_of(steps: int, arguments: dict[str, Any]) -> None:
+    """Whether completions can be sampled so many updates ahead.
+
+    Raises:
+        RunError: more than one, or a generation that serves several updates already.
+    """
+    if steps not in (0, 1):
+        raise RunError(
+            f"off_policy_steps is {steps}",
+            where="method.off_policy_steps",
+            hint="0: a step's completions come from the policy that learns from them; 1: from the one before its last "
+            "update",
+        )
+    iterations = arguments.get("num_iterations", 1)
+    if steps and iterations > 1:
+        raise RunError(
+            f"one generation serves {iterations} updates, so its completions are off-policy already",
+            where="method.off_policy_steps, method.num_iterations",
+            hint="type method.num_iterations=1, or method.off_policy_steps=0",
+        )
+
+
 def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
     """What two groups must agree on.
 

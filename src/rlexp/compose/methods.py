@@ -105,8 +105,11 @@ def table() -> dict[str, Any]:
 
 @functools.cache
 def schema(method: str) -> type:
-    """A dataclass with every argument of the method that the experiment owns, at TRL's own defaults."""
+    """A dataclass with every argument of the method that the experiment owns, at TRL's own defaults, and what the
+    experiment says beside TRL: ``prompts_per_step`` and, where completions are sampled, ``off_policy_steps``."""
     fields: list[Any] = [("name", str, dataclasses.field(default=method)), ("prompts_per_step", int, MISSING)]
+    if METHODS[method].online:
+        fields.append(("off_policy_steps", int, 0))
     for name, entry in METHODS[method].arguments.items():
         kind = TYPES[entry["type"]]
         if entry.get("optional") and kind is not Any:

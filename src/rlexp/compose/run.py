@@ -44,6 +44,8 @@ class Run:
     arguments: dict[str, Any]
     """TRL's arguments that the experiment owns, every one of them, in TRL's names."""
     prompts_per_step: int
+    off_policy_steps: int
+    """Updates between the policy that samples a step's completions and the one that learns from them: 0 or 1."""
     dataset: Dataset
     reward: Reward
     hardware: Hardware
@@ -73,9 +75,12 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The composed tree as plain JSON values, in canonical order."""
         tree = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        del tree["arguments"], tree["prompts_per_step"], tree["geometry"]
+        del tree["arguments"], tree["prompts_per_step"], tree["off_policy_steps"], tree["geometry"]
         arguments = {name: _plain(value) for name, value in sorted(self.arguments.items())}
-        tree["method"] = {"name": self.method.name, "prompts_per_step": self.prompts_per_step, **arguments}
+        own = {"name": self.method.name, "prompts_per_step": self.prompts_per_step}
+        if self.method.online:
+            own["off_policy_steps"] = self.off_policy_steps
+        tree["method"] = {**own, **arguments}
         return tree
 
     def experiment(self) -> dict[str, Any]:
@@ -83,6 +88,8 @@ class Run:
         tree = self.config()
         for group, key in UNCOUNTED:
             del tree[group][key]
+        if not self.off_policy_steps:  # as in runs from before there was a choice
+            tree["method"].pop("off_policy_steps", None)
         return {name: tree[name] for name in EXPERIMENT}
 
 
@@ -116,7 +123,9 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     arguments = {f.name: getattr(groups.method, f.name) for f in dataclasses.fields(groups.method)}
     del arguments["name"]
     prompts_per_step = arguments.pop("prompts_per_step")
+    off_policy_steps = arguments.pop("off_policy_steps", 0)
     check.arguments_of(method, arguments, prompts_per_step)
+    check.off_policy_of(off_policy_steps, arguments)
     groups.model.size = size or groups.model.size
     if groups.rollout.name == "auto":
         groups.rollout = rollout.choose(groups, method)
@@ -126,7 +135,8 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     groups.hardware, groups.rollout = _settled(groups, method, arguments, sequences)
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
-    return Run(method=method, arguments=arguments, prompts_per_step=prompts_per_step, geometry=cut, **fields)
+    own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
+    return Run(method=method, arguments=arguments, geometry=cut, **own, **fields)
 
 
 def _settled(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> tuple[Hardware, Rollout]:

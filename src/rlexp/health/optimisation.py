@@ -141,7 +141,8 @@ def ratio_explosion(window: Window, steps: int) -> Reading | None:
     return Reading(
         share,
         f"the probability of {share:.0%} of the tokens left the trusted range, so they were clipped ({steps} steps)",
-        f"type method.num_iterations=1, or method.learning_rate={window.facts.learning_rate / 10:g}",
+        "type method.num_iterations=1 and method.off_policy_steps=0 where they are more, or "
+        f"method.learning_rate={window.facts.learning_rate / 10:g}",
     )
 
 

@@ -66,7 +66,7 @@ def train(
         test = data.load(run, loaded.inputs.data, "test", run.held_out.rows, loaded.read) if run.held_out.rows else None
         asked = arguments.requested(run, folder)
         trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
-        parts = Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked, loaded.engine)
+        parts = Parts(model, tokenizer, loaded.rows, trainer_test, rubric, asked, loaded.engine, run.off_policy_steps)
         trainer = TRAINERS[run.method.name](parts)
         record.content["effective_arguments"] = effective.compact(effective.table(run, asked, trainer.args))
         record.content["trainer_arguments"] = arguments.compare(asked, trainer.args)

@@ -1,7 +1,8 @@
 """The smoke itself: some real steps where they are hardest, on the model that is loaded, and what they showed.
 
 The longest prompts come first, and the second step takes the same ones again with completions driven to their full
-length, when the optimizer's state is there too: the peak of memory is met at once. Afterwards the model, the tokenizer
+length (the third, where they are sampled a step ahead), when the optimizer's state is there too: the peak of memory is
+met at once. Afterwards the model, the tokenizer
 and the random state are as they were, so that a run after a smoke is the run without it, to the last bit.
 """
 
@@ -74,9 +75,10 @@ def take(
     order = longest_first(run, tokenizer, rows)
     scored = rubric(folder)
     clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
+    forced = iterations + run.off_policy_steps
     memory.begin()
     with kept(model, tokenizer) as weights:
-        parts = Parts(model, tokenizer, rows.select(order), None, scored, asked, engine)
+        parts = Parts(model, tokenizer, rows.select(order), None, scored, asked, engine, run.off_policy_steps)
         trainer = TRAINERS[run.method.name](parts)
         seen = [
             callbacks.Metrics(folder / METRICS),
@@ -101,7 +103,7 @@ def take(
         most, finite = moved(model, weights)
         peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
         del trainer, seen  # with the optimizer's state
-    facts = read_facts(run, folder, most, finite, iterations + 1)
+    facts = read_facts(run, folder, most, finite, forced + 1)
     figures = {
         "step_s": step_seconds(clock.took, iterations),
         "first_step_s": clock.took[0],
@@ -194,7 +196,8 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
-    """The rows of the smoke, by number: those of the first step twice, the others by their tokens, most first.
+    """The rows of the smoke, by number: those of the first step until the one of full length, the others by their
+    tokens, most first.
 
     Counted is what the model is given: the prompt as rendered, with the longest completion where the row has some. Of
     more than MEASURED rows those with most characters are rendered.
@@ -206,7 +209,8 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     extra = {"add_generation_prompt": not columns, **(run.arguments.get("chat_template_kwargs") or {})}
     counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
     order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
-    return order[: run.prompts_per_step] + order[: (steps(run) - 1) * run.prompts_per_step]
+    again = 1 + run.off_policy_steps
+    return order[: run.prompts_per_step] * again + order[: (steps(run) - again) * run.prompts_per_step]
 
 
 def _turns(prompt: Any, completion: Any) -> Any:

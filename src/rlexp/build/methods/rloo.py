@@ -15,5 +15,5 @@ def trainer(parts: Parts) -> Any:
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
     with parts.engine.given():
         made = RLOOTrainer(args=RLOOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
-    rollout.prepare(made, parts.engine)
+    rollout.prepare(made, parts.engine, parts.off_policy_steps)
     return made

@@ -1,0 +1,338 @@
+"""One-step-off-policy: the completions of step t+1 are sampled by the policy before the update of step t.
+
+``method.off_policy_steps=1``. A step begins so: the completions of step t are taken (waited for), then those of t+1 are
+asked for, then t is scored and trained. With ``rollout=server`` the request runs in a thread while t is trained, after
+the weights were sent: they are never sent into a running request. Every other rollout samples first and trains then:
+the same algorithm with the same staleness, and no time gained. The first step is on-policy, the last asks for nothing.
+
+Probability ratios are against the policy that sampled. Its log-probabilities (the old ones) come
+
+- with transformers' generate, and for RLOO from an engine in the process, from a pass with the weights that sampled;
+- else from vLLM, which reports what it sampled with. The ratio then holds the staleness and what vLLM and the trainer
+  differ by, clipped as one (verl's bypass mode; TRL's correction is left out), and there is no pass of its own.
+
+They travel with the micro-batch: as TRL's ``old_per_token_logps``; in Unsloth's rewritten trainer, which lays tokens
+out otherwise, as ``sampling_per_token_logps``, which its loss is given for the old ones, too; for RLOO as the answer to
+the pass that it would compute them by. Only how completions are sampled is changed: TRL counts, scores and logs those
+of step t in step t. The completions that wait are part of a checkpoint: a resumed training goes on with the same ones.
+
+``trl.experimental.async_grpo`` does not fit: a trainer of its own for GRPO alone, without KL term, Unsloth or a CPU,
+with rewards in a child process, staleness left to timing, and queued samples that are lost on resume.
+
+Source: https://arxiv.org/abs/2410.18252 (asynchronous RLHF, one step off-policy);
+``trl.GRPOTrainer._generate_and_score_completions``; ``trl.trainer.utils.RepeatSampler`` for the order of prompts.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlexp.build import on_policy
+
+FILE = "off_policy.json"
+"""The completions that wait, in a checkpoint's folder; written before ``trainer_state.json``, which makes it whole."""
+ABORT_S = 90.0
+"""Seconds that a request which nobody waits for may take to end, TRL's own retries included."""
+
+Lists = list[list[Any]]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Completions of one generation, group after group."""
+
+    prompts: str
+    """What they were asked for: ``named`` of the prompts' ids."""
+    ids: list[list[int]]
+    logprobs: list[list[float]]
+    """Of every token, by the policy that sampled it; NaN where vLLM had none."""
+
+
+def named(prompt_ids: Lists) -> str:
+    """A name of the prompts by their token ids."""
+    return hashlib.sha256(json.dumps(prompt_ids).encode()).hexdigest()
+
+
+class OffPolicy:
+    """Has a ``trl.GRPOTrainer`` or ``trl.RLOOTrainer`` (or what Unsloth made of one) sample one step ahead."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.generation: Any = getattr(trainer, "vllm_generation", None)
+        self.overlaps = getattr(self.generation, "mode", None) == "server"
+        self.grpo = hasattr(trainer, "vllm_importance_sampling_correction")
+        self.waiting: Future[Sampled] | None = None
+        """The completions of the next step, there or under way."""
+        self.batches: Iterator[list[Any]] | None = None
+        self.unanswered: Lists | None = None
+        """RLOO's old log-probabilities, until it asks for them."""
+        self.sample = trainer._generate_single_turn
+
+    def install(self) -> None:
+        """Wraps the trainer's methods."""
+        trainer = self.trainer
+        trainer._generate_single_turn = self._taking(trainer._generate_single_turn)
+        trainer._save_rng_state = _before(trainer._save_rng_state, self.save)
+        trainer._load_rng_state = _before(trainer._load_rng_state, self.restore)
+        trainer.train = self._ending(trainer.train)
+        if self.overlaps:
+            self.generation.logprobs = 0  # those of the sampled tokens; RLOO asks for none
+            self.generation.sync_weights = _before(self.generation.sync_weights, self._settle)
+        if not self.grpo:
+            trainer._get_per_token_logps_and_entropies = self._answering(trainer._get_per_token_logps_and_entropies)
+        elif on_policy.replace_loss(trainer, _Loss):
+            trainer._generate_and_score_completions = on_policy.uncorrected(trainer)
+        else:
+            trainer.vllm_importance_sampling_correction = False
+            trainer._generate_and_score_completions = self._with_old(trainer._generate_and_score_completions)
+
+    def save(self, folder: str) -> None:
+        """Writes the completions that wait into a checkpoint; those under way are waited for."""
+        if self.waiting is not None:
+            (Path(folder) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
+
+    def restore(self, folder: str | None) -> None:
+        """Takes them from a checkpoint; from one of an on-policy training there are none to take."""
+        file = Path(folder or "") / FILE
+        if folder and file.is_file():
+            self.waiting = Future()
+            self.waiting.set_result(Sampled(**json.loads(file.read_text())))
+
+    def end(self) -> None:
+        """Ends what is under way: nobody will train on it."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and not waiting.done():
+            abort(waiting, self.generation.vllm_client)
+
+    def _taking(self, sample: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(sample)
+        def take(prompt_ids: Lists, images: Any, fields: Any, *rest: Any) -> Any:
+            if not self.trainer.model.training:  # an evaluation
+                return sample(prompt_ids, images, fields, *rest)
+            waiting, self.waiting = self.waiting, None
+            if waiting is None:  # the first step
+                waiting = self._asked(prompt_ids, images, fields, *rest)
+            self.waiting = waiting  # an interrupted wait leaves it to be ended
+            taken = waiting.result()
+            self.waiting = None
+            if taken.prompts != named(prompt_ids):
+                raise RuntimeError("the completions that wait were sampled for other prompts than those of this step")
+            state = self.trainer.state
+            if state.global_step + 1 < state.max_steps:
+                self.waiting = self._asked(*self._next_prompts(), *rest)
+            if self.grpo:
+                return taken.ids, taken.logprobs
+            self.unanswered = taken.logprobs
+            return taken.ids
+
+        return take
+
+    def _next_prompts(self) -> tuple[Lists, Any, Any]:
+        """The tokenized prompts of the next step."""
+        if self.batches is None:
+            self.batches = itertools.islice(batches(self.trainer), self.trainer.state.global_step + 1, None)
+        return self.trainer._tokenize_prompts([row["prompt"] for row in next(self.batches)])
+
+    def _asked(self, prompt_ids: Lists, images: Any, fields: Any, *rest: Any) -> Future[Sampled]:
+        """The completions of these prompts by the policy as it is now."""
+        trainer = self.trainer
+        if not self.overlaps:
+            done: Future[Sampled] = Future()
+            found = self.sample(prompt_ids, images, fields, *rest)
+            ids, given = found if self.grpo else (found, None)
+            done.set_result(Sampled(named(prompt_ids), ids, numbers(given or logprobs(trainer, prompt_ids, ids))))
+            return done
+        if trainer.state.global_step != trainer._last_loaded_step:
+            self.generation.sync_weights()
+            trainer._last_loaded_step = trainer.state.global_step
+
+        def request() -> Sampled:
+            _, ids, given, _ = self.generation.generate(prompt_ids, images, trainer.num_generations)
+            return Sampled(named(prompt_ids), ids, numbers([[token[0] for token in row] for row in given]))
+
+        return in_thread(request)
+
+    def _settle(self) -> None:
+        """Waits until no request runs; its error is raised where its completions are taken."""
+        if self.waiting is not None:
+            self.waiting.exception()
+
+    def _with_old(self, score: Callable[..., Any]) -> Callable[..., Any]:
+        """TRL's GRPO: the sampler's log-probabilities as the old ones."""
+
+        @functools.wraps(score)
+        def scored(inputs: Any) -> Any:
+            found = score(inputs)
+            if self.trainer.model.training:
+                old = found.pop("sampling_per_token_logps")
+                if old.isnan().any():
+                    old = old.where(~old.isnan(), _own(self.trainer, found))
+                found["old_per_token_logps"] = old
+            return found
+
+        return scored
+
+    def _answering(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        """RLOO: they are its old ones, and so what its KL penalty is computed from."""
+
+        @functools.wraps(compute)
+        def answer(model: Any, input_ids: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.unanswered is None:
+                return compute(model, input_ids, *args, **kwargs)
+            import torch
+
+            rows, self.unanswered = self.unanswered, None
+            old = torch.zeros(input_ids.shape[0], args[1], device=input_ids.device)
+            for number, row in enumerate(rows):
+                old[number, : len(row)] = torch.tensor(row)
+            if old.isnan().any():
+                old = old.where(~old.isnan(), compute(model, input_ids, *args, **kwargs)[0])
+            return old, None, None
+
+        return answer
+
+    def _ending(self, train: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(train)
+        def trained(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return train(*args, **kwargs)
+            finally:
+                self.end()
+
+        return trained
+
+
+class _Loss(on_policy.Loss):
+    """Unsloth's loss function, given the sampler's log-probabilities for the old ones.
+
+    It has them twice, so the correction by their ratio is 1, and the difference that it logs 0.
+    """
+
+    def apply(self, new: Any, old: Any, reference: Any, sampling: Any, *rest: Any) -> Any:
+        """As ``torch.autograd.Function.apply``; all [sequences, tokens]. A token without has a ratio of 1."""
+        if old is None and sampling is not None:
+            old = sampling.where(~sampling.isnan(), new.detach())
+        return self.loss.apply(new, old, reference, sampling, *rest)
+
+
+def batches(trainer: Any) -> Iterator[list[Any]]:
+    """The rows of every generation in the order in which the trainer's loader gives them, epoch after epoch.
+
+    Read from a sampler of its own: it shuffles with a generator of its own by the same seed, and is a class that the
+    loader asks once an epoch as well, so the loader itself is not touched.
+    """
+    sampler = trainer._get_train_sampler()
+    repeats = trainer.args.steps_per_generation * trainer.num_iterations
+    size = trainer.args.per_device_train_batch_size * trainer.args.steps_per_generation
+    while True:
+        indices = iter(sampler)
+        while len(batch := list(itertools.islice(indices, size))) == size:
+            yield [trainer.train_dataset[number] for number in batch]
+            for _ in itertools.islice(indices, size * (repeats - 1)):
+                pass
+
+
+def logprobs(trainer: Any, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
+    """The log-probability of every token of the completions by the trainer's policy as it is now."""
+    import torch
+
+    left, right = max(map(len, prompt_ids)), max(map(len, completion_ids))
+    pads, device = trainer._tokenizer.pad_token_id, trainer.accelerator.device
+    pairs = list(zip(prompt_ids, completion_ids, strict=True))
+    ids = [[pads] * (left - len(p)) + [*p, *c] + [pads] * (right - len(c)) for p, c in pairs]
+    mask = [[0] * (left - len(p)) + [1] * (len(p) + len(c)) + [0] * (right - len(c)) for p, c in pairs]
+    found = _pass(trainer, torch.tensor(ids, device=device), torch.tensor(mask, device=device), right)
+    return unpadded(found.tolist(), right, [len(p) for p in prompt_ids], [len(c) for c in completion_ids])
+
+
+def unpadded(rows: Lists, kept: int, prompts: list[int], completions: list[int]) -> Lists:
+    """The log-probabilities of the completions' own tokens.
+
+    Args:
+        rows: [completions, kept], each from its first token on; or, as Unsloth lays them out, [completions, kept +
+            most padding in front of a prompt], a row as many places further right as its prompt has less padding.
+        kept: tokens of the longest completion.
+        prompts, completions: their lengths.
+    """
+    longest, shift = max(prompts), len(rows[0]) - kept
+    starts = [max(0, shift - (longest - length)) for length in prompts]
+    return [row[start : start + length] for row, start, length in zip(rows, starts, completions, strict=True)]
+
+
+def numbers(rows: Lists) -> list[list[float]]:
+    """The rows with NaN for None, which TRL reports for a token that vLLM has no number for."""
+    return [[float("nan") if item is None else item for item in row] for row in rows]
+
+
+def _own(trainer: Any, batch: dict[str, Any]) -> Any:
+    """The policy's own log-probabilities of a batch of TRL's, [sequences, tokens]."""
+    import torch
+
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+    return _pass(trainer, ids, mask, batch["completion_ids"].shape[1])
+
+
+def _pass(trainer: Any, ids: Any, mask: Any, kept: int) -> Any:
+    import torch
+
+    size = trainer.args.per_device_train_batch_size
+    with torch.no_grad():
+        found = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, kept, batch_size=size)[0]
+    return found.float()
+
+
+def in_thread(call: Callable[[], Sampled]) -> Future[Sampled]:
+    """Calls in a thread that ends with the process, whatever it waits for; the answer or the error is the future's."""
+    future: Future[Sampled] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="next completions", daemon=True).start()
+    return future
+
+
+def abort(waiting: Future[Any], client: Any, seconds: float = ABORT_S) -> None:
+    """Has the server end its requests, and waits until this one has ended.
+
+    Args:
+        client: TRL's; the server's development endpoint ``/abort_requests`` is asked (again where TRL tries again).
+    """
+    import requests
+
+    began = time.monotonic()
+    while not waiting.done() and time.monotonic() - began < seconds:
+        try:
+            requests.post(f"{client.base_url}/abort_requests", json={}, timeout=5)
+        except requests.RequestException as error:  # it has ended, and so does the request
+            logging.getLogger(__name__).warning("the server does not answer: %s", error)
+        try:
+            waiting.exception(timeout=2)
+        except TimeoutError:
+            continue
+
+
+def _before(method: Callable[..., Any], first: Callable[..., None]) -> Callable[..., Any]:
+    """The method, with ``first`` called before it with the same arguments."""
+
+    @functools.wraps(method)
+    def both(*args: Any) -> Any:
+        first(*args)
+        return method(*args)
+
+    return both
