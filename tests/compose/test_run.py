@@ -7,6 +7,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from rlexp import plan
 from rlexp.compose import schema
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.points import points
@@ -29,6 +30,22 @@ def test_the_order_of_reward_terms_says_nothing_about_the_run(composed):
 )
 def test_what_changes_the_problem_changes_the_identity(composed, override):
     assert identity(composed(override)) != identity(composed())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], None),
+        (["method=rloo"], "no time is gained"),
+        (["rollout=server", "hardware=h100x2"], "while that one trains"),
+    ],
+)
+def test_sampling_ahead_is_another_problem_wherever_it_samples_and_plan_says_so(composed, overrides, said):
+    ahead = composed("method.off_policy_steps=1", *overrides)
+    assert identity(ahead) != identity(composed(*overrides))
+    assert plan._off_policy(composed(*overrides)) == []
+    ((name, told),) = plan._off_policy(ahead)
+    assert name == "off-policy" and (said or "") in told
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,28 @@ def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(s
     assert server._is_free(8000) and server._is_free(51216)
 
 
+TWO = pytest.mark.skipif(len(server.visible()) < 2, reason="needs two GPUs")
+
+
+@pytest.mark.parametrize(
+    ("method", "rollout"),
+    [
+        *(("grpo", "generate"), ("grpo", "unsloth"), ("grpo", "colocate"), ("rloo", "generate")),
+        *(pytest.param(method, "server", marks=TWO) for method in ("grpo", "rloo")),
+    ],
+)
+def test_completions_can_be_sampled_one_step_ahead(shared_project, method, rollout):
+    where = f"outputs/ahead_{method}_{rollout}"
+    ahead = ("method.off_policy_steps=1", f"method={method}", f"rollout={rollout}", "rollout.enforce_eager=true")
+    share = () if rollout == "generate" else ("rollout.gpu_memory_utilization=0.3",)
+    assert manifest(shared_project, where, *ahead, *share, "preflight.smoke=always", *SHORT)["status"] == "finished"
+    lines = [json.loads(line) for line in (shared_project / where / "metrics.jsonl").read_text().splitlines()]
+    # The first step is on-policy: with old log-probabilities of other tokens most would be clipped. RLOO clips whole
+    # completions, for which the rounding of vLLM's adds up.
+    if clipped := [line["clip_ratio/region_mean"] for line in lines if "clip_ratio/region_mean" in line]:
+        assert clipped[0] < (0.5 if (method, rollout) == ("rloo", "server") else 0.1)
+
+
 @pytest.mark.parametrize(
     ("method", "dataset"),
     [

@@ -16,8 +16,9 @@ out otherwise, as ``sampling_per_token_logps``, which its loss is given for the 
 the pass that it would compute them by. Only how completions are sampled is changed: TRL counts, scores and logs those
 of step t in step t. The completions that wait are part of a checkpoint: a resumed training goes on with the same ones.
 
-``trl.experimental.async_grpo`` does not fit: a trainer of its own for GRPO alone, without KL term, Unsloth or a CPU,
-with rewards in a child process, staleness left to timing, and queued samples that are lost on resume.
+``trl.experimental.async_grpo`` does not fit: a trainer of its own for GRPO alone, without KL term or a CPU, that scores
+in a child process; its staleness is a bound, so that what is learned depends on timing; of what is sampled but not yet
+trained on, a checkpoint keeps nothing.
 
 Source: https://arxiv.org/abs/2410.18252 (asynchronous RLHF, one step off-policy);
 ``trl.GRPOTrainer._generate_and_score_completions``; ``trl.trainer.utils.RepeatSampler`` for the order of prompts.
