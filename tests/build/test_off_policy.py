@@ -1,5 +1,6 @@
 """Sampling one step ahead: what is asked for when, beside training, with a stand-in for the sampler alone."""
 
+import gc
 import json
 import math
 import threading
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rlexp.build import off_policy
+from rlexp.build import off_policy, rollout
 
 NAN = float("nan")
 STEPS = 4
@@ -206,6 +207,16 @@ def test_the_samplers_log_probabilities_are_the_old_ones_and_the_policys_own_whe
     found = trainer._generate_and_score_completions(batch)
     assert torch.equal(found["old_per_token_logps"], torch.tensor([[-1.0, -9.0]] * 4))
     assert "sampling_per_token_logps" not in found and trainer.vllm_importance_sampling_correction is False
+
+
+def test_the_ratio_is_not_taken_from_the_training_pass_as_well():
+    served = Served()
+    trainer = made(served)
+    trainer.use_vllm = True
+    rollout.prepare(trainer, None, off_policy_steps=1)
+    gc.unfreeze()
+    assert not hasattr(trainer, "_compute_loss") and trainer.vllm_importance_sampling_correction is False
+    assert served.logprobs == 0
 
 
 def test_rloo_is_answered_once_with_what_the_sampler_reported():

@@ -3,7 +3,8 @@
 TRL times the same parts for its trackers only, by decorators that Unsloth's rewritten trainers partly lose; the names
 of the methods are what both keep. So the methods of the one trainer are wrapped, and the optimizer's time is taken from
 transformers' callbacks. A part inside another (the scoring inside the preparation of inputs) counts for itself alone,
-and what no part covers is ``other``: the parts of a step add up to it.
+and what no part covers is ``other``: the parts of a step add up to it. Completions that are sampled a step ahead
+(``build.off_policy``) count for the step that samples them; from a server, what a step waits for those it trains on.
 
 A GPU works behind the host, so the device is waited for where a part begins and ends. At most of these places the host
 waits anyway (sampled tokens are read, the loss is looked at for NaN, the gradient norm is logged); added are about two
