@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rlexp.build import off_policy, rollout
+from rlexp.build import logprobs, off_policy, request, rollout
 
 NAN = float("nan")
 STEPS = 4
@@ -86,14 +86,14 @@ def test_the_request_is_under_way_while_the_step_trains_and_weights_wait_for_it(
     off_policy.OffPolicy(trainer).install()
     threads, seen = threading.active_count(), []
     for step in range(STEPS):
-        ids, logprobs = trainer._generate_single_turn(prompts_of(step), None, {}, 2)
+        ids, found = trainer._generate_single_turn(prompts_of(step), None, {}, 2)
         seen.append(ids[0][0])
         if step + 1 < STEPS:
             time.sleep(0.1)  # the step trains
             assert served.working and served.said[-1] == f"asked {prompts_of(step + 1)[0][0]}"
         trainer.state.global_step += 1
     assert seen == [0, 0, 1, 2]  # the weights that sampled: one update back from the second step on
-    assert logprobs[0][0] == -0.5 and math.isnan(logprobs[0][1])
+    assert found[0][0] == -0.5 and math.isnan(found[0][1])
     weights, asked = [f"weights of {n}" for n in range(3)], [f"asked {prompts_of(n)[0][0]}" for n in range(4)]
     assert served.said == [weights[0], *asked[:2], weights[1], asked[2], weights[2], asked[3]]
     assert threading.active_count() == threads  # the last step asked for nothing
@@ -175,7 +175,7 @@ def test_an_interrupted_training_has_the_server_end_its_request(error):
 
 def test_a_request_that_never_ends_is_left_after_a_while():
     began = time.monotonic()
-    off_policy.abort(Future(), SimpleNamespace(base_url="http://127.0.0.1:9"), seconds=0.1)
+    request.abort(Future(), SimpleNamespace(base_url="http://127.0.0.1:9"), seconds=0.1)
     assert time.monotonic() - began < 10
 
 
@@ -183,7 +183,7 @@ def test_waiting_completions_are_written_and_read_again(tmp_path):
     served = Served()
     trainer = made(served)
     one = off_policy.OffPolicy(trainer)
-    one.waiting = off_policy.in_thread(lambda: off_policy.Sampled("name", [[1, 2]], [[-0.25, NAN]]))
+    one.waiting = request.in_thread(lambda: off_policy.Sampled("name", [[1, 2]], [[-0.25, NAN]]))
     one.save(str(tmp_path))
     two = off_policy.OffPolicy(trainer)
     two.restore(str(tmp_path))
@@ -252,7 +252,7 @@ def test_unsloths_loss_is_given_them_twice():
     ],
 )
 def test_log_probabilities_of_the_completions_own_tokens(rows, kept, prompts):
-    assert off_policy.unpadded(rows, kept, prompts, [2, 1, 3]) == [[1, 2], [3], [4, 5, 6]]
+    assert logprobs.unpadded(rows, kept, prompts, [2, 1, 3]) == [[1, 2], [3], [4, 5, 6]]
 
 
 @pytest.mark.parametrize(("prompts", "passes"), [(2, 3), (4, 1), (3, 2)])

@@ -33,7 +33,7 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     import torch
     from transformers import TrainerCallback, set_seed
 
-    from rlexp.build import arguments, data, off_policy
+    from rlexp.build import arguments, data, logprobs
     from rlexp.build.engine import Engine
     from rlexp.build.methods import TRAINERS
     from rlexp.build.parts import Parts
@@ -97,7 +97,7 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
                 with torch.no_grad():
                     for parameter, value in zip(learned, weights[max(0, number - back)], strict=True):
                         parameter.copy_(value)
-                by_hand = off_policy._own(trainer, batch) * mask
+                by_hand = logprobs.of_batch(trainer, batch) * mask
                 by_hand = by_hand.sum(1) if old.dim() == 1 else by_hand
                 apart = (by_hand - (old if old.dim() == 1 else old * mask)).abs().max()
                 seen["steps"][number][name] = float(apart)

@@ -30,21 +30,16 @@ import functools
 import hashlib
 import itertools
 import json
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlexp.build import on_policy
+from rlexp.build import logprobs, on_policy, request
 
 FILE = "off_policy.json"
 """The completions that wait, in a checkpoint's folder; written before ``trainer_state.json``, which makes it whole."""
-ABORT_S = 90.0
-"""Seconds that a request which nobody waits for may take to end, TRL's own retries included."""
 
 Lists = list[list[Any]]
 
@@ -114,7 +109,7 @@ class OffPolicy:
         """Ends what is under way: nobody will train on it."""
         waiting, self.waiting = self.waiting, None
         if waiting is not None and not waiting.done():
-            abort(waiting, self.generation.vllm_client)
+            request.abort(waiting, self.generation.vllm_client)
 
     def _taking(self, sample: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(sample)
@@ -152,17 +147,21 @@ class OffPolicy:
             done: Future[Sampled] = Future()
             found = self.sample(prompt_ids, images, fields, *rest)
             ids, given = found if self.grpo else (found, None)
-            done.set_result(Sampled(named(prompt_ids), ids, numbers(given or logprobs(trainer, prompt_ids, ids))))
+            done.set_result(
+                Sampled(
+                    named(prompt_ids), ids, logprobs.numbers(given or logprobs.of_completions(trainer, prompt_ids, ids))
+                )
+            )
             return done
         if trainer.state.global_step != trainer._last_loaded_step:
             self.generation.sync_weights()
             trainer._last_loaded_step = trainer.state.global_step
 
-        def request() -> Sampled:
+        def generated() -> Sampled:
             _, ids, given, _ = self.generation.generate(prompt_ids, images, trainer.num_generations)
-            return Sampled(named(prompt_ids), ids, numbers([[token[0] for token in row] for row in given]))
+            return Sampled(named(prompt_ids), ids, logprobs.numbers([[token[0] for token in row] for row in given]))
 
-        return in_thread(request)
+        return request.in_thread(generated)
 
     def _settle(self) -> None:
         """Waits until no request runs; its error is raised where its completions are taken."""
@@ -178,7 +177,7 @@ class OffPolicy:
             if self.trainer.model.training:
                 old = found.pop("sampling_per_token_logps")
                 if old.isnan().any():
-                    old = old.where(~old.isnan(), _own(self.trainer, found))
+                    old = old.where(~old.isnan(), logprobs.of_batch(self.trainer, found))
                 found["old_per_token_logps"] = old
             return found
 
@@ -242,90 +241,6 @@ def batches(trainer: Any) -> Iterator[list[Any]]:
             yield [trainer.train_dataset[number] for number in batch]
             for _ in itertools.islice(indices, size * (repeats - 1)):
                 pass
-
-
-def logprobs(trainer: Any, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
-    """The log-probability of every token of the completions by the trainer's policy as it is now."""
-    import torch
-
-    left, right = max(map(len, prompt_ids)), max(map(len, completion_ids))
-    pads, device = trainer._tokenizer.pad_token_id, trainer.accelerator.device
-    pairs = list(zip(prompt_ids, completion_ids, strict=True))
-    ids = [[pads] * (left - len(p)) + [*p, *c] + [pads] * (right - len(c)) for p, c in pairs]
-    mask = [[0] * (left - len(p)) + [1] * (len(p) + len(c)) + [0] * (right - len(c)) for p, c in pairs]
-    found = _pass(trainer, torch.tensor(ids, device=device), torch.tensor(mask, device=device), right)
-    return unpadded(found.tolist(), right, [len(p) for p in prompt_ids], [len(c) for c in completion_ids])
-
-
-def unpadded(rows: Lists, kept: int, prompts: list[int], completions: list[int]) -> Lists:
-    """The log-probabilities of the completions' own tokens.
-
-    Args:
-        rows: [completions, kept], each from its first token on; or, as Unsloth lays them out, [completions, kept +
-            most padding in front of a prompt], a row as many places further right as its prompt has less padding.
-        kept: tokens of the longest completion.
-        prompts, completions: their lengths.
-    """
-    longest, shift = max(prompts), len(rows[0]) - kept
-    starts = [max(0, shift - (longest - length)) for length in prompts]
-    return [row[start : start + length] for row, start, length in zip(rows, starts, completions, strict=True)]
-
-
-def numbers(rows: Lists) -> list[list[float]]:
-    """The rows with NaN for None, which TRL reports for a token that vLLM has no number for."""
-    return [[float("nan") if item is None else item for item in row] for row in rows]
-
-
-def _own(trainer: Any, batch: dict[str, Any]) -> Any:
-    """The policy's own log-probabilities of a batch of TRL's, [sequences, tokens]."""
-    import torch
-
-    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
-    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-    return _pass(trainer, ids, mask, batch["completion_ids"].shape[1])
-
-
-def _pass(trainer: Any, ids: Any, mask: Any, kept: int) -> Any:
-    import torch
-
-    size = trainer.args.per_device_train_batch_size
-    with torch.no_grad():
-        found = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, kept, batch_size=size)[0]
-    return found.float()
-
-
-def in_thread(call: Callable[[], Sampled]) -> Future[Sampled]:
-    """Calls in a thread that ends with the process, whatever it waits for; the answer or the error is the future's."""
-    future: Future[Sampled] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="next completions", daemon=True).start()
-    return future
-
-
-def abort(waiting: Future[Any], client: Any, seconds: float = ABORT_S) -> None:
-    """Has the server end its requests, and waits until this one has ended.
-
-    Args:
-        client: TRL's; the server's development endpoint ``/abort_requests`` is asked (again where TRL tries again).
-    """
-    import requests
-
-    began = time.monotonic()
-    while not waiting.done() and time.monotonic() - began < seconds:
-        try:
-            requests.post(f"{client.base_url}/abort_requests", json={}, timeout=5)
-        except requests.RequestException as error:  # it has ended, and so does the request
-            logging.getLogger(__name__).warning("the server does not answer: %s", error)
-        try:
-            waiting.exception(timeout=2)
-        except TimeoutError:
-            continue
 
 
 def _before(method: Callable[..., Any], first: Callable[..., None]) -> Callable[..., Any]:
