@@ -1,4 +1,4 @@
-"""Log-probabilities of completions by the trainer's policy as it is now: one list a completion, or a batch as a tensor."""
+"""Log-probabilities of completions by the policy as it is now: one list a completion, or a batch as a tensor."""
 
 from __future__ import annotations
 
