@@ -1,4 +1,4 @@
-"""What a trainer that samples with vLLM is given beyond TRL's arguments; it changes neither samples nor gradients."""
+"""What a trainer that samples is given beyond TRL's arguments; it changes neither samples nor gradients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import logging
 from typing import Any
 
-from rlexp.build import merged, on_policy
+from rlexp.build import merged, micro_batches, on_policy
 from rlexp.build.engine import Engine
 
 IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
@@ -14,7 +14,9 @@ IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
 
 
 def prepare(trainer: Any, engine: Engine) -> None:
-    """Prepares a trainer whose engine has started; one that samples with transformers is left as it is."""
+    """Prepares a trainer whose engine, where it has one, has started."""
+    if micro_batches.applies(trainer):
+        micro_batches.by_length(trainer)
     generation = getattr(trainer, "vllm_generation", None)
     if generation is None:
         return
