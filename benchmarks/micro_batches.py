@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("trl", "sorted")
-DEFAULT = ["model=smollm2_135m", "method.prompts_per_step=4", "method.num_generations=4", "method.max_steps=4"]
+DEFAULT = ["model=smollm2_135m", "method.prompts_per_step=4", "method.num_generations=4", "method.max_steps=3"]
+DEFAULT += ["method.max_completion_length=96"]
 COMMON = ["hardware.sequences_per_device=4", "held_out.rows=0", "preflight.smoke=never", "health=off"]
 
 
