@@ -97,6 +97,14 @@ def test_the_same_command_gives_the_same_metrics_to_the_last_digit(shared_projec
     )
 
 
+def test_a_step_in_eight_passes_is_the_step_in_one(shared_project, short_run):
+    """Passes are sorted by length and cut: what is learned and what is logged must not show it."""
+    passes, _ = train(shared_project, "outputs/passes", *SHORT, "method.max_steps=2", "hardware.sequences_per_device=8")
+    for whole, split in zip(metrics(short_run)[:2], metrics(passes)[:2], strict=True):
+        for name in ("loss", "grad_norm", "entropy", "reward", "completions/mean_length"):
+            assert split[name] == pytest.approx(whole[name], rel=1e-5), name
+
+
 def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_project, short_run):
     done = rlexp(
         shared_project,

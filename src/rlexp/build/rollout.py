@@ -1,4 +1,4 @@
-"""What a trainer that samples with vLLM is given beyond TRL's arguments; it changes neither samples nor gradients.
+"""What a trainer that samples is given beyond TRL's arguments; it changes neither samples nor gradients.
 
 One exception that is asked for: ``method.off_policy_steps``."""
 
@@ -8,7 +8,7 @@ import gc
 import logging
 from typing import Any
 
-from rlexp.build import merged, off_policy, on_policy
+from rlexp.build import merged, micro_batches, off_policy, on_policy
 from rlexp.build.engine import Engine
 
 IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
@@ -16,7 +16,9 @@ IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
 
 
 def prepare(trainer: Any, engine: Engine, off_policy_steps: int = 0) -> None:
-    """Prepares a trainer whose engine has started; one that samples with transformers, on-policy, is left as it is."""
+    """Prepares a trainer whose engine, where it has one, has started."""
+    if micro_batches.applies(trainer):
+        micro_batches.by_length(trainer)
     if off_policy_steps:
         off_policy.OffPolicy(trainer).install()
     generation = getattr(trainer, "vllm_generation", None)

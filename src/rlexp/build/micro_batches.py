@@ -1,0 +1,122 @@
+"""Micro-batches of sequences of like length, each padded to its own longest only.
+
+TRL pads the completions of a step to the longest of them all, shuffles, and splits them into the micro-batches of one
+optimizer step: every pass computes as many columns as the longest sequence has. Sorted by length first, a pass needs no
+more than its own longest. The gradient of the step is the same sum in another order. The longest go first, so that the
+peak of memory shows at once.
+
+Source: ``trl.GRPOTrainer._prepare_inputs`` for the split and ``_compute_loss`` for what a loss divides by.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+PROMPT = frozenset({"prompt_ids", "prompt_mask"})
+"""[sequences, prompt tokens], padded on the left."""
+COMPLETION = frozenset(
+    {
+        "completion_ids",
+        "completion_mask",
+        "tool_mask",
+        "old_per_token_logps",
+        "ref_per_token_logps",
+        "sampling_per_token_logps",
+        "importance_sampling_ratio",
+    }
+)
+"""[sequences, completion tokens], padded on the right; the last also [sequences, 1]."""
+WHOLE = frozenset({"advantages", "old_logps", "num_items_in_batch"})
+"""[sequences], or one number for the step."""
+TOKEN_MEANS = ("entropy", "kl")
+CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean")
+"""Metrics that TRL takes as means over the tokens of a pass (CLIPPED: where ratios are token by token), and then as
+means over the passes."""
+BY_MICRO_BATCH = frozenset({"bnpo"})
+"""Losses that divide by the tokens of the micro-batch: its members matter."""
+
+
+def applies(trainer: Any) -> bool:
+    """Whether a step has several passes, and its gradient does not depend on which sequences share one."""
+    arguments = trainer.args
+    return bool(
+        arguments.steps_per_generation > 1
+        and arguments.steps_per_generation == arguments.gradient_accumulation_steps
+        and trainer.num_iterations == 1
+        and getattr(trainer, "loss_type", None) not in BY_MICRO_BATCH
+        and getattr(trainer, "top_entropy_quantile", 1.0) == 1.0
+        and not getattr(trainer, "_entropy_bonus_enabled", False)
+        and not trainer.aux_loss_enabled
+        and not arguments.pad_to_multiple_of
+    )
+
+
+def by_length(trainer: Any) -> None:
+    """Sorts the micro-batches of a ``trl.GRPOTrainer`` or ``RLOOTrainer`` (or what Unsloth made of it) by length."""
+    prepare, loss = trainer._prepare_inputs, trainer._compute_loss
+    means = TOKEN_MEANS + (CLIPPED if getattr(trainer, "importance_sampling_level", "") == "token" else ())
+
+    @functools.wraps(prepare)
+    def prepare_inputs(rows: Any) -> Any:
+        held = trainer._buffered_inputs
+        inputs = prepare(rows)
+        if trainer._buffered_inputs is held:  # of the generation that is being trained on, or an evaluation
+            return inputs
+        trainer._buffered_inputs = resplit(trainer._buffered_inputs)
+        return trainer._buffered_inputs[trainer._step % trainer.args.steps_per_generation]
+
+    @functools.wraps(loss)
+    def compute_loss(model: Any, inputs: dict[str, Any]) -> Any:
+        made = loss(model, inputs)
+        if trainer.model.training:
+            # A pass of short sequences must not count as much as one of long ones.
+            counts = [_trained(batch) for batch in trainer._buffered_inputs]
+            share = _trained(inputs) * len(counts) / max(1, sum(counts))
+            for name in means:
+                if values := trainer._metrics["train"].get(name):
+                    values[-1] *= share
+        return made
+
+    trainer._prepare_inputs, trainer._compute_loss = prepare_inputs, compute_loss
+
+
+def resplit(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same sequences in as many micro-batches of the same size, longest first, each cut to its longest.
+
+    Args:
+        batches: TRL's; what holds anything but the text of prompts and completions (images, Unsloth's
+            ``max_left_pad``: it packs sequences without padding itself) is given back as it is.
+    """
+    import torch
+
+    names = [name for name, value in batches[0].items() if value is not None]
+    if not set(names) <= PROMPT | COMPLETION | WHOLE:
+        return batches
+    step = {
+        name: torch.cat([batch[name] for batch in batches]) if batches[0][name].ndim else batches[0][name]
+        for name in names
+    }
+    lengths = step["prompt_mask"].sum(dim=1) + step["completion_mask"].sum(dim=1)
+    order = lengths.argsort(descending=True, stable=True)
+    return [
+        _cut({name: value[chosen] if value.ndim else value for name, value in step.items()})
+        for chosen in order.chunk(len(batches))
+    ]
+
+
+def _trained(batch: dict[str, Any]) -> int:
+    """Tokens of a micro-batch that are trained on."""
+    mask = batch["completion_mask"]
+    return int((mask * batch["tool_mask"] if "tool_mask" in batch else mask).sum())
+
+
+def _cut(batch: dict[str, Any]) -> dict[str, Any]:
+    """Without the columns that are padding in every row; one completion column stays where nothing is trained on."""
+    prompt = int(batch["prompt_mask"].sum(dim=1).max())
+    completion = max(1, int(batch["completion_mask"].sum(dim=1).max()))
+    width = batch["prompt_mask"].shape[1]
+    return {
+        name: value[:, width - prompt :] if name in PROMPT else value[:, :completion] if name in COMPLETION else value
+        for name, value in batch.items()
+    }
