@@ -53,7 +53,7 @@ def made(generation=None, grpo=True, train=None):
     rows = [{"prompt": number} for number in range(10)]
     order = [2, 2, 0, 0] * 2 + [1, 1, 3, 3] * 2 + [5, 5, 4, 4] * 2 + [7, 7, 6, 6] * 2
     found = Trainer(
-        args=SimpleNamespace(steps_per_generation=2, per_device_train_batch_size=2),
+        args=SimpleNamespace(steps_per_generation=2, gradient_accumulation_steps=4, per_device_train_batch_size=2),
         state=SimpleNamespace(global_step=0, max_steps=STEPS),
         model=SimpleNamespace(training=True),
         train_dataset=rows,
