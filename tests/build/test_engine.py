@@ -23,6 +23,7 @@ def trl(monkeypatch):
         return SimpleNamespace(asked=asked)
 
     monkeypatch.setattr(vllm_generation, "LLM", start, raising=False)
+    monkeypatch.setenv("MASTER_PORT", "")  # as not set; and put back when an engine stays open
     return vllm_generation
 
 
@@ -35,6 +36,20 @@ def test_a_second_trainer_is_given_the_engine_of_the_first(composed, trl):
         assert trl.LLM is before
     assert made[0] is made[1] and made[0].asked["model"] == "org/name"
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_runs_that_start_together_do_not_meet_on_one_port(composed, trl, monkeypatch):
+    ports = []
+    for _ in range(2):
+        engine = Engine(composed(*GPU, "rollout=colocate"), None)
+        with engine.given():
+            ports.append(os.environ["MASTER_PORT"])
+        engine.close()
+        assert os.environ["MASTER_PORT"] == ""
+    assert ports[0] != ports[1]
+    monkeypatch.setenv("MASTER_PORT", "1")  # of a launcher
+    with Engine(composed(*GPU, "rollout=colocate"), None).given():
+        assert os.environ["MASTER_PORT"] == "1"
 
 
 def test_after_an_error_trl_finds_its_own_class_again(composed, trl):

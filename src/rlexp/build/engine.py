@@ -14,6 +14,7 @@ import functools
 import gc
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,9 @@ class Engine:
             return
         from trl.generation import vllm_generation as trl
 
+        if mode is VllmMode.colocate and not os.environ.get("MASTER_PORT"):
+            # TRL would name the first of a short list that is free, which another run names too until this one listens.
+            os.environ["MASTER_PORT"] = str(free_port())
         name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
         theirs = getattr(trl, name)
         make = functools.partial(theirs, **options(self.run, self.folder)) if name == "LLM" else _client(theirs)
@@ -100,6 +104,13 @@ def options(run: Run, folder: Path | None) -> dict[str, Any]:
     # TRL leaves the type to the model's files and the revision to the hub: the trained model's are meant.
     pinned = {"revision": run.model.revision} if folder is None and run.model.revision else {}
     return {"dtype": run.hardware.dtype.name, "enforce_eager": run.rollout.enforce_eager, **pinned}
+
+
+def free_port() -> int:
+    """A port of this machine where nobody listens, another at every call."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def _client(theirs: type) -> type:
