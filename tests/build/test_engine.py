@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rlexp.build.engine import Engine, options
+from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
 
@@ -57,6 +58,18 @@ def test_after_an_error_trl_finds_its_own_class_again(composed, trl):
     with pytest.raises(ZeroDivisionError), Engine(composed(*GPU, "rollout=colocate"), None).given():
         raise ZeroDivisionError
     assert trl.LLM is before
+
+
+def test_an_engine_that_cannot_start_is_the_users_to_change(composed, trl, monkeypatch):
+    def refuse(**asked):
+        raise ValueError("max_model_len (1024) is greater than 512\n" + "and so on " * 100)
+
+    monkeypatch.setattr(trl, "LLM", refuse)
+    with (
+        pytest.raises(RunError, match=r"did not start: max_model_len \(1024\) is greater than 512 and so on"),
+        Engine(composed(*GPU, "rollout=colocate"), None).given(),
+    ):
+        trl.LLM(model="org/name")
 
 
 def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):
