@@ -28,7 +28,7 @@ from rlexp.errors import RunError
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
 
-SHOWN = 400
+SHOWN = 250
 """Characters of what vLLM says."""
 
 
