@@ -1,9 +1,13 @@
 """Every argument of the trainer with how it came to be."""
 
+import sys
 from types import SimpleNamespace
 
+import pytest
+
+from rlexp.build import model
 from rlexp.build.arguments import requested
-from rlexp.build.effective import compact, table
+from rlexp.build.effective import built, compact, table
 from tests.conftest import rlexp
 
 
@@ -34,3 +38,13 @@ def test_the_options_of_plan_are_said_to_be_wrong_in_one_message(project):
     for arguments in (["--all"], ["--effective", "-m", "seed=1,2"], ["--effectiv"]):
         done = rlexp(project, "plan", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_what_the_libraries_print_meanwhile_goes_to_a_file_since_vllm_redirects_its_descriptor(composed, monkeypatch):
+    def libraries(run):
+        assert sys.stdout.fileno() > 2 and sys.stderr.fileno() > 2
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(model, "import_libraries", libraries)
+    with pytest.raises(ZeroDivisionError):
+        built(composed("hardware=cpu"), SimpleNamespace(model=None))

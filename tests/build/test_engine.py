@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rlexp.build.engine import Engine, options
+from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
 
@@ -23,6 +24,7 @@ def trl(monkeypatch):
         return SimpleNamespace(asked=asked)
 
     monkeypatch.setattr(vllm_generation, "LLM", start, raising=False)
+    monkeypatch.setenv("MASTER_PORT", "")  # as not set; and put back when an engine stays open
     return vllm_generation
 
 
@@ -37,11 +39,37 @@ def test_a_second_trainer_is_given_the_engine_of_the_first(composed, trl):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_runs_that_start_together_do_not_meet_on_one_port(composed, trl, monkeypatch):
+    ports = []
+    for _ in range(2):
+        engine = Engine(composed(*GPU, "rollout=colocate"), None)
+        with engine.given():
+            ports.append(os.environ["MASTER_PORT"])
+        engine.close()
+        assert os.environ["MASTER_PORT"] == ""
+    assert ports[0] != ports[1]
+    monkeypatch.setenv("MASTER_PORT", "1")  # of a launcher
+    with Engine(composed(*GPU, "rollout=colocate"), None).given():
+        assert os.environ["MASTER_PORT"] == "1"
+
+
 def test_after_an_error_trl_finds_its_own_class_again(composed, trl):
     before = trl.LLM
     with pytest.raises(ZeroDivisionError), Engine(composed(*GPU, "rollout=colocate"), None).given():
         raise ZeroDivisionError
     assert trl.LLM is before
+
+
+def test_an_engine_that_cannot_start_is_the_users_to_change(composed, trl, monkeypatch):
+    def refuse(**asked):
+        raise ValueError("max_model_len (1024) is greater than 512\n" + "and so on " * 100)
+
+    monkeypatch.setattr(trl, "LLM", refuse)
+    with (
+        pytest.raises(RunError, match=r"did not start: max_model_len \(1024\) is greater than 512 and so on"),
+        Engine(composed(*GPU, "rollout=colocate"), None).given(),
+    ):
+        trl.LLM(model="org/name")
 
 
 def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):

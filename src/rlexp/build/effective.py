@@ -6,7 +6,6 @@ Pure but for ``built``, which loads the model and builds the trainer of a run in
 from __future__ import annotations
 
 import contextlib
-import io
 import tempfile
 from dataclasses import dataclass
 from enum import Enum
@@ -93,8 +92,10 @@ def built(run: Run, inputs: Inputs) -> list[Argument]:
     with (
         tempfile.TemporaryDirectory(prefix="rlexp-") as scratch,
         contextlib.ExitStack() as running,
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
+        # A file, since vLLM redirects the descriptor itself.
+        (Path(scratch) / "libraries.log").open("w") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
     ):
         serving = running.enter_context(server.started(run, inputs.model, Path(scratch)))
         models.import_libraries(run)

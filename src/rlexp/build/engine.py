@@ -14,6 +14,8 @@ import functools
 import gc
 import logging
 import os
+import socket
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,13 @@ from typing import Any
 from rlexp.build.kept import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
+from rlexp.errors import RunError
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
+
+SHOWN = 250
+"""Characters of what vLLM says."""
 
 
 class Engine:
@@ -67,20 +73,27 @@ class Engine:
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
-        """A trainer built inside is given this engine; as it starts, the random states stay as they are."""
+        """A trainer built inside is given this engine; as it starts, the random states stay as they are.
+
+        Raises:
+            RunError: vLLM refuses what it is told, or has no room.
+        """
         mode = self.run.rollout.vllm_mode
         if mode is VllmMode.none:
             yield
             return
         from trl.generation import vllm_generation as trl
 
+        if mode is VllmMode.colocate and not os.environ.get("MASTER_PORT"):
+            # TRL would name the first of a short list that is free, which another run names too until this one listens.
+            os.environ["MASTER_PORT"] = str(free_port())
         name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
         theirs = getattr(trl, name)
         make = functools.partial(theirs, **options(self.run, self.folder)) if name == "LLM" else _client(theirs)
 
         def give(**asked: Any) -> Any:
             if self.made is None:
-                with random_states():
+                with random_states(), _fit():
                     self.made = make(**asked)
             return self.made
 
@@ -100,6 +113,29 @@ def options(run: Run, folder: Path | None) -> dict[str, Any]:
     # TRL leaves the type to the model's files and the revision to the hub: the trained model's are meant.
     pinned = {"revision": run.model.revision} if folder is None and run.model.revision else {}
     return {"dtype": run.hardware.dtype.name, "enforce_eager": run.rollout.enforce_eager, **pinned}
+
+
+@contextlib.contextmanager
+def _fit() -> Iterator[None]:
+    """vLLM's own words where it cannot start with these settings; the first ones, it may go on for pages."""
+    import torch
+
+    try:
+        yield
+    except (ValueError, torch.OutOfMemoryError) as error:
+        raise RunError(
+            f"vLLM did not start: {textwrap.shorten(str(error), SHOWN)}",
+            where="rollout, model.max_seq_length",
+            hint="room is rollout.gpu_memory_utilization (plan estimates it), length model.max_seq_length; "
+            "or type rollout=generate",
+        ) from error
+
+
+def free_port() -> int:
+    """A port of this machine where nobody listens, another at every call."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def _client(theirs: type) -> type:

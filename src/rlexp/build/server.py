@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import compiled
-from rlexp.build.engine import LAUNCHED
+from rlexp.build.engine import LAUNCHED, free_port
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
@@ -119,7 +119,7 @@ def check(run: Run) -> None:
             raise RunError(
                 f"port {getattr(rollout, name)} is taken on this machine",
                 where=f"rollout.{name}",
-                hint=f"type rollout.{name}={_free_port()}; a server that runs already: rollout.server_url=...",
+                hint=f"type rollout.{name}={free_port()}; a server that runs already: rollout.server_url=...",
             )
 
 
@@ -278,9 +278,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
