@@ -40,3 +40,17 @@ def test_the_size_of_the_vocabulary_is_read_wherever_it_stands(folder, config, l
 def test_files_that_cannot_be_read_are_left_to_the_loading(folder):
     (folder / "config.json").write_text("{")
     assert files.vocabulary(folder, ()).level.value == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("longest", "vllm", "level"), [(512, True, "ok"), (513, False, "warning"), (1024, True, "failed")]
+)
+def test_a_sequence_needs_positions(folder, longest, vllm, level):
+    verdict = files.positions(folder, longest, vllm)
+    assert verdict.level.value == level
+    assert level == "ok" or "max_seq_length=512" in (verdict.hint or "")
+
+
+def test_a_config_without_positions_is_skipped(folder):
+    (folder / "config.json").write_text("{}")
+    assert files.positions(folder, 9, True).level.value == "skipped"

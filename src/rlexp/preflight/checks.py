@@ -39,6 +39,7 @@ def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
     found = rewards.check(run, inputs)
     if folder is not None and (folder / "config.json").is_file():
         found += [files.template(folder), files.vocabulary(folder, looked_for(run, inputs))]
+        found.append(files.positions(folder, run.model.max_seq_length, run.rollout.vllm))
         found.append(memory.shape(run, size.of_folder(folder), again=True))
         found.append(machine.room(facts.free(root), _written(run, folder), "outputs"))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]

@@ -36,6 +36,25 @@ def vocabulary(folder: Path, tags: tuple[str, ...]) -> Verdict:
     return beyond(tokens, rows if tokens else None, chat_template(folder), {*used, *tags}, _shown(folder))
 
 
+def positions(folder: Path, longest: int, vllm: bool) -> Verdict:
+    """The model has a position for every token of a sequence, by config.json.
+
+    Args:
+        longest: ``model.max_seq_length``.
+        vllm: whether vLLM samples, which refuses to start otherwise; transformers and Unsloth go beyond with a
+            warning at most, where the model was never trained.
+    """
+    name, config = "model.positions", _json(folder / "config.json")
+    held = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
+    if not isinstance(held, int):
+        return Verdict(name, Level.skipped, f"{_shown(folder)}/config.json states no max_position_embeddings")
+    if longest <= held:
+        return Verdict(name, Level.passed, f"sequences of {longest} tokens, {held} positions")
+    said = f"sequences may have {longest} tokens, and {_shown(folder)} was made for {held} positions"
+    level = Level.failed if vllm else Level.warning
+    return Verdict(name, level, said, "model.max_seq_length", f"type model.max_seq_length={held}")
+
+
 def chat_template(folder: Path) -> str:
     """The text of the chat template(s) of a model's folder; empty where there is none.
 
