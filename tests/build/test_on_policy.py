@@ -28,6 +28,7 @@ def trainer(**changes):
         "num_iterations": 1,
         "args": SimpleNamespace(gradient_accumulation_steps=4, steps_per_generation=4),
         "model": SimpleNamespace(training=True, peft_config={"default": SimpleNamespace(lora_dropout=0.0)}),
+        "_step": 0,
         "_metrics": {"train": defaultdict(list), "eval": defaultdict(list)},
     }
     return SimpleNamespace(**held | changes)
@@ -69,6 +70,17 @@ def test_ratio_of_a_micro_batch(mode, expected):
     logged = made._metrics["train"]
     assert logged["sampling/sampling_logp_difference/max"] == [pytest.approx(1.0986, abs=1e-4)]
     assert logged["sampling/importance_sampling_ratio/max"] == [max(max(row) for row in expected)]
+
+
+def test_the_least_and_the_largest_are_those_of_the_step():
+    made = trainer()
+    for made._step, apart in enumerate((0.1, -0.3, 0.2, 0.1, 0.5)):
+        inputs = {"completion_mask": torch.ones(1, 2), "sampling_per_token_logps": torch.zeros(1, 2)}
+        on_policy._correct(made, inputs, torch.tensor([[apart, 0.0]]))
+    logged = {name: [round(value, 3) for value in values] for name, values in made._metrics["train"].items()}
+    assert logged["sampling/sampling_logp_difference/max"] == [0.3, 0.5]
+    assert logged["sampling/importance_sampling_ratio/min"] == [0.741, 1.0]
+    assert len(logged["sampling/importance_sampling_ratio/mean"]) == 5
 
 
 def test_trl_reads_the_ratio_after_its_log_probabilities():

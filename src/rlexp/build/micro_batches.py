@@ -29,7 +29,7 @@ COMPLETION = frozenset(
 """[sequences, completion tokens], padded on the right; the last also [sequences, 1]."""
 WHOLE = frozenset({"advantages", "old_logps", "num_items_in_batch"})
 """[sequences], or one number for the step."""
-TOKEN_MEANS = ("entropy", "kl")
+TOKEN_MEANS = ("entropy", "kl", "sampling/sampling_logp_difference/mean")
 CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean")
 """Metrics that TRL takes as means over the tokens of a pass (CLIPPED: where ratios are token by token), and then as
 means over the passes."""
@@ -68,13 +68,15 @@ def by_length(trainer: Any) -> None:
 
     @functools.wraps(loss)
     def compute_loss(model: Any, inputs: dict[str, Any]) -> Any:
+        metrics = trainer._metrics["train"]
+        before = {name: len(metrics.get(name, ())) for name in means}
         made = loss(model, inputs)
         if trainer.model.training:
             # A pass of short sequences must not count as much as one of long ones.
             counts = [_trained(batch) for batch in trainer._buffered_inputs]
             share = _trained(inputs) * len(counts) / max(1, sum(counts))
             for name in means:
-                if values := trainer._metrics["train"].get(name):
+                if len(values := metrics.get(name, ())) > before[name]:
                     values[-1] *= share
         return made
 

@@ -16,6 +16,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+EXTREMES = {"min": min, "max": max}
+"""How the figures of the passes become one of the step; the others are means."""
+
 
 def applies(trainer: Any) -> bool:
     """Whether the extra pass would compute what the training pass does."""
@@ -135,4 +138,8 @@ def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
         "importance_sampling_ratio/mean": shown.mean(),
         "importance_sampling_ratio/max": shown.max(),
     }.items():
-        metrics[f"sampling/{name}"].append(value.item())
+        held, join = metrics[f"sampling/{name}"], EXTREMES.get(name.rpartition("/")[2])
+        if join and held and trainer._step % trainer.args.steps_per_generation:  # of the step, not of the pass
+            held[-1] = join(held[-1], value.item())
+        else:
+            held.append(value.item())
