@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma3TextConfig, GPT2Config, LlamaConfig, LlamaForCausalLM, Phi3Config
 
 from rlexp.build import micro_batches
 
@@ -20,6 +20,8 @@ def trainer(**changes):
         "top_entropy_quantile": 1.0,
         "_entropy_bonus_enabled": False,
         "aux_loss_enabled": False,
+        "model": SimpleNamespace(training=True, config=LlamaConfig()),
+        "_get_per_token_logps_and_entropies": None,
     }
     return SimpleNamespace(**held | changes)
 
@@ -105,6 +107,7 @@ def test_what_holds_more_than_text_stays_as_it_is(name):
         {"top_entropy_quantile": 0.2},
         {"_entropy_bonus_enabled": True},
         {"aux_loss_enabled": True},
+        {"model": SimpleNamespace(config=GPT2Config())},
         {"args": SimpleNamespace(steps_per_generation=1, gradient_accumulation_steps=1, pad_to_multiple_of=None)},
         {"args": SimpleNamespace(steps_per_generation=4, gradient_accumulation_steps=2, pad_to_multiple_of=None)},
         {"args": SimpleNamespace(steps_per_generation=4, gradient_accumulation_steps=4, pad_to_multiple_of=8)},
@@ -115,8 +118,112 @@ def test_only_where_the_gradient_does_not_depend_on_the_split(changes):
     assert not micro_batches.applies(trainer(**changes))
 
 
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 48, "long_factor": [2.0] * 48, "rope_theta": 1e4}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (LlamaConfig(), True),
+        (LlamaConfig(rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}), True),
+        (LlamaConfig(rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}), False),
+        (Gemma3TextConfig(), True),  # of two kinds of layers
+        (Phi3Config(rope_parameters={**LONG, "original_max_position_embeddings": 4096}), False),
+        (GPT2Config(), False),
+    ],
+)
+def test_padding_is_cut_where_positions_are_distances(config, expected):
+    assert micro_batches.rotary(config) is expected
+
+
+def passing(**changes):
+    """A trainer of a real model whose passes are noted."""
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=32, num_key_value_heads=2, **shape)).double()
+    seen = []
+
+    def compute(model, ids, mask, kept, batch_size=None, compute_entropy=False, num_images=None):
+        """As TRL's; what is padding is 0."""
+        made = []
+        for part, real in zip(ids.split(batch_size or len(ids)), mask.split(batch_size or len(ids)), strict=True):
+            seen.append(tuple(part.shape))
+            logits = model(input_ids=part, attention_mask=real).logits[:, :-1]
+            found = logits.log_softmax(-1).gather(-1, part[:, 1:].unsqueeze(-1)).squeeze(-1)
+            made.append((found * real[:, 1:])[:, -kept:])
+        return torch.cat(made).float(), None, None
+
+    held = trainer(_get_per_token_logps_and_entropies=compute, _prepare_inputs=len, _compute_loss=len, **changes)
+    micro_batches.by_length(held)
+    whole = {name: torch.cat([batch[name] for batch in step()]) for name in (*micro_batches.PROMPT, "completion_mask")}
+    whole["completion_ids"] = torch.cat([batch["completion_ids"] for batch in step()])
+    ids = torch.cat([whole["prompt_ids"], whole["completion_ids"]], dim=1)
+    mask = torch.cat([whole["prompt_mask"], whole["completion_mask"]], dim=1)
+    return held, model, compute, seen, (ids, mask, whole["completion_ids"].shape[1])
+
+
+def test_passes_before_the_training_are_cut_alike_and_compute_the_same():
+    held, model, compute, seen, given = passing()
+    with torch.no_grad():
+        expected = compute(model, *given)[0]
+        seen.clear()
+        found = held._get_per_token_logps_and_entropies(model, *given, 2, num_images=None)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    assert seen == [(2, 12), (2, 13), (2, 7), (2, 6)]
+
+
+@pytest.mark.parametrize(
+    ("training", "batch_size", "options"),
+    [
+        (False, 2, {}),  # an evaluation
+        (True, None, {"compute_entropy": True}),  # the training pass
+        (True, 8, {}),  # one pass
+        (True, 2, {"num_images": [1] * 8}),
+    ],
+)
+def test_other_passes_go_through_as_they_are(training, batch_size, options):
+    held, model, _, seen, given = passing()
+    held.model.training = training
+    held._get_per_token_logps_and_entropies(model, *given, batch_size=batch_size, **options)
+    assert {columns for _, columns in seen} == {max(PROMPTS) + max(COMPLETIONS)}
+
+
+def test_unsloths_passes_which_pack_are_left_alone():
+    def compute(model, ids, mask, kept, batch_size=None, compute_entropy=False, compute_efficient=False):
+        """Its signature."""
+
+    held = trainer(_get_per_token_logps_and_entropies=compute, _prepare_inputs=len, _compute_loss=len)
+    micro_batches.by_length(held)
+    assert held._get_per_token_logps_and_entropies is compute
+
+
+def test_a_metric_of_the_step_is_a_mean_over_its_tokens():
+    batches = step()
+    held = trainer(_step=0, _buffered_inputs=None, _metrics={"train": {"entropy": [], "reward": [7.0]}})
+    held._get_per_token_logps_and_entropies = lambda model, ids, mask, kept, batch_size=None: None
+
+    def prepare(rows):
+        if held._step == 0:
+            held._buffered_inputs = batches
+        return held._buffered_inputs[held._step]
+
+    def loss(model, inputs):
+        held._metrics["train"]["entropy"].append(float(held._step))
+
+    held._prepare_inputs, held._compute_loss = prepare, loss
+    micro_batches.by_length(held)
+    tokens = []
+    for held._step in range(4):
+        inputs = held._prepare_inputs([])
+        tokens.append(int(inputs["completion_mask"].sum()))
+        held._compute_loss(None, inputs)
+    logged = held._metrics["train"]
+    assert sum(logged["entropy"]) / 4 == pytest.approx(sum(i * n for i, n in enumerate(tokens)) / sum(tokens))
+    assert logged["reward"] == [7.0]
+
+
 def test_the_trainer_is_given_the_sorted_ones_once_a_generation_and_evaluation_is_left_alone():
-    held = trainer(_step=0, _buffered_inputs=None, _compute_loss=None)
+    held = trainer(_step=0, _buffered_inputs=None, _compute_loss=len, _get_per_token_logps_and_entropies=len)
 
     def prepare(rows):
         if rows == "evaluation":

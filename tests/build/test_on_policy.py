@@ -109,6 +109,39 @@ def test_trl_reads_the_ratio_after_its_log_probabilities():
     assert made.vllm_importance_sampling_correction
 
 
+def rloo(beta):
+    """As much of TRL's RLOO as is wrapped; its log-probabilities are the numbers of the pass."""
+    held = vars(trainer())
+    made = Trainer(**{name: held[name] for name in ("num_iterations", "args", "model")}, use_vllm=False, beta=beta)
+    passes = []
+
+    def logprobs(model, ids, mask, kept, batch_size=None):
+        passes.append(ids.shape)
+        return torch.full((len(ids), kept), -float(len(passes)), requires_grad=True), None, None
+
+    def loss(model, inputs):
+        ids = inputs["completion_ids"]
+        found = made._get_per_token_logps_and_entropies(model, ids, None, ids.shape[1])[0]
+        return (found * inputs["completion_mask"]).sum(1) - inputs["old_logps"]
+
+    made._get_per_token_logps_and_entropies, made._compute_loss = logprobs, loss
+    return made, passes
+
+
+@pytest.mark.parametrize(("beta", "computed"), [(0.0, 0), (0.1, 1)])
+def test_rloos_old_log_probabilities_are_those_of_the_training_pass(beta, computed):
+    made, passes = rloo(beta)
+    assert on_policy.applies(made)
+    on_policy.use_training_pass(made)
+    ids, mask = torch.ones(2, 3, dtype=torch.long), torch.tensor([[1, 1, 0], [1, 1, 1]])
+    old = made._get_per_token_logps_and_entropies(None, ids, mask, 3, 1)[0]
+    assert old.shape == (2, 3) and len(passes) == computed  # the KL term of the reward needs them
+    inputs = {"completion_ids": ids, "completion_mask": mask, "old_logps": (old * mask).sum(1)}
+    assert made._compute_loss(None, inputs).tolist() == [0.0, 0.0]
+    assert inputs["old_logps"].tolist() == [-2.0 * (computed + 1), -3.0 * (computed + 1)]
+    assert not inputs["old_logps"].requires_grad
+
+
 def test_unsloths_loss_is_given_the_policys_own_log_probabilities():
     class Loss:
         @staticmethod

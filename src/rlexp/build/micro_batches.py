@@ -11,6 +11,8 @@ Source: ``trl.GRPOTrainer._prepare_inputs`` for the split and ``_compute_loss`` 
 from __future__ import annotations
 
 import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 PROMPT = frozenset({"prompt_ids", "prompt_mask"})
@@ -35,6 +37,8 @@ CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mea
 means over the passes."""
 BY_MICRO_BATCH = frozenset({"bnpo"})
 """Losses that divide by the tokens of the micro-batch: its members matter."""
+BY_WIDTH = frozenset({"dynamic", "longrope"})
+"""Rotary embeddings that differ with the number of columns."""
 
 
 def applies(trainer: Any) -> bool:
@@ -49,21 +53,37 @@ def applies(trainer: Any) -> bool:
         and not getattr(trainer, "_entropy_bonus_enabled", False)
         and not trainer.aux_loss_enabled
         and not arguments.pad_to_multiple_of
+        and rotary(trainer.model.config)
     )
+
+
+def rotary(config: Any) -> bool:
+    """Whether attention sees how far tokens are apart and nothing else, so that padding in front shifts nothing.
+
+    TRL counts positions from the first column, padding or not. Learned positions are shifted by it, and the rotation of
+    the two BY_WIDTH follows the longest sequence that is seen.
+    """
+    found = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    kinds = [found] if "rope_type" in found else [kind for kind in found.values() if isinstance(kind, dict)]
+    return bool(kinds) and not any(kind.get("rope_type", "default") in BY_WIDTH for kind in kinds)
 
 
 def by_length(trainer: Any) -> None:
     """Sorts the micro-batches of a ``trl.GRPOTrainer`` or ``RLOOTrainer`` (or what Unsloth made of it) by length."""
     prepare, loss = trainer._prepare_inputs, trainer._compute_loss
     means = TOKEN_MEANS + (CLIPPED if getattr(trainer, "importance_sampling_level", "") == "token" else ())
+    shares: list[float] = []
 
     @functools.wraps(prepare)
     def prepare_inputs(rows: Any) -> Any:
+        nonlocal shares
         held = trainer._buffered_inputs
         inputs = prepare(rows)
         if trainer._buffered_inputs is held:  # of the generation that is being trained on, or an evaluation
             return inputs
         trainer._buffered_inputs = resplit(trainer._buffered_inputs)
+        counts = [_trained(batch) for batch in trainer._buffered_inputs]
+        shares = [count * len(counts) / max(1, sum(counts)) for count in counts]
         return trainer._buffered_inputs[trainer._step % trainer.args.steps_per_generation]
 
     @functools.wraps(loss)
@@ -72,15 +92,40 @@ def by_length(trainer: Any) -> None:
         before = {name: len(metrics.get(name, ())) for name in means}
         made = loss(model, inputs)
         if trainer.model.training:
-            # A pass of short sequences must not count as much as one of long ones.
-            counts = [_trained(batch) for batch in trainer._buffered_inputs]
-            share = _trained(inputs) * len(counts) / max(1, sum(counts))
             for name in means:
                 if len(values := metrics.get(name, ())) > before[name]:
-                    values[-1] *= share
+                    # A pass of short sequences must not count as much as one of long ones.
+                    values[-1] *= shares[trainer._step % len(shares)]
         return made
 
     trainer._prepare_inputs, trainer._compute_loss = prepare_inputs, compute_loss
+    logprobs = trainer._get_per_token_logps_and_entropies
+    if "compute_efficient" not in inspect.signature(logprobs).parameters:  # Unsloth's, which pads none
+        trainer._get_per_token_logps_and_entropies = _passes(trainer, logprobs)
+
+
+def _passes(trainer: Any, compute: Callable[..., Any]) -> Callable[..., Any]:
+    """The passes before the training's (old and reference log-probabilities) by length, too; what is padding stays 0.
+
+    The training pass itself and an evaluation go through as they are.
+    """
+    import torch
+
+    @functools.wraps(compute)
+    def computed(model: Any, ids: Any, mask: Any, kept: int, batch_size: int | None = None, **rest: Any) -> Any:
+        given = any(value is not None and value is not False for value in rest.values())
+        if batch_size is None or batch_size >= len(ids) or given or not trainer.model.training:
+            return compute(model, ids, mask, kept, batch_size, **rest)
+        logps = torch.zeros(len(ids), kept, device=ids.device)
+        for chosen in mask.sum(dim=1).argsort(descending=True, stable=True).split(batch_size):
+            seen = mask[chosen].any(dim=0).nonzero().flatten()
+            first, padding = int(seen[0]), min(mask.shape[1] - 1 - int(seen[-1]), kept - 1)
+            columns = slice(first, mask.shape[1] - padding)
+            found = compute(model, ids[chosen, columns], mask[chosen, columns], kept - padding, None, **rest)[0]
+            logps[chosen, : kept - padding] = found.float()
+        return logps, None, None
+
+    return computed
 
 
 def resplit(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
-"""One forward pass less a step where completions come from vLLM and the policy that samples is the one that learns.
+"""One forward pass less a step where the policy that samples is the one that learns.
 
-TRL corrects for the small differences between vLLM's probabilities and the trained model's by the ratio of the two, and
-computes the latter in a pass of its own before the first micro-batch. With one optimizer step a generation nothing is
-learned in between: the training pass computes the same numbers again. So the ratio is taken from the training pass.
+GRPO with vLLM: TRL corrects for the small differences between vLLM's probabilities and the trained model's by the ratio
+of the two, and computes the latter in a pass of its own before the first micro-batch. RLOO does so with any sampler for
+its old log-probabilities. With one optimizer step a generation nothing is learned in between: the training pass computes
+the same numbers again. So they are taken from the training pass. RLOO's ratio is then exactly 1, also in bfloat16, where
+a pass over micro-batches of another width rounds otherwise (and the differences of a sequence's tokens add up).
 
 Source: ``trl.GRPOTrainer._generate_and_score_completions`` and ``_compute_loss`` for what the ratio is and multiplies;
 https://fengyao.notion.site/off-policy-rl for why.
@@ -25,8 +27,7 @@ def applies(trainer: Any) -> bool:
     arguments = trainer.args
     dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
     return bool(
-        trainer.use_vllm
-        and trainer.vllm_importance_sampling_correction
+        (_rloo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
         and trainer.num_iterations == 1
         and arguments.gradient_accumulation_steps % arguments.steps_per_generation == 0
         and not dropout
@@ -34,10 +35,18 @@ def applies(trainer: Any) -> bool:
 
 
 def use_training_pass(trainer: Any) -> None:
-    """Takes the importance ratio of a ``trl.GRPOTrainer`` (or of what Unsloth made of it) from the training pass."""
+    """Takes the importance ratio of a ``trl.GRPOTrainer``, or the old log-probabilities of a ``trl.RLOOTrainer`` (or of
+    what Unsloth made of them), from the training pass."""
+    if _rloo(trainer):
+        _trl(trainer, _same, spared=not trainer.beta)  # else the reward holds them
+        return
     trainer._generate_and_score_completions = uncorrected(trainer)
     if not replace_loss(trainer, Loss):
-        _trl(trainer)
+        _trl(trainer, _correct)
+
+
+def _rloo(trainer: Any) -> bool:
+    return not hasattr(trainer, "vllm_importance_sampling_correction")
 
 
 def uncorrected(trainer: Any) -> Callable[[Any], Any]:
@@ -80,8 +89,15 @@ class Loss:
         return self.loss.apply(new, own, reference, sampling, *rest)
 
 
-def _trl(trainer: Any) -> None:
-    """TRL reads the ratio from the micro-batch after it has computed the log-probabilities: it is put there then."""
+def _trl(trainer: Any, put: Callable[[Any, dict[str, Any], Any], None], spared: bool = False) -> None:
+    """TRL reads these from the micro-batch after it has computed the log-probabilities: they are put there then.
+
+    Args:
+        put: puts them there, from the policy's own log-probabilities.
+        spared: a pass outside the loss computes nothing that is read; it is answered with zeros.
+    """
+    import torch
+
     loss, logprobs = trainer._compute_loss, trainer._get_per_token_logps_and_entropies
     micro_batch: dict[str, Any] | None = None
 
@@ -95,14 +111,22 @@ def _trl(trainer: Any) -> None:
             micro_batch = None
 
     @functools.wraps(logprobs)
-    def with_ratio(*args: Any, **kwargs: Any) -> Any:
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        if spared and micro_batch is None:
+            _, ids, _, kept, *_ = args
+            return torch.zeros(len(ids), kept, device=ids.device), None, None
         found = logprobs(*args, **kwargs)
         if micro_batch is not None:
-            _correct(trainer, micro_batch, found[0].detach())
+            put(trainer, micro_batch, found[0].detach())
         return found
 
     trainer._compute_loss = compute_loss
-    trainer._get_per_token_logps_and_entropies = with_ratio
+    trainer._get_per_token_logps_and_entropies = computed
+
+
+def _same(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+    """Puts RLOO's old log-probabilities, those of whole sequences, into the micro-batch. Arguments as ``_correct``."""
+    inputs["old_logps"] = (own * inputs["completion_mask"]).sum(1)
 
 
 def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:

@@ -21,6 +21,8 @@ def prepare(trainer: Any, engine: Engine, off_policy_steps: int = 0) -> None:
         micro_batches.by_length(trainer)
     if off_policy_steps:
         off_policy.OffPolicy(trainer).install()
+    elif on_policy.applies(trainer):
+        on_policy.use_training_pass(trainer)
     generation = getattr(trainer, "vllm_generation", None)
     if generation is None:
         return
@@ -31,8 +33,6 @@ def prepare(trainer: Any, engine: Engine, off_policy_steps: int = 0) -> None:
             _merge_in_place(trainer, generation, engine)
     elif hasattr(trainer.model, "peft_config"):
         _send_merged(trainer, generation)
-    if not off_policy_steps and hasattr(trainer, "vllm_importance_sampling_correction") and on_policy.applies(trainer):
-        on_policy.use_training_pass(trainer)
     # An engine in the process makes objects by the thousand, and every full collection they cause would walk through
     # those of torch and vLLM, which stay.
     gc.collect()
