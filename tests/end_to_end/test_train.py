@@ -105,6 +105,16 @@ def test_a_step_in_eight_passes_is_the_step_in_one(shared_project, short_run):
             assert split[name] == pytest.approx(whole[name], rel=1e-5), name
 
 
+def test_a_step_of_rloo_in_eight_passes_is_the_step_in_one(shared_project):
+    """Its passes before the training are cut, too, and its KL term is part of the reward."""
+    fixed = ("method=rloo", "method.beta=0.04", "method.max_steps=2", "held_out.rows=0", "preflight.smoke=never")
+    whole, _ = train(shared_project, "outputs/rloo_whole", *fixed)
+    split, _ = train(shared_project, "outputs/rloo_split", *fixed, "hardware.sequences_per_device=8")
+    for one, eight in zip(metrics(whole)[:2], metrics(split)[:2], strict=True):
+        for name in ("grad_norm", "entropy", "kl", "reward", "completions/mean_length"):
+            assert eight[name] == pytest.approx(one[name], rel=1e-4), name
+
+
 def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_project, short_run):
     done = rlexp(
         shared_project,
