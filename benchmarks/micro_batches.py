@@ -35,7 +35,9 @@ def side(name: str, folder: Path, overrides: list[str]) -> None:
         return made
 
     micro_batches.resplit = recorded
-    sys.argv = ["rlexp", *overrides, *COMMON, f"hydra.run.dir={folder}"]
+    if name == "trl":
+        micro_batches._passes = lambda trainer, compute: compute
+    sys.argv = ["rlexp", *COMMON, *overrides, f"hydra.run.dir={folder}"]
     from rlexp.__main__ import main
 
     try:
@@ -49,11 +51,13 @@ def measured(name: str, folder: Path, overrides: list[str]) -> dict:
     command = [sys.executable, __file__, "side", name, str(folder), *overrides]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    took = json.loads((folder / "manifest.json").read_text())["step_time_s"]
     columns, tokens = (sum(part) for part in zip(*json.loads((folder / "columns.json").read_text()), strict=True))
     return {
         "learned": [(line["reward"], line["grad_norm"]) for line in lines if "reward" in line],
-        "passes": json.loads((folder / "manifest.json").read_text())["step_time_s"]["forward_backward"],
-        "step": json.loads((folder / "manifest.json").read_text())["step_time_s"]["step"],
+        "passes": took["forward_backward"],
+        "logprobs": took.get("logprobs", 0.0),
+        "step": took["step"],
         "padding": 1 - tokens / columns,
     }
 
@@ -69,11 +73,11 @@ def main(rounds: int, overrides: list[str]) -> None:
     for run in (run for runs in found.values() for run in runs):
         for mine, theirs in zip(run["learned"], first, strict=True):
             assert all(abs(a - b) <= 1e-4 * max(1.0, abs(b)) for a, b in zip(mine, theirs, strict=True)), "not equal"
-    print(f"{' '.join(overrides)} {' '.join(COMMON)}; {rounds} runs a side in turns\n")
-    print("| split | padding computed | forward/backward s a step | step s |\n|---|---:|---:|---:|")
+    print(f"{' '.join(COMMON)} {' '.join(overrides)}; {rounds} runs a side in turns\n")
+    print("| split | padding computed | forward/backward s a step | old and reference s | step s |\n|---|---:|---:|---:|---:|")
     for name in SIDES:
         cells = [f"{100 * statistics.median(run['padding'] for run in found[name]):.0f}%"]
-        for key in ("passes", "step"):
+        for key in ("passes", "logprobs", "step"):
             values = [run[key] for run in found[name]]
             cells.append(f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})")
         print(f"| {name} | {' | '.join(cells)} |")
