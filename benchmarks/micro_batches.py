@@ -74,7 +74,8 @@ def main(rounds: int, overrides: list[str]) -> None:
         for mine, theirs in zip(run["learned"], first, strict=True):
             assert all(abs(a - b) <= 1e-4 * max(1.0, abs(b)) for a, b in zip(mine, theirs, strict=True)), "not equal"
     print(f"{' '.join(COMMON)} {' '.join(overrides)}; {rounds} runs a side in turns\n")
-    print("| split | padding computed | forward/backward s a step | old and reference s | step s |\n|---|---:|---:|---:|---:|")
+    print("| split | padding computed | forward/backward s a step | old and reference s | step s |")
+    print("|---|---:|---:|---:|---:|")
     for name in SIDES:
         cells = [f"{100 * statistics.median(run['padding'] for run in found[name]):.0f}%"]
         for key in ("passes", "logprobs", "step"):

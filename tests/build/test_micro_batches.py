@@ -1,10 +1,12 @@
 """Micro-batches of like length: the same gradient with less padding."""
 
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import Gemma3TextConfig, GPT2Config, LlamaConfig, LlamaForCausalLM, Phi3Config
+from trl import GRPOTrainer
 
 from rlexp.build import micro_batches
 
@@ -84,6 +86,50 @@ def test_the_gradient_of_the_step_is_the_same():
     expected = gradient(model, step())
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(gradient(model, micro_batches.resplit(step())), expected, rtol=1e-9, atol=1e-12)
+
+
+def gradient_by_trl(loss_type, batches):
+    """Of the log-probabilities of every token (one number for all, not one a place) by TRL's own loss."""
+    level = "sequence" if loss_type == "luspo" else "token"
+    options = {"use_bias_correction_kl": False, "delta": None, "steps_per_generation": 4}
+    options |= {"sapo_temperature_pos": 1.0, "sapo_temperature_neg": 1.05}
+    options |= {"vespo_k_pos": 2.0, "vespo_lambda_pos": 3.0, "vespo_k_neg": 3.0, "vespo_lambda_neg": 2.0}
+    held = trainer(
+        args=SimpleNamespace(**options),
+        accelerator=SimpleNamespace(num_processes=1, gather=lambda x: x, reduce=lambda x, reduction: x),
+        loss_type=loss_type,
+        importance_sampling_level=level,
+        off_policy_mask_threshold=None,
+        use_vllm=False,
+        beta=0.1,
+        epsilon_low=0.2,
+        epsilon_high=0.2,
+        max_completion_length=9,
+        current_gradient_accumulation_steps=4,
+        get_gamma_weights=GRPOTrainer.get_gamma_weights,
+        _metrics={"train": defaultdict(list)},
+    )
+    table = torch.linspace(-3.0, -0.1, 32, dtype=torch.float64, requires_grad=True)
+
+    def logprobs(model, ids, mask, kept, **_):
+        found = table[ids[:, -kept:]]
+        return found, torch.ones_like(found), None
+
+    held._get_per_token_logps_and_entropies = logprobs
+    for batch in batches:
+        GRPOTrainer._compute_loss(held, None, batch).backward()
+    return table.grad
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dapo", "dr_grpo", "cispo", "sapo", "luspo", "vespo", "bnpo"])
+def test_the_gradient_by_trls_own_loss_depends_on_the_split_for_bnpo_alone(loss_type):
+    batches = step()
+    for batch in batches:
+        batch["old_per_token_logps"] = batch["ref_per_token_logps"] / 9 - 1.5
+    expected = gradient_by_trl(loss_type, batches)
+    apart = float((gradient_by_trl(loss_type, micro_batches.resplit(batches)) - expected).abs().max())
+    assert (apart < 1e-9) is micro_batches.applies(trainer(loss_type=loss_type))
+    assert expected.abs().max() > 1e-3
 
 
 def test_a_sequence_that_is_not_trained_on_may_be_cut_whole():
