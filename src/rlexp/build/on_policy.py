@@ -3,8 +3,8 @@
 GRPO with vLLM: TRL corrects for the small differences between vLLM's probabilities and the trained model's by the ratio
 of the two, and computes the latter in a pass of its own before the first micro-batch. RLOO with any sampler does so for
 its old log-probabilities. With one optimizer step a generation nothing is learned in between: the training pass
-computes the same numbers again. So they are taken from there. RLOO's ratio is then exactly 1, also in bfloat16, where passes of
-another width round otherwise and the differences of a sequence's tokens add up.
+computes the same numbers again. So they are taken from there. RLOO's ratio is then exactly 1, also in bfloat16, where
+passes of another width round otherwise and the differences of a sequence's tokens add up.
 
 Source: ``trl.GRPOTrainer._generate_and_score_completions`` and ``_compute_loss`` for what the ratio is and multiplies;
 https://fengyao.notion.site/off-policy-rl for why.
