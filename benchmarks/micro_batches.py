@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 SIDES = ("trl", "sorted")
 DEFAULT = ["model=smollm2_135m", "method.prompts_per_step=4", "method.num_generations=4", "method.max_steps=3"]
 DEFAULT += ["method.max_completion_length=96"]
+# The base model earns nothing else, and without a gradient that both sides learn the same would say nothing.
+DEFAULT += ["reward=format+correct+length", "reward.terms.length.params.limit=96"]
 COMMON = ["hardware.sequences_per_device=4", "held_out.rows=0", "preflight.smoke=never", "health=off"]
 
 
@@ -70,6 +72,7 @@ def main(rounds: int, overrides: list[str]) -> None:
             for name in SIDES if number % 2 else SIDES[::-1]:
                 found[name].append(measured(name, Path(folder) / f"{name}-{number}", overrides))
     first = found["trl"][0]["learned"]
+    assert any(norm > 1e-3 for _, norm in first), "no gradient to compare: choose a reward that the model earns"
     for run in (run for runs in found.values() for run in runs):
         for mine, theirs in zip(run["learned"], first, strict=True):
             assert all(abs(a - b) <= 1e-4 * max(1.0, abs(b)) for a, b in zip(mine, theirs, strict=True)), "not equal"
