@@ -10,17 +10,19 @@ Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, which look
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rlexp.build.kept import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
+from rlexp.errors import RunError
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
@@ -76,7 +78,8 @@ class Engine:
 
         name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
         theirs = getattr(trl, name)
-        make = functools.partial(theirs, **options(self.run, self.folder)) if name == "LLM" else _client(theirs)
+        told = {} if mode is VllmMode.server else options(self.run, self.folder)
+        make = _client(theirs) if mode is VllmMode.server else functools.partial(start, self.run, theirs, **told)
 
         def give(**asked: Any) -> Any:
             if self.made is None:
@@ -100,6 +103,62 @@ def options(run: Run, folder: Path | None) -> dict[str, Any]:
     # TRL leaves the type to the model's files and the revision to the hub: the trained model's are meant.
     pinned = {"revision": run.model.revision} if folder is None and run.model.revision else {}
     return {"dtype": run.hardware.dtype.name, "enforce_eager": run.rollout.enforce_eager, **pinned}
+
+
+def start(run: Run, theirs: Callable[..., Any], **given: Any) -> Any:
+    """vLLM's class called with what it is given and with ``rollout.engine`` over it.
+
+    Raises:
+        RunError: vLLM refuses a value, where the run has arguments of its own for it.
+    """
+    asked = run.rollout.engine
+    try:
+        return theirs(**over(given, asked))
+    except ValueError as error:
+        if not asked:
+            raise
+        said = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise RunError(f"vLLM did not start: {said}", where="rollout.engine", hint="its words are about it") from error
+
+
+def over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's arguments with those that are asked for in their place; of ``compilation_config`` the keys asked for.
+
+    Args:
+        given: by TRL, Unsloth and rlexp. Unsloth gives ``vllm.config.CompilationConfig``, whose fields are taken.
+    """
+    both, key = {**given, **asked}, "compilation_config"
+    mine, theirs = asked.get(key), given.get(key)
+    if isinstance(mine, Mapping) and (dataclasses.is_dataclass(theirs) or isinstance(theirs, Mapping)):
+        fields: Any = theirs if isinstance(theirs, Mapping) else vars(theirs)
+        both[key] = {**fields, **mine}
+    return both
+
+
+@contextlib.contextmanager
+def added(run: Run) -> Iterator[None]:
+    """The vLLM that Unsloth starts inside takes ``rollout.engine`` too: ``load_vllm`` passes few arguments on.
+
+    Source: ``unsloth_zoo.vllm_utils.load_vllm``, which imports ``vllm.LLM`` when it is called.
+
+    Raises:
+        RunError: vLLM refuses a value.
+    """
+    if not (run.rollout.fast_inference and run.rollout.engine):
+        yield
+        return
+    import vllm
+
+    theirs = vllm.LLM
+    vllm.LLM = functools.partial(start, run, theirs)
+    try:
+        yield
+    except RuntimeError as error:  # Unsloth's, in the place of the one that it caught
+        if isinstance(error.__context__, RunError):
+            raise error.__context__ from error
+        raise
+    finally:
+        vllm.LLM = theirs
 
 
 def _client(theirs: type) -> type:
