@@ -81,15 +81,9 @@ class Side:
         command = [sys.executable, str(ROOT / "benchmarks/sides" / SCRIPTS[self.base]), str(self.folder / "job.json")]
         with (self.folder / "log.txt").open("w") as log:
             where = self.job["project"] if self.base == "rlexp" else self.folder
-            # Unsloth's modules apart: two processes that write them read each other's half-written ones. The kernels of
-            # all sides in one place, so that an engine need not compile what another one did.
-            kept = Path(self.job["work"]) / "kernels"
+            # Unsloth's modules apart: two processes that write them read each other's half-written ones.
             compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
-            environment = environment | {
-                "VLLM_CACHE_ROOT": str(kept / "vllm"),
-                "TORCHINDUCTOR_CACHE_DIR": str(kept / "inductor"),
-                "TRITON_CACHE_DIR": str(kept / "triton"),
-            }
+            environment = environment | kept(Path(self.job["work"]))
             port = str(29500 + os.getpid() % 1000 * 10 + self.number)  # TRL's free ones collide when two look at once
             environment |= {"UNSLOTH_COMPILE_LOCATION": str(compiled), "MASTER_PORT": port, **self.job["env"]}
             self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
@@ -277,6 +271,12 @@ def surroundings() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
     }
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """Where kernels are kept, for all processes the same, so that an engine need not compile what another one did."""
+    places = {"VLLM_CACHE_ROOT": "vllm", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+    return {name: str(folder / "kernels" / part) for name, part in places.items()}
 
 
 def maker(shape: str, folder: Path) -> list[str]:
