@@ -90,7 +90,7 @@ def measure(
 
 
 def imports(errors: str) -> dict[str, float]:
-    """Seconds of the packages that take longest to import, with what they import, by PYTHONPROFILEIMPORTTIME's lines."""
+    """Seconds of the packages that take longest to import, with what they import (PYTHONPROFILEIMPORTTIME's lines)."""
     lines = re.findall(r"^import time:\s+\d+ \|\s+(\d+) \| +(\S+)$", errors, re.M)
     took = {name: int(microseconds) / 1e6 for microseconds, name in lines}
     return dict(sorted(took.items(), key=lambda item: -item[1])[:IMPORTS])
