@@ -95,6 +95,8 @@ def main() -> None:
         "passes": passes,
     }
     (Path(job["folder"]) / "RESULT.json").write_text(json.dumps(result))
+    sys.stdout.flush()
+    os._exit(0)  # the engine would take seconds to shut down
 
 
 if __name__ == "__main__":
