@@ -252,11 +252,12 @@ def _hydra(value: Any) -> str:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of every process: one GPU, no hub, this project's sources."""
+    """The environment of every process: one GPU, no hub, this project's sources, Python's bytecode kept."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
         "CUDA_VISIBLE_DEVICES": "0",
         "HF_HUB_OFFLINE": "1",
-        **os.environ,
+        **own,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
     }
 
