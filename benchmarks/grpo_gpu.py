@@ -14,13 +14,10 @@ Usage, from the project folder:
   python benchmarks/grpo_gpu.py 4b                                # the three sides with vLLM, about 9 minutes
   python benchmarks/grpo_gpu.py 135m --sides trl_generate,trl_vllm,unsloth,rlexp
   python benchmarks/grpo_gpu.py 4b --alone --rounds 1             # one after the other: seconds to the first step
-  python benchmarks/grpo_gpu.py 4b --sides unsloth --variant unsloth+old:env.UNSLOTH_GRPO_ROLLOUT_LOGPROBS_AS_OLD=1
+  python benchmarks/grpo_gpu.py 4b --sides rlexp --variant rlexp+sync:rollout.engine.async_scheduling=false
   python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
-``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line),
-``env.NAME``, ``load.KEY`` for from_pretrained, and for variants of ``unsloth`` ``then.micro=N`` (sequences a pass),
-``then.checkpointing=false`` and ``then.prepare=true`` (what rlexp gives its trainers: build/rollout.py). Variants of
-``unsloth`` without load.* are further trainers in that side's process, after the rounds, the plain one once more at
-their end; the others are processes of their own.
+``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line,
+such as rollout.engine.async_scheduling=false), ``env.NAME``, and ``load.KEY`` for Unsloth's from_pretrained.
 """
 
 from __future__ import annotations
@@ -61,13 +58,13 @@ NAMES_ONLY = (
 
 
 class Side:
-    """One process: its job, its log, and what it measured by phase."""
+    """One process: its job, its log, and what it measured."""
 
     def __init__(self, name: str, base: str, job: dict[str, Any]) -> None:
         self.name, self.base, self.job = name, base, job
         self.folder = Path(job["folder"])
         self.process: subprocess.Popen[bytes] | None = None
-        self.rounds: dict[str, list[dict[str, Any]]] = {phase["name"]: [] for phase in job["phases"]}
+        self.rounds: list[dict[str, Any]] = []
         self.said = False
         self.gpu_mib: int | None = None
 
@@ -81,15 +78,9 @@ class Side:
         command = [sys.executable, str(ROOT / "benchmarks/sides" / SCRIPTS[self.base]), str(self.folder / "job.json")]
         with (self.folder / "log.txt").open("w") as log:
             where = self.job["project"] if self.base == "rlexp" else self.folder
-            # Unsloth's modules apart: two processes that write them read each other's half-written ones. The kernels of
-            # all sides in one place, so that an engine need not compile what another one did.
-            kept = Path(self.job["work"]) / "kernels"
+            # Unsloth's modules apart: two processes that write them read each other's half-written ones.
             compiled = Path(self.job["work"]) / "unsloth_compiled_cache" / self.name
-            environment = environment | {
-                "VLLM_CACHE_ROOT": str(kept / "vllm"),
-                "TORCHINDUCTOR_CACHE_DIR": str(kept / "inductor"),
-                "TRITON_CACHE_DIR": str(kept / "triton"),
-            }
+            environment = environment | kept(Path(self.job["work"]))
             port = str(29500 + os.getpid() % 1000 * 10 + self.number)  # TRL's free ones collide when two look at once
             environment |= {"UNSLOTH_COMPILE_LOCATION": str(compiled), "MASTER_PORT": port, **self.job["env"]}
             self.process = subprocess.Popen(command, cwd=where, env=environment, stdout=log, stderr=log)
@@ -98,7 +89,7 @@ class Side:
         """Whether it may still answer; says once what a dead side said last."""
         if self.process is not None and self.process.poll() is None:
             return True
-        if not self.said and not all(len(r) == self.job["rounds"] for r in self.rounds.values()):
+        if not self.said and len(self.rounds) < self.job["rounds"]:
             self.said = True
             tail = "\n".join((self.folder / "log.txt").read_text(errors="replace").splitlines()[-25:])
             code = self.process.returncode if self.process else None
@@ -116,14 +107,14 @@ class Side:
             time.sleep(0.02)
         return content if content is not None else self.read(name)
 
-    def turn(self, phase: str, until: float) -> None:
+    def turn(self, until: float) -> None:
         """Lets it train one round."""
-        number = len(self.rounds[phase])
-        if self.read(f"{phase}.warm.json") is None:
+        number = len(self.rounds)
+        if self.read("warm.json") is None:
             return
-        (self.folder / f"{phase}.go.{number}").touch()
-        if done := self.await_(f"{phase}.done.{number}.json", until):
-            self.rounds[phase].append(done)
+        (self.folder / f"go.{number}").touch()
+        if done := self.await_(f"done.{number}.json", until):
+            self.rounds.append(done)
             self.gpu_mib = used(self.process.pid if self.process else 0) or self.gpu_mib
 
     def end(self) -> None:
@@ -167,21 +158,15 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
     wanted += [(head, base, settings) for base, head, settings in map(variant, options.variant)]
     sides: list[Side] = []
     for name, base, settings in wanted:
-        picked = {part: _under(settings, part) for part in ("env", "load", "then")}
+        picked = {part: _under(settings, part) for part in ("env", "load")}
         rest = {key: value for key, value in settings.items() if key.partition(".")[0] not in picked}
-        host = next((side for side in sides if side.name == "unsloth"), None)
-        if base == "unsloth" and name != base and host and not picked["load"]:
-            env = {key: str(value) for key, value in picked["env"].items()}
-            host.job["phases"].append({"name": name, "arguments": rest, "env": env, "then": picked["then"]})
-            host.rounds[name] = []
-            continue
         vllm = cuda and base != "trl_generate"
         job = job_of("grpo", name, options, shape, folder) | {
             "max_length": 96 if options.shape == "tiny" else shape.tokens + 128,
             "vllm": vllm,
             "load": picked["load"],
             "env": {key: str(value) for key, value in picked["env"].items()},
-            "phases": [{"name": name, "arguments": {} if base == "rlexp" else rest, "env": {}, "then": {}}],
+            "arguments": {} if base == "rlexp" else rest,
         }
         if base == "rlexp":
             job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
@@ -190,9 +175,6 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
         sides.append(Side(name, base, job))
     for number, side in enumerate(sides):
         side.number = number
-        if len(side.job["phases"]) > 1:  # what drifted meanwhile
-            side.job["phases"].append({"name": "unsloth again", "arguments": {}, "env": {}, "then": {}})
-            side.rounds["unsloth again"] = []
         shutil.rmtree(side.folder, ignore_errors=True)
         side.folder.mkdir(parents=True)
     return sides
@@ -218,7 +200,7 @@ def job_of(method: str, name: str, options: argparse.Namespace, shape: work.Shap
         "max_steps": options.warm + options.steps * options.rounds + options.profile,
         "load": {},
         "env": {},
-        "phases": [{"name": name, "arguments": {}, "env": {}, "then": {}}],
+        "arguments": {},
     }
 
 
@@ -270,13 +252,19 @@ def _hydra(value: Any) -> str:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of every process: one GPU, no hub, this project's sources."""
+    """The environment of every process: one GPU, no hub, this project's sources, Python's bytecode kept."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
         "CUDA_VISIBLE_DEVICES": "0",
         "HF_HUB_OFFLINE": "1",
-        **os.environ,
+        **own,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
     }
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """Where kernels are kept, for all processes the same, so that an engine need not compile what another one did."""
+    return {name: str(folder / "kernels" / part) for name, part in work.CACHES.items()}
 
 
 def maker(shape: str, folder: Path) -> list[str]:
@@ -312,9 +300,9 @@ def prepared(folder: Path, environment: dict[str, str], typed: list[str]) -> Non
         raise SystemExit(done.stdout + done.stderr)
 
 
-def result(side: Side, phase: str, shape: work.Shape) -> dict[str, Any] | None:
-    """The figures of one trainer; None before its first round."""
-    rounds = side.rounds[phase]
+def result(side: Side, shape: work.Shape) -> dict[str, Any] | None:
+    """The figures of a side; None before its first round."""
+    rounds = side.rounds
     if not rounds:
         return None
     steps = [seconds for done in rounds for seconds in done["steps"]]
@@ -326,9 +314,9 @@ def result(side: Side, phase: str, shape: work.Shape) -> dict[str, Any] | None:
         timed = [{k: v for k, v in line["timing"].items() if k.startswith("step_time/")} for line in lines]
         split = [{k.removeprefix("step_time/"): v for k, v in parts.items()} for parts in timed if parts]
     names = dict.fromkeys(name for parts in split for name in parts)
-    laps = side.read(f"{phase}.warm.json") or {}
+    laps = side.read("warm.json") or {}
     return {
-        "side": phase,
+        "side": side.name,
         "shape": f"{shape.prompts} x {shape.completions} x {shape.tokens}",
         "step_s": round(statistics.median(steps), 4),
         "step_s_min_max": [round(min(steps), 4), round(max(steps), 4)],
@@ -346,7 +334,7 @@ def result(side: Side, phase: str, shape: work.Shape) -> dict[str, Any] | None:
 
 def differences(sides: list[Side]) -> list[str]:
     """Trainer arguments and model facts that are not the same on every side."""
-    held = {side.name: side.read(f"{side.name}.effective.json") for side in sides}
+    held = {side.name: side.read("effective.json") for side in sides}
     held = {name: content for name, content in held.items() if content}
     lines = []
     for key in sorted({key for content in held.values() for key in content}):
@@ -387,26 +375,21 @@ def table(results: list[dict[str, Any]], shape: work.Shape) -> str:
 
 
 def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, until: float) -> list[dict[str, Any]]:
-    """Rounds in turn for the first trainer of every side, then the further trainers one after the other."""
+    """Rounds in turn, then the profiles."""
     results = []
     for side in sides:
-        if (laps := side.await_(f"{side.name}.warm.json", until)) is not None:
+        if (laps := side.await_("warm.json", until)) is not None:
             print(json.dumps({"side": side.name, "warm": laps}), flush=True)
     for number in range(options.rounds):
         for side in sides if number % 2 == 0 else sides[::-1]:
-            side.turn(side.name, until)
+            side.turn(until)
     for side in sides:
-        if options.profile and len(side.rounds[side.name]) == options.rounds:
-            (side.folder / f"{side.name}.go.{options.rounds}").touch()
-            lines = side.await_(f"{side.name}.profile.json", until)
-            (side.folder / "profile.txt").write_text("\n".join(lines or []))
-        for phase in side.rounds:
-            if phase != side.name and side.await_(f"{phase}.warm.json", until) is not None:
-                for _ in range(options.rounds):
-                    side.turn(phase, until)
-            if (figures := result(side, phase, shape)) is not None:
-                results.append(figures)
-                print(json.dumps(figures), flush=True)
+        if options.profile and len(side.rounds) == options.rounds:
+            (side.folder / f"go.{options.rounds}").touch()
+            (side.folder / "profile.txt").write_text("\n".join(side.await_("profile.json", until) or []))
+        if (figures := result(side, shape)) is not None:
+            results.append(figures)
+            print(json.dumps(figures), flush=True)
     return results
 
 

@@ -63,7 +63,7 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
                 *(f"{key}={value}" for key, value in settings.items()),
             ]
         else:
-            job["phases"][0]["arguments"] = settings
+            job["arguments"] = settings
         shutil.rmtree(job["folder"], ignore_errors=True)
         Path(job["folder"]).mkdir(parents=True)
         sides.append(harness.Side(name, base, job))
@@ -106,7 +106,7 @@ def main() -> None:
         project(folder / "project", environment, options.method, shape)
         sides = jobs(options, shape, folder, cuda)
         results = harness.train_in_turn(sides, options, shape, until, environment, making)
-    losses = {phase: rounds[0]["losses"] for side in sides for phase, rounds in side.rounds.items() if rounds}
+    losses = {side.name: side.rounds[0]["losses"] for side in sides if side.rounds}
     if results:
         counts = sorted({r["completion_tokens_a_step"] for r in results})
         print(f"tokens a step, prompts included: {counts}\n\n{table(results, losses)}")

@@ -3,11 +3,15 @@
 Runs ``python -m rlexp`` several times, each in a fresh process, with one cache folder (XDG_CACHE_HOME): first empty,
 then as the runs before left it; with ``--cold-again`` once more from empty at the end, when the libraries' files are in
 memory: what it takes less than the first is the disk's part, what it takes more than the warm ones the compilers'.
-Figures are the run's own laps (``manifest.json``), moved to the time at which the command was given.
+``--kernels`` begins with the kernels that grpo_gpu.py and decode_gpu.py left in the work folder instead of none, and
+``--engine`` adds settings of vLLM (vllm_settings.py), each with a first run that may compile and its own warm ones.
+Figures are the run's own laps (``manifest.json``), moved to the time at which the command was given, and the phases of
+vLLM's start by its log. ``--imports`` adds a warm run that says which imports take long.
 
 Usage, from the project folder:
   python benchmarks/startup_gpu.py 4b                              # rollout=unsloth; 135m, 1.7b
   python benchmarks/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
+  python benchmarks/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --imports
   python benchmarks/startup_gpu.py 4b --verb smoke preflight.smoke_steps=3
   python benchmarks/startup_gpu.py tiny --rollout generate         # tries the script on a CPU
 The shape says the work of a step and, without --model FOLDER, the model (random weights, made on the spot). What
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,10 +31,13 @@ from pathlib import Path
 from typing import Any
 
 import grpo_gpu
+import vllm_settings
 
 sys.path.insert(0, str(grpo_gpu.ROOT / "src"))
 from rlexp.compiled import FOLDERS, GENERATED
 
+IMPORTS = 40
+"""Packages listed."""
 LAPS = ("started", "locked", "imported", "loaded", "smoked", "built", "first_step_ends", "total")
 """Columns, in the order in which a run passes them; those that no run passed are left out."""
 
@@ -70,18 +78,45 @@ def measure(
     offset = manifest["started_unix"] - began
     laps = {"started": offset} | {lap: seconds + offset for lap, seconds in manifest["timings_s"].items()}
     laps["total"] = ended
-    return {"run": name, "laps": laps, "cache": manifest.get("compile_cache"), "machine": manifest["machine"]}
+    log = folder / "libraries.log"
+    return {
+        "run": name,
+        "laps": laps,
+        "phases": vllm_settings.phases(log.read_text(errors="replace") if log.exists() else ""),
+        "imports": imports(done.stderr),
+        "cache": manifest.get("compile_cache"),
+        "machine": manifest["machine"],
+    }
+
+
+def imports(errors: str) -> dict[str, float]:
+    """Seconds of the packages that take longest to import, with what they import (PYTHONPROFILEIMPORTTIME's lines)."""
+    lines = re.findall(r"^import time:\s+\d+ \|\s+(\d+) \| +(\S+)$", errors, re.M)
+    took = {name: int(microseconds) / 1e6 for microseconds, name in lines}
+    return dict(sorted(took.items(), key=lambda item: -item[1])[:IMPORTS])
+
+
+def planned(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """(name, further overrides) of every run; a name that begins with ``cold`` begins with an empty cache."""
+    runs: list[tuple[str, list[str]]] = [("first" if options.kernels else "cold", []), *[("warm", [])] * options.warm]
+    for text in options.engine:
+        name, pairs = vllm_settings.setting(text)
+        said = [f"rollout.{'' if pair.startswith('enforce_eager=') else 'engine.'}{pair}" for pair in pairs]
+        runs += [(f"{name}, first", said), *[(name, said)] * options.warm]
+    return [*runs, *[("imports", [])] * options.imports, *[("cold again", [])] * options.cold_again]
 
 
 def table(runs: list[dict[str, Any]]) -> str:
     """Markdown, a row a run."""
     laps = [lap for lap in LAPS if any(lap in run["laps"] for run in runs)]
-    heads = ["seconds from the command", *laps, "cache before, MiB", "after"]
+    phases = list(dict.fromkeys(phase for run in runs for phase in run["phases"]))
+    heads = ["seconds from the command", *laps, "cache before, MiB", "after", *(f"vLLM {phase}" for phase in phases)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for run in runs:
         cells = [f"{run['laps'][lap]:.1f}" if lap in run["laps"] else "" for lap in laps]
         cache = run["cache"]
         cells += [f"{cache[end] / 2**20:.0f}" if cache else "none" for end in ("bytes_before", "bytes_after")]
+        cells += [f"{run['phases'][phase]:.0f}" if phase in run["phases"] else "" for phase in phases]
         lines.append("| " + " | ".join([run["run"], *cells]) + " |")
     return "\n".join(lines)
 
@@ -95,6 +130,9 @@ def main() -> None:
     parser.add_argument("--verb", choices=("smoke",), help="instead of training")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--warm", type=int, default=2, help="runs with the cache of those before")
+    parser.add_argument("--engine", action="append", default=[], help="settings of vLLM (vllm_settings.py)")
+    parser.add_argument("--kernels", action="store_true", help="begin with those of the other benchmarks in --work")
+    parser.add_argument("--imports", action="store_true", help="a warm run more, with the time of its imports")
     parser.add_argument("--cold-again", action="store_true", help="one more with an empty cache, at the end")
     parser.add_argument("--hardware", default="auto")
     parser.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="model, project, cache")
@@ -113,13 +151,17 @@ def main() -> None:
     environment["XDG_CACHE_HOME"] = str(cache)
     for name in (*FOLDERS, GENERATED):
         environment.pop(name, None)
+    environment["VLLM_LOGGING_LEVEL"] = "INFO"  # TRL sets ERROR
+    if options.kernels:
+        environment |= grpo_gpu.kept(folder)
     said = overrides(options, model, cuda)
     runs: list[dict[str, Any]] = []
     try:
-        for name in ("cold", *(["warm"] * options.warm), *(["cold again"] * options.cold_again)):
+        for name, more in planned(options):
             if name.startswith("cold"):
                 shutil.rmtree(cache, ignore_errors=True)
-            runs.append(measure(name, options, said, folder / "project", environment, until))
+            timed = {"PYTHONPROFILEIMPORTTIME": "1"} if name == "imports" else {}
+            runs.append(measure(name, options, said + more, folder / "project", environment | timed, until))
             print(json.dumps(runs[-1]), flush=True)
     finally:
         if runs:

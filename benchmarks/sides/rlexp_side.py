@@ -37,7 +37,7 @@ def main() -> None:
         import_libraries(run)  # Unsloth before transformers
         from transformers import trainer
 
-        trainer.DEFAULT_CALLBACKS.append(turn.callback(spec, spec["phases"][0]["name"], last=True))
+        trainer.DEFAULT_CALLBACKS.append(turn.callback(spec))
 
     models.import_libraries = imported
     models.load = locked(models.load, spec)  # Unsloth's engine starts with the model

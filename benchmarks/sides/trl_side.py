@@ -29,29 +29,25 @@ def main() -> None:
     folder, project = Path(spec["folder"]), Path(spec["project"])
     cuda, method = torch.cuda.is_available(), spec["method"]
     trainer_class, config_class = by_hand.classes(method)
-    for number, phase in enumerate(spec["phases"]):
-        asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
-        said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
-        times: list[StepTime] = []
-        keeper = turn.callback(
-            spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
+    asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **spec["arguments"]}
+    said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
+    times: list[StepTime] = []
+    with turn.engine(spec):
+        trainer = trainer_class(
+            model=AutoModelForCausalLM.from_pretrained(
+                spec["model"], dtype=torch.bfloat16 if cuda else torch.float32, device_map=0 if cuda else "cpu"
+            ),
+            processing_class=AutoTokenizer.from_pretrained(spec["model"]),
+            args=config_class(**said),
+            callbacks=[turn.callback(spec, lambda: times[0].steps if times else [])],
+            peft_config=LoraConfig(
+                r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
+            ),
+            **by_hand.learnt_from(method, project),
         )
-        with turn.engine(spec):
-            trainer = trainer_class(
-                model=AutoModelForCausalLM.from_pretrained(
-                    spec["model"], dtype=torch.bfloat16 if cuda else torch.float32, device_map=0 if cuda else "cpu"
-                ),
-                processing_class=AutoTokenizer.from_pretrained(spec["model"]),
-                args=config_class(**said),
-                callbacks=[keeper],
-                peft_config=LoraConfig(
-                    r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
-                ),
-                **by_hand.learnt_from(method, project),
-            )
-        times.append(StepTime(trainer))
-        trainer.add_callback(times[0])
-        trainer.train()
+    times.append(StepTime(trainer))
+    trainer.add_callback(times[0])
+    trainer.train()
 
 
 if __name__ == "__main__":

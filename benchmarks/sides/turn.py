@@ -1,7 +1,7 @@
 """How a side is measured: warm-up steps at once, then rounds of steps, each when the harness says so.
 
-The harness writes ``PHASE.go.N`` into the side's folder; the side trains its steps of round N and writes
-``PHASE.done.N.json``. So the sides may be loaded side by side and still have the device for themselves while timed.
+The harness writes ``go.N`` into the side's folder; the side trains its steps of round N and writes ``done.N.json``.
+So the sides may be loaded side by side and still have the device for themselves while timed.
 """
 
 from __future__ import annotations
@@ -80,12 +80,10 @@ def pairs_of(dataset: Any) -> dict[str, Any]:
     return {"pairs": len(dataset), "tokens_a_pair": whole / len(dataset), "pairs_sha256": digest.hexdigest()[:16]}
 
 
-def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], list[dict[str, float]]] = list) -> Any:
-    """A transformers callback that keeps the turns of one trainer.
+def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] = list) -> Any:
+    """A transformers callback that keeps the turns of a trainer.
 
     Args:
-        phase: names the trainer among those of this process.
-        last: nothing follows, so the process ends with the last round.
         split: the parts of every step so far, where the side times them.
     """
     import torch
@@ -100,8 +98,13 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             torch.cuda.synchronize()
         return time.perf_counter()
 
+    def end() -> None:
+        """Ends the process at once: its engine would take seconds to shut down."""
+        sys.stdout.flush()
+        os._exit(0)
+
     class Turn(TrainerCallback):
-        """The turns of one trainer."""
+        """The turns."""
 
         def __init__(self) -> None:
             self.begins: list[float] = []
@@ -130,7 +133,7 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             if spec["method"] != "grpo":
                 facts |= pairs_of(train_dataloader.dataset)
                 self.tokens_a_pair = facts["tokens_a_pair"]
-            write(folder / f"{phase}.effective.json", {**args.to_dict(), **{f"model.{k}": v for k, v in facts.items()}})
+            write(folder / "effective.json", {**args.to_dict(), **{f"model.{k}": v for k, v in facts.items()}})
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             done = state.global_step
@@ -138,7 +141,7 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 self.laps["first_step_begins"] = time.time() - spec["started"]
             if done == warm:
                 laps = {"python": BEGAN - spec["started"], **self.laps}
-                write(folder / f"{phase}.warm.json", laps)
+                write(folder / "warm.json", laps)
             if (
                 done >= warm
                 and (done - warm) % per_round == 0
@@ -146,7 +149,7 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
             ):
                 if cuda:
                     torch.cuda.empty_cache()  # what this side keeps for later, the others need now
-                wait_for(folder / f"{phase}.go.{(done - warm) // per_round}")
+                wait_for(folder / f"go.{(done - warm) // per_round}")
                 self.begins, self.lengths = [], []
             if spec["profile"] and done == warm + rounds * per_round:
                 self.profile.enable()
@@ -169,8 +172,8 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 report = io.StringIO()
                 for order in ("cumulative", "tottime"):
                     pstats.Stats(self.profile, stream=report).sort_stats(order).print_stats(60)
-                write(folder / f"{phase}.profile.json", report.getvalue().splitlines())
-                self.end(control)
+                write(folder / "profile.json", report.getvalue().splitlines())
+                end()
             if done <= 0 or done % per_round or done > rounds * per_round:
                 return
             marks = [*self.begins, clock()]
@@ -196,15 +199,8 @@ def callback(spec: dict[str, Any], phase: str, last: bool, split: Callable[[], l
                 "memory": memory,
                 "split": split()[-per_round:],
             }
-            write(folder / f"{phase}.done.{number}.json", content)
+            write(folder / f"done.{number}.json", content)
             if number == rounds - 1 and not spec["profile"]:
-                self.end(control)
-
-        def end(self, control: Any) -> None:
-            """Ends this trainer; after the last one the process, whose engine takes seconds to shut down."""
-            if last:
-                sys.stdout.flush()
-                os._exit(0)
-            control.should_training_stop = True
+                end()
 
     return Turn()

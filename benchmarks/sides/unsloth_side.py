@@ -1,11 +1,8 @@
 """GRPO, DPO or ORPO by hand with Unsloth, as its notebooks do it: one script, for GRPO vLLM inside (fast_inference).
-Several trainers after each other on the same loaded model, where the job names several phases.
 
 Usage: python benchmarks/sides/unsloth_side.py JOB.json (written by grpo_gpu.py or preference_gpu.py)
 """
 
-import dataclasses
-import gc
 import os
 from pathlib import Path
 
@@ -18,6 +15,7 @@ def main() -> None:
 
     spec = turn.job()
     method = spec["method"]
+    kernels = {name: os.environ[name] for name in work.CACHES if name in os.environ}
 
     import unsloth  # isort: skip
 
@@ -25,10 +23,9 @@ def main() -> None:
         unsloth.PatchDPOTrainer()
     import torch
 
-    from rlexp.build import rollout
     from rlexp.train.step_time import StepTime
 
-    shape = whole = work.Shape(**spec["shape"])
+    shape = work.Shape(**spec["shape"])
     folder, project = Path(spec["folder"]), Path(spec["project"])
     cuda = torch.cuda.is_available()
     trainer_class, config_class = by_hand.classes(method)
@@ -51,6 +48,7 @@ def main() -> None:
             load_in_4bit=False,
             **{**engine, **load},
         )
+    os.environ |= kernels  # vLLM and Unsloth point elsewhere, where rlexp would not find what this side compiled
     model = unsloth.FastLanguageModel.get_peft_model(
         model,
         r=work.RANK,
@@ -59,36 +57,19 @@ def main() -> None:
         use_gradient_checkpointing=load["use_gradient_checkpointing"],
         random_state=0,
     )
-    for number, phase in enumerate(spec["phases"]):
-        os.environ.update(phase["env"])
-        then = phase["then"]
-        shape = dataclasses.replace(whole, micro=then.get("micro", whole.micro))
-        model._unsloth_gradient_checkpointing = (
-            load["use_gradient_checkpointing"] if then.get("checkpointing", True) else False
-        )
-        asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **phase["arguments"]}
-        times: list[StepTime] = []
-        keeper = turn.callback(
-            spec, phase["name"], number == len(spec["phases"]) - 1, lambda times=times: times[0].steps if times else []
-        )
-        said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
-        trainer = trainer_class(
-            model=model,
-            processing_class=tokenizer,
-            args=config_class(**{**said, **phase["arguments"]}),
-            callbacks=[keeper],
-            **by_hand.learnt_from(method, project),
-        )
-        if then.get("prepare"):
-            rollout.prepare(trainer, None)
-        times.append(StepTime(trainer))
-        trainer.add_callback(times[0])
-        trainer.train()
-        for name in phase["env"]:
-            os.environ.pop(name, None)
-        del trainer
-        gc.unfreeze()
-        gc.collect()
+    asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **spec["arguments"]}
+    said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
+    times: list[StepTime] = []
+    trainer = trainer_class(
+        model=model,
+        processing_class=tokenizer,
+        args=config_class(**{**said, **spec["arguments"]}),
+        callbacks=[turn.callback(spec, lambda: times[0].steps if times else [])],
+        **by_hand.learnt_from(method, project),
+    )
+    times.append(StepTime(trainer))
+    trainer.add_callback(times[0])
+    trainer.train()
 
 
 if __name__ == "__main__":

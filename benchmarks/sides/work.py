@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "src/rlexp/compose/trl_arguments.json"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 RANK, ALPHA = 16, 32
+CACHES = {"VLLM_CACHE_ROOT": "vllm", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+"""Where compiled kernels are kept, for all processes of a work folder: environment variable -> folder."""
 UNSLOTH_SHARE = 0.6
 """What Unsloth's vLLM is told: it takes it of the memory that is free, shortens the sequences where that looks too
 little for the model, and the cache's size is given anyway."""

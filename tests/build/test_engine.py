@@ -97,6 +97,16 @@ def test_the_engine_holds_the_model_that_is_trained(composed, overrides, folder,
     assert options(composed(*GPU, "rollout=colocate", *overrides), folder) == expected
 
 
+def test_trls_engine_takes_the_arguments_of_the_run(composed, trl):
+    engine = Engine(composed(*GPU, "rollout=colocate", "rollout.engine.async_scheduling=false"), Path("m"))
+    with engine.given():
+        asked = trl.LLM(model="m", max_num_seqs=8).asked
+    assert asked == {
+        **{"dtype": "bfloat16", "enforce_eager": False, "model": "m", "max_num_seqs": 8},
+        "async_scheduling": False,
+    }
+
+
 def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, monkeypatch):
     from trl.generation import vllm_generation
 

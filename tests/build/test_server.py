@@ -74,6 +74,18 @@ def two_gpus(monkeypatch):
         (("rollout.server_port=8001",), None, ["--host 127.0.0.1 --port 8001"], "--revision"),
         (("rollout.gpu_memory_utilization=0.4",), None, ["--gpu-memory-utilization 0.4"], "--revision"),
         (("rollout.enforce_eager=true",), None, ["--enforce-eager"], "--revision"),
+        (
+            ("rollout.engine={async_scheduling:false,max_num_seqs:8,cudagraph_capture_sizes:[1,8],block_size:null}",),
+            None,
+            ["--no-async-scheduling", "--max-num-seqs 64", "--max-num-seqs 8 --cudagraph-capture-sizes 1 8"],
+            "block-size",
+        ),
+        (
+            ("rollout.engine.compilation_config={cudagraph_mode:FULL_DECODE_ONLY}",),
+            None,
+            ['--compilation-config {"cudagraph_mode": "FULL_DECODE_ONLY"}'],
+            "--revision",
+        ),
         # what TRL needs, and what the model's own generation config must not change
         ((), None, ['--weight-transfer-config {"backend": "nccl"}', "--generation-config vllm"], "--revision"),
         ((), None, ["--logprobs-mode processed_logprobs --max-logprobs -1"], "--revision"),

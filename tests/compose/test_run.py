@@ -120,6 +120,35 @@ def test_every_shipped_option_composes(composed, root):
         (["rollout=server", "hardware=h100", "rollout.server_port=51216"], "share port", "group_port"),
         (["rollout=server", "hardware=h100", "rollout.server_timeout=0"], "server_timeout is 0", "above 0"),
         (["rollout=server", "hardware=h100", "rollout.server_timeout=nan"], "server_timeout is nan", "above 0"),
+        (
+            ["rollout=colocate", "hardware=h100", "rollout.engine.async_schedulin=false"],
+            "takes no",
+            "async_scheduling=",
+        ),
+        (
+            ["rollout=unsloth", "hardware=h100", "rollout.engine={compilation_config:{cudagraph_mod:FULL}}"],
+            "takes no cudagraph_mod",
+            "rollout.engine.compilation_config.cudagraph_mode=",
+        ),
+        (
+            [
+                *("rollout=server", "hardware=h100", "rollout.engine.cudagraph_capture_sizes=[8]"),
+                "rollout.engine.compilation_config={cudagraph_capture_sizes:[8]}",
+            ],
+            "said twice",
+            "leave one",
+        ),
+        (["rollout=unsloth", "hardware=h100", "rollout.engine.dtype=auto"], "not said here", "hardware.dtype="),
+        (["rollout=unsloth", "hardware=h100", "rollout.engine.quantization=fp8"], "not said here", "leave it out"),
+        (["rollout.engine.max_num_seqs=8"], "starts no vLLM", "rollout=unsloth"),
+        (
+            [
+                *("rollout=server", "hardware=h100", "rollout.server_url=http://a:1"),
+                "rollout.engine.max_num_seqs=8",
+            ],
+            "runs already",
+            "give it to the server",
+        ),
         (["rollout=colocate", "hardware=h100", "rollout.gpu_memory_utilization=1.1"], "more than the device", "to 1"),
         (["rollout.gpu_memory_utilization=nan"], "gpu_memory_utilization is nan", "at least 0.01"),
         (["hardware=h100", "hardware.memory_gib=inf"], "memory_gib is inf", "at least 1"),

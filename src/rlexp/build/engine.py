@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp.build import engine_arguments
 from rlexp.build.kept import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
@@ -89,11 +90,11 @@ class Engine:
             os.environ["MASTER_PORT"] = str(free_port())
         name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
         theirs = getattr(trl, name)
-        make = functools.partial(theirs, **options(self.run, self.folder)) if name == "LLM" else _client(theirs)
+        make = functools.partial(self._start, theirs) if name == "LLM" else _client(theirs)
 
         def give(**asked: Any) -> Any:
             if self.made is None:
-                with random_states(), _fit():
+                with random_states(), fit(self.run):
                     self.made = make(**asked)
             return self.made
 
@@ -102,6 +103,9 @@ class Engine:
             yield
         finally:
             setattr(trl, name, theirs)
+
+    def _start(self, theirs: Any, **asked: Any) -> Any:
+        return theirs(**engine_arguments.over({**options(self.run, self.folder), **asked}, self.run.rollout.engine))
 
 
 def options(run: Run, folder: Path | None) -> dict[str, Any]:
@@ -116,16 +120,21 @@ def options(run: Run, folder: Path | None) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _fit() -> Iterator[None]:
-    """vLLM's own words where it cannot start with these settings; the first ones, it may go on for pages."""
+def fit(run: Run) -> Iterator[None]:
+    """vLLM's own words where it cannot start with these settings; the first ones, it may go on for pages.
+
+    Raises:
+        RunError: it did not start.
+    """
     import torch
 
     try:
         yield
     except (ValueError, torch.OutOfMemoryError) as error:
+        engine = ", rollout.engine" if run.rollout.engine else ""
         raise RunError(
             f"vLLM did not start: {textwrap.shorten(str(error), SHOWN)}",
-            where="rollout, model.max_seq_length",
+            where=f"rollout{engine}, model.max_seq_length",
             hint="room is rollout.gpu_memory_utilization (plan estimates it), length model.max_seq_length; "
             "or type rollout=generate",
         ) from error

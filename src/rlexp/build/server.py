@@ -71,7 +71,22 @@ def command(run: Run, folder: Path | None) -> list[str]:
     if folder is None and run.model.revision:
         options["revision"] = run.model.revision
     said = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return ["serve", str(folder or run.model.hub_id), *said, *(["--enforce-eager"] if rollout.enforce_eager else [])]
+    eager = ["--enforce-eager"] if rollout.enforce_eager else []
+    return ["serve", str(folder or run.model.hub_id), *said, *eager, *flags(rollout.engine)]
+
+
+def flags(engine: dict[str, Any]) -> list[str]:
+    """``rollout.engine`` in the words of ``vllm serve``, where the last of two equal options counts."""
+    said = []
+    for name, value in engine.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            said.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, list):
+            said += [f"--{flag}", *map(str, value)]
+        elif value is not None:
+            said += [f"--{flag}", json.dumps(value) if isinstance(value, dict) else str(value)]
+    return said
 
 
 def typed(run: Run) -> str:

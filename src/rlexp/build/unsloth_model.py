@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rlexp.build.engine_arguments import added
 from rlexp.compose.run import Run
 
 PREFILL = 4096
@@ -39,15 +40,19 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "max_num_batched_tokens": max(PREFILL, run.geometry.sequences_per_step),
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
-    model, tokenizer = FastLanguageModel.from_pretrained(
-        model_name=source(run, folder),
-        max_seq_length=run.model.max_seq_length,
-        dtype=getattr(torch, run.hardware.dtype.name),
-        load_in_4bit=run.model.load_in_4bit,
-        full_finetuning=run.model.full_finetuning,
-        use_gradient_checkpointing=checkpointing,
-        **engine,
-    )
+    named = source(run, folder)
+    with added(run):
+        model, tokenizer = FastLanguageModel.from_pretrained(
+            model_name=named,
+            # A folder is whole: nothing is asked of the hub, and Unsloth does not look for the internet first.
+            local_files_only=Path(named).is_dir(),
+            max_seq_length=run.model.max_seq_length,
+            dtype=getattr(torch, run.hardware.dtype.name),
+            load_in_4bit=run.model.load_in_4bit,
+            full_finetuning=run.model.full_finetuning,
+            use_gradient_checkpointing=checkpointing,
+            **engine,
+        )
     if not run.model.full_finetuning:
         model = FastLanguageModel.get_peft_model(
             model,

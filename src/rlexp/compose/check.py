@@ -9,6 +9,7 @@ import dataclasses
 import math
 from typing import Any
 
+from rlexp.compose import engine
 from rlexp.compose.methods import Method
 from rlexp.compose.schema import Combine, Device, Loader, Reward, Rollout, RunSchema, VllmMode
 from rlexp.errors import RunError, nearest
@@ -173,6 +174,7 @@ def rollout_of(groups: RunSchema, method: Method) -> None:
             hint="type rollout=colocate, or rollout=generate",
         )
     server_of(asked)
+    engine.check(asked)
     if asked.loader is Loader.transformers:
         reason = (
             "TRL's trainers need a GPU without Unsloth"

@@ -64,7 +64,9 @@ class ComposedOptions(ConfigSource):
         path = config_path.removesuffix(".yaml")
         group, _, option = path.rpartition("/")
         if path == "schema/run":
-            return self._result(path, OmegaConf.structured(RunSchema))
+            tree = OmegaConf.structured(RunSchema)
+            OmegaConf.set_struct(tree.rollout.engine, False)  # the names are vLLM's (``compose.engine``)
+            return self._result(path, tree)
         if group == "schema/method":
             return self._result(path, OmegaConf.structured(schema(option)))
         if path == "hardware/auto":

@@ -225,6 +225,9 @@ class Rollout:
     and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+    engine: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the vLLM that starts with the run, in the names of ``vllm.LLM``; they go before those of
+    TRL, Unsloth and rlexp, ``compilation_config`` key by key."""
     server_url: str | None = None
     """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
     server_gpu: int = 1

@@ -1,0 +1,103 @@
+"""Decodes with one vLLM, set up as TRL and rlexp do, and says where a token's time goes.
+
+Usage: python benchmarks/sides/decode.py JOB.json (written by decode_gpu.py); the answer is RESULT.json beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SETTLE = 8
+"""Steps between prefill and the first that is timed."""
+
+
+def arguments(job: dict[str, Any]) -> dict[str, Any]:
+    """What ``vllm.LLM`` is told: TRL's arguments, rlexp's over them, and the setting's over both.
+
+    Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, ``rlexp.build.engine.options``.
+    """
+    from rlexp.build.engine import over
+
+    given = {
+        "model": job["model"],
+        "tensor_parallel_size": 1,
+        "gpu_memory_utilization": job["share"],
+        "max_model_len": job["length"],
+        "max_num_seqs": job["sequences"],
+        "enable_sleep_mode": False,
+        "model_impl": "vllm",
+        "distributed_executor_backend": "external_launcher",
+        "seed": 0,
+        "max_num_batched_tokens": 4096,
+        "logprobs_mode": "processed_logprobs",
+        "dtype": "bfloat16",
+        "enforce_eager": False,
+        "kv_cache_memory_bytes": int(job["kv_gib"] * 2**30),
+    }
+    return over(given, job["engine"])
+
+
+def main() -> None:
+    """Starts the engine, times steps without and with the profiler, with log-probabilities and without."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    began = time.perf_counter()
+    import torch
+    from vllm import LLM, SamplingParams
+
+    imported = time.perf_counter()
+    llm = LLM(**arguments(job))
+    engine, ready = llm.llm_engine, time.perf_counter()
+    words = random.Random(0)
+    prompts = [words.choices(range(10, job["vocabulary"]), k=job["prompt"]) for _ in range(job["prompts"])]
+    repeated = [prompts[number % len(prompts)] for number in range(job["sequences"])]
+
+    def steps(count: int) -> float:
+        """Milliseconds a step."""
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(count):
+            engine.step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) / count * 1000
+
+    def decoded(name: str, logprobs: int | None) -> dict[str, Any]:
+        # As TRL samples, and without text as rlexp does (build/rollout.py).
+        asked = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "n": 1}
+        length = 2 * job["tokens"] + 3 * SETTLE
+        sampling = SamplingParams(
+            **asked, max_tokens=length, ignore_eos=True, logprobs=logprobs, detokenize=False, flat_logprobs=True
+        )
+        llm.enqueue([{"prompt_token_ids": ids} for ids in repeated], sampling, use_tqdm=False)
+        steps(SETTLE)
+        wall = steps(job["tokens"])
+        with torch.profiler.profile(activities=list(torch.profiler.supported_activities())) as profile:
+            profiled = steps(job["tokens"])
+        trace = Path(job["folder"]) / f"{name}.trace.json"
+        profile.export_chrome_trace(str(trace))
+        while engine.has_unfinished_requests():
+            engine.step()
+        llm.reset_prefix_cache()
+        return {"logprobs": logprobs is not None, "wall_ms": wall, "profiled_ms": profiled, "trace": str(trace)}
+
+    decoded("warm", 0)  # kernels that are compiled when they are first used
+    passes = [decoded("with", 0), decoded("without", None)]
+    result = {
+        "card": torch.cuda.get_device_name(),
+        "imported_s": imported - began,
+        "engine_s": ready - imported,
+        "passes": passes,
+    }
+    (Path(job["folder"]) / "RESULT.json").write_text(json.dumps(result))
+    sys.stdout.flush()
+    os._exit(0)  # the engine would take seconds to shut down
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""The benchmarks are scripts: their folder is searched for modules."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

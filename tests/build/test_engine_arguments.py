@@ -1,0 +1,91 @@
+"""Arguments of a run for vLLM, over those that TRL and Unsloth give."""
+
+import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+
+from rlexp.build.engine_arguments import added, over
+from rlexp.errors import RunError
+
+GPU = ("hardware=h100", "model=qwen3_0_6b")
+
+
+@dataclass
+class CompilationConfig:
+    """As vLLM's: Unsloth gives one."""
+
+    mode: int | None = None
+    cudagraph_mode: str = "FULL_AND_PIECEWISE"
+    compiled: int = field(default=0, init=False)
+
+
+ASKED = {"async_scheduling": False, "compilation_config": {"cudagraph_mode": "FULL"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "expected"),
+    [
+        ({"dtype": "bfloat16"}, {}, {"dtype": "bfloat16"}),
+        ({"max_num_seqs": 8}, {"max_num_seqs": 4}, {"max_num_seqs": 4}),
+        # nobody else says how it compiles, or an object, a mapping or a level does
+        ({}, ASKED, ASKED),
+        (
+            {"compilation_config": CompilationConfig(mode=3)},
+            {"compilation_config": {"cudagraph_mode": "FULL"}},
+            {"compilation_config": {"mode": 3, "cudagraph_mode": "FULL"}},
+        ),
+        (
+            {"compilation_config": {"mode": 3}},
+            {"compilation_config": {"cudagraph_mode": "FULL"}},
+            {"compilation_config": {"mode": 3, "cudagraph_mode": "FULL"}},
+        ),
+        ({"compilation_config": CompilationConfig()}, {"compilation_config": 0}, {"compilation_config": 0}),
+        ({"compilation_config": 3}, {"compilation_config": {"mode": 0}}, {"compilation_config": {"mode": 0}}),
+    ],
+)
+def test_what_is_asked_of_the_engine_goes_before_what_it_is_given(given, asked, expected):
+    assert over(given, asked) == expected
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    """vLLM's module with a class that refuses 5 sequences."""
+
+    class LLM:
+        def __init__(self, **asked):
+            if asked.get("max_num_seqs") == 5:
+                raise ValueError("1 error for EngineArgs\n  max_num_seqs: not 5")
+            self.asked = asked
+
+    module = SimpleNamespace(LLM=LLM)
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    return module
+
+
+def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm):
+    before = vllm.LLM
+    with added(composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")):
+        assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False}
+    assert vllm.LLM is before
+    with added(composed(*GPU, "rollout=unsloth")):
+        assert vllm.LLM is before
+
+
+def test_a_value_that_vllm_refuses_is_one_message_in_its_words(composed, vllm):
+    run, before = composed(*GPU, "rollout=unsloth", "rollout.engine.max_num_seqs=5"), vllm.LLM
+    with pytest.raises(RunError, match="EngineArgs; max_num_seqs: not 5") as caught, added(run):
+        try:
+            vllm.LLM(model="m")
+        except Exception as error:  # as Unsloth does
+            raise RuntimeError(str(error))  # noqa: B904
+    assert caught.value.where == "rollout.engine" and vllm.LLM is before
+
+
+def test_an_error_that_the_run_has_no_part_in_stays_as_it_is(composed, vllm):
+    with (
+        pytest.raises(RuntimeError, match="no memory"),
+        added(composed(*GPU, "rollout=unsloth", "rollout.engine.max_num_seqs=4")),
+    ):
+        raise RuntimeError("no memory")
