@@ -118,6 +118,12 @@ def test_a_server_that_takes_too_long_is_given_up(start):
     assert "rollout.server_timeout=3" in error.value.hint
 
 
+def test_the_signal_that_ended_a_server_is_named(start):
+    running = start("-c", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(RunError, match=r"exit code 137 \(SIGKILL\)"):
+        running.wait()
+
+
 def test_of_its_log_is_told_what_was_raised_and_not_where(start):
     said = """
 (EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163] Traceback (most recent call last):

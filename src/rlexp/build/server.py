@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -200,8 +201,9 @@ class Server:
         """
         code = self.process.poll()
         if code is not None:
+            by = f" ({signal.Signals(code - 128).name})" if code - 128 in set(signal.Signals) else ""
             raise RunError(
-                f"the vLLM server ended with exit code {code}\n{self.tail()}",
+                f"the vLLM server ended with exit code {code}{by}\n{self.tail()}",
                 where=str(self.log),
                 hint=f"the log says why; out of memory: rollout.gpu_memory_utilization; or type {OTHERS}",
             )
