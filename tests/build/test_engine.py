@@ -2,13 +2,15 @@
 
 import gc
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import requests
 import torch
 
-from rlexp.build.engine import Engine, options
+from rlexp.build.engine import Engine, free_port, options
 from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
@@ -114,7 +116,7 @@ def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, 
 
     class Client:
         def __init__(self, **asked):
-            self.communicator = None
+            self.communicator, self.session = None, requests.Session()
 
         def init_communicator(self, device=0):
             met.append(device)
@@ -132,6 +134,28 @@ def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, 
     assert met == ["cuda:0"]
     engine.close()
     assert client.communicator is None and engine.made is None
+
+
+@pytest.mark.parametrize(("named", "again"), [((), 2), (("rollout.server_url=http://other:9",), 5)])
+def test_a_server_of_ones_own_that_has_ended_is_not_called_for_a_minute(composed, monkeypatch, named, again):
+    from requests.adapters import HTTPAdapter
+    from trl.generation import vllm_generation
+    from urllib3.util.retry import Retry
+
+    class Client:
+        def __init__(self, **asked):
+            self.session = requests.Session()
+            self.session.mount("http://", HTTPAdapter(max_retries=Retry(5, backoff_factor=2, status_forcelist=[500])))
+
+    monkeypatch.setattr(vllm_generation, "VLLMClient", Client, raising=False)
+    with Engine(composed(*GPU, "rollout=server", *named), None).given():
+        session = vllm_generation.VLLMClient(base_url="http://127.0.0.1:8000").session
+    assert session.get_adapter("http://a").max_retries.total == again
+    if not named:
+        began = time.monotonic()
+        with pytest.raises(requests.ConnectionError):
+            session.post(f"http://127.0.0.1:{free_port()}/v1/completions", json={})
+        assert time.monotonic() - began < 2
 
 
 def test_after_a_run_the_environment_is_as_it_was_and_its_trainers_can_go(composed, trl, monkeypatch):

@@ -285,3 +285,29 @@ def test_the_trainer_is_given_the_sorted_ones_once_a_generation_and_evaluation_i
         given.append(held._prepare_inputs("prompts"))
         assert held._prepare_inputs("evaluation") == "evaluation" if held._step else True
     assert [batch["completion_ids"].shape[1] for batch in given] == [9, 8, 2, 3, 9]
+
+
+def test_what_is_logged_of_the_passes_is_that_of_the_step():
+    """Shares of clipped tokens: a pass counts by its tokens, and the extremes are those of one sequence."""
+    names = ("clip_ratio/region_mean", "cispo_clip_ratio", "clip_ratio/low_min", "clip_ratio/high_max")
+    held = trainer(_step=0, _metrics={"train": {name: [] for name in names}}, importance_sampling_level="token")
+    held.model = SimpleNamespace(training=True)
+    held._buffered_inputs, held._prepare_inputs = micro_batches.resplit(step()), None
+    shares = [torch.rand(len(batch["completion_mask"])) for batch in held._buffered_inputs]
+
+    def loss(model, inputs):
+        share, tokens = shares[held._step % 4], inputs["completion_mask"].sum(1)
+        mean = (share * tokens).sum() / tokens.sum()
+        logged = (mean, mean, share.min(), share.max())
+        for name, value in zip(names, logged, strict=True):
+            held._metrics["train"][name].append(value.item())
+
+    held._compute_loss = loss
+    micro_batches.by_length(held)
+    for held._step in range(8):  # two steps that are logged together
+        held._compute_loss(None, held._buffered_inputs[held._step % 4])
+    tokens = torch.cat([batch["completion_mask"].sum(1) for batch in held._buffered_inputs])
+    share = torch.cat(shares)
+    whole = ((share * tokens).sum() / tokens.sum()).item()
+    found = {name: sum(values) / len(values) for name, values in held._metrics["train"].items()}
+    assert found == pytest.approx(dict(zip(names, (whole, whole, share.min().item(), share.max().item()), strict=True)))

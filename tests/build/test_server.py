@@ -130,6 +130,26 @@ def test_a_server_that_takes_too_long_is_given_up(start):
     assert "rollout.server_timeout=3" in error.value.hint
 
 
+def test_the_signal_that_ended_a_server_is_named(start):
+    running = start("-c", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(RunError, match=r"exit code 137 \(SIGKILL\)"):
+        running.wait()
+
+
+def test_of_its_log_is_told_what_was_raised_and_not_where(start):
+    said = """
+(EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163] Traceback (most recent call last):
+(EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163]   File "core.py", line 9, in start
+(EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163]     raise ValueError("no room")
+(EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163]           ^^^^^^^^^^^^^^^^^^^^^
+(EngineCore pid=15707) ERROR 11-25 04:24:55 [core.py:1163] ValueError: no room
+INFO 11-25 04:24:55 [launcher.py:1] plain
+  two spaces"""
+    running = start("-c", f"print({said!r})")
+    running.process.wait(30)
+    assert running.tail() == "  | ValueError: no room\n  | plain\n  |   two spaces"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
 def test_a_server_ends_when_its_run_is_killed(tmp_path, port):
     (tmp_path / "health").touch()
@@ -151,6 +171,33 @@ def test_an_error_is_put_down_to_the_server_where_that_had_ended(composed, tmp_p
     with pytest.raises(RunError, match="the vLLM server ended"), server.started(run, None, tmp_path) as running:
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "4"
         running.process.wait(30)
+        raise ConnectionError("refused")
+
+
+DYING = """
+import http.server, sys, threading, time
+class Once(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Once)
+server.handle_request()
+server.server_close()
+time.sleep(1)
+print("engine died", flush=True)
+raise SystemExit(3)
+"""
+
+
+def test_a_server_that_no_longer_answers_is_let_say_why(composed, tmp_path, port, two_gpus, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    begin = server.Server
+    monkeypatch.setattr(
+        server, "Server", lambda arguments, *rest: begin([sys.executable, "-c", DYING, str(port)], *rest)
+    )
+    run = composed(*SERVED, f"rollout.server_port={port}")
+    with pytest.raises(RunError, match=r"(?s)exit code 3.*engine died"), server.started(run, None, tmp_path) as running:
+        running.wait()
         raise ConnectionError("refused")
 
 

@@ -29,6 +29,9 @@ from rlexp.errors import RunError
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
 
+AGAIN = 2
+"""Times that a request is sent again where the connection to a server of one's own fails."""
+
 SHOWN = 250
 """Characters of what vLLM says."""
 
@@ -90,7 +93,8 @@ class Engine:
             os.environ["MASTER_PORT"] = str(free_port())
         name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
         theirs = getattr(trl, name)
-        make = functools.partial(self._start, theirs) if name == "LLM" else _client(theirs)
+        own = self.run.rollout.server_url is None
+        make = functools.partial(self._start, theirs) if name == "LLM" else _client(theirs, own)
 
         def give(**asked: Any) -> Any:
             if self.made is None:
@@ -147,10 +151,23 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def _client(theirs: type) -> type:
-    """TRL's client of a server, fit to be given to several trainers one after another."""
+def _client(theirs: type, own: bool) -> type:
+    """TRL's client of a server, fit to be given to several trainers one after another.
+
+    Args:
+        own: the server was started with the run, on this machine. TRL would call one that has ended for a minute; this
+            client tries again at once (an idle connection may have been closed just then), and not after an answer.
+    """
 
     class Client(theirs):
+        def __init__(self, **asked: Any) -> None:
+            super().__init__(**asked)
+            if own:
+                from urllib3.util.retry import Retry
+
+                for adapter in self.session.adapters.values():
+                    adapter.max_retries = Retry(AGAIN, backoff_factor=0, allowed_methods=None)
+
         def init_communicator(self, device: Any = 0) -> None:
             """Joins the group over which weights are sent, once: a server that waits for a second would hang."""
             if self.communicator is None:

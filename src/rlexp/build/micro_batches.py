@@ -32,9 +32,11 @@ COMPLETION = frozenset(
 WHOLE = frozenset({"advantages", "old_logps", "num_items_in_batch"})
 """[sequences], or one number for the step."""
 TOKEN_MEANS = ("entropy", "kl", "sampling/sampling_logp_difference/mean")
-CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean")
+CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean", "cispo_clip_ratio")
 """Metrics that TRL takes as means over the tokens of a pass (CLIPPED: where ratios are token by token), and then as
 means over the passes."""
+EXTREMES = {"clip_ratio/low_min": min, "clip_ratio/high_max": max}
+"""Those of the sequence that is clipped least or most in a pass, of which TRL takes the mean as well."""
 BY_MICRO_BATCH = frozenset({"bnpo"})
 """Losses that divide by the tokens of the micro-batch: its members matter."""
 BY_WIDTH = frozenset({"dynamic", "longrope"})
@@ -89,13 +91,17 @@ def by_length(trainer: Any) -> None:
     @functools.wraps(loss)
     def compute_loss(model: Any, inputs: dict[str, Any]) -> Any:
         metrics = trainer._metrics["train"]
-        before = {name: len(metrics.get(name, ())) for name in means}
+        before = {name: len(metrics.get(name, ())) for name in (*means, *EXTREMES)}
         made = loss(model, inputs)
         if trainer.model.training:
             for name in means:
                 if len(values := metrics.get(name, ())) > before[name]:
                     # A pass of short sequences must not count as much as one of long ones.
                     values[-1] *= shares[trainer._step % len(shares)]
+            for name, join in EXTREMES.items():
+                values = metrics.get(name, [])
+                if len(values) > before[name] and trainer._step % len(shares):
+                    values[-2:] = [join(values[-2:])]
         return made
 
     trainer._prepare_inputs, trainer._compute_loss = prepare_inputs, compute_loss

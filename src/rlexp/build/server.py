@@ -14,7 +14,9 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +41,12 @@ MOST_AT_ONCE = 1024
 """Sequences that are decoded together; more wait."""
 SHOWN = 8
 """Lines of the log in a message."""
+PREFIX = re.compile(r"(?:\(\w+ pid=\d+\) )?(?:[A-Z]+ [\d-]+ [\d:]+ \[[^]]*\] ?)?")
+"""What vLLM puts in front of a line: process, level, time and place."""
+PLACES = ("Traceback ", "  File ", "    ")
+"""How the lines of a traceback begin that say where, not what."""
+DYING_S = 20.0
+"""Seconds that a server which no longer answers is given to say why and to end."""
 END_S = 15.0
 """Seconds that ``guard`` is given to end the server."""
 OURS = (*LAUNCHED, "VLLM_ENABLE_V1_MULTIPROCESSING")
@@ -168,7 +176,7 @@ class Server:
 
     def __init__(self, arguments: list[str], environment: dict[str, str], address: str, log: Path, seconds: float):
         self.address, self.log, self.seconds = address, log, seconds
-        self.began = time.monotonic()
+        self.began, self.answered = time.monotonic(), False
         guard = [sys.executable, "-I", str(Path(__file__).with_name("guard.py")), str(os.getpid())]
         with log.open("wb") as stream:
             # A process group of its own: Ctrl-C ends the run first, and the run ends the server.
@@ -190,6 +198,7 @@ class Server:
         while True:
             self.require()
             if _answers(f"{self.address}/health"):
+                self.answered = True
                 return
             if time.monotonic() - self.began > self.seconds:
                 raise RunError(
@@ -207,16 +216,24 @@ class Server:
         """
         code = self.process.poll()
         if code is not None:
+            by = f" ({signal.Signals(code - 128).name})" if code - 128 in set(signal.Signals) else ""
             raise RunError(
-                f"the vLLM server ended with exit code {code}\n{self.tail()}",
+                f"the vLLM server ended with exit code {code}{by}\n{self.tail()}",
                 where=str(self.log),
                 hint=f"the log says why; out of memory: rollout.gpu_memory_utilization; or type {OTHERS}",
             )
 
+    def let_end(self) -> None:
+        """Where it has answered and no longer does: lets it say why, and end."""
+        if self.answered and not _answers(f"{self.address}/health"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(DYING_S)
+
     def tail(self) -> str:
-        """The last lines of its log."""
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return "\n".join(f"  | {line}" for line in lines[-SHOWN:])
+        """The last lines of its log; of a traceback only what was raised."""
+        lines = [PREFIX.sub("", line) for line in self.log.read_text(errors="replace").splitlines()]
+        said = [line for line in lines if line.strip() and not line.startswith(PLACES)]
+        return "\n".join(f"  | {line}" for line in said[-SHOWN:])
 
     def end(self) -> None:
         """Ends it and what it started."""
@@ -263,6 +280,7 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
     except RunError:
         raise
     except Exception as error:
+        server.let_end()
         try:
             server.require()
         except RunError as ended:
