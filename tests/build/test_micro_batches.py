@@ -292,8 +292,14 @@ def test_what_is_logged_of_the_passes_is_that_of_the_step():
     names = ("clip_ratio/region_mean", "cispo_clip_ratio", "clip_ratio/low_min", "clip_ratio/high_max")
     held = trainer(_step=0, _metrics={"train": {name: [] for name in names}}, importance_sampling_level="token")
     held.model = SimpleNamespace(training=True)
-    held._buffered_inputs, held._prepare_inputs = micro_batches.resplit(step()), None
-    shares = [torch.rand(len(batch["completion_mask"])) for batch in held._buffered_inputs]
+    held._buffered_inputs = None
+    held._get_per_token_logps_and_entropies = len
+    shares = [torch.rand(2) for _ in range(4)]
+
+    def prepare(rows):
+        if held._step % 4 == 0:
+            held._buffered_inputs = step()
+        return held._buffered_inputs[held._step % 4]
 
     def loss(model, inputs):
         share, tokens = shares[held._step % 4], inputs["completion_mask"].sum(1)
@@ -302,10 +308,10 @@ def test_what_is_logged_of_the_passes_is_that_of_the_step():
         for name, value in zip(names, logged, strict=True):
             held._metrics["train"][name].append(value.item())
 
-    held._compute_loss = loss
+    held._compute_loss, held._prepare_inputs = loss, prepare
     micro_batches.by_length(held)
     for held._step in range(8):  # two steps that are logged together
-        held._compute_loss(None, held._buffered_inputs[held._step % 4])
+        held._compute_loss(None, held._prepare_inputs("prompts"))
     tokens = torch.cat([batch["completion_mask"].sum(1) for batch in held._buffered_inputs])
     share = torch.cat(shares)
     whole = ((share * tokens).sum() / tokens.sum()).item()
