@@ -37,11 +37,10 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.build import logprobs, on_policy, request
+from rlexp.build.logprobs import Lists
 
 FILE = "off_policy.json"
 """The completions that wait, in a checkpoint's folder; written before ``trainer_state.json``, which makes it whole."""
-
-Lists = list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class OffPolicy:
         self.trainer = trainer
         self.generation: Any = getattr(trainer, "vllm_generation", None)
         self.overlaps = getattr(self.generation, "mode", None) == "server"
-        self.grpo = hasattr(trainer, "vllm_importance_sampling_correction")
+        self.grpo = not on_policy.is_rloo(trainer)
         self.waiting: Future[Sampled] | None = None
         """The completions of the next step, there or under way."""
         self.batches: Iterator[list[Any]] | None = None
@@ -78,7 +77,7 @@ class OffPolicy:
     def install(self) -> None:
         """Wraps the trainer's methods."""
         trainer = self.trainer
-        trainer._generate_single_turn = self._taking(trainer._generate_single_turn)
+        trainer._generate_single_turn = self._taking(self.sample)
         trainer._save_rng_state = _before(trainer._save_rng_state, self.save)
         trainer._load_rng_state = _before(trainer._load_rng_state, self.restore)
         trainer.train = self._ending(trainer.train)
@@ -147,11 +146,8 @@ class OffPolicy:
             done: Future[Sampled] = Future()
             found = self.sample(prompt_ids, images, fields, *rest)
             ids, given = found if self.grpo else (found, None)
-            done.set_result(
-                Sampled(
-                    named(prompt_ids), ids, logprobs.numbers(given or logprobs.of_completions(trainer, prompt_ids, ids))
-                )
-            )
+            old = given or logprobs.of_completions(trainer, prompt_ids, ids)
+            done.set_result(Sampled(named(prompt_ids), ids, logprobs.numbers(old)))
             return done
         if trainer.state.global_step != trainer._last_loaded_step:
             self.generation.sync_weights()

@@ -27,7 +27,7 @@ def applies(trainer: Any) -> bool:
     arguments = trainer.args
     dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
     return bool(
-        (_rloo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
+        (is_rloo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
         and trainer.num_iterations == 1
         and arguments.gradient_accumulation_steps % arguments.steps_per_generation == 0
         and not dropout
@@ -37,7 +37,7 @@ def applies(trainer: Any) -> bool:
 def use_training_pass(trainer: Any) -> None:
     """Takes the importance ratio of a ``trl.GRPOTrainer``, or the old log-probabilities of a ``trl.RLOOTrainer`` (or of
     what Unsloth made of them), from the training pass."""
-    if _rloo(trainer):
+    if is_rloo(trainer):
         _trl(trainer, _same, spared=not trainer.beta)  # else the reward holds them
         return
     trainer._generate_and_score_completions = uncorrected(trainer)
@@ -45,7 +45,8 @@ def use_training_pass(trainer: Any) -> None:
         _trl(trainer, _correct)
 
 
-def _rloo(trainer: Any) -> bool:
+def is_rloo(trainer: Any) -> bool:
+    """Whether it is RLOO's trainer and not GRPO's: it corrects for no sampler."""
     return not hasattr(trainer, "vllm_importance_sampling_correction")
 
 
