@@ -197,7 +197,7 @@ def job_of(method: str, name: str, options: argparse.Namespace, shape: work.Shap
         "steps": options.steps,
         "rounds": options.rounds,
         "profile": options.profile,
-        "max_steps": options.warm + options.steps * options.rounds + options.profile,
+        "max_steps": options.warm + options.steps * options.rounds + bool(options.profile),
         "load": {},
         "env": {},
         "arguments": {},
@@ -386,7 +386,10 @@ def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, u
     for side in sides:
         if options.profile and len(side.rounds) == options.rounds:
             (side.folder / f"go.{options.rounds}").touch()
-            (side.folder / "profile.txt").write_text("\n".join(side.await_("profile.json", until) or []))
+            lines = side.await_("profile.json", until) or []
+            (side.folder / "profile.txt").write_text("\n".join(lines))
+            if options.profile == "device":
+                print(f"{side.name}, the passes of a step:", *lines, sep="\n", flush=True)
         if (figures := result(side, shape)) is not None:
             results.append(figures)
             print(json.dumps(figures), flush=True)
@@ -404,7 +407,11 @@ def parser(description: str, sides: str, methods: tuple[str, ...] = ()) -> argpa
     made.add_argument("--steps", type=int, default=4, help="steps a round")
     made.add_argument("--rounds", type=int, default=3)
     made.add_argument("--warm", type=int, default=2, help="steps before the first round")
-    made.add_argument("--profile", action="store_true", help="one step more a side, under cProfile: profile.txt")
+    made.add_argument(
+        "--profile",
+        choices=("host", "device"),
+        help="one step more a side: all of it under cProfile, or its passes under torch.profiler; profile.txt",
+    )
     made.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
     made.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
     made.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders")

@@ -32,16 +32,21 @@ def main() -> None:
 
     spec = turn.job()
     import_libraries = models.import_libraries
+    turns: list[Any] = []
 
     def imported(run: Any) -> None:
         import_libraries(run)  # Unsloth before transformers
         from transformers import trainer
 
-        trainer.DEFAULT_CALLBACKS.append(turn.callback(spec))
+        turns.append(turn.callback(spec))
+        trainer.DEFAULT_CALLBACKS.append(turns[-1])
 
     models.import_libraries = imported
     models.load = locked(models.load, spec)  # Unsloth's engine starts with the model
-    methods.TRAINERS["grpo"] = locked(methods.TRAINERS["grpo"], spec)  # TRL's with the trainer
+    built = methods.TRAINERS[spec["method"]]
+    methods.TRAINERS[spec["method"]] = locked(
+        lambda parts: turns[-1].watch(built(parts)), spec
+    )  # TRL's with the trainer
     sys.argv = [str(Path(spec["folder"]) / "rlexp"), *spec["rlexp"]]
     turn.wait_for(Path(spec["model"]) / ".made")
     command()

@@ -32,6 +32,7 @@ def main() -> None:
     asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **spec["arguments"]}
     said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
     times: list[StepTime] = []
+    turns = turn.callback(spec, lambda: times[0].steps if times else [])
     with turn.engine(spec):
         trainer = trainer_class(
             model=AutoModelForCausalLM.from_pretrained(
@@ -39,7 +40,7 @@ def main() -> None:
             ),
             processing_class=AutoTokenizer.from_pretrained(spec["model"]),
             args=config_class(**said),
-            callbacks=[turn.callback(spec, lambda: times[0].steps if times else [])],
+            callbacks=[turns],
             peft_config=LoraConfig(
                 r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
             ),
@@ -47,7 +48,7 @@ def main() -> None:
         )
     times.append(StepTime(trainer))
     trainer.add_callback(times[0])
-    trainer.train()
+    turns.watch(trainer).train()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import kernels
+
 BEGAN = time.time()
 
 
@@ -80,6 +82,14 @@ def pairs_of(dataset: Any) -> dict[str, Any]:
     return {"pairs": len(dataset), "tokens_a_pair": whole / len(dataset), "pairs_sha256": digest.hexdigest()[:16]}
 
 
+def functions(profile: cProfile.Profile) -> list[str]:
+    """The functions in which the host spent most time, with those they call and without."""
+    report = io.StringIO()
+    for order in ("cumulative", "tottime"):
+        pstats.Stats(profile, stream=report).sort_stats(order).print_stats(60)
+    return report.getvalue().splitlines()
+
+
 def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] = list) -> Any:
     """A transformers callback that keeps the turns of a trainer.
 
@@ -106,6 +116,38 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
     class Turn(TrainerCallback):
         """The turns."""
 
+        def watch(self, trainer: Any) -> Any:
+            """Has the step that is profiled on the device begin with its first pass; returns the trainer."""
+            compute_loss, seen = trainer.compute_loss, torch.profiler.ProfilerActivity
+
+            @functools.wraps(compute_loss)
+            def profiled(*args: Any, **kwargs: Any) -> Any:
+                if trainer.state.global_step == warm + rounds * per_round and self.profile is None:
+                    self.profiled_from = clock()
+                    self.profile = torch.profiler.profile(activities=[seen.CUDA if cuda else seen.CPU])
+                    self.profile.start()
+                return compute_loss(*args, **kwargs)
+
+            if spec["profile"] == "device":
+                trainer.compute_loss = profiled
+            return trainer
+
+        def passes(self) -> list[str]:
+            """From the first pass of a step to its end, the device's kernels by their groups."""
+            took = (clock() - self.profiled_from) * 1000
+            self.profile.stop()
+            trace = folder / "passes.trace.json"
+            self.profile.export_chrome_trace(str(trace))
+            found = kernels.read(json.loads(trace.read_text()))
+            trace.unlink()
+            lines = [f"{took:.1f} ms under the profiler, device busy {found['device_ms']:.1f} ms"]
+            lines += [f"{name}: {value:.1f} ms" for name, value in found["groups_ms"].items()]
+            return [
+                *lines,
+                f"{found['kernels']:.0f} kernels",
+                *(f"{value:9.2f} {name}" for name, value in found["top"]),
+            ]
+
         def __init__(self) -> None:
             self.begins: list[float] = []
             self.lengths: list[float] = []
@@ -113,7 +155,7 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
             self.losses: list[float] = []
             self.tokens_a_pair = 0.0
             self.laps: dict[str, float] = {}
-            self.profile = cProfile.Profile()
+            self.profile: Any = None
 
         def on_train_begin(
             self, args: Any, state: Any, control: Any, model: Any = None, train_dataloader: Any = None, **_: Any
@@ -151,7 +193,8 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
                     torch.cuda.empty_cache()  # what this side keeps for later, the others need now
                 wait_for(folder / f"go.{(done - warm) // per_round}")
                 self.begins, self.lengths = [], []
-            if spec["profile"] and done == warm + rounds * per_round:
+            if spec["profile"] == "host" and done == warm + rounds * per_round:
+                self.profile = cProfile.Profile()
                 self.profile.enable()
             self.begins.append(clock())
 
@@ -168,11 +211,7 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
             self.lengths.append(logs.get("completions/mean_length", self.tokens_a_pair))
             self.tokens.append(logs.get("num_tokens", 0.0))
             if done > rounds * per_round:
-                self.profile.disable()
-                report = io.StringIO()
-                for order in ("cumulative", "tottime"):
-                    pstats.Stats(self.profile, stream=report).sort_stats(order).print_stats(60)
-                write(folder / "profile.json", report.getvalue().splitlines())
+                write(folder / "profile.json", functions(self.profile) if spec["profile"] == "host" else self.passes())
                 end()
             if done <= 0 or done % per_round or done > rounds * per_round:
                 return

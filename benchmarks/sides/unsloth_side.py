@@ -60,16 +60,17 @@ def main() -> None:
     asked = {**work.arguments(method, shape, spec["max_steps"], spec["vllm"]), **spec["arguments"]}
     said = work.whole(method, shape, asked, folder, spec["vllm"], cuda, spec["max_length"])
     times: list[StepTime] = []
+    turns = turn.callback(spec, lambda: times[0].steps if times else [])
     trainer = trainer_class(
         model=model,
         processing_class=tokenizer,
         args=config_class(**{**said, **spec["arguments"]}),
-        callbacks=[turn.callback(spec, lambda: times[0].steps if times else [])],
+        callbacks=[turns],
         **by_hand.learnt_from(method, project),
     )
     times.append(StepTime(trainer))
     trainer.add_callback(times[0])
-    trainer.train()
+    turns.watch(trainer).train()
 
 
 if __name__ == "__main__":

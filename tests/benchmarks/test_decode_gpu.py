@@ -1,6 +1,7 @@
 """The decode profile: groups of kernels, the reading of a trace, the table, the floor."""
 
 import decode_gpu
+import kernels
 import pytest
 
 
@@ -24,12 +25,12 @@ import pytest
     ],
 )
 def test_a_kernel_has_one_group(kernel, expected):
-    assert decode_gpu.group(kernel) == expected
+    assert kernels.group(kernel) == expected
 
 
 def test_the_device_is_busy_for_the_union_of_its_kernels():
-    assert decode_gpu.busy([(0, 2), (1, 3), (5, 6), (5.2, 5.5)]) == 4
-    assert decode_gpu.busy([]) == 0
+    assert kernels.busy([(0, 2), (1, 3), (5, 6), (5.2, 5.5)]) == 4
+    assert kernels.busy([]) == 0
 
 
 def event(cat, name, ts, dur):
@@ -51,7 +52,7 @@ TRACE = {
 
 
 def test_a_trace_is_read_by_token():
-    read = decode_gpu.read(TRACE, tokens=2)
+    read = kernels.read(TRACE, tokens=2)
     assert read["device_ms"] == 3 and read["waits_ms"] == 1.5
     assert (read["kernels"], read["graphs"], read["launches"]) == (1.5, 0.5, 0.5)
     assert read["groups_ms"]["matrix products"] == 2 and read["groups_ms"]["log-probabilities"] == 1
@@ -59,7 +60,7 @@ def test_a_trace_is_read_by_token():
 
 
 def test_the_table_has_a_row_for_log_probabilities_and_one_without():
-    one = {**decode_gpu.read(TRACE, 2), "wall_ms": 4.0, "profiled_ms": 5.0, "logprobs": True}
+    one = {**kernels.read(TRACE, 2), "wall_ms": 4.0, "profiled_ms": 5.0, "logprobs": True}
     result = {"name": "default", "engine_s": 30.0, "passes": [one, {**one, "logprobs": False}]}
     lines = decode_gpu.table([result]).splitlines()
     assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
