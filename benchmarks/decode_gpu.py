@@ -168,6 +168,7 @@ def main() -> None:
     print(f"\n{table(results)}")
     for result in results:
         print(f"\n{result['name']}: start {result['phases_s']}, kernels with log-probabilities, ms a token:")
+        print(f"  log-probabilities of a step, ms: {result['logprobs_ms']}")
         for name, duration in result["passes"][0]["top"]:
             print(f"  {duration:7.4f}  {kernels.group(name):20} {name[:110]}")
 

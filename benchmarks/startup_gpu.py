@@ -6,12 +6,12 @@ memory: what it takes less than the first is the disk's part, what it takes more
 ``--kernels`` begins with the kernels that grpo_gpu.py and decode_gpu.py left in the work folder instead of none, and
 ``--engine`` adds settings of vLLM (vllm_settings.py), each with a first run that may compile and its own warm ones.
 Figures are the run's own laps (``manifest.json``), moved to the time at which the command was given, and the phases of
-vLLM's start by its log. ``--imports`` adds a warm run that says which imports take long.
+vLLM's start by its log. ``--samples`` adds a warm run whose calls are sampled: where the time goes, as a tree.
 
 Usage, from the project folder:
   python benchmarks/startup_gpu.py 4b                              # rollout=unsloth; 135m, 1.7b
   python benchmarks/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
-  python benchmarks/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --imports
+  python benchmarks/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --samples
   python benchmarks/startup_gpu.py 4b --verb smoke preflight.smoke_steps=3
   python benchmarks/startup_gpu.py tiny --rollout generate         # tries the script on a CPU
 The shape says the work of a step and, without --model FOLDER, the model (random weights, made on the spot). What
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -36,8 +35,8 @@ import vllm_settings
 sys.path.insert(0, str(grpo_gpu.ROOT / "src"))
 from rlexp.compiled import FOLDERS, GENERATED
 
-IMPORTS = 40
-"""Packages listed."""
+SAMPLED = "sampled"
+"""The run whose calls are listed; a little slower than a warm one."""
 LAPS = ("started", "locked", "imported", "loaded", "smoked", "built", "first_step_ends", "total")
 """Columns, in the order in which a run passes them; those that no run passed are left out."""
 
@@ -61,7 +60,9 @@ def measure(
         SystemExit: it failed, or the time is up; the end of what it said is printed.
     """
     folder = project / "outputs" / f"startup-{time.time_ns()}"
-    command = [sys.executable, "-m", "rlexp", *([options.verb] if options.verb else []), f"hydra.run.dir={folder}"]
+    sampled = project / "calls.txt"
+    program = [str(Path(__file__).parent / "sides/sampled.py"), str(sampled)] if name == SAMPLED else ["-m", "rlexp"]
+    command = [sys.executable, *program, *([options.verb] if options.verb else []), f"hydra.run.dir={folder}"]
     began = time.time()
     try:
         done = subprocess.run(
@@ -83,17 +84,10 @@ def measure(
         "run": name,
         "laps": laps,
         "phases": vllm_settings.phases(log.read_text(errors="replace") if log.exists() else ""),
-        "imports": imports(done.stderr),
+        "calls": sampled.read_text().splitlines() if name == SAMPLED else [],
         "cache": manifest.get("compile_cache"),
         "machine": manifest["machine"],
     }
-
-
-def imports(errors: str) -> dict[str, float]:
-    """Seconds of the packages that take longest to import, with what they import (PYTHONPROFILEIMPORTTIME's lines)."""
-    lines = re.findall(r"^import time:\s+\d+ \|\s+(\d+) \| +(\S+)$", errors, re.M)
-    took = {name: int(microseconds) / 1e6 for microseconds, name in lines}
-    return dict(sorted(took.items(), key=lambda item: -item[1])[:IMPORTS])
 
 
 def planned(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
@@ -103,7 +97,7 @@ def planned(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
         name, pairs = vllm_settings.setting(text)
         said = [f"rollout.{'' if pair.startswith('enforce_eager=') else 'engine.'}{pair}" for pair in pairs]
         runs += [(f"{name}, first", said), *[(name, said)] * options.warm]
-    return [*runs, *[("imports", [])] * options.imports, *[("cold again", [])] * options.cold_again]
+    return [*runs, *[(SAMPLED, [])] * options.samples, *[("cold again", [])] * options.cold_again]
 
 
 def table(runs: list[dict[str, Any]]) -> str:
@@ -132,7 +126,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=2, help="runs with the cache of those before")
     parser.add_argument("--engine", action="append", default=[], help="settings of vLLM (vllm_settings.py)")
     parser.add_argument("--kernels", action="store_true", help="begin with those of the other benchmarks in --work")
-    parser.add_argument("--imports", action="store_true", help="a warm run more, with the time of its imports")
+    parser.add_argument("--samples", action="store_true", help="a warm run more, with the time of its calls")
     parser.add_argument("--cold-again", action="store_true", help="one more with an empty cache, at the end")
     parser.add_argument("--hardware", default="auto")
     parser.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="model, project, cache")
@@ -160,9 +154,8 @@ def main() -> None:
         for name, more in planned(options):
             if name.startswith("cold"):
                 shutil.rmtree(cache, ignore_errors=True)
-            timed = {"PYTHONPROFILEIMPORTTIME": "1"} if name == "imports" else {}
-            runs.append(measure(name, options, said + more, folder / "project", environment | timed, until))
-            print(json.dumps(runs[-1]), flush=True)
+            runs.append(measure(name, options, said + more, folder / "project", environment, until))
+            print(json.dumps(runs[-1] | {"calls": None}), *runs[-1]["calls"], sep="\n", flush=True)
     finally:
         if runs:
             print(f"\n{', '.join(runs[0]['machine'].get('gpus', ['no GPU']))}, {options.shape}, {options.rollout}\n")

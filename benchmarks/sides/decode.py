@@ -10,6 +10,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ SETTLE = 8
 def arguments(job: dict[str, Any]) -> dict[str, Any]:
     """What ``vllm.LLM`` is told: TRL's arguments, rlexp's over them, and the setting's over both.
 
-    Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, ``rlexp.build.engine.options``.
+    Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, ``rlexp.build.engine_arguments.over``.
     """
-    from rlexp.build.engine import over
+    from rlexp.build.engine_arguments import over
 
     given = {
         "model": job["model"],
@@ -50,6 +51,9 @@ def main() -> None:
     began = time.perf_counter()
     import torch
     from vllm import LLM, SamplingParams
+    from vllm.v1.worker.gpu.sample import logprob
+
+    from rlexp.build import sampled_logprobs
 
     imported = time.perf_counter()
     llm = LLM(**arguments(job))
@@ -86,6 +90,20 @@ def main() -> None:
         llm.reset_prefix_cache()
         return {"logprobs": logprobs is not None, "wall_ms": wall, "profiled_ms": profiled, "trace": str(trace)}
 
+    def milliseconds(function: Callable[[Any, Any], Any]) -> float:
+        """Of one call for a step's logits."""
+        logits = torch.randn(job["sequences"], job["vocabulary"], device="cuda")
+        ids = logits.argmax(dim=-1, keepdim=True)
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+        for _ in range(5):
+            function(logits, ids)
+        marks[0].record()
+        for _ in range(50):
+            function(logits, ids)
+        marks[1].record()
+        torch.cuda.synchronize()
+        return marks[0].elapsed_time(marks[1]) / 50
+
     decoded("warm", 0)  # kernels that are compiled when they are first used
     passes = [decoded("with", 0), decoded("without", None)]
     result = {
@@ -93,6 +111,10 @@ def main() -> None:
         "imported_s": imported - began,
         "engine_s": ready - imported,
         "passes": passes,
+        "logprobs_ms": {
+            "vllm": milliseconds(logprob.compute_token_logprobs),
+            "rlexp": milliseconds(sampled_logprobs.compute),
+        },
     }
     (Path(job["folder"]) / "RESULT.json").write_text(json.dumps(result))
     sys.stdout.flush()

@@ -102,6 +102,7 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
     folder = Path(spec["folder"])
     warm, per_round, rounds = spec["warm"], spec["steps"], spec["rounds"]
     cuda = torch.cuda.is_available()
+    device = "cuda" if cuda else "cpu"
 
     def clock() -> float:
         if cuda:
@@ -118,13 +119,13 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
 
         def watch(self, trainer: Any) -> Any:
             """Has the step that is profiled on the device begin with its first pass; returns the trainer."""
-            compute_loss, seen = trainer.compute_loss, torch.profiler.ProfilerActivity
+            compute_loss = trainer.compute_loss
 
             @functools.wraps(compute_loss)
             def profiled(*args: Any, **kwargs: Any) -> Any:
                 if trainer.state.global_step == warm + rounds * per_round and self.profile is None:
-                    self.profiled_from = clock()
-                    self.profile = torch.profiler.profile(activities=[seen.CUDA if cuda else seen.CPU])
+                    clock()
+                    self.profile = torch.profiler.profile(record_shapes=True)
                     self.profile.start()
                 return compute_loss(*args, **kwargs)
 
@@ -133,19 +134,20 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
             return trainer
 
         def passes(self) -> list[str]:
-            """From the first pass of a step to its end, the device's kernels by their groups."""
-            took = (clock() - self.profiled_from) * 1000
+            """From the first pass of a step to its end: the operations and kernels by their time on the device."""
+            clock()
             self.profile.stop()
             trace = folder / "passes.trace.json"
             self.profile.export_chrome_trace(str(trace))
             found = kernels.read(json.loads(trace.read_text()))
             trace.unlink()
-            lines = [f"{took:.1f} ms under the profiler, device busy {found['device_ms']:.1f} ms"]
-            lines += [f"{name}: {value:.1f} ms" for name, value in found["groups_ms"].items()]
+            shown = {"max_name_column_width": 70, "max_shapes_column_width": 90}
+            operations = self.profile.key_averages(group_by_input_shape=True)
             return [
-                *lines,
-                f"{found['kernels']:.0f} kernels",
-                *(f"{value:9.2f} {name}" for name, value in found["top"]),
+                f"device busy {found['device_ms']:.1f} ms, {found['kernels']:.0f} kernels",
+                *(f"{name}: {value:.1f} ms" for name, value in found["groups_ms"].items()),
+                *(f"{value:9.2f} ms {name[:120]}" for name, value in found["top"]),
+                *operations.table(sort_by=f"self_{device}_time_total", row_limit=40, **shown).splitlines(),
             ]
 
         def __init__(self) -> None:

@@ -1,12 +1,13 @@
 """Arguments of a run for vLLM, over those that TRL and Unsloth give."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 
-from rlexp.build.engine_arguments import added, over
+from rlexp.build.engine_arguments import added, confirm, over
 from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
@@ -67,10 +68,41 @@ def vllm(monkeypatch):
 def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm):
     before = vllm.LLM
     with added(composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")):
-        assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False}
+        assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False, "enable_lora": False}
     assert vllm.LLM is before
-    with added(composed(*GPU, "rollout=unsloth")):
+    with added(composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true")):
         assert vllm.LLM is before
+
+
+@pytest.mark.parametrize(
+    ("typed", "held"),
+    [
+        ((), False),
+        (("rollout.engine.enable_lora=true",), True),
+        (("model.load_in_4bit=true", "rollout.engine.async_scheduling=true"), True),
+        (("hardware.dtype=float32", "rollout.engine.async_scheduling=true"), True),
+    ],
+)
+def test_vllm_has_lora_layers_only_where_the_adapter_cannot_be_folded_or_they_are_asked_for(
+    composed, vllm, typed, held
+):
+    with added(composed(*GPU, "rollout=unsloth", *typed)):
+        assert vllm.LLM(enable_lora=True).asked["enable_lora"] is held
+
+
+@pytest.mark.parametrize(
+    ("state", "typed", "refused"),
+    [(object(), (), False), (None, (), True), (None, ("rollout.engine.enable_lora=true",), False)],
+)
+def test_an_adapter_that_unsloth_does_not_fold_is_refused_where_vllm_could_not_apply_it(
+    composed, monkeypatch, state, typed, refused
+):
+    monkeypatch.setitem(
+        sys.modules, "unsloth_zoo.vllm_utils", SimpleNamespace(prepare_merged_rollout=lambda model: state)
+    )
+    run = composed(*GPU, "rollout=unsloth", *typed)
+    with pytest.raises(RunError, match="does not fold") if refused else nullcontext():
+        confirm(run, object())
 
 
 def test_a_value_that_vllm_refuses_is_one_message_in_its_words(composed, vllm):

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlexp.build import engine_arguments
+from rlexp.build import engine_arguments, sampled_logprobs
 from rlexp.build.kept import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
@@ -109,6 +109,7 @@ class Engine:
             setattr(trl, name, theirs)
 
     def _start(self, theirs: Any, **asked: Any) -> Any:
+        sampled_logprobs.install()
         return theirs(**engine_arguments.over({**options(self.run, self.folder), **asked}, self.run.rollout.engine))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Dtype
 from rlexp.errors import RunError
 
 
@@ -30,16 +31,45 @@ def over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
+def folds(run: Run) -> bool:
+    """Whether Unsloth samples with the adapter folded into the weights that it shares with vLLM, as it does for LoRA on
+    linear layers of a 16-bit base: vLLM then needs no LoRA layers of its own.
+
+    Source: ``unsloth_zoo.vllm_utils.prepare_merged_rollout``.
+    """
+    model, whole = run.model, run.hardware.dtype is Dtype.float32
+    return run.rollout.fast_inference and not (model.load_in_4bit or model.full_finetuning or whole)
+
+
+def confirm(run: Run, model: Any) -> None:
+    """Confirms that it does, now that model and engine are loaded; without, vLLM would refuse the adapter later.
+
+    Raises:
+        RunError: it cannot, for a reason that it prints.
+    """
+    if not folds(run) or run.rollout.engine.get("enable_lora", False):
+        return
+    from unsloth_zoo.vllm_utils import prepare_merged_rollout
+
+    if prepare_merged_rollout(model) is None:
+        raise RunError(
+            "Unsloth does not fold this adapter into the weights that it samples with; libraries.log says why",
+            where=f"rollout={run.rollout.name}",
+            hint="type rollout.engine.enable_lora=true (vLLM then applies it beside them, slower)",
+        )
+
+
 @contextlib.contextmanager
 def added(run: Run) -> Iterator[None]:
-    """The vLLM that Unsloth starts inside takes ``rollout.engine`` too: ``load_vllm`` passes few arguments on.
+    """The vLLM that Unsloth starts inside takes ``rollout.engine`` too: ``load_vllm`` passes few arguments on. And it
+    has no LoRA layers where they would stay idle: they cost time at every start, and in every token.
 
     Source: ``unsloth_zoo.vllm_utils.load_vllm``, which imports ``vllm.LLM`` when it is called, and patches its methods.
 
     Raises:
         RunError: vLLM refuses a value.
     """
-    asked = run.rollout.engine
+    asked = {**({"enable_lora": False} if folds(run) else {}), **run.rollout.engine}
     if not (run.rollout.fast_inference and asked):
         yield
         return

@@ -9,8 +9,6 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-REFERENCE = "ref"
-"""The adapter that TRL adds as the reference model where beta > 0; a second trainer would not find its name free."""
 SIDES = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
 """What trainers set on a tokenizer."""
 
@@ -19,10 +17,10 @@ SIDES = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_temp
 def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     """Lets trainers work on a model and a tokenizer, then undoes what they did.
 
-    Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, TRL's reference
-    adapter, configs, the mode of every module, wrapped forward functions, what an engine remembers of prompts, the
-    tokenizer's sides and tokens, and the random states of python, numpy, torch and CUDA. After an error nothing is: the
-    model is not used again, and a device that stopped working could not be written to.
+    Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, configs, the mode
+    of every module, wrapped forward functions, what an engine remembers of prompts, the tokenizer's sides and tokens,
+    and the random states of python, numpy, torch and CUDA. After an error nothing is: the model is not used again, and
+    a device that stopped working could not be written to.
 
     Yields:
         The trainable weights as they were, by name, on the CPU.
@@ -36,8 +34,6 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     sides = {name: getattr(tokenizer, name) for name in SIDES}
     with random_states():
         yield weights
-    if REFERENCE in getattr(model, "peft_config", {}):
-        model.delete_adapter(REFERENCE)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.requires_grad_(name in weights)

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rlexp.build.engine_arguments import added
+from rlexp.build import sampled_logprobs
+from rlexp.build.engine_arguments import added, confirm
 from rlexp.compose.run import Run
 
 PREFILL = 4096
@@ -31,6 +32,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     checkpointing = "unsloth" if run.hardware.gradient_checkpointing else False
     engine: dict[str, Any] = {}
     if run.rollout.fast_inference:
+        sampled_logprobs.install()
         engine = {
             "fast_inference": True,
             "gpu_memory_utilization": run.rollout.gpu_memory_utilization,
@@ -62,6 +64,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             random_state=run.seed,
             max_seq_length=run.model.max_seq_length,
         )
+        confirm(run, model)
     return model, tokenizer
 
 

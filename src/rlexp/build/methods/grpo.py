@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.build import rollout
+from rlexp.build import reference, rollout
 from rlexp.build.parts import Parts
 
 
@@ -15,5 +15,6 @@ def trainer(parts: Parts) -> Any:
     rewards: list[Any] = parts.rubric.functions(group_size=parts.arguments["num_generations"])
     with parts.engine.given():
         made = GRPOTrainer(args=GRPOConfig(**parts.arguments), reward_funcs=rewards, **parts.common)
+    reference.use_base(made.model)
     rollout.prepare(made, parts.engine, parts.off_policy_steps)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.build import reference
 from rlexp.build.parts import Parts
 from rlexp.build.unsloth_model import patch_dpo
 
@@ -13,4 +14,6 @@ def trainer(parts: Parts) -> Any:
     patch_dpo()
     from trl import KTOConfig, KTOTrainer
 
-    return KTOTrainer(args=KTOConfig(**parts.arguments), **parts.common)
+    built = KTOTrainer(args=KTOConfig(**parts.arguments), **parts.common)
+    reference.use_base(built.model)
+    return built
