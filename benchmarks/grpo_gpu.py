@@ -57,6 +57,10 @@ NAMES_ONLY = (
 """Arguments that may differ: they name things, or what is not saved, and change no work."""
 
 
+READY = 0.8
+"""Share of the time that the sides may take to get ready."""
+
+
 class Side:
     """One process: its job, its log, and what it measured."""
 
@@ -375,11 +379,13 @@ def table(results: list[dict[str, Any]], shape: work.Shape) -> str:
 
 
 def measure(sides: list[Side], options: argparse.Namespace, shape: work.Shape, until: float) -> list[dict[str, Any]]:
-    """Rounds in turn, then the profiles."""
+    """Rounds in turn, then the profiles; what is not ready in time for them is left out."""
     results = []
     for side in sides:
-        if (laps := side.await_("warm.json", until)) is not None:
+        if (laps := side.await_("warm.json", until - (1 - READY) * options.limit)) is not None:
             print(json.dumps({"side": side.name, "warm": laps}), flush=True)
+        else:
+            side.end()
     for number in range(options.rounds):
         for side in sides if number % 2 == 0 else sides[::-1]:
             side.turn(until)
@@ -413,6 +419,7 @@ def parser(description: str, sides: str, methods: tuple[str, ...] = ()) -> argpa
         help="one step more a side: all of it under cProfile, or its passes under torch.profiler; profile.txt",
     )
     made.add_argument("--alone", action="store_true", help="one side after the other: for seconds to the first step")
+    made.add_argument("--stagger", type=float, default=0, help="seconds by which a side starts after the one before")
     made.add_argument("--limit", type=float, default=570, help="seconds after which it prints what it has")
     made.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="models, caches, sides' folders")
     made.add_argument("--hardware", default="h100", help="rlexp's option on a GPU")
@@ -459,7 +466,8 @@ def train_in_turn(
         for group in [[side] for side in sides] if options.alone else [sides]:
             if options.alone:
                 making.wait()
-            for side in group:
+            for number, side in enumerate(group):
+                time.sleep(options.stagger if number else 0)
                 side.start(environment)
             results += measure(group, options, shape, until)
             for side in group:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rlexp.build import sampled_logprobs
+from rlexp.build import packing, sampled_logprobs
 from rlexp.build.engine_arguments import added, confirm
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 
 PREFILL = 4096
 """Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
@@ -28,6 +29,8 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     from unsloth import FastLanguageModel  # isort: skip
     import torch
 
+    if run.hardware.device is Device.cuda:
+        packing.one_kernel()
     # Unsloth's own offloading form of recomputation where it exists.
     checkpointing = "unsloth" if run.hardware.gradient_checkpointing else False
     engine: dict[str, Any] = {}
@@ -65,6 +68,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             max_seq_length=run.model.max_seq_length,
         )
         confirm(run, model)
+    packing.check_once(model)
     return model, tokenizer
 
 
