@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from rlexp.compose.schema import Device
 
 PREFILL = 4096
 """Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
+BLOCKS = "UNSLOTH_BLOCK_COMPILE_LEGACY"
+"""Unsloth's switch: whether it compiles the blocks of models that have its own forward pass."""
 UNREAD = ("original/*", "onnx/*", "*.pth", "*.gguf", "*.h5", "*.msgpack")
 """Files of a hub model in forms that are not loaded here."""
 
@@ -46,7 +51,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
     named = source(run, folder)
-    with added(run):
+    with added(run), uncompiled(run):
         model, tokenizer = FastLanguageModel.from_pretrained(
             model_name=named,
             # A folder is whole: nothing is asked of the hub, and Unsloth does not look for the internet first.
@@ -58,18 +63,39 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             use_gradient_checkpointing=checkpointing,
             **engine,
         )
+        if not run.model.full_finetuning:
+            model = FastLanguageModel.get_peft_model(
+                model,
+                **dataclasses.asdict(run.model.lora),
+                bias="none",
+                use_gradient_checkpointing=checkpointing,
+                random_state=run.seed,
+                max_seq_length=run.model.max_seq_length,
+            )
     if not run.model.full_finetuning:
-        model = FastLanguageModel.get_peft_model(
-            model,
-            **dataclasses.asdict(run.model.lora),
-            bias="none",
-            use_gradient_checkpointing=checkpointing,
-            random_state=run.seed,
-            max_seq_length=run.model.max_seq_length,
-        )
         confirm(run, model)
     packing.check_once(model)
     return model, tokenizer
+
+
+@contextlib.contextmanager
+def uncompiled(run: Run) -> Iterator[None]:
+    """A model that is loaded inside has no compiled blocks where packed passes would not run them.
+
+    Unsloth compiles every transformer block of a model with an adapter, and its packed passes of GRPO go around
+    what was compiled: only the comparison with single sequences at the first of them uses it, after 20 s at 4B.
+    Whoever sets the variable is obeyed.
+
+    Source: unsloth/models/_block_compile.py; benchmarks/startup_gpu.py.
+    """
+    if run.method.name != "grpo" or BLOCKS in os.environ:
+        yield
+        return
+    os.environ[BLOCKS] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[BLOCKS]
 
 
 def source(run: Run, folder: Path | None) -> str:

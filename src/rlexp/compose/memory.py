@@ -305,17 +305,13 @@ def adapter_parameters(size: Size, model: Model) -> int:
 
 
 def trained(job: Job) -> int:
-    """Bytes that training adds to the weights: gradients and optimizer, the adapter's weights, a reference model."""
-    count = adapter_parameters(job.size, job.model)
-    kept = 4
-    states = optimizer_bytes(str(job.arguments.get("optim")), 4)
-    reference = _reference(job)
+    """Bytes that training adds to the weights: gradients and optimizer, the adapter's weights, a reference model (an
+    adapter has its base)."""
+    optim = str(job.arguments.get("optim"))
     if job.model.full_finetuning:
-        count, kept = parameters(job.size), 0
-        states = optimizer_bytes(str(job.arguments.get("optim")), job.bytes)
-        return count * (job.bytes + states) + (weights(job) if reference else 0)
-    online_reference = 4 * count if reference and job.method.online else 0  # TRL's second adapter, named ref
-    return int(count * (kept + 4 + states)) + online_reference
+        states = optimizer_bytes(optim, job.bytes)
+        return parameters(job.size) * (job.bytes + states) + (weights(job) if _reference(job) else 0)
+    return adapter_parameters(job.size, job.model) * (4 + 4 + optimizer_bytes(optim, 4))
 
 
 def optimizer_bytes(optim: str, number: int) -> int:
