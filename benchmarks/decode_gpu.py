@@ -15,6 +15,7 @@ Usage, from the project folder:
   python benchmarks/decode_gpu.py 4b                                        # vLLM's defaults
   python benchmarks/decode_gpu.py 4b --engine default --engine sync --engine decode_graphs --engine lora
   python benchmarks/decode_gpu.py 4b --engine 'sizes: cudagraph_capture_sizes=[1,2,4,8,16,24,32]'
+  python benchmarks/decode_gpu.py 4b --engine default --engine unsloth      # 'unsloth+NAME: KEY=VALUE ...' likewise
   python benchmarks/decode_gpu.py 4b --dry                                  # what would run; on any machine
 """
 
@@ -79,6 +80,7 @@ def job(options: argparse.Namespace, shape: work.Shape, folder: Path, name: str,
     return {
         "name": name,
         "engine": vllm_settings.tree(pairs),
+        "unsloth": name.partition("+")[0] == "unsloth",
         "folder": str(folder / "decode" / name),
         "model": str(folder / "models" / options.shape),
         "prompts": shape.prompts,
@@ -168,6 +170,8 @@ def main() -> None:
     print(f"\n{table(results)}")
     for result in results:
         print(f"\n{result['name']}: start {result['phases_s']}, kernels with log-probabilities, ms a token:")
+        if result["fold_ms"]:
+            print(f"  the adapter folded in and out, ms a generation: {result['fold_ms']}")
         print(f"  log-probabilities of a step, ms: {result['logprobs_ms']}")
         for name, duration in result["passes"][0]["top"]:
             print(f"  {duration:7.4f}  {kernels.group(name):20} {name[:110]}")

@@ -23,6 +23,8 @@ SETTINGS = {
     "custom_ops": "compilation_config.custom_ops=[all]",
     # Norms of queries and keys in one kernel with their rotation.
     "fused_rope": "compilation_config.pass_config.enable_qk_norm_rope_fusion=true",
+    # Unsloth's engine in the place of TRL's (decode_gpu.py).
+    "unsloth": "",
     "triton_attention": "attention_backend=TRITON_ATTN",
 }
 """Known by name; ``NAME: KEY=VALUE ...`` makes another."""

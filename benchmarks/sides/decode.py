@@ -44,11 +44,70 @@ def arguments(job: dict[str, Any]) -> dict[str, Any]:
     return over(given, job["engine"])
 
 
+def unsloth_model(job: dict[str, Any]) -> Any:
+    """A model with an adapter that is not zero, and Unsloth's vLLM in it, as rlexp starts it."""
+    import unsloth  # isort: skip
+    import torch
+    import vllm
+    import work
+
+    from rlexp.build.engine_arguments import over
+
+    theirs = vllm.LLM
+    own = {"enable_lora": False, "kv_cache_memory_bytes": int(job["kv_gib"] * 2**30)}
+
+    class Told(theirs):  # type: ignore[misc, valid-type]
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**over({**given, **own}, job["engine"]))
+
+    vllm.LLM = Told
+    model, _ = unsloth.FastLanguageModel.from_pretrained(
+        model_name=job["model"],
+        max_seq_length=job["length"],
+        dtype=torch.bfloat16,
+        load_in_4bit=False,
+        fast_inference=True,
+        gpu_memory_utilization=work.UNSLOTH_SHARE,
+        max_lora_rank=work.RANK,
+        max_num_seqs=job["sequences"],
+        max_num_batched_tokens=4096,
+    )
+    vllm.LLM = theirs
+    model = unsloth.FastLanguageModel.get_peft_model(
+        model, r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS
+    )
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=1e-3)
+    return model
+
+
+def folds(model: Any) -> dict[str, float]:
+    """Milliseconds in which Unsloth folds the adapter into the weights before a generation, and out behind it."""
+    import torch
+    from unsloth_zoo.vllm_utils import merged_rollout, prepare_merged_rollout
+
+    state, marks = prepare_merged_rollout(model), []
+    for _ in range(4):  # the first compiles and takes memory of the host
+        torch.cuda.synchronize()
+        marks = [time.perf_counter()]
+        with merged_rollout(state):
+            torch.cuda.synchronize()
+            marks.append(time.perf_counter())
+        torch.cuda.synchronize()
+        marks.append(time.perf_counter())
+    return {"in": (marks[1] - marks[0]) * 1000, "out": (marks[2] - marks[1]) * 1000}
+
+
 def main() -> None:
     """Starts the engine, times steps without and with the profiler, with log-probabilities and without."""
     job = json.loads(Path(sys.argv[1]).read_text())
-    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
     began = time.perf_counter()
+    if job["unsloth"]:
+        import unsloth  # noqa: F401  # before the others
+    else:
+        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
     import torch
     from vllm import LLM, SamplingParams
     from vllm.v1.worker.gpu.sample import logprob
@@ -56,7 +115,8 @@ def main() -> None:
     from rlexp.build import sampled_logprobs
 
     imported = time.perf_counter()
-    llm = LLM(**arguments(job))
+    model = unsloth_model(job) if job["unsloth"] else None
+    llm = model.vllm_engine if model is not None else LLM(**arguments(job))
     engine, ready = llm.llm_engine, time.perf_counter()
     words = random.Random(0)
     prompts = [words.choices(range(10, job["vocabulary"]), k=job["prompt"]) for _ in range(job["prompts"])]
@@ -111,6 +171,7 @@ def main() -> None:
         "imported_s": imported - began,
         "engine_s": ready - imported,
         "passes": passes,
+        "fold_ms": folds(model) if model is not None else {},
         "logprobs_ms": {
             "vllm": milliseconds(logprob.compute_token_logprobs),
             "rlexp": milliseconds(sampled_logprobs.compute),

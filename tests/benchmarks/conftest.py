@@ -1,6 +1,7 @@
-"""The benchmarks are scripts: their folder is searched for modules."""
+"""The benchmarks are scripts: their folders are searched for modules."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "sides")]

@@ -1,5 +1,9 @@
 """The decode profile: groups of kernels, the reading of a trace, the table, the floor."""
 
+import argparse
+from pathlib import Path
+
+import decode
 import decode_gpu
 import kernels
 import pytest
@@ -70,3 +74,12 @@ def test_the_table_has_a_row_for_log_probabilities_and_one_without():
 def test_the_floor_of_4b_is_what_its_weights_and_cache_take():
     shape = decode_gpu.work.SHAPES["4b"]
     assert decode_gpu.floor_ms(shape, 320, decode_gpu.work.CARDS["H100"]) == pytest.approx(2.85, abs=0.05)
+
+
+def test_a_side_is_told_trls_arguments_with_the_settings_over_them():
+    options = argparse.Namespace(shape="4b", prompt=None, tokens=64)
+    shape = decode_gpu.work.SHAPES["4b"]
+    job = decode_gpu.job(options, shape, Path("/work"), "sync", ["async_scheduling=false", "max_num_seqs=8"])
+    told = decode.arguments(job)
+    assert (told["async_scheduling"], told["max_num_seqs"], told["max_model_len"]) == (False, 8, 640)
+    assert not job["unsloth"] and decode_gpu.job(options, shape, Path("/work"), "unsloth+sync", [])["unsloth"]
