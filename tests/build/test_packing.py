@@ -23,6 +23,29 @@ def test_longer_rows_are_not_checked_again_where_positions_rotate_alike_at_every
     assert len(vars(model)) == (5 if once else 1)
 
 
+class Squared(torch.autograd.Function):
+    """A function that says whether torch is deterministic in its backward."""
+
+    deterministic = None
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        Squared.deterministic = torch.are_deterministic_algorithms_enabled()
+        return 2 * ctx.saved_tensors[0] * gradient
+
+
+def test_the_backward_of_the_kernel_is_deterministic_and_nothing_else():
+    x = torch.tensor([3.0], requires_grad=True)
+    packing._repeatable(Squared).apply(x).sum().backward()
+    assert x.grad.item() == 6 and Squared.deterministic
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.fixture
 def dispatch(monkeypatch):
     """Unsloth's module of attention, where nothing is installed that attends to a packed row."""
@@ -31,7 +54,7 @@ def dispatch(monkeypatch):
         HAS_XFORMERS=False,
         _TORCH_VARLEN_ATTN=None,
         _varlen_attn_call=object(),
-        _LeanFlashVarlen=SimpleNamespace(apply=object()),
+        _LeanFlashVarlen=Squared,
     )
     for name in ("unsloth", "unsloth.utils"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
@@ -47,7 +70,6 @@ def dispatch(monkeypatch):
         ({"HAS_XFORMERS": True}, True, False),
         ({"HAS_FLASH_ATTENTION": True}, True, False),
         ({"_TORCH_VARLEN_ATTN": "Unsloth's"}, True, False),
-        ({"_LeanFlashVarlen": SimpleNamespace()}, True, False),
     ],
 )
 def test_the_kernel_is_put_where_there_is_none_and_only_if_it_computes_attention(
@@ -55,9 +77,10 @@ def test_the_kernel_is_put_where_there_is_none_and_only_if_it_computes_attention
 ):
     vars(dispatch).update(there)
     monkeypatch.setattr(packing, "_right", lambda apply: right)
-    before = dispatch._TORCH_VARLEN_ATTN
+    before, eager = dispatch._TORCH_VARLEN_ATTN, dispatch._LeanFlashVarlen
     assert packing.one_kernel() is put
     assert (dispatch._TORCH_VARLEN_ATTN is before) is not put
+    assert issubclass(dispatch._LeanFlashVarlen, eager) and (dispatch._LeanFlashVarlen is eager) is not put
     if put:
         assert dispatch._LEAN_VARLEN and not dispatch._varlen_can_use_cudnn(1, 2, enable_gqa=True)
 

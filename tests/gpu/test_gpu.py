@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,28 @@ def test_completions_can_be_sampled_one_step_ahead(shared_project, method, rollo
 )
 def test_every_method_trains_on_a_gpu(shared_project, method, dataset):
     manifest(shared_project, f"outputs/{method}", f"method={method}", f"dataset={dataset}", *SHORT)
+
+
+PACKED = """
+import unsloth
+from unsloth.utils import attention_dispatch as dispatch
+from rlexp.build import packing
+assert packing._right(packing._repeatable(dispatch._LeanFlashVarlen).apply)
+packing.one_kernel()
+assert dispatch._TORCH_VARLEN_ATTN or dispatch.HAS_XFORMERS or dispatch.HAS_FLASH_ATTENTION
+"""
+SAMPLED = """
+import torch
+from vllm.v1.worker.gpu.sample import logprob
+from rlexp.build import sampled_logprobs
+logits = 3 * torch.randn(32, 151936, device="cuda")
+ids = logits.argmax(-1, keepdim=True)
+theirs = logprob.compute_token_logprobs(logits, ids)
+torch.testing.assert_close(sampled_logprobs.compute(logits, ids), theirs, atol=1e-4, rtol=0)
+"""
+
+
+@pytest.mark.parametrize("code", [PACKED, SAMPLED], ids=["packed attention", "log-probabilities of samples"])
+def test_what_takes_the_place_of_a_librarys_kernel_computes_the_same(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

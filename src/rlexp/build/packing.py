@@ -6,7 +6,8 @@ adds tensors as large as the row. The kernel for all of them is in torch 2.11 an
 ``varlen_attn`` there has no word for that.
 
 Source: ``unsloth.utils.attention_dispatch`` (``_load_torch_varlen_attn``, ``_LeanFlashVarlen``,
-``_sdpa_packed_segments``); ``unsloth_zoo.rl_replacements.grpo_accumulated_loss`` for the check.
+``_sdpa_packed_segments``); ``unsloth_zoo.rl_replacements.grpo_accumulated_loss`` for the check;
+``_flash_attention_backward`` in ATen for what is deterministic.
 """
 
 from __future__ import annotations
@@ -47,16 +48,34 @@ def one_kernel() -> bool:
     if dispatch.HAS_FLASH_ATTENTION or dispatch.HAS_XFORMERS:
         return False
     try:
-        attend = _grouped()
-        if not _right(dispatch._LeanFlashVarlen.apply):
+        attend, eager = _grouped(), _repeatable(dispatch._LeanFlashVarlen)
+        if not _right(eager.apply):
             return False
     except (AttributeError, ImportError, RuntimeError, TypeError) as error:
         logging.getLogger(__name__).warning("torch's variable-length attention is not used: %s", error)
         return False
-    dispatch._TORCH_VARLEN_ATTN = attend
+    dispatch._TORCH_VARLEN_ATTN, dispatch._LeanFlashVarlen = attend, eager
     dispatch._LEAN_VARLEN = True
     dispatch._varlen_can_use_cudnn = lambda *_, **__: False
     return True
+
+
+def _repeatable(function: Any) -> Any:
+    """A ``torch.autograd.Function`` whose backward says the same every time: flash attention adds up the gradient of
+    the queries in the order in which its blocks end, unless torch is told to be deterministic."""
+    import torch
+
+    class Repeatable(function):
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> Any:
+            asked = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+            torch.use_deterministic_algorithms(True)
+            try:
+                return function.backward(ctx, *gradients)
+            finally:
+                torch.use_deterministic_algorithms(asked[0], warn_only=asked[1])
+
+    return Repeatable
 
 
 def _grouped() -> Any:
