@@ -62,7 +62,7 @@ def confirm(run: Run, model: Any) -> None:
 @contextlib.contextmanager
 def added(run: Run) -> Iterator[None]:
     """The vLLM that Unsloth starts inside takes ``rollout.engine`` too: ``load_vllm`` passes few arguments on. And it
-    has no LoRA layers where they would stay idle: they cost time at every start, and in every token.
+    has no LoRA layers where they would stay idle: they cost time at every start.
 
     Source: ``unsloth_zoo.vllm_utils.load_vllm``, which imports ``vllm.LLM`` when it is called, and patches its methods.
 

@@ -72,8 +72,7 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
                 random_state=run.seed,
                 max_seq_length=run.model.max_seq_length,
             )
-    if not run.model.full_finetuning:
-        confirm(run, model)
+    confirm(run, model)
     packing.check_once(model)
     return model, tokenizer
 
