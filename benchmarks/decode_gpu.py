@@ -9,6 +9,7 @@ of it where nothing is compiled.
 - wall: milliseconds a token of all sequences, host and device, without the profiler.
 - device: in which some kernel runs; idle is wall less device. host: the thread that schedules, less its waits for the
   device; profiled, so too high.
+- completions: ``LLM.generate`` of a whole step, three times; an adapter is not folded in for it.
 - groups: sums of kernels; streams overlap a little, so that they may add up to more than ``device``.
 
 Usage, from the project folder:
@@ -90,6 +91,7 @@ def job(options: argparse.Namespace, shape: work.Shape, folder: Path, name: str,
         # As grpo_gpu.py's, where that is enough: vLLM compiles anew for another length.
         "length": max(shape.tokens + 128, prompt + 2 * options.tokens + 32),
         "tokens": options.tokens,
+        "completion": shape.tokens,
         "kv_gib": shape.kv_gib,
         "share": shape.vllm_share,
     }
@@ -170,6 +172,7 @@ def main() -> None:
     print(f"\n{table(results)}")
     for result in results:
         print(f"\n{result['name']}: start {result['phases_s']}, kernels with log-probabilities, ms a token:")
+        print(f"  all completions of a step, s: {[round(took, 3) for took in result['generation_s']]}")
         if result["fold_ms"]:
             print(f"  the adapter folded in and out, ms a generation: {result['fold_ms']}")
         print(f"  log-probabilities of a step, ms: {result['logprobs_ms']}")

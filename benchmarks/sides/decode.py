@@ -164,6 +164,24 @@ def main() -> None:
         torch.cuda.synchronize()
         return marks[0].elapsed_time(marks[1]) / 50
 
+    def generation() -> float:
+        """Seconds in which a step's completions are sampled, as TRL asks for them."""
+        sampling = SamplingParams(
+            temperature=1.0,
+            max_tokens=job["completion"],
+            ignore_eos=True,
+            logprobs=0,
+            detokenize=False,
+            flat_logprobs=True,
+        )
+        asked = [{"prompt_token_ids": ids[: job["length"] - job["completion"]]} for ids in repeated]
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        llm.generate(asked, sampling, use_tqdm=False)
+        took = time.perf_counter() - start
+        llm.reset_prefix_cache()
+        return took
+
     decoded("warm", 0)  # kernels that are compiled when they are first used
     passes = [decoded("with", 0), decoded("without", None)]
     result = {
@@ -171,6 +189,7 @@ def main() -> None:
         "imported_s": imported - began,
         "engine_s": ready - imported,
         "passes": passes,
+        "generation_s": [generation() for _ in range(3)],
         "fold_ms": folds(model) if model is not None else {},
         "logprobs_ms": {
             "vllm": milliseconds(logprob.compute_token_logprobs),
