@@ -18,6 +18,7 @@ class CompilationConfig:
     """As vLLM's: Unsloth gives one."""
 
     mode: int | None = None
+    sizes: list[int] | None = None
     cudagraph_mode: str = "FULL_AND_PIECEWISE"
     compiled: int = field(default=0, init=False)
 
@@ -30,7 +31,7 @@ ASKED = {"async_scheduling": False, "compilation_config": {"cudagraph_mode": "FU
     [
         ({"dtype": "bfloat16"}, {}, {"dtype": "bfloat16"}),
         ({"max_num_seqs": 8}, {"max_num_seqs": 4}, {"max_num_seqs": 4}),
-        # nobody else says how it compiles, or an object, a mapping or a level does
+        # nobody else says how it compiles, or an object (what it leaves open is not said), a mapping or a level does
         ({}, ASKED, ASKED),
         (
             {"compilation_config": CompilationConfig(mode=3)},

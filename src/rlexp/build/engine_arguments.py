@@ -25,7 +25,9 @@ def over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     both, key = {**given, **asked}, "compilation_config"
     mine, theirs = asked.get(key), given.get(key)
     if isinstance(mine, Mapping) and dataclasses.is_dataclass(theirs):
-        theirs = {field.name: getattr(theirs, field.name) for field in dataclasses.fields(theirs) if field.init}
+        # What they leave open is None there, and vLLM does not take None for most of it.
+        held = {field.name: getattr(theirs, field.name) for field in dataclasses.fields(theirs) if field.init}
+        theirs = {name: value for name, value in held.items() if value is not None}
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
         both[key] = {**theirs, **mine}
     return both
