@@ -15,6 +15,7 @@ Usage, from the project folder:
   python benchmarks/grpo_gpu.py 135m --sides trl_generate,trl_vllm,unsloth,rlexp
   python benchmarks/grpo_gpu.py 4b --alone --rounds 1             # one after the other: seconds to the first step
   python benchmarks/grpo_gpu.py 4b --sides rlexp --variant rlexp+sync:rollout.engine.async_scheduling=false
+  python benchmarks/grpo_gpu.py 4b --sides rlexp --variant rlexp+one:rollout=unsloth,rollout.gpu_memory_utilization=.6
   python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
 ``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line,
 such as rollout.engine.async_scheduling=false), ``env.NAME``, and ``load.KEY`` for Unsloth's from_pretrained.
@@ -217,14 +218,15 @@ def overrides(
         rollout: the option, where vLLM samples.
     """
     asked = work.arguments("grpo", shape, job["max_steps"], vllm)
+    share = work.UNSLOTH_SHARE if rollout == "unsloth" else shape.vllm_share
     return [
         *common_overrides(shape, job, asked, hardware if cuda else "cpu"),
         "reward=spread",
         "dataset.gold=null",
         "health.rules.truncated.stop=null",
         f"rollout={rollout if vllm else 'generate'}",
-        # Of what is free, where Unsloth's engine starts beside the other sides.
-        *([f"rollout.gpu_memory_utilization={work.UNSLOTH_SHARE}"] if vllm and shape.layer_weights > 1e9 else []),
+        # The cache's size is given; this is what vLLM asks to be free beside the other sides, Unsloth's of what is.
+        *([f"rollout.gpu_memory_utilization={share}"] if vllm else []),
     ]
 
 

@@ -9,7 +9,7 @@ Figures are the run's own laps (``manifest.json``), moved to the time at which t
 vLLM's start by its log. ``--samples`` adds a warm run whose calls are sampled: where the time goes, as a tree.
 
 Usage, from the project folder:
-  python benchmarks/startup_gpu.py 4b                              # rollout=unsloth; 135m, 1.7b
+  python benchmarks/startup_gpu.py 4b                              # rollout=auto; 135m, 1.7b
   python benchmarks/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
   python benchmarks/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --samples
   python benchmarks/startup_gpu.py 4b --verb smoke preflight.smoke_steps=3
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", choices=grpo_gpu.work.SHAPES)
     parser.add_argument("--model", type=Path, help="a model folder instead of the shape's")
-    parser.add_argument("--rollout", default="unsloth", choices=("unsloth", "colocate", "generate"))
+    parser.add_argument("--rollout", default="auto", choices=("auto", "unsloth", "colocate", "generate"))
     parser.add_argument("--verb", choices=("smoke",), help="instead of training")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--warm", type=int, default=2, help="runs with the cache of those before")

@@ -95,3 +95,13 @@ def test_caches_of_other_versions_are_listed(process):
 )
 def test_gpus_are_read_from_what_nvidia_smi_says(answer, seen):
     assert [(gpu.name, gpu.total, gpu.driver) for gpu in nvidia.read(answer)] == seen
+
+
+def test_kernels_are_those_of_the_next_process_unless_the_user_says_otherwise(process):
+    compiled.keep()
+    assert os.environ[compiled.REPEATABLE] == "1"
+    key = compiled.cache().key
+    os.environ[compiled.REPEATABLE] = "0"
+    compiled._chosen.cache_clear()
+    compiled.keep()
+    assert os.environ[compiled.REPEATABLE] == "0" and compiled.cache().key != key

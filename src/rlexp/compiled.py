@@ -2,9 +2,9 @@
 
 ``~/.cache/rlexp/compiled/<key>/`` (below XDG_CACHE_HOME where that is set), shared by all projects and runs. The key
 stands for what decides whether a compiled kernel may be used again: the versions of the libraries that generate and run
-kernels, Python, the GPU and its driver. What lies below is keyed further by its owner (the graph, the model, the
-options). Inductor, Triton, vLLM and Unsloth write a file beside its name and rename it, FlashInfer writes under a lock,
-so that runs may share the folder at the same time.
+kernels, Python, the GPU and its driver, and whether kernels are chosen by timing. What lies below is keyed further by
+its owner (the graph, the model, the options). Inductor, Triton, vLLM and Unsloth write a file beside its name and
+rename it, FlashInfer writes under a lock, so that runs may share the folder at the same time.
 
 Unsloth's generated modules (``unsloth_compiled_cache``) are not kept: Unsloth generates their source in every process
 anyway, only compares it with the file, and writes the file in place, so that a process may read another's half-written
@@ -37,6 +37,9 @@ FOLDERS = {
     "UNSLOTH_MEGA_CACHE_DIR": "unsloth",
 }
 """Environment variable -> the folder below the key's that it names, unless the user set it."""
+REPEATABLE = "TORCHINDUCTOR_DETERMINISTIC"
+"""Inductor does not time which of several kernels is fastest where they sum in different order: the next process would
+choose another one now and then, sample other tokens, and train another model. Set to 1 unless the user set it."""
 GENERATED = "UNSLOTH_COMPILE_LOCATION"
 """Names the folder of Unsloth's generated modules."""
 PACKAGES = ("torch", "triton", "vllm", "flashinfer-python", "unsloth", "unsloth_zoo", "transformers", "trl")
@@ -51,7 +54,7 @@ class Cache:
     """The compile cache of this installation on this machine."""
 
     stands_for: Mapping[str, Any]
-    """Package -> version, python, and the GPUs with their driver."""
+    """Package -> version, python, the GPUs with their driver, and whether kernels are chosen without timing them."""
     home: Path
 
     @property
@@ -73,11 +76,17 @@ class Cache:
         return sorted(path.parent for path in self.home.glob(f"*/{KEY}") if path.parent != self.folder)
 
 
+def repeatable() -> bool:
+    """Whether the kernels that Inductor compiles are those of the next process; yes unless the user set REPEATABLE."""
+    return (os.environ.get(REPEATABLE) or "1") == "1"
+
+
 def cache() -> Cache:
     """The one in use, or that would be; nothing is made."""
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "gpus": sorted({f"{g.name} {g.driver}" for g in gpus()}),
+        "repeatable": repeatable(),
     }
     for package in PACKAGES:
         try:
@@ -103,6 +112,7 @@ def _chosen() -> tuple[Cache, dict[str, str], dict[str, Any]]:
     except OSError as error:  # the libraries find places of their own
         variables = {name: os.environ[name] for name in given}
         facts["not_kept"] = str(error)
+    variables[REPEATABLE] = str(int(repeatable()))
     if given:
         facts["set_by_user"] = given
     if not os.environ.get(GENERATED):

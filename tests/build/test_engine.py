@@ -11,6 +11,7 @@ import requests
 import torch
 
 from rlexp.build.engine import Engine, free_port, options
+from rlexp.build.engine_arguments import ours
 from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
@@ -106,6 +107,7 @@ def test_trls_engine_takes_the_arguments_of_the_run(composed, trl):
     assert asked == {
         **{"dtype": "bfloat16", "enforce_eager": False, "model": "m", "max_num_seqs": 8},
         "async_scheduling": False,
+        **ours(engine.run),
     }
 
 

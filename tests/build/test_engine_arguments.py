@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rlexp.build.engine_arguments import added, confirm, over
+from rlexp.build.engine_arguments import added, confirm, ours, over
+from rlexp.compiled import REPEATABLE
 from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
@@ -19,6 +20,7 @@ class CompilationConfig:
 
     mode: int | None = None
     sizes: list[int] | None = None
+    inductor_compile_config: dict | None = None
     cudagraph_mode: str = "FULL_AND_PIECEWISE"
     compiled: int = field(default=0, init=False)
 
@@ -43,7 +45,27 @@ ASKED = {"async_scheduling": False, "compilation_config": {"cudagraph_mode": "FU
             {"compilation_config": {"cudagraph_mode": "FULL"}},
             {"compilation_config": {"mode": 3, "cudagraph_mode": "FULL"}},
         ),
-        ({"compilation_config": CompilationConfig()}, {"compilation_config": 0}, {"compilation_config": 0}),
+        (
+            {"compilation_config": CompilationConfig()},
+            {"compilation_config": 0},
+            {"compilation_config": {"mode": 0, "cudagraph_mode": "FULL_AND_PIECEWISE"}},
+        ),
+        (
+            {"compilation_config": 3},
+            {"compilation_config": {"cudagraph_mode": "FULL"}},
+            {"compilation_config": {"mode": 3, "cudagraph_mode": "FULL"}},
+        ),
+        # of Inductor's options the keys, too
+        (
+            {"compilation_config": CompilationConfig(inductor_compile_config={"combo_kernels": False, "debug": 1})},
+            {"compilation_config": {"inductor_compile_config": {"combo_kernels": True}}},
+            {
+                "compilation_config": {
+                    "cudagraph_mode": "FULL_AND_PIECEWISE",
+                    "inductor_compile_config": {"combo_kernels": True, "debug": 1},
+                }
+            },
+        ),
         ({"compilation_config": 3}, {"compilation_config": {"mode": 0}}, {"compilation_config": {"mode": 0}}),
     ],
 )
@@ -66,13 +88,26 @@ def vllm(monkeypatch):
     return module
 
 
-def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm):
+def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm, monkeypatch):
+    monkeypatch.setenv(REPEATABLE, "0")
     before = vllm.LLM
     with added(composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")):
         assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False, "enable_lora": False}
     assert vllm.LLM is before
     with added(composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true")):
         assert vllm.LLM is before
+
+
+def test_every_vllm_is_told_not_to_choose_kernels_by_timing_them_and_keeps_what_else_it_was_told(composed, vllm):
+    theirs = CompilationConfig(mode=3, inductor_compile_config={"combo_kernels": False, "shape_padding": True})
+    mine = "rollout.engine.compilation_config.inductor_compile_config.shape_padding=false"
+    with added(composed(*GPU, "rollout=unsloth", mine)):
+        asked = vllm.LLM(compilation_config=theirs).asked["compilation_config"]
+    assert asked["mode"] == 3
+    assert asked["inductor_compile_config"] == {"combo_kernels": False, "shape_padding": False, "deterministic": True}
+    # vLLM's own choice, joined kernels, would be timed
+    alone = ours(composed(*GPU, "rollout=colocate"))["compilation_config"]["inductor_compile_config"]
+    assert alone == {"deterministic": True, "combo_kernels": True, "benchmark_combo_kernel": False}
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def two_gpus(monkeypatch):
         (
             ("rollout.engine.compilation_config={cudagraph_mode:FULL_DECODE_ONLY}",),
             None,
-            ['--compilation-config {"cudagraph_mode": "FULL_DECODE_ONLY"}'],
+            ['"deterministic": true', '"cudagraph_mode": "FULL_DECODE_ONLY"}'],
             "--revision",
         ),
         # what TRL needs, and what the model's own generation config must not change

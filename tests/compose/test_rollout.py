@@ -9,6 +9,9 @@ from rlexp.compose.points import points
 CONF = Path(__file__).parents[2] / "conf"
 
 
+LONG = ("method.max_completion_length=2048", "model.max_seq_length=4096", "method.prompts_per_step=16")
+
+
 def run(*overrides):
     return points(CONF, list(overrides), False)[0].run
 
@@ -18,7 +21,12 @@ def run(*overrides):
     [
         ([], "generate", "unsloth", "vLLM needs a GPU"),
         (["hardware=h100", "model=smollm2_135m"], "colocate", "transformers", "134e6 parameters"),
-        (["hardware=h100", "model=qwen3_4b"], "unsloth", "unsloth", "4.0e9 parameters"),
+        (["hardware=h100", "model=qwen3_4b"], "colocate", "unsloth", "room for vLLM's own weights"),
+        # no room for a second copy; it would leave the trainer fewer sequences a pass; or vLLM too small a cache
+        (["hardware=t4_16gb", "model=qwen3_4b"], "unsloth", "unsloth", "4.0e9 parameters"),
+        (["hardware=l4_24gb", "model=qwen3_1_7b"], "unsloth", "unsloth", "second copy"),
+        (["hardware=h100", "model=qwen3_4b", *LONG], "unsloth", "unsloth", "second copy"),
+        (["hardware=h100", "model=qwen3_4b", "rollout.loader=transformers"], "colocate", "transformers", "asked for"),
         (["hardware=h100", "model=smollm2_135m", "model.load_in_4bit=true"], "unsloth", "unsloth", "4-bit"),
         (["hardware=h100", "model=qwen3_4b", "model.full_finetuning=true"], "colocate", "transformers", "every weight"),
         (["hardware=h100", "method=dpo", "dataset=arithmetic_preferences"], "generate", "unsloth", "dpo samples no"),

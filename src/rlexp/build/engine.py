@@ -110,7 +110,8 @@ class Engine:
 
     def _start(self, theirs: Any, **asked: Any) -> Any:
         sampled_logprobs.install()
-        return theirs(**engine_arguments.over({**options(self.run, self.folder), **asked}, self.run.rollout.engine))
+        ours = {**options(self.run, self.folder), **engine_arguments.ours(self.run), **asked}
+        return theirs(**engine_arguments.over(ours, self.run.rollout.engine))
 
 
 def options(run: Run, folder: Path | None) -> dict[str, Any]:

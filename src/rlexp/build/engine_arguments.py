@@ -10,27 +10,52 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rlexp import compiled
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Dtype
 from rlexp.errors import RunError
 
+NESTED = ("compilation_config", "inductor_compile_config")
+"""Arguments that are mappings, one in the other, in which every key counts by itself."""
+
 
 def over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """vLLM's arguments with those that are asked for in their place; of ``compilation_config`` the keys asked for.
+    """vLLM's arguments with those that are asked for in their place; of ``compilation_config``, and of Inductor's
+    options in it, the keys asked for.
 
     Args:
-        given: by TRL, Unsloth and rlexp. Unsloth gives ``vllm.config.CompilationConfig``, whose fields are taken.
+        given: by TRL, Unsloth and rlexp. Unsloth gives ``vllm.config.CompilationConfig``, whose fields are taken, or a
+            number, which is its ``mode``.
         asked: ``rollout.engine``, plain values.
     """
-    both, key = {**given, **asked}, "compilation_config"
-    mine, theirs = asked.get(key), given.get(key)
-    if isinstance(mine, Mapping) and dataclasses.is_dataclass(theirs):
-        # What they leave open is None there, and vLLM does not take None for most of it.
-        held = {field.name: getattr(theirs, field.name) for field in dataclasses.fields(theirs) if field.init}
-        theirs = {name: value for name, value in held.items() if value is not None}
-    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
-        both[key] = {**theirs, **mine}
+    both = {**given, **asked}
+    for key in NESTED:
+        if key in given and key in asked:
+            theirs, mine = _mapping(given[key]), _mapping(asked[key])
+            if theirs is not None and mine is not None:
+                both[key] = over(theirs, mine)
     return both
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    if dataclasses.is_dataclass(value):
+        # What they leave open is None there, and vLLM does not take None for most of it.
+        held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        return {name: setting for name, setting in held.items() if setting is not None}
+    return {"mode": value} if isinstance(value, int) else dict(value) if isinstance(value, Mapping) else None
+
+
+def ours(run: Run) -> dict[str, Any]:
+    """What rlexp tells every vLLM that starts with a run about how it compiles: so that the next process gets the same
+    kernels (``rlexp.compiled``). vLLM joins small kernels where timing them says that it pays, and timing is not
+    allowed then: they are joined, as it says nearly always. Unsloth has them apart, for models where joining fails.
+
+    Source: ``CompilationConfig.__post_init__`` of vLLM; ``speedup_by_combo_kernel`` of torch/_inductor/scheduler.py.
+    """
+    if not compiled.repeatable():
+        return {}
+    joined = {} if run.rollout.fast_inference else {"combo_kernels": True, "benchmark_combo_kernel": False}
+    return {"compilation_config": {"inductor_compile_config": {"deterministic": True, **joined}}}
 
 
 def folds(run: Run) -> bool:
@@ -71,7 +96,7 @@ def added(run: Run) -> Iterator[None]:
     Raises:
         RunError: vLLM refuses a value.
     """
-    asked = {**({"enable_lora": False} if folds(run) else {}), **run.rollout.engine}
+    asked = over({**ours(run), **({"enable_lora": False} if folds(run) else {})}, run.rollout.engine)
     if not (run.rollout.fast_inference and asked):
         yield
         return

@@ -29,6 +29,7 @@ from typing import Any
 
 from rlexp import compiled
 from rlexp.build.engine import LAUNCHED, free_port
+from rlexp.build.engine_arguments import ours, over
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
@@ -80,7 +81,7 @@ def command(run: Run, folder: Path | None) -> list[str]:
         options["revision"] = run.model.revision
     said = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     eager = ["--enforce-eager"] if rollout.enforce_eager else []
-    return ["serve", str(folder or run.model.hub_id), *said, *eager, *flags(rollout.engine)]
+    return ["serve", str(folder or run.model.hub_id), *said, *eager, *flags(over(ours(run), rollout.engine))]
 
 
 def flags(engine: dict[str, Any]) -> list[str]:

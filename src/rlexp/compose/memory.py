@@ -242,6 +242,12 @@ def share(job: Job) -> float:
     return min(0.95, round((own + cache) / job.capacity / context + 0.005, 2))
 
 
+def waves(job: Job) -> int:
+    """In how many a settled job's vLLM decodes the completions of a step, at full length."""
+    cache = max(estimate(job, 1, True).cache, 1)
+    return math.ceil(cache_per_token(job) * job.tokens * job.sequences / cache)
+
+
 def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
     """The memory of a run whose micro-batch has so many sequences (or pairs)."""
     engine = cache = 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from rlexp.compose import memory
-from rlexp.compose.methods import Method
 from rlexp.compose.schema import Device, Loader, Rollout, RunSchema, VllmMode
 
 ENGINES: dict[str, dict[str, Any]] = {
@@ -18,32 +18,59 @@ ENGINES: dict[str, dict[str, Any]] = {
 """What the options of conf/rollout set."""
 
 SMALL = 1_000_000_000
-"""Parameters below which TRL's vLLM and a transformers model take less time a step than Unsloth's; and they start in
-half the time. Measured at 135M and 4B (benchmarks/results), so the number itself is a guess in between."""
+"""Parameters below which a transformers model takes less time a step than Unsloth's; and it starts in half the time.
+Measured at 135M and 4B (benchmarks/results), so the number itself is a guess in between."""
 
 
-def choose(groups: RunSchema, method: Method) -> Rollout:
-    """The rollout with its engine chosen, and why; everything else of it stays as it was said."""
-    name, why = _engine(groups, method)
-    return dataclasses.replace(groups.rollout, name=name, why=why, **ENGINES[name])
+def choose(groups: RunSchema, job: memory.Job) -> Rollout:
+    """The rollout with its engine chosen, and why; everything else of it stays as it was said.
+
+    Args:
+        job: of these groups, with the rollout as it was said.
+    """
+    name, loader, why = _engine(groups, job)
+    said = {**ENGINES[name], **({"loader": loader} if loader else {})}
+    return dataclasses.replace(groups.rollout, name=name, why=why, **said)
 
 
-def _engine(groups: RunSchema, method: Method) -> tuple[str, str]:
+def _engine(groups: RunSchema, job: memory.Job) -> tuple[str, Loader | None, str]:
+    """(option, loader where it is not the option's, why)."""
     model, size = groups.model, groups.model.size
-    if not method.online:
-        return "generate", f"{method.name} samples no completions while it trains"
+    if not job.method.online:
+        return "generate", None, f"{job.method.name} samples no completions while it trains"
     if groups.hardware.device is Device.cpu:
-        return "generate", "vLLM needs a GPU"
+        return "generate", None, "vLLM needs a GPU"
     if model.load_in_4bit:
-        return "unsloth", "only Unsloth's engine samples from a 4-bit base"
+        return "unsloth", None, "only Unsloth's engine samples from a 4-bit base"
     if groups.hardware.rollout_devices:
-        return "server", "the hardware has a GPU for it"
+        return "server", None, "the hardware has a GPU for it"
     if model.full_finetuning:
-        return "colocate", "every weight is trained, and Unsloth's engine shares frozen ones"
+        return "colocate", None, "every weight is trained, and Unsloth's engine shares frozen ones"
+    if groups.rollout.loader is Loader.transformers:
+        return "colocate", None, "Unsloth's engine comes with Unsloth's model, and transformers' is asked for"
     if size is None:
-        return "unsloth", "the model's size is not known"
+        return "unsloth", None, "the model's size is not known"
     count = memory.parameters(size)
-    said = f"{count / 1e9:.1f}e9 parameters" if count >= SMALL else f"{count / 1e6:.0f}e6 parameters"
     if count < SMALL:
-        return "colocate", f"{said}: faster than Unsloth's engine below {SMALL / 1e9:g}e9 (benchmarks/results)"
-    return "unsloth", f"{said}: the faster step from {SMALL / 1e9:g}e9 on (benchmarks/results)"
+        said = f"{count / 1e6:.0f}e6 parameters"
+        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (benchmarks/results)"
+    said = f"{count / 1e9:.1f}e9 parameters"
+    if spare(job):
+        why = "there is room for vLLM's own weights, which spare folding the adapter in and out (benchmarks/results)"
+        return "colocate", Loader.unsloth, f"{said}: {why}"
+    return "unsloth", None, f"{said}: a second copy of the weights would cost passes or not fit"
+
+
+def spare(job: memory.Job) -> bool:
+    """Whether vLLM can have weights of its own beside Unsloth's model, and a step is still sampled in as many waves,
+    and trained in as many passes, recomputed or not, as with shared ones."""
+    cuts = []
+    for name in ("unsloth", "colocate"):
+        rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
+        hardware, rollout = memory.settle(dataclasses.replace(job, rollout=rollout))
+        settled = dataclasses.replace(job, hardware=hardware, rollout=rollout)
+        micro, recomputed = hardware.sequences_per_device or 1, bool(hardware.gradient_checkpointing)
+        fits = memory.fits(settled, micro, recomputed)
+        cuts.append((math.ceil(job.sequences / micro), memory.waves(settled), recomputed))
+    shared, own = cuts
+    return fits and shared == own

@@ -127,23 +127,24 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     check.arguments_of(method, arguments, prompts_per_step)
     check.off_policy_of(off_policy_steps, arguments)
     groups.model.size = size or groups.model.size
-    if groups.rollout.name == "auto":
-        groups.rollout = rollout.choose(groups, method)
-    check.groups_of(groups, method, arguments)
     completions = arguments["num_generations"] if method.online else 1
-    sequences = -(-prompts_per_step * completions // groups.hardware.devices)
-    groups.hardware, groups.rollout = _settled(groups, method, arguments, sequences)
+    sequences = -(-prompts_per_step * completions // max(groups.hardware.devices, 1))
+    if groups.rollout.name == "auto":
+        groups.rollout = rollout.choose(groups, _job(groups, method, arguments, sequences))
+    check.groups_of(groups, method, arguments)
+    groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
     return Run(method=method, arguments=arguments, geometry=cut, **own, **fields)
 
 
-def _settled(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> tuple[Hardware, Rollout]:
-    model, hardware, rollout = groups.model, groups.hardware, groups.rollout
-    if model.size is None:
-        return memory.careful(hardware, rollout)
-    return memory.settle(memory.Job(model.size, model, hardware, rollout, method, arguments, sequences))
+def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Job:
+    return memory.Job(groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences)
+
+
+def _settled(job: memory.Job) -> tuple[Hardware, Rollout]:
+    return memory.careful(job.hardware, job.rollout) if job.size is None else memory.settle(job)
 
 
 def _plain(value: Any) -> Any:
