@@ -37,7 +37,7 @@ def import_libraries(run: Run) -> None:
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
     with kept_kernels(run):
-        _loader(run).import_libraries()
+        _loader(run).import_libraries(run.method.name)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from rlexp.compose.run import Run
 
 
-def import_libraries() -> None:
+def import_libraries(method: str) -> None:
     """Imports TRL."""
     import trl  # noqa: F401
 

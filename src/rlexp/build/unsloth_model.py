@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlexp.build import packing, sampled_logprobs
+from rlexp.build import packing, sampled_logprobs, unsloth_trainers
 from rlexp.build.engine_arguments import added, confirm
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
@@ -23,8 +23,9 @@ UNREAD = ("original/*", "onnx/*", "*.pth", "*.gguf", "*.h5", "*.msgpack")
 """Files of a hub model in forms that are not loaded here."""
 
 
-def import_libraries() -> None:
-    """Imports Unsloth, which rewrites TRL's and transformers' classes, before them."""
+def import_libraries(method: str) -> None:
+    """Imports Unsloth, which rewrites the method's trainer of TRL and transformers' classes, before them."""
+    unsloth_trainers.only(method)
     import unsloth  # isort: skip  # noqa: F401
     import trl  # noqa: F401
 
