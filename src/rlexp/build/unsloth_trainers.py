@@ -28,7 +28,7 @@ def only(method: str) -> None:
     if module is None:
         _Watch.method = method
         if _Watch not in sys.meta_path:
-            sys.meta_path.insert(0, _Watch)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, _Watch)
     elif method not in _Watch.rewritten and _replaced(module):
         _rewrite(module, method)
 
@@ -59,7 +59,7 @@ class _Watch:
     def find_spec(cls, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         if name != MODULE:
             return None
-        sys.meta_path.remove(cls)  # type: ignore[arg-type]
+        sys.meta_path.remove(cls)
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
             return spec
