@@ -17,11 +17,24 @@ pytestmark = pytest.mark.gpu
 SHORT = ("method.max_steps=4", "held_out.rows=16", "held_out.samples=1")
 
 
+LARGE_STEPS = ("rollout.enforce_eager=true", "method.learning_rate=1e-3")
+"""So that weights of the step before would be told from those of the step."""
+
+
 def manifest(project: Path, where: str, *arguments: str) -> dict[str, Any]:
     """The record of a finished run in the folder ``where``."""
     done = rlexp(project, f"hydra.run.dir={where}", *arguments, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((project / where / "manifest.json").read_text())
+
+
+def apart(where: Path) -> list[float]:
+    """Means of the distance between vLLM's log-probabilities and the trainer's, by step: of the same weights it is the
+    rounding of bfloat16; of those of the step before it would grow with every step."""
+    lines = [json.loads(line) for line in (where / "metrics.jsonl").read_text().splitlines()]
+    found = [line[key] for line in lines for key in line if key.endswith("sampling_logp_difference/mean")]
+    assert found
+    return found
 
 
 def test_the_main_job_raises_the_held_out_reward_on_a_gpu(shared_project):
@@ -38,29 +51,31 @@ def test_a_run_after_a_smoke_is_replayed_to_the_last_bit(shared_project):
     assert again.returncode == 0 and "trajectory identical" in again.stdout, again.stdout + again.stderr
 
 
-def test_completions_can_come_from_vllm_inside_unsloth(shared_project):
-    engine = ("rollout=unsloth", "rollout.gpu_memory_utilization=0.3", "rollout.enforce_eager=true")
-    said = manifest(shared_project, "outputs/vllm", *engine, *SHORT)
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("unsloth", ("rollout=unsloth",)),
+        ("own_weights", ("rollout=colocate", "rollout.loader=unsloth")),
+        ("colocate", ("rollout=colocate",)),
+    ],
+)
+def test_completions_can_come_from_a_vllm_in_the_process_that_has_the_weights_of_every_step(
+    shared_project, name, typed
+):
+    where = f"outputs/vllm_{name}"
+    said = manifest(shared_project, where, *typed, "rollout.gpu_memory_utilization=0.3", *LARGE_STEPS, *SHORT)
     assert said["status"] == "finished"
+    assert max(apart(shared_project / where)) < 0.05
 
 
 @pytest.mark.skipif(len(server.visible()) < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("loader", ["unsloth", "transformers"])
 def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(shared_project, loader):
     where = f"outputs/server_{loader}"
-    engine = (
-        "rollout=server",
-        f"rollout.loader={loader}",
-        "rollout.enforce_eager=true",
-        "preflight.smoke=always",
-        "method.learning_rate=1e-3",
-    )
-    said = manifest(shared_project, where, *engine, *SHORT)
+    engine = ("rollout=server", f"rollout.loader={loader}", "preflight.smoke=always")
+    said = manifest(shared_project, where, *engine, *LARGE_STEPS, *SHORT)
     assert said["status"] == "finished" and said["step_time_s"]["weight_sync"] > 0
-    lines = [json.loads(line) for line in (shared_project / where / "metrics.jsonl").read_text().splitlines()]
-    apart = [line[key] for line in lines for key in line if key.endswith("sampling_logp_difference/mean")]
-    # Weights of the step before would be further apart with every step; this is the rounding of bfloat16.
-    assert apart and max(apart) < 0.05
+    assert max(apart(shared_project / where)) < 0.05
     assert (shared_project / where / "server.log").stat().st_size
     assert server._is_free(8000) and server._is_free(51216)
 

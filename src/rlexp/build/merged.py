@@ -23,15 +23,20 @@ class Adapted:
     layer: Any
     """``peft.tuners.lora.Linear``."""
 
-    def merged(self) -> Any:
-        """The layer's weight with its active adapters, [out, in], in the base's dtype."""
-        base = self.layer.base_layer.weight
-        total = base.float()
+    def total(self) -> Any:
+        """The layer's weight with its active adapters, [out, in], float32."""
+        import torch
+
+        total = self.layer.base_layer.weight.to(torch.float32, copy=True)
         for adapter in self.layer.active_adapters:
             if adapter in self.layer.lora_A:
                 up, down = self.layer.lora_B[adapter].weight, self.layer.lora_A[adapter].weight
-                total = total.addmm(up.float(), down.float(), alpha=self.layer.scaling[adapter])
-        return total.to(base.dtype)
+                total.addmm_(up.float(), down.float(), alpha=self.layer.scaling[adapter])
+        return total
+
+    def merged(self) -> Any:
+        """As ``total``, in the base's dtype."""
+        return self.total().to(self.layer.base_layer.weight.dtype)
 
 
 def adapted(model: Any) -> list[Adapted]:
@@ -119,4 +124,4 @@ class InPlace:
 
         with torch.no_grad():
             for item, view in self.pairs:
-                view.copy_(item.merged())
+                view.copy_(item.total())  # rounded here
