@@ -98,20 +98,24 @@ def test_costs_are_one_line(composed):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "eager"),
+    ("overrides", "uncompiled"),
     [
-        (("rollout=unsloth", "method.max_completion_length=64"), True),
-        (("rollout=unsloth", "method.max_completion_length=512"), False),  # decoding eagerly would take longer
-        (("rollout=unsloth", "method.max_completion_length=512", "rollout.enforce_eager=true"), True),
-        (("rollout=generate", "method.max_completion_length=64"), False),
+        (("rollout=unsloth",), True),
+        (("rollout=colocate",), True),
+        (("rollout=colocate", "preflight.smoke_steps=60"), False),  # decoding would take longer than compiling
+        (("rollout=unsloth", "rollout.enforce_eager=true"), False),
+        (("rollout=unsloth", "rollout.engine.compilation_config.mode=3"), False),
+        (("rollout=generate",), False),
         (("method=dpo", "dataset=arithmetic_preferences"), False),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_smoke_alone_starts_its_engine_without_graphs_where_little_is_decoded(composed, overrides, eager):
-    run = composed(*overrides, "hardware=h100", "model.max_seq_length=1024")
-    assert smoke_pass.engine_for(run).rollout.enforce_eager is eager
+def test_a_smoke_alone_starts_an_engine_that_compiles_nothing_where_that_is_quicker(composed, overrides, uncompiled):
+    length = () if "method=dpo" in overrides else ("method.max_completion_length=512",)
+    run = composed(*overrides, *length, "hardware=h100", "model.max_seq_length=1024")
+    engine = smoke_pass.UNCOMPILED if uncompiled else run.rollout.engine
+    assert smoke_pass.engine_for(run).rollout == replace(run.rollout, engine=engine)
 
 
-def test_a_smoke_without_graphs_knows_only_what_a_step_takes_at_most(composed):
-    assert smoke_pass.costs(FIGURES | {"eager": True}, composed(), 0).startswith("at most 0.5 s a step")
+def test_a_smoke_without_compiling_knows_only_what_a_step_takes_at_most(composed):
+    assert smoke_pass.costs(FIGURES | {"uncompiled": True}, composed(), 0).startswith("at most 0.5 s a step")

@@ -136,7 +136,9 @@ def fit(run: Run) -> Iterator[None]:
 
     try:
         yield
-    except (ValueError, torch.OutOfMemoryError) as error:
+    except (ValueError, torch.OutOfMemoryError, AssertionError) as error:
+        if not str(error):  # an assertion about vLLM itself
+            raise
         engine = ", rollout.engine" if run.rollout.engine else ""
         raise RunError(
             f"vLLM did not start: {textwrap.shorten(str(error), SHOWN)}",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import When
+from rlexp.compose.schema import VllmMode, When
 from rlexp.inputs.check import Inputs
 from rlexp.inputs.digest import json_sha256
 from rlexp.record.lock import inputs_digest, versions
@@ -22,9 +22,11 @@ from rlexp.record.machine import processor
 FOLDER = ".smoke"
 FREE = ("seed", "held_out", "tracking", "health", "preflight")
 """Parts of the config that make a run no less safe."""
-EAGER_TOKENS = 1000
-"""Tokens that a smoke decodes one after the other up to which its engine starts eager. Estimated, not measured: some
-20 s of compiling and capturing saved, some 20 ms a token lost."""
+UNCOMPILED = {"compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}}
+"""For vLLM: nothing is compiled; decoding is captured in graphs all the same. At 4B it starts 18 s sooner, or 5 s where
+kernels are kept from an earlier run, and takes 0.33 ms a token longer (benchmarks/results/2026-11-25_4b_h100.md)."""
+UNCOMPILED_TOKENS = 15_000
+"""Tokens that a smoke decodes one after the other up to which that is quicker even where kernels are kept."""
 FREE_ARGUMENTS = ("logging_", "save_", "eval_", "log_", "max_steps", "num_train_epochs", "load_best_model_at_end")
 """How the names of the method's arguments begin that only say how long it trains, and what is written."""
 
@@ -76,15 +78,15 @@ def write(file: Path, figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def engine_for(run: Run) -> Run:
-    """The run as its smoke loads it where nothing is trained afterwards: without CUDA graphs where they would not pay.
-
-    An eager engine need neither compile nor capture, and then takes longer for every token. Only Unsloth's engine
-    (``fast_inference``) is started so.
-    """
+    """The run as its smoke loads it where nothing is trained afterwards: a vLLM in the process compiles nothing, where
+    that would not pay and the run says nothing of it."""
+    rollout = run.rollout
+    in_process = rollout.fast_inference or rollout.vllm_mode is VllmMode.colocate
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
-    if not run.rollout.fast_inference or run.rollout.enforce_eager or tokens > EAGER_TOKENS:
+    said = rollout.enforce_eager or "compilation_config" in rollout.engine
+    if not in_process or said or tokens > UNCOMPILED_TOKENS:
         return run
-    return dataclasses.replace(run, rollout=dataclasses.replace(run.rollout, enforce_eager=True))
+    return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
 
 
 def no_longer(run: Run) -> bool:
@@ -135,13 +137,13 @@ def steps_of(run: Run, rows: int) -> int:
 def costs(figures: dict[str, Any], run: Run, rows: int) -> str:
     """What a step takes, and the whole run of that many steps: ``0.43 s a step, peak 1.2 GiB, 60 steps about 26 s``.
 
-    A smoke without CUDA graphs knows only what it takes at most.
+    A smoke whose vLLM compiled nothing knows only what it takes at most.
     """
     steps = steps_of(run, rows)
     whole = duration(steps * figures["step_s"])
     peak = f"{figures['peak_bytes'] / 2**30:.1f} GiB{' of memory on the device' if figures['on_device'] else ''}"
     begun = duration(figures["startup_s"])
-    most = "at most " if figures.get("eager") else ""
+    most = "at most " if figures.get("uncompiled") else ""
     return f"{most}{figures['step_s']:.2g} s a step, peak {peak}, {steps} steps about {whole} after {begun} of start-up"
 
 

@@ -143,8 +143,8 @@ def smoke(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
         record.content["verb"] = "smoke"
         started = smoke_pass.engine_for(run)
         loaded = load(started, root, record, running, voice)
-        # The pass is that of the run, whose engine may capture graphs.
-        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, eager=started != run)
+        # The pass is that of the run, whose engine may compile.
+        _take_smoke(dataclasses.replace(loaded, run=run), root, record, voice, uncompiled=started != run)
     voice.console.print(f"record: {os.path.relpath(folder, root)}")
 
 
@@ -161,7 +161,7 @@ def _smoke_first(loaded: Loaded, root: Path, record: Record, voice: Voice) -> No
         record.content["smoke"] = found
 
 
-def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, eager: bool = False) -> None:
+def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, uncompiled: bool = False) -> None:
     from rlexp.train import smoke_steps
 
     run = loaded.run
@@ -171,8 +171,8 @@ def _take_smoke(loaded: Loaded, root: Path, record: Record, voice: Voice, eager:
         startup_s=record.content["timings_s"]["loaded"],
         voice=voice,
     )
-    if eager:
-        figures["eager"] = True
+    if uncompiled:
+        figures["uncompiled"] = True
     record.content["smoke"] = smoke_pass.write(smoke_pass.path(run, loaded.digest, root), figures)
     record.lap("smoked")
     voice.console.print(f"smoke passed: {smoke_steps.told(figures)}")
