@@ -159,7 +159,8 @@ def variant(text: str) -> tuple[str, str, dict[str, Any]]:
 
 def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: bool) -> list[Side]:
     """One side a process, in the order they were asked for."""
-    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in filter(None, options.sides.split(","))]
+    plain = [name for name in options.sides.split(",") if name]
+    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in plain]
     wanted += [(head, base, settings) for base, head, settings in map(variant, options.variant)]
     sides: list[Side] = []
     for name, base, settings in wanted:

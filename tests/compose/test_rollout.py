@@ -30,7 +30,12 @@ def run(*overrides):
         (["hardware=h100", "model=smollm2_135m", "model.load_in_4bit=true"], "unsloth", "unsloth", "4-bit"),
         (["hardware=h100", "model=qwen3_4b", "model.full_finetuning=true"], "colocate", "transformers", "every weight"),
         (["hardware=h100", "method=dpo", "dataset=arithmetic_preferences"], "generate", "unsloth", "dpo samples no"),
-        (["hardware=h100x2", "model=qwen3_4b"], "server", "unsloth", "has a GPU for it"),
+        # a second GPU would wait for the first, unless it samples ahead or holds what the first has no room for
+        (["hardware=h100x2", "model=qwen3_4b"], "colocate", "unsloth", "method.off_policy_steps=1 uses both"),
+        (["hardware=h100x2", "model=smollm2_135m"], "colocate", "transformers", "method.off_policy_steps=1 uses both"),
+        (["hardware=h100x2", "model=qwen3_4b", "method.off_policy_steps=1"], "server", "unsloth", "the next step"),
+        (["hardware=h100x2", "model=qwen3_4b", *LONG], "server", "unsloth", "a GPU for the second copy"),
+        (["hardware=h100x2", "model=qwen3_4b", "model.full_finetuning=true"], "server", "unsloth", "a GPU for it"),
     ],
 )
 def test_auto_becomes_one_of_the_others_and_says_why(overrides, name, loader, why):

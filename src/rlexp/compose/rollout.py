@@ -22,42 +22,49 @@ SMALL = 1_000_000_000
 Measured at 135M and 4B (benchmarks/results), so the number itself is a guess in between."""
 
 
-def choose(groups: RunSchema, job: memory.Job) -> Rollout:
+def choose(groups: RunSchema, job: memory.Job, ahead: bool = False) -> Rollout:
     """The rollout with its engine chosen, and why; everything else of it stays as it was said.
 
     Args:
         job: of these groups, with the rollout as it was said.
+        ahead: completions are sampled while the step before trains, where a GPU is left for that.
     """
-    name, loader, why = _engine(groups, job)
+    name, loader, why = _engine(groups, job, ahead)
     said = {**ENGINES[name], **({"loader": loader} if loader else {})}
     return dataclasses.replace(groups.rollout, name=name, why=why, **said)
 
 
-def _engine(groups: RunSchema, job: memory.Job) -> tuple[str, Loader | None, str]:
+def _engine(groups: RunSchema, job: memory.Job, ahead: bool) -> tuple[str, Loader | None, str]:
     """(option, loader where it is not the option's, why)."""
-    model, size = groups.model, groups.model.size
+    model, size, apart = groups.model, groups.model.size, groups.hardware.rollout_devices
+    theirs = groups.rollout.loader is Loader.transformers
     if not job.method.online:
         return "generate", None, f"{job.method.name} samples no completions while it trains"
     if groups.hardware.device is Device.cpu:
         return "generate", None, "vLLM needs a GPU"
     if model.load_in_4bit:
         return "unsloth", None, "only Unsloth's engine samples from a 4-bit base"
-    if groups.hardware.rollout_devices:
+    if apart and ahead:
+        return "server", None, "a GPU samples the next step while the other trains"
+    if apart and (model.full_finetuning or theirs or size is None):
         return "server", None, "the hardware has a GPU for it"
     if model.full_finetuning:
         return "colocate", None, "every weight is trained, and Unsloth's engine shares frozen ones"
-    if groups.rollout.loader is Loader.transformers:
+    if theirs:
         return "colocate", None, "Unsloth's engine comes with Unsloth's model, and transformers' is asked for"
     if size is None:
         return "unsloth", None, "the model's size is not known"
     count = memory.parameters(size)
+    idle = "; a second GPU would wait for the first: method.off_policy_steps=1 uses both" if apart else ""
     if count < SMALL:
         said = f"{count / 1e6:.0f}e6 parameters"
-        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (benchmarks/results)"
+        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (benchmarks/results){idle}"
     said = f"{count / 1e9:.1f}e9 parameters"
     if spare(job):
         why = "there is room for vLLM's own weights, which spare folding the adapter in and out (benchmarks/results)"
-        return "colocate", Loader.unsloth, f"{said}: {why}"
+        return "colocate", Loader.unsloth, f"{said}: {why}{idle}"
+    if apart:
+        return "server", None, f"{said}: the hardware has a GPU for the second copy of the weights"
     return "unsloth", None, f"{said}: a second copy of the weights would cost passes or not fit"
 
 

@@ -130,7 +130,8 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     completions = arguments["num_generations"] if method.online else 1
     sequences = -(-prompts_per_step * completions // max(groups.hardware.devices, 1))
     if groups.rollout.name == "auto":
-        groups.rollout = rollout.choose(groups, _job(groups, method, arguments, sequences))
+        job = _job(groups, method, arguments, sequences)
+        groups.rollout = rollout.choose(groups, job, ahead=off_policy_steps > 0)
     check.groups_of(groups, method, arguments)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
