@@ -38,9 +38,9 @@ FILL = 0.9
 OVERHEAD = int(1.5 * GIB)
 FOUR_BIT = 4.5 / 8
 HELD = {Loader.unsloth: 1.0, Loader.transformers: 1.1}
-"""On H100s (benchmarks/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers: 19.5 GiB allocated with 64 sequences
-of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and ORPO at 135M; other models and methods
-were not measured, hence more. Recomputed layers are counted once."""
+"""On H100s (benchmarks/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers: 19.5 GiB allocated with 64
+sequences of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and ORPO at 135M; other models
+and methods were not measured, hence more. Recomputed layers are counted once."""
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
 """Of a fused head at once: logits in b, their float32 copy and its gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
