@@ -16,6 +16,8 @@ Usage, from the project folder:
   python benchmarks/grpo_gpu.py 4b --alone --rounds 1             # one after the other: seconds to the first step
   python benchmarks/grpo_gpu.py 4b --sides rlexp --variant rlexp+sync:rollout.engine.async_scheduling=false
   python benchmarks/grpo_gpu.py 4b --sides rlexp --variant rlexp+one:rollout=unsloth,rollout.gpu_memory_utilization=.6
+  CUDA_VISIBLE_DEVICES=0,1 python benchmarks/grpo_gpu.py 4b --sides '' --variant \\
+      rlexp+ahead:rollout=server,hardware=h100x2,method.off_policy_steps=1    # a variant alone, on two GPUs
   python benchmarks/grpo_gpu.py tiny --sides unsloth,rlexp        # tries the harness on a CPU
 ``--variant SIDE+NAME:key=value,...`` adds a side. Keys: trainer arguments (for rlexp: overrides of its command line,
 such as rollout.engine.async_scheduling=false), ``env.NAME``, and ``load.KEY`` for Unsloth's from_pretrained.

@@ -125,7 +125,8 @@ def _devices(run: Run) -> str:
     if not more:
         return f"{run.geometry.devices} device(s)"
     used = run.rollout.vllm_mode is VllmMode.server
-    return f"{run.geometry.devices} device(s), {more} more for a vLLM server{'' if used else ' (idle: rollout=server)'}"
+    idle = " (idle)" if run.rollout.why else " (idle: rollout=server)"  # auto says what would use it
+    return f"{run.geometry.devices} device(s), {more} more for a vLLM server{'' if used else idle}"
 
 
 def _memory(run: Run) -> list[tuple[str, str]]:

@@ -49,6 +49,18 @@ def test_sampling_ahead_is_another_problem_wherever_it_samples_and_plan_says_so(
 
 
 @pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], "1 more for a vLLM server (idle)"),  # the rollout's line says what would use it
+        (["rollout=generate"], "1 more for a vLLM server (idle: rollout=server)"),
+        (["rollout=server"], "1 more for a vLLM server"),
+    ],
+)
+def test_plan_says_whether_a_second_gpu_is_used(composed, overrides, said):
+    assert plan._devices(composed("hardware=h100x2", *overrides)).endswith(said)
+
+
+@pytest.mark.parametrize(
     "override", ["hardware=h200", "hardware.sequences_per_device=8", "tracking=wandb", "held_out.rows=8"]
 )
 def test_where_it_runs_and_what_is_watched_does_not_change_the_identity(composed, override):

@@ -84,11 +84,6 @@ class Job:
         """Sequences that one of the geometry's stands for: a pair is two."""
         return 2 if self.method.name in ("dpo", "orpo") else 1
 
-    @property
-    def engine_inside(self) -> bool:
-        """vLLM samples on the device that trains."""
-        return self.rollout.fast_inference or self.rollout.vllm_mode is VllmMode.colocate
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -251,7 +246,7 @@ def waves(job: Job) -> int:
 def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
     """The memory of a run whose micro-batch has so many sequences (or pairs)."""
     engine = cache = 0
-    if job.engine_inside:
+    if job.rollout.in_process:
         own = weights(job) + workspace(job)
         taken = (job.rollout.gpu_memory_utilization or share(job)) * job.capacity
         cache = int(max(taken - own, 0))
@@ -267,7 +262,7 @@ def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
         activations=activations(job, tokens, checkpointing),
         logits=logits(job, tokens),
         overhead=OVERHEAD,
-        cache_stays=job.engine_inside,
+        cache_stays=job.rollout.in_process,
     )
 
 

@@ -22,7 +22,7 @@ SMALL = 1_000_000_000
 Measured at 135M and 4B (benchmarks/results), so the number itself is a guess in between."""
 
 
-def choose(groups: RunSchema, job: memory.Job, ahead: bool = False) -> Rollout:
+def choose(groups: RunSchema, job: memory.Job, ahead: bool) -> Rollout:
     """The rollout with its engine chosen, and why; everything else of it stays as it was said.
 
     Args:

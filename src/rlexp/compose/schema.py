@@ -245,6 +245,11 @@ class Rollout:
         return self.fast_inference or self.vllm_mode is not VllmMode.none
 
     @property
+    def in_process(self) -> bool:
+        """Whether vLLM samples in the process that trains, and on its device."""
+        return self.fast_inference or self.vllm_mode is VllmMode.colocate
+
+    @property
     def address(self) -> str:
         """Where the server answers."""
         return (self.server_url or f"http://127.0.0.1:{self.server_port}").rstrip("/")

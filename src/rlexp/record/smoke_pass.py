@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import VllmMode, When
+from rlexp.compose.schema import When
 from rlexp.inputs.check import Inputs
 from rlexp.inputs.digest import json_sha256
 from rlexp.record.lock import inputs_digest, versions
@@ -81,10 +81,9 @@ def engine_for(run: Run) -> Run:
     """The run as its smoke loads it where nothing is trained afterwards: a vLLM in the process compiles nothing, where
     that would not pay and the run says nothing of it."""
     rollout = run.rollout
-    in_process = rollout.fast_inference or rollout.vllm_mode is VllmMode.colocate
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
     said = rollout.enforce_eager or "compilation_config" in rollout.engine
-    if not in_process or said or tokens > UNCOMPILED_TOKENS:
+    if not rollout.in_process or said or tokens > UNCOMPILED_TOKENS:
         return run
     return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
 
