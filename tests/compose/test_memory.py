@@ -89,9 +89,7 @@ def test_measured_peaks_are_met_within_a_fifth(
         (PAIRS, S135M, 29312 // 2, 0, 6.4),
     ],
 )
-def test_what_unsloth_holds_is_covered_and_not_far_over(
-    composed, overrides, shape, tokens, cache_gib, measured
-):
+def test_what_unsloth_holds_is_covered_and_not_far_over(composed, overrides, shape, tokens, cache_gib, measured):
     work = job(composed("hardware=h100", "model=smollm2_135m", *overrides), shape)
     assert measured <= peak(work, tokens, False, cache_gib, own=0) <= 2.2 * measured
 

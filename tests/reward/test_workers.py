@@ -330,7 +330,7 @@ def test_a_worker_that_is_ended_while_idle_is_replaced(pool):
 
 MATHEMATICS = """
 from math_verify import parse, verify
-SLOW = parse(r"$\\sum_{k=1}^{100000000} \\frac{1}{k}$"), parse(r"$\\sum_{k=2}^{100000001} \\frac{1}{k-1}$")
+SLOW = parse(r"$\\sum_{k=1}^{100000000} \\frac{1}{k^2+1}$"), parse(r"$\\sum_{k=2}^{100000001} \\frac{1}{(k-1)^2+1}$")
 
 def score(completions, seconds):
     return [float(verify(*SLOW, timeout_seconds=seconds[0], raise_on_error=completions[0] == "tells"))]
@@ -338,7 +338,8 @@ def score(completions, seconds):
 
 
 def test_the_time_limits_of_math_verify_and_of_the_pool_go_together(tmp_path):
-    """Its alarm of one second comes first, its alarm of nine never; and what comes next has both again."""
+    """Its alarm of one second comes first, its alarm of nine never; and what comes next has both again. The comparison
+    takes more than 25 seconds."""
     columns = {"completions": ["is silent", "is silent", "tells"], "seconds": [1, 9, 1]}
     with Workers({"maths": (source(tmp_path, "maths", MATHEMATICS), {})}, 1, 2.0) as workers:
         scores = workers.score("maths", columns)
