@@ -21,7 +21,7 @@ format: .venv/.tests
 	$(BIN)/ruff format .
 
 table: .venv/.runs ## rewrite the table of TRL's arguments after a change of its version
-	$(BIN)/python -m rlexp.build.trl_table
+	$(BIN)/python -m rlexp.backend.trl_table
 
 clean:
 	rm -rf .venv

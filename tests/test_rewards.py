@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rlexp.inputs import versions
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs import reward_versions
 from rlexp.inputs.reward_source import read
+from rlexp.inputs.script import load_script
 from rlexp.reward import sandbox
 from rlexp.reward.cases import run_case
 
@@ -35,5 +35,7 @@ def test_every_reward_has_cases_and_an_option(file):
 @pytest.mark.parametrize("file", FILES)
 def test_the_version_of_every_reward_is_recorded_with_its_present_code(file):
     source = read(ROOT, file)
-    assert versions.faults(ROOT, [source]) == []
-    assert versions.mark(versions.read(ROOT), source) == versions.RECORDED, "type: python -m rlexp score --record"
+    assert reward_versions.faults(ROOT, [source]) == []
+    assert reward_versions.mark(reward_versions.read(ROOT), source) == reward_versions.RECORDED, (
+        "type: python -m rlexp score --record"
+    )

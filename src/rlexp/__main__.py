@@ -15,18 +15,18 @@ from rlexp import project
 from rlexp.errors import RunError, nearest
 
 VERBS = {
-    "train": "rlexp.train.jobs",
-    "plan": "rlexp.plan",
-    "prepare": "rlexp.inputs.prepare",
-    "smoke": "rlexp.train.smoke",
-    "score": "rlexp.reward.score",
-    "inspect": "rlexp.evaluate.inspect",
-    "ladder": "rlexp.train.ladder",
-    "pin": "rlexp.record.pin",
-    "replay": "rlexp.train.replay",
-    "diff": "rlexp.record.diff",
-    "runs": "rlexp.record.runs",
-    "doctor": "rlexp.preflight.doctor",
+    "train": "rlexp.cli.train",
+    "plan": "rlexp.cli.plan",
+    "prepare": "rlexp.cli.prepare",
+    "smoke": "rlexp.cli.smoke",
+    "score": "rlexp.cli.score",
+    "inspect": "rlexp.cli.inspect",
+    "ladder": "rlexp.cli.ladder",
+    "pin": "rlexp.cli.pin",
+    "replay": "rlexp.cli.replay",
+    "diff": "rlexp.cli.diff",
+    "runs": "rlexp.cli.runs",
+    "doctor": "rlexp.cli.doctor",
 }
 """Verb -> the module whose ``command(arguments, here)`` does it and answers the exit code."""
 

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from rlexp.compose import memory, size
+from rlexp.compose import fit, memory, model_size
 from rlexp.compose.options import hardware_named
 from rlexp.compose.run import resolve
 from rlexp.compose.schema import Size
 from rlexp.record.lock import identity
 
 GIB = 2**30
-# benchmarks/sides/work.py's 135m and 4b, of which there are measured peaks
+# perf/sides/work.py's 135m and 4b, of which there are measured peaks
 S135M = Size(30, 576, 1536, 9, 3, 64, 49152, True)
 S4B = Size(36, 2560, 9728, 32, 8, 128, 151936, True)
 PAIRS = ("method=dpo", "dataset=arithmetic_preferences")
@@ -66,7 +66,7 @@ def test_what_training_adds_by_optimizer(composed, overrides, part, value):
 
 @pytest.mark.parametrize(
     ("rollout", "shape", "tokens", "checkpointing", "cache_gib", "own", "measured"),
-    # peaks of torch's allocator on one H100, benchmarks/results/2026-11-25_*_h100.md; vLLM's cache was fixed
+    # peaks of torch's allocator on one H100, perf/results/2026-11-25_*_h100.md; vLLM's cache was fixed
     [
         (("rollout=colocate",), S135M, 64 * 274, False, 4, 1, 19.5),
         (("rollout=unsloth",), S4B, 32 * 530, True, 4, 0, 16.4),
@@ -128,8 +128,8 @@ def test_transformers_cache_is_gone_when_the_model_trains(composed):
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_the_largest_micro_batch_fits_and_the_next_does_not(composed, checkpointing):
     work = job(composed("hardware=l4_24gb", "rollout=generate", "model=qwen3_1_7b", "method.prompts_per_step=64"))
-    best = memory.largest(work, checkpointing)
-    assert memory.fits(work, best, checkpointing) and not memory.fits(work, best + 1, checkpointing)
+    best = fit.largest(work, checkpointing)
+    assert fit.fits(work, best, checkpointing) and not fit.fits(work, best + 1, checkpointing)
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_the_options_state_the_sizes_of_the_models_that_are_here(composed, root)
         option = OmegaConf.load(path)
         stated = Size(**option["size"])
         folder = root / (option.get("path") or "nowhere")
-        if found := size.of_folder(folder):
-            assert size.differences(stated, found) == {}, path.name
+        if found := model_size.of_folder(folder):
+            assert model_size.differences(stated, found) == {}, path.name
             seen.append(path.stem)
     assert "tiny" in seen
 
@@ -247,7 +247,7 @@ def test_the_folder_goes_before_the_option(composed, tmp_path, root):
     ],
 )
 def test_a_shape_is_read_from_a_config_or_not_at_all(content, found):
-    assert size.of_config(content) == found
+    assert model_size.of_config(content) == found
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from rlexp import plan
+from rlexp.cli import plan
 from rlexp.compose import schema
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.points import points

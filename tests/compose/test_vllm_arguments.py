@@ -2,12 +2,12 @@
 
 import pytest
 
-from rlexp.build import vllm_table
-from rlexp.compose import engine
+from rlexp.backend import vllm_table
+from rlexp.compose import vllm_arguments
 
 
 def test_the_table_is_of_the_pinned_version(root):
-    assert f"vllm=={engine.names()['vllm']}\n" in (root / "constraints-gpu.txt").read_text()
+    assert f"vllm=={vllm_arguments.names()['vllm']}\n" in (root / "constraints-gpu.txt").read_text()
 
 
 def test_arguments_of_the_engine_are_recorded_and_change_no_identity(composed):
@@ -18,7 +18,7 @@ def test_arguments_of_the_engine_are_recorded_and_change_no_identity(composed):
 
 
 def test_the_names_that_are_said_elsewhere_are_names_of_vllm():
-    assert {*engine.SAID, *engine.SET} <= {*engine.names()["engine"]}
+    assert {*vllm_arguments.SAID, *vllm_arguments.SET} <= {*vllm_arguments.names()["engine"]}
 
 
 def test_the_table_is_what_the_installed_vllm_says():

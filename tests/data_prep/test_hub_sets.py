@@ -9,7 +9,7 @@ import yaml
 from rlexp.compose.schema import DatasetType
 from rlexp.errors import RunError
 from rlexp.inputs.contract import faults
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 gsm8k = load_script(ROOT / "data_prep/gsm8k.py")

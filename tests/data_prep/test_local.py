@@ -13,7 +13,7 @@ import pytest
 from rlexp.compose.schema import DatasetType
 from rlexp.errors import RunError
 from rlexp.inputs.contract import faults
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 rows = load_script(Path(__file__).parents[2] / "data_prep/local.py").rows
 

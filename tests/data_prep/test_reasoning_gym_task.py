@@ -11,7 +11,7 @@ from reasoning_gym.factory import DATASETS
 from rlexp.compose.schema import DatasetType
 from rlexp.errors import RunError
 from rlexp.inputs.contract import faults
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 rows = load_script(ROOT / "data_prep/reasoning_gym_task.py").rows

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 smollm2 = load_script(Path(__file__).parents[2] / "data_prep/smollm2_135m.py")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.points import points
-from rlexp.inputs.check import check
+from rlexp.inputs.find import find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.reward.rubric import Rubric, workers_for
 
@@ -26,21 +26,21 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     (point,) = points(project / "conf", [*fixed, *overrides], multirun=False)
     run = point.run
     prepare(run, project)
-    inputs = check(run, project)
-    from rlexp.build import model as models
+    inputs = find_inputs(run, project)
+    from rlexp.backend import model as models
 
     models.import_libraries(run)
     import torch
     from transformers import TrainerCallback, set_seed
 
-    from rlexp.build import arguments, data, logprobs
-    from rlexp.build.engine import Engine
-    from rlexp.build.methods import TRAINERS
-    from rlexp.build.parts import Parts
+    from rlexp.backend import dataset, logprobs
+    from rlexp.backend.engine.engine import Engine
+    from rlexp.backend.trainers import arguments, build
+    from rlexp.backend.trainers.inputs import TrainerInputs
 
     set_seed(run.seed)
     model, tokenizer = models.load(run, inputs.model)
-    rows = data.load(run, inputs.data, "train", None, ("answer",))
+    rows = dataset.load(run, inputs.data, "train", None, ("answer",))
     learned = [parameter for _, parameter in sorted(model.named_parameters()) if parameter.requires_grad]
     seen: dict[str, Any] = {"generated": [], "steps": []}
     weights: list[list[Any]] = []
@@ -65,9 +65,7 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
         rubric = Rubric(run.reward, inputs.rewards, workers)
         asked = arguments.requested(run, folder)
         engine = Engine(run, inputs.model)
-        trainer = TRAINERS[run.method.name](
-            Parts(model, tokenizer, rows, None, rubric, asked, engine, run.off_policy_steps)
-        )
+        trainer: Any = build(TrainerInputs(model, tokenizer, rows, None, rubric, asked, engine, run))
         generate, score = trainer.model.generate, trainer._generate_and_score_completions
         batches: list[dict[str, Any]] = []
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.evaluate.samples import Choice, Drawn, Piece, choose, conditions, disagreements, grouped, summary
+from rlexp.evaluate.samples import Choice, SampledGroups, TextSpan, choose, conditions, disagreements, grouped, summary
 
 RANGES = {"correct": (0.0, 1.0), "format": (0.0, 1.0)}
 CORRECT = [0.0, 1.0, 0.0, 0.0, 1.0, 1.0, None, 1.0]
@@ -14,14 +14,14 @@ TOKENS = [8, 17, 40, 16, 17, 18, 1, 17]
 def drawn(tokens=TOKENS, limit=40):
     """Two groups of four."""
     texts = ["", *(f"text {n}" for n in range(1, 8))]
-    return Drawn(
+    return SampledGroups(
         groups=["row 0", "row 1"],
-        prompts=[(Piece("p"),)] * 2,
+        prompts=[(TextSpan("p"),)] * 2,
         prompt_tokens=[3, 3],
         columns=[{}, {}],
         targets=[(), ()],
         completions=texts,
-        pieces=[(Piece(text),) for text in texts],
+        pieces=[(TextSpan(text),) for text in texts],
         tokens=list(tokens),
         cut=[None if length is None else length >= limit for length in tokens],
         scores={"correct": CORRECT, "format": FORMAT},

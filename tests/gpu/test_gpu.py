@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rlexp.build import server
+from rlexp.backend.engine import server
 from tests.conftest import rlexp
 
 pytestmark = pytest.mark.gpu
@@ -119,7 +119,7 @@ def test_every_method_trains_on_a_gpu(shared_project, method, dataset):
 PACKED = """
 import unsloth
 from unsloth.utils import attention_dispatch as dispatch
-from rlexp.build import packing
+from rlexp.backend.patches import packing
 assert packing._right(packing._repeatable(dispatch._LeanFlashVarlen).apply)
 packing.one_kernel()
 assert dispatch._TORCH_VARLEN_ATTN or dispatch.HAS_XFORMERS or dispatch.HAS_FLASH_ATTENTION
@@ -127,7 +127,7 @@ assert dispatch._TORCH_VARLEN_ATTN or dispatch.HAS_XFORMERS or dispatch.HAS_FLAS
 SAMPLED = """
 import torch
 from vllm.v1.worker.gpu.sample import logprob
-from rlexp.build import sampled_logprobs
+from rlexp.backend.patches import sampled_logprobs
 logits = 3 * torch.randn(32, 151936, device="cuda")
 ids = logits.argmax(-1, keepdim=True)
 theirs = logprob.compute_token_logprobs(logits, ids)

@@ -9,7 +9,7 @@ import pytest
 from rlexp.nvidia import Gpu
 from rlexp.preflight import facts, machine
 from rlexp.preflight.facts import GIB, Facts
-from rlexp.preflight.verdict import Level
+from rlexp.verdict import Level
 from tests.conftest import files, rlexp
 from tests.test_command_line import HEAVY, imported
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 
+from rlexp.backend import peak_memory
+from rlexp.cli.plan import _memory, varied
 from rlexp.compose.points import Point
-from rlexp.plan import _memory, varied
 from rlexp.preflight.memory import fits, shape
-from rlexp.preflight.verdict import Level
-from rlexp.train import memory
+from rlexp.verdict import Level
 
 BIG = ("model=qwen3_4b", "hardware=t4_16gb", "rollout=unsloth")
 
@@ -63,5 +63,5 @@ def test_another_models_shape_is_a_warning_with_the_keys_to_type(composed):
 
 def test_the_peak_is_said_beside_the_estimate():
     found = {"estimated": {"total": 21.7}, "measured": {"reserved": 23.08, "allocated": 20.0}}
-    assert memory.line(found) == "peak 23.1 GiB (estimated 21.7)"
-    assert memory.line({**found, "estimated": None}) == "peak 23.1 GiB"
+    assert peak_memory.line(found) == "peak 23.1 GiB (estimated 21.7)"
+    assert peak_memory.line({**found, "estimated": None}) == "peak 23.1 GiB"

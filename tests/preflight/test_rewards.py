@@ -6,7 +6,7 @@ import pytest
 
 from rlexp.compose.schema import Reward, Term
 from rlexp.inputs import reward_source
-from rlexp.inputs.check import Inputs
+from rlexp.inputs.find import Inputs
 from rlexp.preflight import rewards
 
 ROWS = [{"prompt": f"What is {n} + 1?", "answer": str(n + 1), "n": n} for n in range(12)]

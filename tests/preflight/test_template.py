@@ -7,10 +7,10 @@ import pytest
 import transformers
 import trl
 
-from rlexp.evaluate.held_out import prompt_ids
+from rlexp.backend.prompts import prompt_ids
 from rlexp.preflight import checks, template, tokenizer
 from rlexp.preflight.seen import Seen
-from rlexp.preflight.verdict import Level
+from rlexp.verdict import Level
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 ROWS = [{"prompt": [{"role": "user", "content": f"What is {n} + 2?"}]} for n in range(12)]
@@ -49,7 +49,7 @@ def seen(composed, own):
         if chat_template is not None:
             own.chat_template = chat_template
         run = composed("method.max_steps=1", *overrides)
-        healthy = Seen(run, own, "models/tiny", 384, (2, 0), rows, prompt_ids, TAGS)
+        healthy = Seen(run, own, "models/tiny", 384, (2, 0), rows, tags=TAGS)
         return dataclasses.replace(healthy, **changed)
 
     return make
@@ -154,7 +154,7 @@ def test_plain_text_is_read_alike_by_trainer_and_evaluation_also_behind_a_bos(se
         single="<|im_start|> $A", pair="<|im_start|> $A $B", special_tokens=[("<|im_start|>", 1)]
     )
     rows = [{"prompt": "2 + 2 ="}, {"prompt": "3 + 3 ="}]
-    assert prompt_ids(seen().run, own, ["2"])[0][0] == 1
+    assert prompt_ids(own, ["2"], {})[0][0] == 1
     assert template.same_everywhere(seen(rows=rows)).level is Level.passed
     assert template.doubled_bos(seen(rows=rows)).level is Level.passed
     doubled = [{"prompt": "<|im_start|>2 + 2 ="}]

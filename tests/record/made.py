@@ -11,8 +11,8 @@ import yaml
 
 from rlexp.compose.run import Run
 from rlexp.record import lock
-from rlexp.record.locate import Recorded
-from rlexp.record.record import LOCK, MANIFEST, choices
+from rlexp.record.finished import FinishedRun
+from rlexp.record.run_folder import LOCK, MANIFEST, choices
 
 MODEL_FILES = ("chat_template.jinja", "config.json", "model.safetensors", "tokenizer.json")
 VERSIONS = {"rlexp": "0.1.0", "unsloth": "2026.10.9", "trl": "1.15.0", "torch": "2.13.0", "pyarrow": "26.0.1"}
@@ -59,7 +59,7 @@ def manifest(**facts: Any) -> dict[str, Any]:
     } | facts
 
 
-def write(folder: Path, content: dict[str, Any] | None = None, **facts: Any) -> Recorded:
+def write(folder: Path, content: dict[str, Any] | None = None, **facts: Any) -> FinishedRun:
     """A run folder with a manifest and, unless it ended before, a lock."""
     folder.mkdir(parents=True)
     known = manifest(**facts)
@@ -68,4 +68,4 @@ def write(folder: Path, content: dict[str, Any] | None = None, **facts: Any) -> 
         content = {**content, "checksum": lock.checksum(content)}
         (folder / LOCK).write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / MANIFEST).write_text(json.dumps(known))
-    return Recorded(folder, content or {}, known)
+    return FinishedRun(folder, content or {}, known, folder.parent)

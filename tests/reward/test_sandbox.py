@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 from rlexp.reward import syscall_filter
 from rlexp.reward.sandbox import NONE, Limits, available, run
 from tests.reward.attacks import ATTACKS

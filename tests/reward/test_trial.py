@@ -3,9 +3,9 @@
 import pytest
 
 from rlexp import project as projects
+from rlexp.cli.score import command
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import read
-from rlexp.reward.score import command
 from rlexp.reward.trial import try_rewards
 from tests.conftest import rlexp
 

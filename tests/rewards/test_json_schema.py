@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 FILE, COLUMN_FILE = ROOT / "rewards/json_schema.py", ROOT / "rewards/json_schema_column.py"

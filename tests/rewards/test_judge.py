@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 reward = load_script(ROOT / "rewards/language.py")

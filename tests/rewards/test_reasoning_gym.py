@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 # Their scorers raise on words, evaluate what they are given, or both.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.script import load_script
 
 ROOT = Path(__file__).parents[2]
 PROMPTS = ["What is 2 + 2?", "What is 31 + 27? Think first.", "Hm?"]

@@ -6,6 +6,7 @@ import weakref
 import pytest
 
 from rlexp.errors import RunError
+from rlexp.train.job import Job
 from rlexp.train.jobs import attempt, one_loader
 
 H100 = ("hardware=h100", "model=qwen3_4b")
@@ -26,14 +27,14 @@ def test_what_a_job_made_is_gone_before_the_next_one(composed, tmp_path):
 
     left = []
 
-    def job(run, root, folder, overrides):
+    def work(job):
         trainer = Trainer()
         trainer.callback = trainer  # as a trainer and its callbacks
         left.append(weakref.ref(trainer))
 
     gc.disable()
     try:
-        attempt(job, composed("hardware=cpu"), tmp_path, tmp_path, [])
+        attempt(work, Job(composed("hardware=cpu"), tmp_path, tmp_path, []))
     finally:
         gc.enable()
     assert left[0]() is None

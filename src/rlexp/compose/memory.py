@@ -23,22 +23,19 @@ bytes of the model's type, h hidden_size, i intermediate_size, q and kv the widt
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from rlexp.compose.methods import Method
-from rlexp.compose.schema import Device, Dtype, Hardware, Loader, Model, Rollout, Size, VllmMode
+from rlexp.compose.methods import Method, Reference
+from rlexp.compose.schema import Dtype, Hardware, Loader, Model, Rollout, Size, VllmMode
 
 GIB = 2**30
 UNKNOWN_GIB = 14.5
 """Of a device nobody has measured: what torch can use of a card sold with 16 GB (a T4)."""
-FILL = 0.9
-"""How much of a device is filled by choice; the rest is for what the estimate misses."""
 OVERHEAD = int(1.5 * GIB)
 FOUR_BIT = 4.5 / 8
 HELD = {Loader.unsloth: 1.0, Loader.transformers: 1.1}
-"""On H100s (benchmarks/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers: 19.5 GiB allocated with 64
+"""On H100s (perf/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers: 19.5 GiB allocated with 64
 sequences of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and ORPO at 135M; other models
 and methods were not measured, hence more. Recomputed layers are counted once."""
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
@@ -46,8 +43,6 @@ CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
 """What vLLM holds besides weights and cache, and the bytes a completion and token of the vocabulary adds: 0.6 GiB with
 64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
-LEAST = 64
-"""A bound below which the largest micro-batch is not cut to a step: evaluation samples in batches of it too."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +73,6 @@ class Job:
         """Of one sequence at full length."""
         length = self.arguments.get("max_length")
         return min(length or self.model.max_seq_length, self.model.max_seq_length)
-
-    @property
-    def rows(self) -> int:
-        """Sequences that one of the geometry's stands for: a pair is two."""
-        return 2 if self.method.name in ("dpo", "orpo") else 1
 
 
 @dataclass(frozen=True)
@@ -125,124 +115,6 @@ class Estimate:
         return {name: round(value / GIB, 3) for name, value in (*parts.items(), ("total", self.total))}
 
 
-def total_told(found: Estimate, hardware: Hardware) -> str:
-    """``about 17.1 of 80 GiB``."""
-    return f"about {found.total / GIB:.1f} of {hardware.memory_gib or UNKNOWN_GIB:g} GiB"
-
-
-def told(found: Estimate, hardware: Hardware) -> str:
-    """The estimate in one line, with the parts that are more than a tenth of a GiB."""
-    recomputed = "recomputation on" if hardware.gradient_checkpointing else "recomputation off"
-    notes = {
-        "engine": "vLLM beside its cache",
-        "cache": "cache" if found.cache_stays else "cache (while sampling)",
-        "trained": "gradients and optimizer",
-        "activations": f"activations ({recomputed})",
-    }
-    parts = {name: value for name, value in found.gib().items() if name != "total" and value >= 0.1}
-    listed = ", ".join(f"{notes.get(name, name)} {value:.1f}" for name, value in parts.items())
-    return f"{total_told(found, hardware)}: {listed}"
-
-
-def too_much(found: Estimate, hardware: Hardware) -> bool:
-    """Whether the estimate is above what the device has."""
-    return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
-
-
-def way_out(found: Estimate, hardware: Hardware, model: Model, micro: int) -> str:
-    """What to type where a run does not fit."""
-    ways = []
-    if found.sampling > found.training:
-        ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")
-        ways.append("fewer completions a step (method.prompts_per_step)")
-    elif micro > 1:
-        ways.append(f"hardware.sequences_per_device={micro // 2}")
-    if not hardware.gradient_checkpointing and found.training >= found.sampling:
-        ways.append("hardware.gradient_checkpointing=true")
-    if not model.load_in_4bit and not model.full_finetuning:
-        ways.append("model.load_in_4bit=true")
-    ways.append("shorter sequences (model.max_seq_length, method.max_completion_length)")
-    return f"type {', or '.join(ways)}"
-
-
-def settle(job: Job) -> tuple[Hardware, Rollout]:
-    """Hardware and rollout with numbers where they were left open; a number that was said stays."""
-    hardware, rollout = job.hardware, job.rollout
-    if hardware.device is Device.cuda:
-        hardware = dataclasses.replace(hardware, memory_gib=hardware.memory_gib or UNKNOWN_GIB)
-    if rollout.vllm and rollout.gpu_memory_utilization is None:
-        rollout = dataclasses.replace(rollout, gpu_memory_utilization=share(job))
-    job = dataclasses.replace(job, hardware=hardware, rollout=rollout)
-    typed, checkpointing = hardware.sequences_per_device, hardware.gradient_checkpointing
-    if checkpointing is None:
-        without = passes(job, typed, False)
-        checkpointing = math.isinf(without) or without > passes(job, typed, True)
-    sequences = typed or largest(job, checkpointing)
-    return dataclasses.replace(hardware, sequences_per_device=sequences, gradient_checkpointing=checkpointing), rollout
-
-
-def careful(hardware: Hardware, rollout: Rollout) -> tuple[Hardware, Rollout]:
-    """As ``settle``, for a model of unknown size."""
-    share = rollout.gpu_memory_utilization or (0.3 if rollout.vllm_mode is VllmMode.colocate else 0.5)
-    checkpointing = hardware.gradient_checkpointing
-    return dataclasses.replace(
-        hardware,
-        sequences_per_device=hardware.sequences_per_device or 4,
-        gradient_checkpointing=True if checkpointing is None else checkpointing,
-    ), dataclasses.replace(rollout, gpu_memory_utilization=share if rollout.vllm else rollout.gpu_memory_utilization)
-
-
-def fits(job: Job, sequences: int, checkpointing: bool) -> bool:
-    """Whether training on a micro-batch of so many sequences leaves the device some room."""
-    return estimate(job, sequences, checkpointing).training <= FILL * job.capacity
-
-
-def passes(job: Job, typed: int | None, checkpointing: bool) -> float:
-    """Micro-batches a step on this device, of the size that was said or the largest; infinite where that does not fit.
-
-    Recomputation is worth it where it saves passes. One costs about 0.3 s of launching kernels at 4B with an adapter on
-    every layer, recomputing a step about a quarter of that: 32 sequences in one pass with it took 1.20 s, in four
-    without it 1.77 s (benchmarks/results/2026-11-25_grpo_h100.md).
-    """
-    micro = typed or largest(job, checkpointing)
-    return math.ceil(job.sequences / micro) if fits(job, min(micro, job.sequences), checkpointing) else math.inf
-
-
-def largest(job: Job, checkpointing: bool) -> int:
-    """The largest micro-batch that fits, 1 where none does; no more than a step has, or LEAST."""
-    low, high = 1, max(job.sequences, LEAST)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(job, middle, checkpointing) else (low, middle - 1)
-    return low
-
-
-def share(job: Job) -> float:
-    """vLLM's ``gpu_memory_utilization`` that is just enough: the weights it samples with, all completions of a step at
-    full length, its workspace. The cache gets no more than half of what is free for it and for training: where that is
-    less than the completions need, vLLM decodes them in waves.
-
-    vLLM takes it of the whole device (v1/worker/utils.py: request_memory), and counts what it allocates itself.
-    Unsloth takes it of what is free when loading (unsloth_zoo/vllm_utils.py: approximate_vllm_memory_usage), which is
-    all but the CUDA context, and cuts the sequences to the cache where that holds less than one.
-    """
-    if job.rollout.vllm_mode is VllmMode.server:
-        return 0.9
-    own = weights(job) + workspace(job)
-    copies = 0 if job.rollout.fast_inference else weights(job)
-    free = job.capacity - own - copies - trained(job) - OVERHEAD
-    one = cache_per_token(job) * job.tokens
-    cache = max(min(cache_per_token(job) * job.tokens * job.sequences, free / 2), one)
-    context = 0.98 if job.rollout.fast_inference else 1.0
-    return min(0.95, round((own + cache) / job.capacity / context + 0.005, 2))
-
-
-def waves(job: Job) -> int:
-    """In how many a settled job's vLLM decodes the completions of a step, at full length."""
-    cache = max(estimate(job, 1, True).cache, 1)
-    return math.ceil(cache_per_token(job) * job.tokens * job.sequences / cache)
-
-
 def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
     """The memory of a run whose micro-batch has so many sequences (or pairs)."""
     engine = cache = 0
@@ -253,7 +125,7 @@ def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
         engine = own - (weights(job) if job.rollout.fast_inference else 0)
     elif job.method.online and not job.rollout.vllm:
         cache = cache_per_token(job) * job.tokens * job.sequences
-    tokens = sequences * job.rows * job.tokens
+    tokens = sequences * job.method.sequences_per_row * job.tokens
     return Estimate(
         weights=weights(job),
         engine=engine,
@@ -336,12 +208,32 @@ def activations(job: Job, tokens: int, checkpointing: bool) -> int:
 
 def logits(job: Job, tokens: int) -> int:
     """Bytes of the output head's scores at once."""
-    whole = job.method.name == "orpo" and job.rollout.loader is Loader.transformers
+    whole = job.method.whole_logits and job.rollout.loader is Loader.transformers
     return (tokens if whole else min(tokens, CHUNK_TOKENS)) * job.size.vocab_size * CHUNK_BYTES
 
 
 def _reference(job: Job) -> bool:
-    """Whether a reference model is asked: always by DPO and KTO, by GRPO and RLOO where KL counts."""
-    if job.method.online:
+    """Whether a reference model is asked while it trains."""
+    if job.method.reference is Reference.with_beta:
         return bool(job.arguments.get("beta"))
-    return job.method.name in ("dpo", "kto") and not job.arguments.get("precompute_ref_log_probs")
+    return job.method.reference is Reference.always and not job.arguments.get("precompute_ref_log_probs")
+
+
+def share(job: Job) -> float:
+    """vLLM's ``gpu_memory_utilization`` that is just enough: the weights it samples with, all completions of a step at
+    full length, its workspace. The cache gets no more than half of what is free for it and for training: where that is
+    less than the completions need, vLLM decodes them in waves.
+
+    vLLM takes it of the whole device (v1/worker/utils.py: request_memory), and counts what it allocates itself.
+    Unsloth takes it of what is free when loading (unsloth_zoo/vllm_utils.py: approximate_vllm_memory_usage), which is
+    all but the CUDA context, and cuts the sequences to the cache where that holds less than one.
+    """
+    if job.rollout.vllm_mode is VllmMode.server:
+        return 0.9
+    own = weights(job) + workspace(job)
+    copies = 0 if job.rollout.fast_inference else weights(job)
+    free = job.capacity - own - copies - trained(job) - OVERHEAD
+    one = cache_per_token(job) * job.tokens
+    cache = max(min(cache_per_token(job) * job.tokens * job.sequences, free / 2), one)
+    context = 0.98 if job.rollout.fast_inference else 1.0
+    return min(0.95, round((own + cache) / job.capacity / context + 0.005, 2))

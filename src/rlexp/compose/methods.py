@@ -1,6 +1,6 @@
 """What ``compose`` knows of a training method without importing TRL, and the types of its arguments.
 
-The arguments come from ``trl_arguments.json``, written from the installed TRL by ``build.trl_table``.
+The arguments come from ``trl_arguments.json``, written from the installed TRL by ``backend.trl_table``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import json
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,43 @@ def owner(argument: str) -> str | None:
     return HARDWARE if argument.startswith("vllm_") else OWNED.get(argument)
 
 
+class Reference(Enum):
+    """When a method compares the policy with a frozen reference model."""
+
+    never = "never"
+    with_beta = "with beta"
+    """Where its KL term counts: ``beta`` is not 0."""
+    always = "always"
+    """In every step, unless ``precompute_ref_log_probs`` asked it beforehand."""
+
+
 @dataclass(frozen=True)
 class Method:
-    """The facts of a method that the rest of the tree is checked against."""
+    """The facts of a method that the rest of the project goes by; nothing else asks for a method's name."""
 
     name: str
+    config_class: str
+    """TRL's config class, as it is imported."""
     dataset_type: DatasetType
-    online: bool
+    online: bool = False
     """It samples completions while training and scores them with the reward."""
+    reference: Reference = Reference.never
+    sequences_per_row: int = 1
+    """Sequences of one row of its data that are trained on: a pair is two."""
+    imitates: bool = False
+    """It raises the probability of completions of the data as they are tokenized, their end included."""
+    takes_eos_token: bool = False
+    """Its config names the token that ends a completion (``eos_token``)."""
+    adds_bos: bool = False
+    """Its trainer tokenizes without special tokens and puts BOS in front itself."""
+    keeps_all_columns: bool = False
+    """Its collator reads columns that the model does not take."""
+    whole_logits: bool = False
+    """TRL's loss holds the scores of every token over the vocabulary at once."""
+    leave_one_out: bool = False
+    """A completion's baseline is the mean of the others of its group; else that of the whole group."""
+    packs_passes: bool = False
+    """Unsloth trains it in packed passes of its own, which go around compiled blocks."""
 
     @property
     def arguments(self) -> dict[str, dict[str, Any]]:
@@ -87,12 +117,42 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
-        Method("grpo", DatasetType.prompt_only, online=True),
-        Method("rloo", DatasetType.prompt_only, online=True),
-        Method("dpo", DatasetType.preference, online=False),
-        Method("orpo", DatasetType.preference, online=False),
-        Method("kto", DatasetType.unpaired_preference, online=False),
-        Method("sft", DatasetType.prompt_completion, online=False),
+        Method(
+            "grpo",
+            "trl.GRPOConfig",
+            DatasetType.prompt_only,
+            online=True,
+            reference=Reference.with_beta,
+            packs_passes=True,
+        ),
+        Method(
+            "rloo",
+            "trl.RLOOConfig",
+            DatasetType.prompt_only,
+            online=True,
+            reference=Reference.with_beta,
+            leave_one_out=True,
+        ),
+        Method(
+            "dpo",
+            "trl.DPOConfig",
+            DatasetType.preference,
+            reference=Reference.always,
+            sequences_per_row=2,
+            imitates=True,
+        ),
+        # Its trainer adds EOS to an answer itself, so a template that lacks it is no harm: it does not imitate.
+        Method(
+            "orpo",
+            "trl.experimental.orpo.ORPOConfig",
+            DatasetType.preference,
+            sequences_per_row=2,
+            adds_bos=True,
+            keeps_all_columns=True,
+            whole_logits=True,
+        ),
+        Method("kto", "trl.KTOConfig", DatasetType.unpaired_preference, reference=Reference.always, imitates=True),
+        Method("sft", "trl.SFTConfig", DatasetType.prompt_completion, imitates=True, takes_eos_token=True),
     )
 }
 

@@ -65,7 +65,7 @@ class ComposedOptions(ConfigSource):
         group, _, option = path.rpartition("/")
         if path == "schema/run":
             tree = OmegaConf.structured(RunSchema)
-            OmegaConf.set_struct(tree.rollout.engine, False)  # the names are vLLM's (``compose.engine``)
+            OmegaConf.set_struct(tree.rollout.engine, False)  # the names are vLLM's (``compose.vllm_arguments``)
             return self._result(path, tree)
         if group == "schema/method":
             return self._result(path, OmegaConf.structured(schema(option)))

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp.compose import size
+from rlexp.compose import model_size
 from rlexp.compose.explain import explain
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -83,7 +83,7 @@ def choice(conf: Path, overrides: list[str], group: str) -> str:
 def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
         composed = compose("config", overrides=overrides)
-        return resolve(composed, size.of_tree(composed, conf.parent))
+        return resolve(composed, model_size.of_tree(composed, conf.parent))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error
     except (AssertionError, AttributeError) as error:

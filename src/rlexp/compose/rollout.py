@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from rlexp.compose import memory
+from rlexp.compose import fit, memory
 from rlexp.compose.schema import Device, Loader, Rollout, RunSchema, VllmMode
 
 ENGINES: dict[str, dict[str, Any]] = {
@@ -19,7 +19,7 @@ ENGINES: dict[str, dict[str, Any]] = {
 
 SMALL = 1_000_000_000
 """Parameters below which a transformers model takes less time a step than Unsloth's; and it starts in half the time.
-Measured at 135M and 4B (benchmarks/results), so the number itself is a guess in between."""
+Measured at 135M and 4B (perf/results), so the number itself is a guess in between."""
 
 
 def choose(groups: RunSchema, job: memory.Job, ahead: bool) -> Rollout:
@@ -58,10 +58,10 @@ def _engine(groups: RunSchema, job: memory.Job, ahead: bool) -> tuple[str, Loade
     idle = "; a second GPU would wait for the first: method.off_policy_steps=1 uses both" if apart else ""
     if count < SMALL:
         said = f"{count / 1e6:.0f}e6 parameters"
-        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (benchmarks/results){idle}"
+        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (perf/results){idle}"
     said = f"{count / 1e9:.1f}e9 parameters"
     if spare(job):
-        why = "there is room for vLLM's own weights, which spare folding the adapter in and out (benchmarks/results)"
+        why = "there is room for vLLM's own weights, which spare folding the adapter in and out (perf/results)"
         return "colocate", Loader.unsloth, f"{said}: {why}{idle}"
     if apart:
         return "server", None, f"{said}: the hardware has a GPU for the second copy of the weights"
@@ -74,10 +74,10 @@ def spare(job: memory.Job) -> bool:
     cuts = []
     for name in ("unsloth", "colocate"):
         rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
-        hardware, rollout = memory.settle(dataclasses.replace(job, rollout=rollout))
+        hardware, rollout = fit.settle(dataclasses.replace(job, rollout=rollout))
         settled = dataclasses.replace(job, hardware=hardware, rollout=rollout)
         micro, recomputed = hardware.sequences_per_device or 1, bool(hardware.gradient_checkpointing)
-        fits = memory.fits(settled, micro, recomputed)
-        cuts.append((math.ceil(job.sequences / micro), memory.waves(settled), recomputed))
+        fits = fit.fits(settled, micro, recomputed)
+        cuts.append((math.ceil(job.sequences / micro), fit.waves(settled), recomputed))
     shared, own = cuts
     return fits and shared == own

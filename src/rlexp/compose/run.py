@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import check, geometry, memory, rollout
+from rlexp.compose import fit, geometry, memory, rollout, validate
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -68,6 +68,11 @@ class Run:
         return memory.estimate(job, cut.per_device_train_batch_size, recomputed)
 
     @property
+    def chat_template_kwargs(self) -> dict[str, Any]:
+        """What is handed to the chat template beside the messages."""
+        return dict(self.arguments.get("chat_template_kwargs") or {})
+
+    @property
     def num_generations(self) -> int:
         """Completions a prompt; 1 where the method samples none."""
         return self.arguments.get("num_generations", 1) if self.method.online else 1
@@ -99,7 +104,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
 
     Args:
         cfg: the tree Hydra composed, with or without its ``hydra`` node.
-        size: of the model's folder, where there is one (``compose.size``); goes before what the tree says.
+        size: of the model's folder, where there is one (``compose.model_size``); goes before what the tree says.
 
     Raises:
         RunError: a value is out of range, a choice unknown, or the geometry cannot be derived.
@@ -124,15 +129,15 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     del arguments["name"]
     prompts_per_step = arguments.pop("prompts_per_step")
     off_policy_steps = arguments.pop("off_policy_steps", 0)
-    check.arguments_of(method, arguments, prompts_per_step)
-    check.off_policy_of(off_policy_steps, arguments)
+    validate.arguments_of(method, arguments, prompts_per_step)
+    validate.off_policy_of(off_policy_steps, arguments)
     groups.model.size = size or groups.model.size
     completions = arguments["num_generations"] if method.online else 1
     sequences = -(-prompts_per_step * completions // max(groups.hardware.devices, 1))
     if groups.rollout.name == "auto":
         job = _job(groups, method, arguments, sequences)
         groups.rollout = rollout.choose(groups, job, ahead=off_policy_steps > 0)
-    check.groups_of(groups, method, arguments)
+    validate.groups_of(groups, method, arguments)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
     cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
@@ -145,7 +150,7 @@ def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int)
 
 
 def _settled(job: memory.Job) -> tuple[Hardware, Rollout]:
-    return memory.careful(job.hardware, job.rollout) if job.size is None else memory.settle(job)
+    return fit.careful(job.hardware, job.rollout) if job.size is None else fit.settle(job)
 
 
 def _plain(value: Any) -> Any:

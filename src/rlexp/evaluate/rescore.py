@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
-from rlexp.compose.run import Run, resolve
+from rlexp.compose.run import Run
+from rlexp.console import shortened, show_table
 from rlexp.errors import RunError
-from rlexp.evaluate import stored
 from rlexp.inputs import reward_source
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.record import locate, tables
-from rlexp.record.record import SOURCES
+from rlexp.record.finished import FinishedRun
+from rlexp.record.run_folder import SOURCES
 from rlexp.reward.rubric import READ, Rubric, workers_for
 
 CHANGED = 1e-6
@@ -71,11 +70,11 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
 
 
-def rescore(typed: str, against: str | None, here: Path, root: Path, console: Console) -> int:
+def rescore(finished: FinishedRun, against: str | None, here: Path, console: Console) -> int:
     """Prints how the stored scores of a run compare with what the rewards say now.
 
     Args:
-        typed: the run, as ``locate.find`` takes it.
+        finished: the run.
         against: a git revision or another run whose reward sources are compared with the present ones; None compares
             with the stored scores.
 
@@ -85,9 +84,8 @@ def rescore(typed: str, against: str | None, here: Path, root: Path, console: Co
     Raises:
         RunError: there is no such run or revision, or the run kept no completions.
     """
-    recorded = locate.find(typed, here, root)
-    run = resolve(OmegaConf.create(recorded.lock["config"]))
-    kept = stored.read(recorded.folder, stored.steps(recorded.folder))
+    run, root = finished.run, finished.root
+    kept = finished.completions(finished.completion_steps())
     now = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
     with tempfile.TemporaryDirectory() as scratch:
         older = _sources(run, against, here, root, Path(scratch)) if against else {}
@@ -95,12 +93,12 @@ def rescore(typed: str, against: str | None, here: Path, root: Path, console: Co
     after = _scores(run, now, kept)
     groups = list(zip(kept["step"], kept["group"], strict=True))
     found = [Comparison(name, before[name], after[name], groups) for name in run.reward.terms]
-    console.print(f"{len(groups)} completions of {recorded.folder}, {against or 'as stored'} -> now")
-    rows = [(*_row(comparison), _versions(recorded, comparison.name, now)) for comparison in found]
-    tables.show(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
+    console.print(f"{len(groups)} completions of {finished.run_dir}, {against or 'as stored'} -> now")
+    rows = [(*_row(comparison), _versions(finished, comparison.name, now)) for comparison in found]
+    show_table(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
     for comparison in found:
         for number in comparison.changed[:EXAMPLES]:
-            text = tables.shortened(kept["completion"][number], 100)
+            text = shortened(kept["completion"][number], 100)
             scores = f"{comparison.before[number]} -> {comparison.now[number]}"
             console.print(f"{comparison.name} {scores}  step {kept['step'][number]}  {text}", markup=False)
     return 0
@@ -114,8 +112,8 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     return comparison.name, *counts, mean, "-" if correlation is None else f"{correlation:.3f}"
 
 
-def _versions(recorded: locate.Recorded, name: str, now: dict[str, RewardSource]) -> str:
-    locked = recorded.lock["inputs"]["rewards"][name]
+def _versions(finished: FinishedRun, name: str, now: dict[str, RewardSource]) -> str:
+    locked = finished.lock["inputs"]["rewards"][name]
     same = locked["md5"] == now[name].md5
     return "as locked" if same else f"v{locked['version']} {locked['md5'][:8]} -> v{now[name].version}"
 

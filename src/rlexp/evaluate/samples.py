@@ -21,7 +21,7 @@ Ranges = dict[str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextSpan:
     """A part of a text as the model sees it."""
 
     text: str
@@ -35,26 +35,26 @@ class Target:
 
     name: str
     """Its column: chosen, rejected, completion."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextSpan, ...]
     tokens: int
     cut: int
     """Tokens of it that the trainer cuts off (method.max_length)."""
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampledGroups:
     """Completions as they were sampled or stored, whole groups one after the other; a value a completion."""
 
     groups: list[str]
     """What each group is called: a row of the data, a group of a step."""
-    prompts: list[tuple[Piece, ...]]
+    prompts: list[tuple[TextSpan, ...]]
     """One a group, as are ``prompt_tokens``, ``columns`` and ``targets``."""
     prompt_tokens: list[int | None]
     columns: list[dict[str, Any]]
     """What else the terms read of the row."""
     targets: list[tuple[Target, ...]]
     completions: list[str]
-    pieces: list[tuple[Piece, ...]]
+    pieces: list[tuple[TextSpan, ...]]
     tokens: list[int | None]
     """Length with the end token; None where it was not stored."""
     cut: list[bool | None]
@@ -72,7 +72,7 @@ class Sample:
     number: int
     """Its place in the group, from 1."""
     text: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextSpan, ...]
     tokens: int | None
     cut: bool | None
     scores: dict[str, float | None]
@@ -105,7 +105,7 @@ class Group:
     """The completions of one prompt."""
 
     name: str
-    prompt: tuple[Piece, ...]
+    prompt: tuple[TextSpan, ...]
     prompt_tokens: int | None
     columns: dict[str, Any]
     targets: tuple[Target, ...]
@@ -138,7 +138,7 @@ class Summary:
     """Share of the groups that teach nothing; None where groups are not compared."""
 
 
-def grouped(run: Run, drawn: Drawn, ranges: Ranges, compared: bool) -> list[Group]:
+def grouped(run: Run, drawn: SampledGroups, ranges: Ranges, compared: bool) -> list[Group]:
     """The groups of what was drawn in one optimizer step, or for it.
 
     Args:

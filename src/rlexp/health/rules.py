@@ -8,12 +8,12 @@ from typing import Any
 
 from rlexp.compose.schema import Limits
 from rlexp.errors import RunError, nearest
+from rlexp.health.completions import ROLLOUTS
 from rlexp.health.optimisation import OPTIMISATION
 from rlexp.health.reading import Rule
-from rlexp.health.rollouts import ROLLOUTS
 from rlexp.health.trends import TRENDS
 from rlexp.health.window import Window
-from rlexp.preflight.verdict import Level
+from rlexp.verdict import Level
 
 FIRST_RULES = ("not_finite", "weights_jump")
 """They name what the others then only show: where several rules stop a run at one step, the first one speaks."""

@@ -20,15 +20,14 @@ from transformers import TrainerCallback
 
 from rlexp.compose.run import Run
 from rlexp.errors import Stopped
+from rlexp.evaluate.measure import HELD_OUT
 from rlexp.health import explain, window
 from rlexp.health.rules import Finding, judge
 from rlexp.health.window import Step, Window
-from rlexp.preflight.verdict import Level
 from rlexp.reward.rubric import Batch, Rubric
+from rlexp.verdict import Level
 
 LINES, PAGE = "health.jsonl", "health.md"
-HELD_OUT = "held_out/"
-"""Stands before the name of a term in the logged held-out measurements."""
 TENSORS, NUMBERS = 16, 64
 """Trained tensors that are looked at, and numbers of each."""
 

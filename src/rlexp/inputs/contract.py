@@ -24,7 +24,7 @@ def check_rows(folder: Path, kind: DatasetType) -> None:
 
     Args:
         folder: the snapshot.
-        kind: the type that the method trains on; its columns exist (``inputs.check``).
+        kind: the type that the method trains on; its columns exist (``inputs.find``).
 
     Raises:
         RunError: rows break the contract; the message names the first of them.

@@ -16,8 +16,9 @@ from typing import Any
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs import prepare, reward_source, snapshot, store
-from rlexp.inputs.check import Inputs
 from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.script import run_in_subprocess
 
 BESIDE = ".locked"
 MISSING = "missing"
@@ -124,7 +125,7 @@ def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool
     if not _unchanged(search, source):
         return False
     try:
-        prepare.apart(prepare.write_snapshot, search.root / source["script"], place, source["params"])
+        run_in_subprocess(prepare.write_snapshot, search.root / source["script"], place, source["params"])
     except RunError:
         return False
     return True
@@ -134,7 +135,7 @@ def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) 
     if not _unchanged(search, source):
         return False
     print(f"making {run.model.path} with {source['script']}", flush=True)
-    prepare.apart(prepare.build_model, search.root / source["script"], place, run.config()["model"]["params"])
+    run_in_subprocess(prepare.build_model, search.root / source["script"], place, run.config()["model"]["params"])
     return True
 
 

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rlexp import project
-from rlexp.command import hydra_options
-from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
+from rlexp.files import whole_folder
 from rlexp.inputs import snapshot
-from rlexp.inputs.check import Inputs, check
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
-
-
-def command(arguments: list[str], here: Path) -> int:
-    """``prepare [overrides]``: makes the data snapshot and the base model of a run where they are missing."""
-    options, root = hydra_options(arguments), project.root()
-    for point in points(root / "conf", options.overrides, options.multirun):
-        prepare(point.run, root)
-        print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")
-    return 0
+from rlexp.inputs.find import Inputs, find_inputs
+from rlexp.inputs.script import load_script, run_in_subprocess
 
 
 def prepare(run: Run, root: Path) -> Inputs:
@@ -39,15 +26,15 @@ def prepare(run: Run, root: Path) -> Inputs:
     Raises:
         RunError: an input is missing and cannot be made, its script refused, or rows break the method's contract.
     """
-    inputs = check(run, root)
+    inputs = find_inputs(run, root)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
-        apart(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
+        run_in_subprocess(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
-        apart(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
+        run_in_subprocess(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
     check_rows(inputs.data, run.dataset.type)
-    return check(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
+    return find_inputs(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
 
 def write_snapshot(script: Path, folder: Path, params: dict[str, Any]) -> None:
@@ -73,21 +60,10 @@ def build_model(script: Path, folder: Path, params: dict[str, Any]) -> None:
         RunError: the parameters do not fit ``build``, or the script refused.
     """
     build = _function(load_script(script), "build", script, {"folder": None, **params})
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    build(partial, **params)
-    for path in folder_files(partial):
-        path.chmod(0o644)  # safetensors writes files that only their owner may read
-    partial.rename(folder)
-
-
-def load_script(script: Path) -> ModuleType:
-    """The module of a Python file, from its source as it stands now: byte code of an earlier one is never taken."""
-    module = ModuleType(f"{script.parent.name}.{script.stem}")
-    module.__file__ = str(script)
-    exec(compile(script.read_bytes(), str(script), "exec", dont_inherit=True), module.__dict__)
-    return module
+    with whole_folder(folder) as partial:
+        build(partial, **params)
+        for path in folder_files(partial):
+            path.chmod(0o644)  # safetensors writes files that only their owner may read
 
 
 def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any]) -> Any:
@@ -104,9 +80,3 @@ def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any
                 hint=f"did you mean {guess}?" if guess else None,
             )
     return function
-
-
-def apart(function: Any, *arguments: Any) -> None:
-    """Calls ``function(*arguments)`` in a process of its own; what it raises is raised here."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pool.submit(function, *arguments).result()

@@ -6,11 +6,11 @@ The description is plain JSON so that ``plan`` can check a data set's columns wi
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlexp import files
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
 
@@ -37,26 +37,25 @@ def write(splits: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, descr
             f"{folder} exists already; a snapshot is never written over",
             hint="remove it, or choose another dataset.name",
         )
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     record: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
-    for split, rows in splits.items():
-        if not rows:
-            raise RunError(f"the {split} split has no rows", where=str(source.get("script", folder)))
-        for number, row in enumerate(rows):
-            if row.keys() != rows[0].keys():
-                raise RunError(
-                    f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
-                    where=str(source.get("script", folder)),
-                )
-        table = pa.Table.from_pylist([dict(row) for row in rows])
-        path = partial / f"{split}.parquet"
-        pq.write_table(table, path, compression="zstd")
-        record["columns"] = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
-        record["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
-    (partial / DESCRIPTION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-    partial.rename(folder)
+    with files.whole_folder(folder) as partial:
+        for split, rows in splits.items():
+            if not rows:
+                raise RunError(f"the {split} split has no rows", where=str(source.get("script", folder)))
+            for number, row in enumerate(rows):
+                if row.keys() != rows[0].keys():
+                    raise RunError(
+                        f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
+                        where=str(source.get("script", folder)),
+                    )
+            table = pa.Table.from_pylist([dict(row) for row in rows])
+            path = partial / f"{split}.parquet"
+            pq.write_table(table, path, compression="zstd")
+            record["columns"] = {
+                name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)
+            }
+            record["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
+        (partial / DESCRIPTION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return folder
 
 

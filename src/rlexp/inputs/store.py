@@ -6,9 +6,9 @@ what a dvc.lock or .dvc file names now.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from rlexp import files
 from rlexp.inputs.digest import folder_md5
 
 
@@ -43,18 +43,15 @@ def restore(root: Path, md5: str, folder: Path) -> bool:
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_objects.errors import ObjectFormatError
 
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        with Repo(str(root)) as repo:
-            cache, wanted = repo.cache.local, HashInfo("md5", md5)
-            if not cache.exists(md5) and repo.config["core"].get("remote"):
-                repo.cloud.pull([wanted])
-            checkout(str(partial), localfs, load(cache, wanted), cache, force=True, quiet=True)
+        with files.whole_folder(folder) as partial:
+            with Repo(str(root)) as repo:
+                cache, wanted = repo.cache.local, HashInfo("md5", md5)
+                if not cache.exists(md5) and repo.config["core"].get("remote"):
+                    repo.cloud.pull([wanted])
+                checkout(str(partial), localfs, load(cache, wanted), cache, force=True, quiet=True)
+            if folder_md5(partial) != md5:
+                raise ObjectFormatError(f"{md5} is not what the cache says it is")
     except (DvcException, CheckoutError, ObjectFormatError, OSError):
-        pass
-    whole = partial.is_dir() and folder_md5(partial) == md5
-    if whole:
-        partial.rename(folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    return whole
+        return False
+    return True

@@ -1,11 +1,11 @@
 """The checks of a run in the order in which they are made, the cheapest first, and where a run stands at each.
 
 1. **Before import** (seconds, no torch, no run folder): the reward's cases and its suite, its signature against the
-   columns (``inputs.check``), finite and telling scores on a few rows; the model's files; the disk.
+   columns (``inputs.find``), finite and telling scores on a few rows; the model's files; the disk.
 2. **Before load**: template and tokenizer as transformers gives them, the lengths of the data against the limits.
 3. **Before training**: what loading the model changed, the embedding it really has.
 
-Composing made the geometry sure already; the smoke steps come behind these (``train.smoke``).
+Composing made the geometry sure already; the smoke steps come behind these (``cli.smoke``).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rlexp.compose import size
+from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
-from rlexp.inputs.check import Inputs
+from rlexp.inputs.find import Inputs
 from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
 from rlexp.preflight.seen import Seen
-from rlexp.preflight.verdict import Level, Verdict, require
 from rlexp.reward import trial
+from rlexp.verdict import Level, Verdict, require
 
 BEFORE_LOAD: tuple[Callable[[Seen], Verdict], ...] = (
     *(template.missing, template.renders, template.generation_prompt),
@@ -40,7 +40,7 @@ def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
     if folder is not None and (folder / "config.json").is_file():
         found += [files.template(folder), files.vocabulary(folder, looked_for(run, inputs))]
         found.append(files.positions(folder, run.model.max_seq_length, run.rollout.vllm))
-        found.append(memory.shape(run, size.of_folder(folder), again=True))
+        found.append(memory.shape(run, model_size.of_folder(folder), again=True))
         found.append(machine.room(facts.free(root), _written(run, folder), "outputs"))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from rlexp import compiled
+from rlexp.backend import compile_cache
 from rlexp.nvidia import Gpu, gpus
 from rlexp.reward import sandbox
 
@@ -102,7 +102,7 @@ def gather(root: Path) -> Facts:
         },
         memory=free_memory(),
         unwritable=tuple(name for name in WRITTEN if not os.access(_existing(root / name), os.W_OK)),
-        caches={name: (folder, compiled.size(folder)) for name, folder in cache_folders().items()},
+        caches={name: (folder, compile_cache.size(folder)) for name, folder in cache_folders().items()},
         hub=hub,
         hub_fault=hub_fault,
         sandbox=sandbox.available(),
@@ -137,9 +137,9 @@ def hub_home() -> Path:
 def cache_folders() -> dict[str, Path]:
     """Which compile cache -> its folder: the one that runs on this machine use, those set by the user, and those of
     other versions, which this installation does not use."""
-    found = compiled.cache()
+    found = compile_cache.cache()
     folders = {f"in use ({found.key})": found.folder} if gpus() else {}
-    folders |= {f"set by {name}": Path(os.environ[name]) for name in compiled.FOLDERS if os.environ.get(name)}
+    folders |= {f"set by {name}": Path(os.environ[name]) for name in compile_cache.FOLDERS if os.environ.get(name)}
     return folders | {f"{OTHER} ({folder.name})": folder for folder in found.others()}
 
 

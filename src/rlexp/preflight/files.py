@@ -8,7 +8,7 @@ from typing import Any
 
 from rlexp.preflight.template import INSTRUCT
 from rlexp.preflight.tokenizer import beyond
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.verdict import Level, Verdict
 
 
 def template(folder: Path) -> Verdict:

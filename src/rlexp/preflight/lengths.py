@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlexp.preflight.seen import Seen, trainer_ids
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.verdict import Level, Verdict
 
 MEASURED = 4000
 """Rows that are tokenized; of more, as many are taken evenly."""

@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from rlexp.preflight.facts import GIB, OTHER, Facts
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.verdict import Level, Verdict
 
 DECISIVE = (
     *("torch", "transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "unsloth-zoo", "vllm"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rlexp.compose import memory, size
+from rlexp.compose import model_size
+from rlexp.compose.memory import GIB, UNKNOWN_GIB, Estimate
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Size
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.compose.schema import Device, Hardware, Model, Size
+from rlexp.verdict import Level, Verdict
 
 
 def fits(run: Run) -> Verdict:
@@ -16,10 +17,10 @@ def fits(run: Run) -> Verdict:
     if found is None:
         said = f"not estimated: the shape of {run.model.name} is not known before it is loaded"
         return Verdict(name, Level.skipped, said, f"conf/model/{run.model.name}.yaml", "say it under model.size")
-    if not memory.too_much(found, run.hardware):
-        return Verdict(name, Level.passed, memory.told(found, run.hardware))
-    said = f"it may not fit: {memory.total_told(found, run.hardware)}"
-    hint = memory.way_out(found, run.hardware, run.model, run.geometry.per_device_train_batch_size)
+    if not exceeds(found, run.hardware):
+        return Verdict(name, Level.passed, describe(found, run.hardware))
+    said = f"it may not fit: {describe_total(found, run.hardware)}"
+    hint = advice(found, run.hardware, run.model, run.geometry.per_device_train_batch_size)
     where = "hardware.sequences_per_device, hardware.memory_gib"
     return Verdict(name, Level.warning, said, where, hint)
 
@@ -34,10 +35,50 @@ def shape(run: Run, found: Size | None, again: bool) -> Verdict:
     name, stated = "memory.model_size", run.model.size
     if found is None or stated is None:
         return Verdict(name, Level.skipped, "the shape of the model is not known")
-    other = size.differences(stated, found)
+    other = model_size.differences(stated, found)
     if not other:
         return Verdict(name, Level.passed, f"{found.num_hidden_layers} layers of {found.hidden_size}, as stated")
     said = ", ".join(f"{key} {held} (stated: {was})" for key, (was, held) in other.items())
     typed = " ".join(f"model.size.{key}={str(held).lower()}" for key, (_, held) in other.items())
     hint = "type the same again: it is read from the folder now" if again else f"type {typed}"
     return Verdict(name, Level.warning, f"the memory was estimated for another model: {said}", "model.size", hint)
+
+
+def describe_total(found: Estimate, hardware: Hardware) -> str:
+    """``about 17.1 of 80 GiB``."""
+    return f"about {found.total / GIB:.1f} of {hardware.memory_gib or UNKNOWN_GIB:g} GiB"
+
+
+def describe(found: Estimate, hardware: Hardware) -> str:
+    """The estimate in one line, with the parts that are more than a tenth of a GiB."""
+    recomputed = "recomputation on" if hardware.gradient_checkpointing else "recomputation off"
+    notes = {
+        "engine": "vLLM beside its cache",
+        "cache": "cache" if found.cache_stays else "cache (while sampling)",
+        "trained": "gradients and optimizer",
+        "activations": f"activations ({recomputed})",
+    }
+    parts = {name: value for name, value in found.gib().items() if name != "total" and value >= 0.1}
+    listed = ", ".join(f"{notes.get(name, name)} {value:.1f}" for name, value in parts.items())
+    return f"{describe_total(found, hardware)}: {listed}"
+
+
+def exceeds(found: Estimate, hardware: Hardware) -> bool:
+    """Whether the estimate is above what the device has."""
+    return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
+
+
+def advice(found: Estimate, hardware: Hardware, model: Model, micro: int) -> str:
+    """What to type where a run does not fit."""
+    ways = []
+    if found.sampling > found.training:
+        ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")
+        ways.append("fewer completions a step (method.prompts_per_step)")
+    elif micro > 1:
+        ways.append(f"hardware.sequences_per_device={micro // 2}")
+    if not hardware.gradient_checkpointing and found.training >= found.sampling:
+        ways.append("hardware.gradient_checkpointing=true")
+    if not model.load_in_4bit and not model.full_finetuning:
+        ways.append("model.load_in_4bit=true")
+    ways.append("shorter sequences (model.max_seq_length, method.max_completion_length)")
+    return f"type {', or '.join(ways)}"

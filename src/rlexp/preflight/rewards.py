@@ -16,14 +16,14 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
-from rlexp.inputs.check import Inputs
 from rlexp.inputs.digest import remembered
+from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.preflight.verdict import Level, Verdict
 from rlexp.reward import gold
 from rlexp.reward.conformance import NASTY
 from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.reward.trial import data_rows
+from rlexp.verdict import Level, Verdict
 
 ROWS = 12
 REVISION = 2

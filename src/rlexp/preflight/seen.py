@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rlexp.backend.prompts import Dialogue, Messages, prompt_ids
 from rlexp.compose.run import Run
 
-Turns = list[dict[str, Any]]
-Prompt = str | Turns
 ANSWER = "An answer."
 """Stands for a completion where the data has none."""
 LOOKED_AT = 4
 """Rows that are rendered turn by turn."""
+
+
+def sampler_ids(run: Run, tokenizer: Any, prompts: Sequence[Dialogue]) -> list[list[int]]:
+    """The prompts as what samples held-out completions tokenizes them (``evaluate.sampler``)."""
+    return prompt_ids(tokenizer, prompts, run.chat_template_kwargs)
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,13 @@ class Seen:
     """The ids of ``generation_config.eos_token_id``; empty where there is none."""
     rows: Sequence[dict[str, Any]]
     """Of the training data, opened by the model's system prompt as the trainer gets them."""
-    evaluation: Callable[[Run, Any, Sequence[Prompt]], list[list[int]]]
+    evaluation: Callable[[Run, Any, Sequence[Dialogue]], list[list[int]]] = sampler_ids
     """How the evaluation tokenizes prompts."""
     tags: tuple[str, ...] = ()
     """What the reward looks for in a completion."""
 
     @cached_property
-    def kwargs(self) -> dict[str, Any]:
-        """What the run hands to the chat template."""
-        return dict(self.run.arguments.get("chat_template_kwargs") or {})
-
-    @cached_property
-    def conversations(self) -> list[tuple[Turns, Turns]]:
+    def conversations(self) -> list[tuple[Messages, Messages]]:
         """(prompt, reply) of a few rows; none where the data is plain text, which no template renders."""
         rows = [row for row in self.rows[:LOOKED_AT] if not isinstance(row["prompt"], str)]
         return [(row["prompt"], _reply(row)) for row in rows]
@@ -56,35 +55,33 @@ class Seen:
         own = self.tokenizer.convert_tokens_to_ids(named) if named else self.tokenizer.eos_token_id
         return {*self.ends, *([] if own is None else [own])}
 
-    def text(self, turns: Turns, generation_prompt: bool = False) -> str:
-        """The turns as the chat template writes them."""
+    def text(self, messages: Messages, generation_prompt: bool = False) -> str:
+        """The messages as the chat template writes them."""
         return self.tokenizer.apply_chat_template(
-            turns, add_generation_prompt=generation_prompt, tokenize=False, **self.kwargs
+            messages, add_generation_prompt=generation_prompt, tokenize=False, **self.run.chat_template_kwargs
         )
 
 
-def trainer_ids(run: Run, tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+def trainer_ids(run: Run, tokenizer: Any, prompts: Sequence[Dialogue]) -> list[list[int]]:
     """The prompts as the method's trainer tokenizes them.
 
-    Source: ``GRPOTrainer._tokenize_prompts`` of TRL (RLOO's is the same) and ``trl.data_utils._tokenize``; ORPO adds
+    Source: ``GRPOTrainer._tokenize_prompts`` of TRL (RLOO's is the same) and ``trl.data_utils._tokenize``; ORPO's adds
     BOS itself, where the prompt does not begin with it.
     """
     if not prompts:
         return []
     if isinstance(prompts[0], str):
-        whole = run.method.name != "orpo"
-        ids = tokenizer(list(prompts), add_special_tokens=whole)["input_ids"]
+        ids = tokenizer(list(prompts), add_special_tokens=not run.method.adds_bos)["input_ids"]
     else:
-        kwargs = run.arguments.get("chat_template_kwargs") or {}
         ids = tokenizer.apply_chat_template(
-            list(prompts), add_generation_prompt=True, tokenize=True, return_dict=True, **kwargs
+            list(prompts), add_generation_prompt=True, tokenize=True, return_dict=True, **run.chat_template_kwargs
         )["input_ids"]
     bos = tokenizer.bos_token_id
-    if run.method.name == "orpo" and bos is not None:
+    if run.method.adds_bos and bos is not None:
         ids = [row if row[:1] == [bos] else [bos, *row] for row in ids]
     return [list(row) for row in ids]
 
 
-def _reply(row: dict[str, Any]) -> Turns:
+def _reply(row: dict[str, Any]) -> Messages:
     found = row.get("completion") or row.get("chosen")
     return list(found) if isinstance(found, list) else [{"role": "assistant", "content": ANSWER}]

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from jinja2.exceptions import TemplateError
 
-from rlexp.preflight.seen import Seen, Turns, trainer_ids
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.backend.prompts import Messages
+from rlexp.preflight.seen import Seen, trainer_ids
+from rlexp.verdict import Level, Verdict
 
 LOADED = 4
 """Prompts that are read before and after loading."""
@@ -110,11 +111,11 @@ def eos(seen: Seen) -> Verdict:
     if turn_end:
         said = f"the chat template ends an answer with {turn_end}, and a completion ends with {' or '.join(ends)}"
         hint = f"set eos_token_id of generation_config.json and eos_token of tokenizer_config.json to {turn_end}"
-        if seen.run.method.name == "sft":
+        if seen.run.method.takes_eos_token:
             return Verdict(name, Level.failed, said, seen.where, f"type 'method.eos_token={turn_end}', or {hint}")
         return Verdict(name, Level.warning, said, seen.where, hint)
     said = f"the chat template ends an answer with {_short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
-    imitated = seen.run.method.name in ("sft", "dpo", "kto")  # ORPO's trainer adds it
+    imitated = seen.run.method.imitates
     if _ends_at_the_next_turn(seen, prompt, reply):
         level = Level.warning if imitated else Level.passed
         return Verdict(name, level, f"{said}; only a next turn brings it", seen.where)
@@ -209,7 +210,7 @@ def _skipped(seen: Seen, name: str) -> Verdict | None:
     return None if seen.tokenizer.chat_template else Verdict(name, Level.skipped, "there is no template")
 
 
-def _whole(seen: Seen, prompt: Turns, reply: Turns) -> str | None:
+def _whole(seen: Seen, prompt: Messages, reply: Messages) -> str | None:
     """Prompt and reply rendered together; None where the template refuses that."""
     try:
         return seen.text([*prompt, *reply])
@@ -217,14 +218,14 @@ def _whole(seen: Seen, prompt: Turns, reply: Turns) -> str | None:
         return None
 
 
-def _ends_at_the_next_turn(seen: Seen, prompt: Turns, reply: Turns) -> bool:
+def _ends_at_the_next_turn(seen: Seen, prompt: Messages, reply: Messages) -> bool:
     """Some templates (GLM's) end an answer with the header of the user's next turn, which ends a completion too."""
     longer = _whole(seen, prompt, [*reply, {"role": "user", "content": "Next."}])
     following = (longer or "").rpartition(_words(reply))[2].partition("Next.")[0]
     return bool(seen.all_ends & set(seen.tokenizer(following, add_special_tokens=False)["input_ids"]))
 
 
-def _words(reply: Turns) -> str:
+def _words(reply: Messages) -> str:
     """The end of the reply's text: templates move thoughts that stand before it, and strip blanks."""
     return str(reply[-1]["content"]).strip()[-20:].strip()
 

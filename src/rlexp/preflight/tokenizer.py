@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rlexp.compose.run import Run
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight.seen import Seen
-from rlexp.preflight.verdict import Level, Verdict
+from rlexp.verdict import Level, Verdict
 
 TAG = re.compile(r"</?[A-Za-z_][\w-]*>")
 

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
-from rlexp.record.record import LOCK, choices, main_metric, read_manifest
+from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
 """What a run says of a key that it does not have."""
@@ -29,7 +29,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
-class Listed:
+class RunRow:
     """One run."""
 
     place: Path
@@ -95,7 +95,7 @@ class Listed:
         return found["name"] if isinstance(found, dict) and "name" in found else found
 
 
-COLUMNS: dict[str, Callable[[Listed], Any]] = {
+COLUMNS: dict[str, Callable[[RunRow], Any]] = {
     "folder": lambda run: run.folder,
     "started": lambda run: run.started,
     "status": lambda run: run.status,
@@ -110,21 +110,21 @@ COLUMNS: dict[str, Callable[[Listed], Any]] = {
 """Column -> what it is filtered and sorted by; ``metric`` is the one after training."""
 
 
-def read(folder: Path, root: Path) -> Listed:
+def read(folder: Path, root: Path) -> RunRow:
     """A run folder as the list shows it; one whose manifest is broken has the status ``unreadable``."""
     name = folder.relative_to(root).as_posix()
     try:
         manifest = read_manifest(folder) or {}
-        run = Listed(folder, name, manifest, manifest["status"], manifest.get("reason", ""))
-        plain(run)
+        run = RunRow(folder, name, manifest, manifest["status"], manifest.get("reason", ""))
+        to_json(run)
     except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return Listed(folder, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
+        return RunRow(folder, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
     if run.status == "running" and _gone(manifest):
-        return Listed(folder, name, manifest, "killed")
+        return RunRow(folder, name, manifest, "killed")
     return run
 
 
-def plain(run: Listed) -> dict[str, Any]:
+def to_json(run: RunRow) -> dict[str, Any]:
     """The run as JSON values: what ``--json`` prints."""
     metric = dict(zip(("name", "before", "after"), run.metric, strict=True)) if run.metric else None
     return {

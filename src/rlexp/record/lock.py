@@ -14,14 +14,10 @@ import yaml
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
-from rlexp.inputs import snapshot
-from rlexp.inputs.check import Inputs
-from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, json_sha256
+from rlexp.inputs.digest import json_sha256
 from rlexp.record.machine import machine
 
 FORMAT = 2
-HUB_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
-"""Kinds of files of a hub model that are loaded; a README in the cache says nothing about the run."""
 PACKAGES = (
     *("rlexp", "unsloth", "unsloth_zoo", "trl", "transformers", "peft", "datasets", "accelerate", "torch"),
     *(
@@ -52,60 +48,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def inputs_digest(run: Run, inputs: Inputs, root: Path) -> dict[str, Any]:
-    """The hashes of data, rewards and base model as they lie on disk now."""
-    description = snapshot.describe(inputs.data) or {}
-    return {
-        "data": {
-            "path": run.dataset.path,
-            "md5": folder_md5(inputs.data),
-            "rows": {name: split["rows"] for name, split in description.get("splits", {}).items()},
-            "columns": description.get("columns", {}),
-            "source": description.get("source", {}),
-        },
-        "rewards": {
-            name: {
-                "file": source.file,
-                "md5": file_md5(source.path),
-                "version": source.version,
-                "weight": run.reward.terms[name].weight,
-            }
-            for name, source in inputs.rewards.items()
-        },
-        "model": model_digest(run, inputs.model, root),
-    }
-
-
-def model_digest(run: Run, folder: Path | None, root: Path) -> dict[str, Any]:
-    """Where the base model and its tokenizer come from, and the hash of each of their files.
-
-    Args:
-        folder: the model's folder; None for a hub id, whose files are those in the hub's cache on this machine.
-    """
-    files = folder_md5s(folder) if folder else hub_files(run.model.hub_id, run.model.revision)
-    digest: dict[str, Any] = {"path": run.model.path} if folder else {}
-    digest |= {"hub_id": run.model.hub_id, "revision": run.model.revision}
-    digest |= {"md5": combined_md5(files), "files": files}
-    script = root / "data_prep" / f"{run.model.prepare}.py"
-    if folder and run.model.prepare and script.is_file():
-        digest["source"] = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script)}
-    return digest
-
-
-def hub_files(hub_id: str | None, revision: str | None) -> dict[str, str]:
-    """The hash of every weight, config and tokenizer file of a hub model that lies in the hub's cache.
-
-    Source: huggingface_hub's cache, one folder a commit; a file that was never asked for is not there.
-    """
-    import huggingface_hub
-
-    config = huggingface_hub.try_to_load_from_cache(str(hub_id), "config.json", revision=revision)
-    if not isinstance(config, str):
-        return {}
-    md5s = folder_md5s(Path(config).parent)
-    return {name: md5 for name, md5 in md5s.items() if Path(name).suffix in HUB_SUFFIXES}
 
 
 def lock(run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any, adapter: str | None) -> dict[str, Any]:

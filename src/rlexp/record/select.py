@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError, nearest
-from rlexp.record.listed import COLUMNS, MISSING, Listed
+from rlexp.record.listed import COLUMNS, MISSING, RunRow
 
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
@@ -37,7 +37,7 @@ class Condition:
     def __str__(self) -> str:
         return self.wanted if self.sign == PART else f"{self.key}{self.sign}{self.wanted}"
 
-    def holds(self, run: Listed) -> bool:
+    def holds(self, run: RunRow) -> bool:
         """Whether a run meets it; one that lacks the key does not.
 
         Raises:
@@ -95,8 +95,8 @@ def parse(text: str) -> Condition:
 
 
 def select(
-    runs: list[Listed], conditions: Iterable[Condition], sort: str | None, reverse: bool, limit: int | None
-) -> list[Listed]:
+    runs: list[RunRow], conditions: Iterable[Condition], sort: str | None, reverse: bool, limit: int | None
+) -> list[RunRow]:
     """The first ``limit`` of the runs that meet every condition.
 
     Args:
@@ -126,7 +126,7 @@ def _rank(value: Any) -> tuple[bool, float, str]:
     return (not number, value if number else 0.0, "" if number else str(value))
 
 
-def _known(key: str, runs: list[Listed], where: str) -> None:
+def _known(key: str, runs: list[RunRow], where: str) -> None:
     if not runs or key in COLUMNS or any(run.value(key) is not MISSING for run in runs):
         return
     guess = nearest(key, {**dict.fromkeys(COLUMNS), **{name: None for run in runs for name in _keys(run.config)}})

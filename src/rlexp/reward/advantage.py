@@ -28,7 +28,7 @@ def advantages(run: Run, scores: Scores, rewards: Sequence[float | None]) -> lis
         rewards: their combination.
     """
     size = run.num_generations
-    if run.method.name == "rloo":
+    if run.method.leave_one_out:
         found = [value for group in _groups(rewards, size) for value in _left_out(group)]
         found = _standardised(found) if run.arguments["normalize_advantages"] else found
     elif run.reward.combine is Combine.normalize:

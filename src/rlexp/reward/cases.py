@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.errors import RunError
-from rlexp.inputs.prepare import load_script
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward.answers import checked
+from rlexp.inputs.script import load_script
 from rlexp.reward.conformance import called
+from rlexp.reward.pool.call import checked
 
 ONE = {"completions": "completion", "prompts": "prompt"}
 """What a case, which is one completion, calls a parameter of ``score``; any other keeps its name."""

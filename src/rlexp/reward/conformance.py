@@ -14,7 +14,7 @@ from typing import Any
 
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward.answers import checked
+from rlexp.reward.pool.call import checked
 
 NASTY = {
     "an empty completion": "",

@@ -14,8 +14,8 @@ from typing import Any
 from rlexp.compose.schema import Reward
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import reward_source
-from rlexp.inputs.prepare import load_script
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
 
 

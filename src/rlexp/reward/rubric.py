@@ -18,7 +18,7 @@ from rlexp.compose.schema import Combine, Reward
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import PROVIDED, RewardSource
 from rlexp.reward.combine import Scores, total
-from rlexp.reward.workers import Failure, Score, Workers
+from rlexp.reward.pool.pool import Failure, Score, Workers
 
 GATED = "gated"
 """Name of the function behind the terms that a gate trains on."""

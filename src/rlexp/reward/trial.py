@@ -17,10 +17,10 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
-from rlexp.inputs.check import Inputs
 from rlexp.inputs.digest import remembered
-from rlexp.inputs.prepare import load_script
+from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.script import load_script
 from rlexp.reward import conformance, gold, sandbox
 from rlexp.reward.cases import Outcome, run_cases
 from rlexp.reward.rubric import Batch, Rubric

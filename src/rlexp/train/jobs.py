@@ -1,4 +1,4 @@
-"""Hands a command line to Hydra, which makes the run folders and calls ``session.train`` (or another job) for each."""
+"""Hands a command line to Hydra, which makes the run folders, and does the work of a verb in each."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
-from rlexp.build import server
-from rlexp.command import hydra_options
-from rlexp.compose import size
+from rlexp.backend.engine import server
+from rlexp.compose import model_size
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
@@ -29,29 +28,18 @@ from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
+from rlexp.train.job import Job
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
 
 
-def command(arguments: list[str], here: Path) -> int:
-    """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
-    return run_jobs(hydra_options(arguments))
-
-
-Job = Callable[[Run, Path, Path, list[str]], None]
-"""What is done with a run: (run, project folder, run folder, overrides)."""
-
-
-def train(run: Run, root: Path, folder: Path, overrides: list[str]) -> None:
-    """The job that trains."""
-    from rlexp.train import session
-
-    session.train(run, root, folder, overrides)
-
-
-def run_jobs(options: Namespace, job: Job = train) -> int:
+def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
     """Checks every point, makes missing inputs, then lets Hydra run the jobs.
+
+    Args:
+        options: the command line as Hydra reads it.
+        work: what is done with every point, such as ``session.train``.
 
     Returns:
         0, or 1 when points of a sweep failed (the table names them).
@@ -69,14 +57,14 @@ def run_jobs(options: Namespace, job: Job = train) -> int:
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
-        functools.partial(_job, job)
+        functools.partial(_one_job, work)
     )
     try:
         application()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, root / "conf") from error
     if _sweep:
-        from rlexp.record.sweep import show
+        from rlexp.compare.sweep import show
 
         return show(_sweep[0])
     if _failures:
@@ -122,25 +110,28 @@ def make_ready(run: Run, root: Path) -> None:
     checks.refuse(run, inputs, root)
 
 
-def _job(job: Job, cfg: DictConfig) -> None:
+def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
     settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
     if settings.mode is RunMode.MULTIRUN:
         _sweep.append(Path(settings.sweep.dir))
     root = project.root()
-    failure = attempt(job, resolve(cfg, size.of_tree(cfg, root)), root, folder, list(settings.overrides.task))
+    run_dir = Path(settings.runtime.output_dir)
+    failure = attempt(
+        work, Job(resolve(cfg, model_size.of_tree(cfg, root)), root, run_dir, list(settings.overrides.task))
+    )
     if failure:
         _failures.append(failure)
 
 
-def attempt(job: Job, run: Run, root: Path, folder: Path, overrides: list[str]) -> Exception | None:
+def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
     """Does one job of several; a failure is in its manifest, and does not stop the others."""
     try:
-        job(run, root, folder, overrides)
+        work(job)
     except Exception as error:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         if not isinstance(error, RunError):
-            (folder / "traceback.txt").write_text(traceback.format_exc())
+            job.run_dir.mkdir(parents=True, exist_ok=True)
+            (job.run_dir / "traceback.txt").write_text(traceback.format_exc())
         return error
     finally:
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory

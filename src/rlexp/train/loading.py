@@ -4,76 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
-from rlexp import compiled
-from rlexp.build import server
-from rlexp.build.engine import Engine
-from rlexp.compose.run import Run
+from rlexp.backend import compile_cache, dataset
+from rlexp.backend import model as models
+from rlexp.backend.engine import server
+from rlexp.backend.engine.engine import Engine
+from rlexp.backend.loaded import Loaded
 from rlexp.compose.schema import Device
-from rlexp.inputs import versions
-from rlexp.inputs.check import Inputs, check
+from rlexp.console import RunConsole, quiet
+from rlexp.inputs import find, hashes, reward_versions
+from rlexp.inputs.find import Inputs
+from rlexp.preflight.gate import Gate
 from rlexp.record import lock
-from rlexp.record.record import Record
-from rlexp.reward.rubric import Rubric, workers_for
-from rlexp.reward.workers import Workers
-from rlexp.train.checking import Checking
+from rlexp.record.run_folder import Record
+from rlexp.reward.rubric import workers_for
+from rlexp.train.job import Job
 
 LIBRARIES_LOG = "libraries.log"
 
 
-@dataclass
-class Loaded:
-    """A run with its model in memory."""
-
-    run: Run
-    inputs: Inputs
-    digest: dict[str, Any]
-    """The hashes of the inputs (``lock.inputs_digest``)."""
-    workers: Workers
-    model: Any
-    tokenizer: Any
-    rows: Any
-    """The training rows, a ``datasets.Dataset`` with the columns that the rewards read."""
-    read: tuple[str, ...]
-    """These columns."""
-    engine: Engine
-    """TRL's vLLM, for every trainer of the run."""
-
-    def rubric(self, folder: Path) -> Rubric:
-        """A new rubric, its counters at 0, that notes failures in ``folder``."""
-        return Rubric(self.run.reward, self.inputs.rewards, self.workers, folder)
-
-
-class Voice:
-    """What a run says on the terminal, also while the libraries' output goes to a file."""
-
-    def __init__(self) -> None:
-        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-
-    def warn(self, said: str) -> None:
-        """Prints a warning."""
-        self.console.print(f"[yellow]warning[/] {escape(said)}")
-
-
 @contextlib.contextmanager
-def recorded(run: Run, root: Path, folder: Path, overrides: list[str]) -> Iterator[tuple[Record, contextlib.ExitStack]]:
+def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
     """The record of a run folder, and a stack of what lives as long as it; libraries are heard in LIBRARIES_LOG."""
-    record = Record(folder, root, lock.identity(run), overrides, run.config())
-    with record, signals(), quiet(folder / LIBRARIES_LOG), contextlib.ExitStack() as running:
+    record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
+    with record, signals(), quiet(job.run_dir / LIBRARIES_LOG), contextlib.ExitStack() as running:
         yield record, running
 
 
 def load(
-    run: Run, root: Path, record: Record, running: contextlib.ExitStack, voice: Voice, inputs: Inputs | None = None
+    job: Job, record: Record, running: contextlib.ExitStack, console: RunConsole, inputs: Inputs | None = None
 ) -> Loaded:
     """Checks and hashes the inputs, starts reward workers and server, imports the libraries, loads rows and model.
 
@@ -84,45 +46,33 @@ def load(
     Raises:
         RunError: a check failed, or the model cannot be loaded.
     """
-    inputs = inputs or check(run, root)
-    checking = Checking(run, inputs, record.content.setdefault("preflight", []), voice.warn)
-    checking.before_import(root)
-    for fault in versions.faults(root, inputs.rewards.values()):
-        voice.warn(fault)
-    digest = lock.inputs_digest(run, inputs, root)
-    record.lap("locked")
+    run, root = job.run, job.root
+    inputs = inputs or find.find_inputs(run, root)
+    gate = Gate(run, inputs, record.content.setdefault("preflight", []), console.warn)
+    gate.before_import(root)
+    for fault in reward_versions.faults(root, inputs.rewards.values()):
+        console.warn(fault)
+    digest = hashes.inputs_digest(run, inputs, root)
+    record.mark("locked")
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
-    serving = running.enter_context(server.started(run, inputs.model, record.folder))
+    serving = running.enter_context(server.started(run, inputs.model, record.run_dir))
     engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
-
-    from rlexp.build import model as models  # imports unsloth before trl and transformers
-
     if run.hardware.device is Device.cuda:
-        running.callback(lambda: record.content.update(compile_cache=compiled.used()))
+        running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
     models.import_libraries(run)
-    record.lap("imported")
-
-    from rlexp.build import data
-
+    record.mark("imported")
     read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
-    rows = data.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
-    checking.before_load(rows)
+    rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
+    gate.before_load(rows)
     model, tokenizer = models.load(run, inputs.model)
     if inputs.model is None:
-        digest["model"] = lock.model_digest(run, None, root)  # the hub's files are there only now
+        digest["model"] = hashes.model_digest(run, None, root)  # the hub's files are there only now
     if serving:
         serving.wait()
-    record.lap("loaded")
-    checking.before_training(model, tokenizer, rows)
+    record.mark("loaded")
+    gate.before_training(model, tokenizer, rows)
     return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine)
-
-
-@contextlib.contextmanager
-def quiet(log: Path) -> Iterator[None]:
-    """Sends what the libraries print to a file, so that the run's own lines can be read."""
-    with log.open("a", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-        yield
 
 
 @contextlib.contextmanager

@@ -5,137 +5,136 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from rlexp import project
-from rlexp.command import Parser
-from rlexp.compose.explain import explain
+from rlexp.compare import agreement
+from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
-from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
-from rlexp.inputs import locked
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.prepare import prepare
-from rlexp.record import agreement, locate
-from rlexp.record.differences import ABSENT, differences, lines
+from rlexp.record import finished
+from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
-from rlexp.record.record import LOCK, METRICS, SOURCES, read_manifest, update_manifest
+from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
+from rlexp.train import session
+from rlexp.train.job import Job
 
 MARK = ".replay"
 """Stands in a folder that --dir named: only such a folder is replaced by the next replay."""
-NOT_REACHED = 3
-"""Exit code of a replay that does not agree as far as was asked."""
 
 
-def command(arguments: list[str], here: Path) -> int:
-    """``replay RUN_OR_LOCK``: verifies every input, trains, compares.
+def replay(original: FinishedRun, level: str | None, check: bool, directory: str | None) -> bool:
+    """Verifies every input of a run, trains it again, and compares.
+
+    Args:
+        level: of ``agreement.LEVELS``, how far it must agree; None for as far as can be expected on this machine.
+        check: verify the inputs only.
+        directory: the folder of the new run, from the project folder; None for a new one below outputs/.
 
     Returns:
-        0 when the asked level is reached, 3 when not.
+        Whether the level is reached.
 
     Raises:
-        RunError: there is no such run, its lock was changed, or an input is not the locked one and cannot be had.
+        RunError: there is nothing to compare with, or an input is not the locked one and cannot be had.
     """
-    options, root = _options(arguments), project.root()
-    then = locate.find(options.run, here, root)
-    if options.params:
-        asked = run_of(OmegaConf.to_container(OmegaConf.load(root / options.params)), root, options.params)
-        changed = lines(differences(run_of(then.lock["config"], root, LOCK).config(), asked.config()))
-        if changed:
-            print(f"{options.params} asks for another run than the lock: it is trained as a new one")
-            for line in changed:
-                print(f"  {line}")
-            return _train_anew(asked, root, _run_folder(options, then, root), changed)
-    return _replay(then, options, root)
-
-
-def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("replay", "Runs a lock again and says how far it agrees with the run that left it.")
-    parser.add_argument("run", help="a run folder, its run.lock.yaml, or pinned")
-    parser.add_argument(
-        "--level",
-        choices=agreement.LEVELS,
-        help="how far it must agree for exit code 0; default: trajectory on the same kind of machine with the same "
-        "versions, else inputs",
-    )
-    parser.add_argument("--check", action="store_true", help="verify the inputs only; train nothing")
-    parser.add_argument("--dir", help="the folder of the new run; an earlier replay in it is replaced")
-    parser.add_argument("--params", help="a composed tree (DVC's params.yaml); where it differs, it is trained instead")
-    return parser.parse_args(arguments)
-
-
-def _replay(then: locate.Recorded, options: Namespace, root: Path) -> int:
-    lock = then.lock
-    if not options.check and options.level != "inputs" and not locate.metrics(then.folder):
+    lock, root, where = original.lock, original.root, original.run_dir
+    if not check and level != "inputs" and not finished.metrics_lines(where):
         raise RunError(
             "there is no metrics.jsonl beside the lock, so only the inputs can be compared",
-            where=str(then.folder),
+            where=str(where),
             hint="type --level inputs, or name the run folder",
         )
-    written = then.manifest.get("outputs", {}).get(METRICS)
-    if written and written != file_md5(then.folder / METRICS):
+    written = original.manifest.get("outputs", {}).get(METRICS)
+    if written and written != file_md5(where / METRICS):
         raise RunError(
             f"{METRICS} is not what the run left: there is nothing true to compare with",
-            where=str(then.folder / METRICS),
-            hint=f"git checkout -- {os.path.relpath(then.folder / METRICS, root)}, or type --level inputs --check",
+            where=str(where / METRICS),
+            hint=f"git checkout -- {os.path.relpath(where / METRICS, root)}, or type --level inputs --check",
         )
-    as_locked = run_of(lock["config"], root, LOCK)
-    run = on_this_machine(as_locked, root)
-    if run is not as_locked:
+    run = finished.on_this_machine(original.run, root)
+    if run is not original.run:
         machine = run.hardware.name
-        print(f"note: locked on {as_locked.hardware.name}, this machine has none: replayed on {machine}")
+        print(f"note: locked on {original.run.hardware.name}, this machine has none: replayed on {machine}")
     read = differences(lock["config"], {**run.config(), **{k: lock["config"][k] for k in ("hardware", "rollout")}})
     if any(before != ABSENT for before, _ in read.values()):  # a key that is new since then has its default
         raise RunError(
             f"the lock's config is not read as it was written: {'; '.join(lines(read))}",
-            where=str(then.folder / LOCK),
+            where=str(where / LOCK),
             hint=f"it was written by another version of rlexp: {lock['versions'].get('rlexp')}",
         )
-    print(f"replay of {os.path.relpath(then.folder, root)}, run {lock['identity']}")
-    inputs, notes = locked.find(lock, run, root, then.folder / SOURCES)
-    for note in [*notes, *_drift(lock, root)]:
+    print(f"replay of {os.path.relpath(where, root)}, run {lock['identity']}")
+    inputs, notes = original.inputs(run)
+    for note in [*notes, *_drift(original)]:
         print(f"note: {note}")
     names = ", ".join([lock["inputs"]["data"]["path"], *(s.file for s in inputs.rewards.values()), run.model.name])
     print(f"inputs identical: {names}", flush=True)
-    if options.check:
-        return 0
-    folder = _run_folder(options, then, root)
+    if check:
+        return True
+    run_dir = _run_dir(original, directory)
     _same_threads(lock)
-    seen: dict[str, Any] = {}
+    lock_now: dict[str, Any] = {}
 
     def approve(now: dict[str, Any]) -> None:
-        seen.update(now)
+        lock_now.update(now)
         _approve(lock, now)
 
-    from rlexp.train.session import train
-
-    train(run, root, folder, lock["overrides"], inputs, approve, smoked=True)
-    now = read_manifest(folder) or {}
+    session.train(Job(run, root, run_dir, lock["overrides"]), inputs, approve, smoked=True)
+    manifest = read_manifest(run_dir) or {}
     found = agreement.compare(
-        locate.metrics(then.folder),
-        locate.metrics(folder),
-        agreement.weights(then.manifest.get("outputs", {})),
-        agreement.weights(now["outputs"]),
+        finished.metrics_lines(where),
+        finished.metrics_lines(run_dir),
+        agreement.weights(original.manifest.get("outputs", {})),
+        agreement.weights(manifest["outputs"]),
     )
-    level, why = agreement.default_level(lock, seen)
-    asked = options.level or level
-    reached = found.reaches(asked)
-    source = {"run": os.path.relpath(then.folder, root), "identity": lock["identity"], "checksum": lock["checksum"]}
-    update_manifest(folder, replay_of=source, agreement={**found.plain(), "asked": asked, "reached": reached})
-    (folder / "scores.json").write_text(json.dumps(now.get("held_out", {}), indent=1) + "\n")
+    default, why = agreement.default_level(lock, lock_now)
+    wanted = level or default
+    reached = found.reaches(wanted)
+    source = {"run": os.path.relpath(where, root), "identity": lock["identity"], "checksum": lock["checksum"]}
+    update_manifest(run_dir, replay_of=source, agreement={**found.to_json(), "asked": wanted, "reached": reached})
+    _write_scores(run_dir, manifest)
     print(_sentence(found))
-    if lock["fresh_adapter_sha256"] != seen["fresh_adapter_sha256"]:
+    if lock["fresh_adapter_sha256"] != lock_now["fresh_adapter_sha256"]:
         print("note: the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")
-    because = "asked for" if options.level else why
-    print(f"level asked: {asked} ({because}): {'reached' if reached else 'not reached'}")
-    return 0 if reached else NOT_REACHED
+    because = "asked for" if level else why
+    print(f"level asked: {wanted} ({because}): {'reached' if reached else 'not reached'}")
+    return reached
+
+
+def train_params(original: FinishedRun, file: str, directory: str | None) -> bool:
+    """Trains the tree that DVC's params file holds as a new run, where it is another one than the lock's.
+
+    Args:
+        file: from the project folder.
+        directory: as ``replay``.
+
+    Returns:
+        Whether it was trained; False where the file holds the locked run.
+
+    Raises:
+        RunError: the file holds no run of this version, or its inputs cannot be had.
+    """
+    root = original.root
+    run = finished.run_of(OmegaConf.to_container(OmegaConf.load(root / file)), root, file)
+    changed = lines(differences(original.run.config(), run.config()))
+    if not changed:
+        return False
+    print(f"{file} asks for another run than the lock: it is trained as a new one")
+    for line in changed:
+        print(f"  {line}")
+    run_dir = _run_dir(original, directory)
+    session.train(Job(run, root, run_dir, changed), prepare(run, root))
+    _write_scores(run_dir, read_manifest(run_dir) or {})
+    return True
+
+
+def _write_scores(run_dir: Path, manifest: dict[str, Any]) -> None:
+    """The held-out numbers beside the run, where DVC reads its metrics."""
+    (run_dir / "scores.json").write_text(json.dumps(manifest.get("held_out", {}), indent=1) + "\n")
 
 
 def _sentence(found: agreement.Agreement) -> str:
@@ -145,40 +144,12 @@ def _sentence(found: agreement.Agreement) -> str:
     return f"{said}; the first difference is at {found.difference}" if found.difference else said
 
 
-def run_of(config: Any, root: Path, name: str) -> Run:
-    """The run of a config; what is newer than the config (a group, or a key of one) has its default.
-
-    Args:
-        name: the file that holds the config, for messages.
-
-    Raises:
-        RunError: it is no run of this version.
-    """
-    try:
-        plain = points(root / "conf", [], multirun=False)[0].run.config()
-        return resolve(OmegaConf.create({**{n: plain[n] for n in plain.keys() - config.keys()}, **config}))
-    except (HydraException, OmegaConfBaseException) as error:
-        said = explain(error, root / "conf")
-        raise RunError(said.what, where=f"{name}: {said.where}", hint=said.hint) from error
-
-
-def on_this_machine(run: Run, root: Path) -> Run:
-    """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
-    if run.hardware.device.name == "cpu":
-        return run
-    machine = points(root / "conf", ["hardware=auto", "rollout=generate"], multirun=False)[0].run
-    if machine.hardware.device is run.hardware.device:
-        return run
-    config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
-    return resolve(OmegaConf.create(config))
-
-
-def _drift(lock: dict[str, Any], root: Path) -> list[str]:
+def _drift(original: FinishedRun) -> list[str]:
     """What composes or is installed otherwise now; the replay keeps to the lock's config."""
-    notes = []
+    lock, root, notes = original.lock, original.root, []
     try:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
-        then = run_of(lock["config"], root, LOCK).config()
+        then = original.run.config()
         now["hardware"] = then["hardware"]
         if then["rollout"]["why"]:  # auto's choice, which follows the hardware
             now["rollout"] = then["rollout"]
@@ -216,28 +187,17 @@ def _approve(lock: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-def _run_folder(options: Namespace, then: locate.Recorded, root: Path) -> Path:
-    config = then.lock["config"]
-    if not options.dir:
+def _run_dir(original: FinishedRun, directory: str | None) -> Path:
+    config, root = original.lock["config"], original.root
+    if not directory:
         now = datetime.now()
         name = "_".join((now.strftime("%H-%M-%S.%f"), "replay", config["method"]["name"], config["model"]["name"]))
         return root / "outputs" / now.strftime("%Y-%m-%d") / name
-    folder = root / options.dir
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MARK).is_file():
-            raise RunError(
-                f"{options.dir} is not empty, and no replay made it", where="--dir", hint="name a new folder"
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
-    return folder
-
-
-def _train_anew(run: Run, root: Path, folder: Path, changed: list[str]) -> int:
-    from rlexp.train.session import train
-
-    inputs = prepare(run, root)
-    train(run, root, folder, changed, inputs)
-    (folder / "scores.json").write_text(json.dumps((read_manifest(folder) or {}).get("held_out", {}), indent=1) + "\n")
-    return 0
+    run_dir = root / directory
+    if run_dir.is_dir() and any(run_dir.iterdir()):
+        if not (run_dir / MARK).is_file():
+            raise RunError(f"{directory} is not empty, and no replay made it", where="--dir", hint="name a new folder")
+        shutil.rmtree(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / MARK).touch()
+    return run_dir

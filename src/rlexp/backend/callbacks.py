@@ -1,0 +1,161 @@
+"""What the trainer tells while it trains: metrics, completions and a live line. Nothing here changes training."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import PrinterCallback as PrinterCallback
+from transformers import TrainerCallback
+
+from rlexp.backend.model import end_tokens
+from rlexp.reward.rubric import READ, Rubric
+
+TIMING = ("step_time", "runtime", "per_second", "profiling/")
+"""Parts of the names of logged values that time the machine; they stay out of what two runs are compared by."""
+
+
+def split_timing(logs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what was learned, what it took) of one log entry."""
+    timing = {key: value for key, value in logs.items() if any(part in key for part in TIMING)}
+    return {key: value for key, value in logs.items() if key not in timing}, timing
+
+
+class Metrics(TrainerCallback):
+    """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``.
+
+    Args:
+        timing: asked at every entry for what else belongs to its timing.
+    """
+
+    def __init__(self, path: Path, timing: Callable[[], dict[str, float]] = dict) -> None:
+        self.path = path
+        self.timing = timing
+        self.training = False
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.training = True
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.training = False
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not self.training:
+            return
+        learned, timing = split_timing(logs or {})
+        with self.path.open("a") as stream:
+            line = {"step": state.global_step, **learned, "timing": {**timing, **self.timing()}}
+            stream.write(json.dumps(line) + "\n")
+
+
+class Completions(TrainerCallback):
+    """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, its
+    length and whether the limit cut it, the score of every term, the combined reward, and what else the
+    terms read, to be scored again."""
+
+    def __init__(self, folder: Path, rubric: Rubric, group_size: int) -> None:
+        self.folder = folder
+        self.rubric = rubric
+        self.group_size = group_size
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.rubric.forget()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **live: Any) -> None:
+        batches = self.rubric.of_step(state.global_step)
+        if not batches:
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.folder.mkdir(exist_ok=True)
+        rows: dict[str, list[Any]] = {
+            "prompt": [text for batch in batches for text in batch.prompts],
+            "completion": [text for batch in batches for text in batch.completions],
+        }
+        rows["group"] = [number // self.group_size for number in range(len(rows["prompt"]))]
+        if all(batch.tokens for batch in batches):
+            rows["tokens"] = [length for batch in batches for length in batch.tokens or ()]
+            ends = end_tokens(live["model"], live["processing_class"])
+            rows["cut"] = [last not in ends for batch in batches for last in batch.last or ()]
+        for name in self.rubric.reward.terms:
+            rows[name] = [score for batch in batches for score in batch.scores[name]]
+        rows["reward"] = [reward for batch in batches for reward in batch.rewards]
+        for name in batches[0].columns:
+            rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
+        pq.write_table(pa.table(rows), self.folder / f"step-{state.global_step:06d}.parquet")
+
+
+class FirstStep(TrainerCallback):
+    """Calls ``lap("first_step_begins")`` and ``lap("first_step_ends")`` around the first step of this process."""
+
+    def __init__(self, lap: Callable[[str], None]) -> None:
+        self.lap = lap
+        self.said: set[str] = set()
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self.once("first_step_begins")
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.once("first_step_ends")
+
+    def once(self, name: str) -> None:
+        """Calls ``lap`` the first time a name is said."""
+        if name not in self.said:
+            self.said.add(name)
+            self.lap(name)
+
+
+class Live(TrainerCallback):
+    """A bar on a terminal, else a line every tenth of the way: step, reward by term, completion length, time left."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress: Progress | None = None
+        self.began = time.perf_counter()
+        self.said = -1
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.began = time.perf_counter()
+        if self.console.is_terminal:
+            columns = (MofNCompleteColumn(), BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
+            self.progress = Progress(*columns, console=self.console)
+            self.task = self.progress.add_task("first step", total=state.max_steps)
+            self.progress.start()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        text = headline(logs or {})
+        if not text or state.global_step == 0:
+            return
+        if self.progress:
+            self.progress.update(self.task, completed=state.global_step, description=text)
+            return
+        tenth = state.global_step * 10 // max(state.max_steps, 1)
+        if tenth > self.said or state.global_step == 1:
+            self.said = tenth
+            took = time.perf_counter() - self.began
+            left = took / state.global_step * (state.max_steps - state.global_step)
+            self.console.print(f"step {state.global_step}/{state.max_steps}  {text}  {took:.0f} s, {left:.0f} s left")
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar off the terminal, also when training stopped early."""
+        if self.progress:
+            self.progress.stop()
+
+
+def headline(logs: dict[str, Any]) -> str:
+    """The few values of a log entry that a person watches."""
+    shown = [("loss", "loss"), ("reward", "reward"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")]
+    shown += [(key, key.split("/")[1]) for key in logs if key.startswith("rewards/") and key.endswith("/mean")]
+    shown += [("completions/mean_length", "length"), ("kl", "kl")]
+    if "reward" in logs:
+        shown.remove(("loss", "loss"))
+    return "  ".join(f"{name} {float(logs[key]):.3g}" for key, name in shown if logs.get(key) is not None)

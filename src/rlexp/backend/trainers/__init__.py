@@ -1,0 +1,23 @@
+"""One small module for each method; the dict is the whole registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rlexp.backend.trainers import dpo, grpo, kto, orpo, rloo, sft
+from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import Trainer
+
+TRAINERS: dict[str, Callable[[TrainerInputs], Trainer]] = {
+    "grpo": grpo.trainer,
+    "rloo": rloo.trainer,
+    "dpo": dpo.trainer,
+    "orpo": orpo.trainer,
+    "kto": kto.trainer,
+    "sft": sft.trainer,
+}
+
+
+def build(inputs: TrainerInputs) -> Trainer:
+    """TRL's trainer of the run's method; the libraries of its loader are imported already (``model``)."""
+    return TRAINERS[inputs.run.method.name](inputs)

@@ -1,0 +1,79 @@
+"""The trainer's arguments: every one of them, from the run.
+
+Unsloth changes defaults of TRL's classes on a GPU, and drops what it does not know; so nothing is left to a default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
+from rlexp.reward.combine import weights
+
+
+def requested(run: Run, folder: Path) -> dict[str, Any]:
+    """Every argument of the trainer's config class: what the experiment says, what was derived, else TRL's default.
+
+    Args:
+        folder: the run folder; checkpoints go below it.
+    """
+    arguments = {name: entry["default"] for name, entry in run.method.all_arguments.items()}
+    cuda = run.hardware.device is Device.cuda
+    bfloat16 = cuda and run.hardware.dtype is Dtype.bfloat16
+    float16 = cuda and run.hardware.dtype is Dtype.float16
+    arguments |= run.arguments
+    arguments |= {
+        "output_dir": str(folder / "checkpoints"),
+        "run_name": folder.name,
+        "seed": run.seed,
+        "data_seed": run.seed,
+        "per_device_train_batch_size": run.geometry.per_device_train_batch_size,
+        "gradient_accumulation_steps": run.geometry.gradient_accumulation_steps,
+        # Unsloth trains every weight in pure bfloat16, an adapter in mixed precision.
+        "bf16": bfloat16 and not run.model.full_finetuning,
+        "fp16": float16,
+        "bf16_full_eval": bfloat16,
+        "fp16_full_eval": float16,
+        "use_cpu": not cuda,
+        "gradient_checkpointing": run.hardware.gradient_checkpointing,
+        "report_to": list(run.tracking.report_to) or "none",
+        "project": run.tracking.project,
+        "disable_tqdm": True,
+        "log_level": "error",
+        "log_level_replica": "error",
+    }
+    if "epsilon_high" in arguments and arguments["epsilon_high"] is None:
+        # TRL reads None as epsilon; Unsloth on a GPU would fill in another number.
+        arguments["epsilon_high"] = arguments["epsilon"]
+    normalize = run.reward.combine is Combine.normalize
+    if run.method.online:
+        arguments |= {
+            "reward_weights": weights(run.reward),
+            "multi_objective_aggregation": "normalize_then_sum" if normalize else "sum_then_normalize",
+            "use_vllm": run.rollout.vllm,
+            # "No limit" is 0 in transformers and -1 in vLLM.
+            "top_k": -1 if run.rollout.vllm and arguments["top_k"] == 0 else arguments["top_k"],
+            # One generation serves one optimizer step: the policy that samples is the policy that learns.
+            "steps_per_generation": run.geometry.gradient_accumulation_steps,
+            "num_generations_eval": run.num_generations,
+            "per_device_eval_batch_size": run.num_generations,
+            "remove_unused_columns": False,
+        }
+        if run.rollout.vllm_mode is not VllmMode.none:
+            arguments |= {
+                "vllm_mode": run.rollout.vllm_mode.name,
+                "vllm_gpu_memory_utilization": run.rollout.gpu_memory_utilization,
+                "vllm_max_model_length": run.model.max_seq_length,
+            }
+        if run.rollout.vllm_mode is VllmMode.server:
+            arguments |= {
+                "vllm_server_base_url": run.rollout.address,
+                "vllm_group_port": run.rollout.group_port,
+                "vllm_server_timeout": run.rollout.server_timeout,
+            }
+    else:
+        arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
+        arguments["remove_unused_columns"] = not run.method.keeps_all_columns
+    return {name: value for name, value in arguments.items() if name in run.method.all_arguments}

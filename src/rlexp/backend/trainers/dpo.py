@@ -1,0 +1,19 @@
+"""DPO: pairs of a chosen and a rejected completion, against a reference model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.backend.load_unsloth import patch_dpo
+from rlexp.backend.patches import base_reference
+from rlexp.backend.trainers.inputs import TrainerInputs
+
+
+def trainer(inputs: TrainerInputs) -> Any:
+    """A ``trl.DPOTrainer`` of these inputs; Unsloth is imported already."""
+    patch_dpo()
+    from trl import DPOConfig, DPOTrainer
+
+    built = DPOTrainer(args=DPOConfig(**inputs.arguments), **inputs.common)
+    base_reference.use_base(built.model)
+    return built

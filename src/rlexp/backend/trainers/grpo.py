@@ -1,0 +1,15 @@
+"""GRPO: completions are sampled while training and compared within the group of a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.online import online_trainer
+
+
+def trainer(inputs: TrainerInputs) -> Any:
+    """A ``trl.GRPOTrainer`` of these inputs; the loader's libraries are imported already."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    return online_trainer(inputs, GRPOConfig, GRPOTrainer)

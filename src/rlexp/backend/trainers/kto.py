@@ -1,0 +1,19 @@
+"""KTO: single completions judged good or bad, against a reference model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.backend.load_unsloth import patch_dpo
+from rlexp.backend.patches import base_reference
+from rlexp.backend.trainers.inputs import TrainerInputs
+
+
+def trainer(inputs: TrainerInputs) -> Any:
+    """A ``trl.KTOTrainer`` of these inputs; Unsloth is imported already."""
+    patch_dpo()
+    from trl import KTOConfig, KTOTrainer
+
+    built = KTOTrainer(args=KTOConfig(**inputs.arguments), **inputs.common)
+    base_reference.use_base(built.model)
+    return built

@@ -1,0 +1,18 @@
+"""What the trainers of online methods share: reward functions, vLLM, and the patches of sampling and its passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.backend.patches import base_reference, rollout
+from rlexp.backend.trainers.inputs import TrainerInputs
+
+
+def online_trainer(inputs: TrainerInputs, config_class: Any, trainer_class: Any) -> Any:
+    """A trainer that samples while it trains, of these inputs; the loader's libraries are imported already."""
+    rewards: list[Any] = inputs.rubric.functions(inputs.run.num_generations)
+    with inputs.engine.given():
+        trainer = trainer_class(args=config_class(**inputs.arguments), reward_funcs=rewards, **inputs.common)
+    base_reference.use_base(trainer.model)
+    rollout.prepare(trainer, inputs.engine, inputs.run.off_policy_steps)
+    return trainer

@@ -1,0 +1,15 @@
+"""RLOO: completions are sampled while training, each compared with the mean of the others of its prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.online import online_trainer
+
+
+def trainer(inputs: TrainerInputs) -> Any:
+    """A ``trl.RLOOTrainer`` of these inputs; the loader's libraries are imported already."""
+    from trl import RLOOConfig, RLOOTrainer
+
+    return online_trainer(inputs, RLOOConfig, RLOOTrainer)

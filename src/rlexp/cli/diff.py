@@ -1,0 +1,159 @@
+"""``diff``: what changed between two runs, and whether a difference in their results can be put down to one thing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rlexp import project
+from rlexp.cli.arguments import Parser
+from rlexp.compare.changes import Change, big_variables, changes
+from rlexp.compare.same_code import same_code
+from rlexp.console import shortened, show_table
+from rlexp.record import finished
+from rlexp.record.finished import FinishedRun
+from rlexp.record.run_folder import main_metric
+
+CELL = 40
+"""Characters of a value in the table; --json holds it whole."""
+
+MEASURED_BY = ("held_out.rows", "held_out.temperature", "held_out.max_new_tokens", "dataset.snapshot")
+"""What the held-out numbers depend on besides the weights and the reward."""
+
+__all__ = ["Change", "big_variables", "changes", "command", "verdict"]
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``diff A B [--json]``: prints every difference of two runs, riskiest first, and a verdict.
+
+    Raises:
+        RunError: one of them is no run, or its lock or manifest cannot be read.
+    """
+    parser = Parser("diff", "Says what changed between two runs, and whether it was one thing.")
+    parser.add_argument("a", metavar="A", help="a run folder, its run.lock.yaml, or pinned")
+    parser.add_argument("b", metavar="B", help="the run to compare it with")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options, root = parser.parse_args(arguments), project.root()
+    a, b = finished.open(options.a, here, root), finished.open(options.b, here, root)
+    found = changes(a, b, same_code(a, b, root))
+    same = a.lock["identity"] == b.lock["identity"]
+    said = verdict(found, same)
+    if options.json:
+        print(json.dumps(plain(a, b, found, same, said, root), indent=2))
+        return 0
+    print(f"A  {_name(a, root)}\nB  {_name(b, root)}\n")
+    if found:
+        show_table(("risk", "variable", "what", "A", "B", ""), [_row(change) for change in found], folded=("A", "B"))
+        print()
+    print(said)
+    scores = held_out(a, b, found)
+    if scores:
+        print(scores)
+    return 0
+
+
+def verdict(found: list[Change], same_identity: bool) -> str:
+    """What the differences mean for reading the results.
+
+    Args:
+        found: the answer of ``changes``.
+        same_identity: whether both locks name the same optimisation problem.
+    """
+    big = big_variables(found)
+    areas = ", ".join(dict.fromkeys(change.area for change in found if not change.big and not change.follows))
+    identity = "the identity is the same" if same_identity else "the identity is another"
+    if not found:
+        return "nothing changed: the same experiment, with the same seed, code and machine"
+    if not big:
+        return f"no variable changed that could change what is learned; only: {areas} ({identity})"
+    named = ", ".join(_named(variable, found) for variable in big)
+    if len(big) == 1:
+        also = " (the seed differs too)" if "seed" in areas.split(", ") else ""
+        said = f"one variable changed: {named}; a difference in the results is its doing, or the seed's{also}"
+    else:
+        said = f"warning: {len(big)} variables changed at once: {named}; change one a round, to know which one it was"
+    return f"{said} ({identity})" if same_identity else said
+
+
+def _named(variable: str, found: list[Change]) -> str:
+    """The variable, with what of it changed where its name alone does not say it."""
+    parts = [change for change in found if change.variable == variable]
+    if variable in ("method", "template", parts[0].key) or len(parts) > 3:
+        return variable
+    return f"{variable} ({', '.join(_part(change) for change in parts)})"
+
+
+def _part(change: Change) -> str:
+    """The key of a difference without the variable it belongs to."""
+    below = change.key.split(".")[3 if change.area == "reward" else 1 :]
+    return ".".join(below) or ("added" if change.a is None else "removed")
+
+
+def held_out(a: FinishedRun, b: FinishedRun, found: list[Change]) -> str:
+    """One line with the main held-out result of both runs; empty where one has none."""
+    one, two = main_metric(a.manifest), main_metric(b.manifest)
+    if not one or not two:
+        return ""
+    if one[0] != two[0]:
+        return f"held-out  A {one[0]} {_score(one[1])}  B {two[0]} {_score(two[1])}  (not comparable)"
+    other = [c.key for c in found if c.key in MEASURED_BY or (c.area == "reward" and one[0] == "reward")]
+    apart = f"  (measured differently: {', '.join(other)})" if other else ""
+    return f"held-out {one[0]}  A {_score(one[1])}  B {_score(two[1])}{apart}"
+
+
+def _score(row: dict[str, Any]) -> str:
+    error = f" ± {1.96 * row['standard_error'][1]:.3f}" if "standard_error" in row else ""
+    return f"{row['before']:.3f} -> {row['after']:.3f}{error}"
+
+
+def plain(
+    a: FinishedRun, b: FinishedRun, found: list[Change], same_identity: bool, said: str, root: Path
+) -> dict[str, Any]:
+    """The answer as JSON values: what ``--json`` prints."""
+    optional = ("follows", "note", "variable")
+    listed = [
+        {name: value for name, value in {**asdict(change), "big": change.big}.items() if value or name not in optional}
+        for change in found
+    ]
+    scores = [main_metric(run.manifest) for run in (a, b)]
+    return {
+        "a": _name(a, root),
+        "b": _name(b, root),
+        "same_identity": same_identity,
+        "changes": listed,
+        "big_variables": big_variables(found),
+        "verdict": said,
+        "held_out": [{"name": score[0], **score[1]} if score else None for score in scores],
+    }
+
+
+def _name(run: FinishedRun, root: Path) -> str:
+    folder = run.run_dir.resolve()
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+
+
+def _row(change: Change) -> tuple[str, ...]:
+    a, b = _cells(_text(change.a), _text(change.b))
+    remark = f"follows {change.follows}" if change.follows else change.note
+    return change.risk, change.variable, change.key, a, b, remark
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        inner = {name: item for name, item in value.items() if item != {}}
+        return ", ".join(f"{name} {_text(item)}" for name, item in inner.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cells(a: str, b: str) -> tuple[str, str]:
+    """Both texts short enough for a cell; a long common beginning is left out, so that the difference is seen."""
+    common = next((i for i, (one, two) in enumerate(zip(a, b, strict=False)) if one != two), min(len(a), len(b)))
+    if max(len(a), len(b)) > CELL and common > CELL // 2:
+        a, b = (f"…{text[common - 10 :]}" for text in (a, b))
+    return shortened(a, CELL), shortened(b, CELL)

@@ -1,0 +1,51 @@
+"""``doctor``: is this machine fit? Every check that needs no experiment, as a table. Imports no torch and writes
+nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlexp import project
+from rlexp.cli.arguments import Parser
+from rlexp.console import UNFOLDED
+from rlexp.preflight import facts, machine
+from rlexp.verdict import Level, Verdict
+
+COLOURS = {Level.passed: "green", Level.warning: "yellow", Level.failed: "bold red", Level.skipped: "dim"}
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``doctor [--json]``: prints every check with its verdict.
+
+    Returns:
+        0, or 1 when a check failed.
+    """
+    parser = Parser("doctor", "Checks the machine: versions, GPU, disk, memory, caches, the hub, the sandbox.")
+    parser.add_argument("--json", action="store_true", help="the verdicts as JSON")
+    options = parser.parse_args(arguments)
+    verdicts = machine.verdicts(facts.gather(project.root()))
+    if options.json:
+        print(json.dumps([{**v.plain(), "where": v.where, "hint": v.hint} for v in verdicts], indent=1))
+    else:
+        show(verdicts)
+    return int(machine.worst(verdicts) is Level.failed)
+
+
+def show(verdicts: Sequence[Verdict]) -> None:
+    """Prints a row a check, in colour on a terminal; plain whole lines into a file or pipe."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("seen", "do"):
+        table.add_column(name, overflow="fold")
+    for verdict in verdicts:
+        style = COLOURS[verdict.level]
+        table.add_row(verdict.name, Text(verdict.level.value, style), Text(verdict.said), Text(verdict.hint or ""))
+    Console(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED).print(table)

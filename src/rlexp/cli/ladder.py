@@ -1,0 +1,110 @@
+"""``ladder``: one reward term first, then one more at a time, in short runs with the same seed, to see which breaks it.
+
+Every rung is an ordinary run in a folder of its own, so ``diff``, ``runs`` and ``inspect`` read it like any other.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from rlexp import project
+from rlexp.cli.arguments import hydra_options
+from rlexp.compare import ladder
+from rlexp.compose.points import Point, choice, points
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Combine
+from rlexp.errors import RunError
+from rlexp.train import session
+from rlexp.train.job import Job
+from rlexp.train.jobs import attempt, make_ready
+
+DEFAULTS = ("method.max_steps=20", "held_out.samples=0", "preflight.smoke=never")
+"""A rung is a short run; what is typed goes before."""
+SWEEP_DIR = "hydra.sweep.dir="
+TERM = "reward.terms."
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``ladder reward=a+b+c [overrides]``: runs ``a``, ``a+b``, ``a+b+c`` and says what each addition did.
+
+    Returns:
+        0, or 1 when a rung did not finish.
+
+    Raises:
+        RunError: there is nothing to add, or a rung is not possible; nothing was started.
+    """
+    options, root = hydra_options(arguments), project.root()
+    if options.multirun:
+        raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
+    overrides = with_defaults(options.overrides)
+    terms = choice(root / "conf", overrides, "reward").split("+")
+    check(points(root / "conf", overrides, multirun=False)[0].run, terms)
+    rungs = [terms[: number + 1] for number in range(len(terms))]
+    made = [points(root / "conf", rung_overrides(overrides, terms, rung), multirun=False)[0] for rung in rungs]
+    for point in made:
+        make_ready(point.run, root)
+    folder = _folder(overrides, made[-1], root)
+    for number, point in enumerate(made):
+        print(f"\nrung {number + 1}/{len(made)}: reward={'+'.join(rungs[number])}", flush=True)
+        failure = attempt(session.train, Job(point.run, root, folder / str(number), point.overrides))
+        if failure:
+            print(f"error: {failure}", flush=True)
+    found = [ladder.read(folder / str(number), rung) for number, rung in enumerate(rungs)]
+    ladder.show(found)
+    print(f"runs: {os.path.relpath(folder, root)}")
+    return int(any(rung.reason for rung in found))
+
+
+def check(run: Run, terms: list[str]) -> None:
+    """Whether a reward can be climbed.
+
+    Raises:
+        RunError: the method samples nothing, there is one term only, or nothing would count before the gate's term.
+    """
+    if not run.method.online:
+        raise RunError(
+            f"{run.method.name} trains on no reward, so there is nothing to add term by term",
+            where=f"method={run.method.name}",
+            hint="type method=grpo, or method=rloo",
+        )
+    if len(terms) < 2:
+        raise RunError(
+            f"the reward has the one term {terms[0]}: there is nothing to add",
+            where=f"reward={terms[0]}",
+            hint=f"type reward={terms[0]}+ANOTHER, in the order in which they are to be added",
+        )
+    gate = run.reward.gate
+    if run.reward.combine is Combine.gate and terms[0] != gate:
+        first = "+".join([gate, *(term for term in terms if term != gate)])
+        raise RunError(
+            f"the gate's term {gate} comes after {terms[0]}, and without it nothing counts",
+            where=f"reward={'+'.join(terms)}, reward.combine=gate",
+            hint=f"type reward={first}",
+        )
+
+
+def with_defaults(overrides: list[str]) -> list[str]:
+    """The overrides, behind those of DEFAULTS whose key is not among them."""
+    typed = {_key(override) for override in overrides}
+    return [default for default in DEFAULTS if _key(default) not in typed] + overrides
+
+
+def rung_overrides(overrides: list[str], terms: list[str], rung: list[str]) -> list[str]:
+    """What a rung is composed of: the overrides, less what is said of terms that it does not have yet."""
+    later = tuple(f"{TERM}{term}." for term in terms if term not in rung)
+    others = [o for o in overrides if _key(o) != "reward" and not o.startswith(SWEEP_DIR)]
+    return [o for o in others if not f"{_key(o)}.".startswith(later)] + [f"reward={'+'.join(rung)}"]
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _folder(overrides: list[str], point: Point, root: Path) -> Path:
+    typed = [override.removeprefix(SWEEP_DIR) for override in overrides if override.startswith(SWEEP_DIR)]
+    now = datetime.now()
+    run = point.run
+    name = "_".join((now.strftime("%H-%M-%S.%f"), "ladder", run.method.name, run.model.name, run.dataset.name))
+    return root / (typed[-1] if typed else f"multirun/{now:%Y-%m-%d}/{name}")

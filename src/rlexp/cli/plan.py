@@ -1,0 +1,171 @@
+"""``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing.
+
+``plan --effective`` loads the model and builds the trainer, and prints its arguments as asked and as held.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rlexp import project
+from rlexp.cli.arguments import hydra_options
+from rlexp.compose.points import Point, points
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Device, VllmMode
+from rlexp.console import show_table
+from rlexp.errors import RunError
+from rlexp.inputs.find import Inputs, find_inputs
+from rlexp.inputs.prepare import prepare
+from rlexp.preflight.memory import describe as describe_memory
+from rlexp.preflight.memory import fits
+from rlexp.preflight.smoke import passes as smoke_passes
+from rlexp.record.lock import identity
+from rlexp.verdict import Level
+
+FLAGS = {
+    "effective": "build the trainer, and print its arguments as asked and as held",
+    "all": "with --effective: those at TRL's defaults too",
+}
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``plan [overrides]``: prints the resolved run, or every point of a sweep (-m).
+
+    Returns:
+        0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
+    """
+    options, root = hydra_options(arguments, **FLAGS), project.root()
+    if options.effective:
+        made = points(root / "conf", options.overrides, options.multirun)
+        if len(made) > 1:
+            raise RunError("--effective builds one trainer", where="-m", hint="name one point of the sweep")
+        return effective(made[0].run, prepare(made[0].run, root), options.all)
+    if options.all:
+        raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
+    made, unfit = points(root / "conf", options.overrides, options.multirun), []
+    for number, point in enumerate(made):
+        if number:
+            print()
+        print(render(describe(point.run, find_inputs(point.run, root), root)))
+        if fits(point.run).level is Level.warning:
+            unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
+    if len(made) > 1 and unfit:
+        print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
+    return 0
+
+
+def varied(made: list[Point]) -> set[str]:
+    """The overrides that not every point has."""
+    typed = [set(point.overrides) for point in made]
+    return set[str]().union(*typed) - typed[0].intersection(*typed)
+
+
+def effective(run: Run, inputs: Inputs, everything: bool) -> int:
+    """Prints the trainer's arguments: those that are not TRL's defaults, or all of them.
+
+    Returns:
+        1 when one is held otherwise than asked, for no known reason; else 0.
+    """
+    from rlexp.backend.trainers.dry_build import built
+    from rlexp.backend.trainers.effective import Status
+
+    arguments = built(run, inputs)
+    shown = [item for item in arguments if everything or item.status is not Status.default]
+    rows = [[i.name, str(i.requested), str(i.effective), i.status.value, i.why] for i in shown]
+    show_table(("argument", "asked", "held", "status", "why"), rows, folded=("asked", "held", "why"))
+    if not everything:
+        print(f"{len(arguments) - len(shown)} others are held at TRL's defaults: --all shows them")
+    return int(any(item.status is Status.changed for item in arguments))
+
+
+def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
+    """The resolved run as (name, value) rows, in the order of the design's pipeline."""
+    cut = run.geometry
+    model = run.model.path or f"{run.model.hub_id} at {run.model.revision or 'its newest revision'}"
+    if inputs.model_prepare:
+        model += f" (missing; data_prep/{inputs.model_prepare.name} builds it first)"
+    tuned = "every weight" if run.model.full_finetuning else f"LoRA r={run.model.lora.r}"
+    if inputs.description:
+        data = ", ".join(f"{split['rows']} {name}" for name, split in inputs.description["splits"].items()) + " rows"
+    else:
+        data = f"missing; data_prep/{inputs.data_prepare.name if inputs.data_prepare else ''} writes it first"
+    rows = [
+        ("identity", identity(run)),
+        ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
+        ("method", f"{run.method.name}, {_steps(run.arguments)}"),
+        ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
+    ]
+    for name, source in inputs.rewards.items():
+        reads = ", ".join(source.reads)
+        rows.append(
+            (
+                f"reward {name}",
+                f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}, reads {reads}",
+            )
+        )
+    passes = f"{cut.devices} x {cut.per_device_train_batch_size} x {cut.gradient_accumulation_steps}"
+    a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
+    rows += [
+        (
+            "hardware",
+            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
+        ),
+        ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        *_off_policy(run),
+        *_memory(run),
+        ("seed", str(run.seed)),
+        ("smoke", smoke_passes.describe(run, inputs, root)),
+    ]
+    rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
+    return rows
+
+
+def _devices(run: Run) -> str:
+    more = run.hardware.rollout_devices
+    if not more:
+        return f"{run.geometry.devices} device(s)"
+    used = run.rollout.vllm_mode is VllmMode.server
+    idle = " (idle)" if run.rollout.why else " (idle: rollout=server)"  # auto says what would use it
+    return f"{run.geometry.devices} device(s), {more} more for a vLLM server{'' if used else idle}"
+
+
+def _memory(run: Run) -> list[tuple[str, str]]:
+    """What it takes of the device, and a warning where that is too much; nothing on a CPU."""
+    if run.hardware.device is Device.cpu:
+        return []
+    verdict, found = fits(run), run.memory
+    rows = [("memory", describe_memory(found, run.hardware) if found else verdict.said)]
+    if run.rollout.gpu_memory_utilization is not None:
+        rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
+    return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
+
+
+def _off_policy(run: Run) -> list[tuple[str, str]]:
+    """From which policy a step's completions are, where it is not the one that learns from them."""
+    if not run.off_policy_steps:
+        return []
+    server = run.rollout.vllm_mode is VllmMode.server
+    gain = "while that one trains" if server else "no time is gained: only rollout=server samples while a step trains"
+    return [("off-policy", f"completions of a step are sampled before the update of the step before it, {gain}")]
+
+
+def _rollout(run: Run) -> str:
+    return f"{run.rollout.name} (auto: {run.rollout.why})" if run.rollout.why else run.rollout.name
+
+
+def changed_arguments(run: Run) -> dict[str, Any]:
+    """The arguments that differ from TRL's own defaults."""
+    defaults = run.method.arguments
+    return {name: value for name, value in run.arguments.items() if value != defaults[name]["default"]}
+
+
+def _steps(arguments: dict[str, Any]) -> str:
+    steps, epochs = arguments["max_steps"], arguments["num_train_epochs"]
+    return f"{steps} steps" if steps > 0 else f"{epochs:g} epochs"
+
+
+def render(rows: list[tuple[str, str]]) -> str:
+    """The rows as two aligned columns of text."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -1,0 +1,90 @@
+"""``runs``: lists the runs of outputs/ and multirun/, filtered and sorted by what they were asked and what came out."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from datetime import datetime
+from pathlib import Path
+
+from rlexp import project
+from rlexp.cli.arguments import Parser
+from rlexp.console import shortened, show_table
+from rlexp.record import finished
+from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, to_json
+from rlexp.record.select import parse, select
+
+TYPED, REASON = 48, 40
+"""Characters in the table of what was typed, and of why a run failed; --json holds them whole."""
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``runs [FILTER ...] [--sort KEY] [--reverse] [--limit N] [--json]``: a line a run.
+
+    Raises:
+        RunError: a filter or --sort names a key that no run has, or compares what cannot be compared.
+    """
+    options, root = _options(arguments), project.root()
+    runs = [read(folder, root) for folder in finished.run_folders(root)]
+    kept = select(runs, [parse(text) for text in options.filter], options.sort, options.reverse, options.limit)
+    if options.json:
+        print(json.dumps([to_json(run) for run in kept], indent=2))
+    elif not runs:
+        print(f"no run yet in {' or '.join(f'{name}/' for name in finished.FOLDERS)}; train one: python -m rlexp")
+    elif not kept:
+        print(f"none of {_count(len(runs))} matches: {' '.join(options.filter)}")
+    else:
+        show_table(tuple(COLUMNS), [_cells(run) for run in kept], folded=("folder", "typed"))
+        print(f"\n{len(kept)} of {_count(len(runs))}" if len(kept) < len(runs) else f"\n{_count(len(runs))}")
+    return 0
+
+
+def _options(arguments: list[str]) -> Namespace:
+    parser = Parser("runs", "Lists the runs of this project, the newest first.")
+    parser.add_argument(
+        "filter",
+        metavar="FILTER",
+        nargs="*",
+        help=f"part of a folder's name, or a condition on a column ({', '.join(COLUMNS)}) or on a key of the locked "
+        "config: status=failed, method.beta=0.04, 'metric>1.5', 'duration<60', 'started>=2026-11-23'; the signs are "
+        "= != > < >= <=, and all conditions must hold",
+    )
+    parser.add_argument("--sort", metavar="KEY", help="a column or a key of the locked config, smallest first")
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N")
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    options = parser.parse_intermixed_args(arguments)
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit is {options.limit}; at least 1")
+    return options
+
+
+def _count(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def _cells(run: RunRow) -> tuple[str, ...]:
+    """The row of a run, a cell a column."""
+    why = f": {shortened(str(run.reason), REASON)}" if run.reason else ""
+    return (
+        run.folder,
+        f"{datetime.fromtimestamp(run.started):%Y-%m-%d %H:%M}" if run.started else "",
+        run.status + why,
+        *(str(run.names.get(name, "")) for name in CHOICES),
+        shortened(" ".join(_brief(override) for override in run.typed), TYPED),
+        f"{run.metric[0]} {run.metric[1]:.3f} -> {run.metric[2]:.3f}" if run.metric else "",
+        _time(run.duration),
+    )
+
+
+def _brief(override: str) -> str:
+    """An override as a person says it: ``beta=0.04`` is the method's, ``correct.weight=2`` the reward's."""
+    return override.removeprefix("method.").removeprefix("reward.terms.")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

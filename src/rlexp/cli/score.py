@@ -1,0 +1,184 @@
+"""``score``: the rewards alone. Their cases, the suite every reward passes, the versions of their code; with overrides
+also gold completions and cheats over real rows of the data; ``completions=RUN`` scores a run's completions again."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rlexp import project
+from rlexp.cli.arguments import Parser
+from rlexp.compose.points import points
+from rlexp.compose.run import Run
+from rlexp.errors import RunError
+from rlexp.evaluate.rescore import rescore
+from rlexp.inputs import reward_source, reward_versions
+from rlexp.inputs.find import reward_sources
+from rlexp.inputs.prepare import prepare
+from rlexp.inputs.reward_source import RewardSource
+from rlexp.record import finished
+from rlexp.reward import trial
+from rlexp.reward.rubric import Rubric, workers_for
+
+COLOURS = {reward_versions.RECORDED: "green", reward_versions.NEW: "yellow", reward_versions.CHANGED: "red"}
+SHOWN = 3
+"""Failing rows shown of each kind."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A reward after its trial."""
+
+    name: str
+    source: RewardSource
+    mark: str
+    """How its code stands to the recorded versions (``versions.mark``)."""
+    trial: trial.Trial
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``score [overrides] [--record] [completions=RUN [against=REF]]``.
+
+    Returns:
+        0, or 1 when a reward fails: a case, the suite, a row of the data, or code that changed without a higher
+        version; nothing is recorded then.
+
+    Raises:
+        RunError: the command line, a reward file or ``rewards.lock.yaml`` cannot be read.
+    """
+    options, root = _options(arguments), project.root()
+    console = Console(highlight=False, soft_wrap=True)
+    if options.completions:
+        return rescore(finished.open(options.completions, here, root), options.against, here, console)
+    run = points(root / "conf", options.overrides, multirun=False)[0].run if options.overrides else None
+    scored = _tried(run, root)
+    sources = [reward.source for reward in scored]
+    faults = reward_versions.faults(root, sources)
+    show(console, scored, faults)
+    failed = bool(faults) or any(reward.trial.problems for reward in scored)
+    if run and not failed:
+        failed = _try_rows(console, run, root)
+    if failed:
+        if options.record:
+            console.print("nothing was recorded")
+        return 1
+    _record(console, options, root, scored)
+    return 0
+
+
+def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
+    """Prints a row a reward; below them every problem and every fault of a version."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("reward", "version", "cases", "suite"):
+        table.add_column(column)
+    for reward in scored:
+        outcomes, colour = reward.trial.outcomes, COLOURS[reward.mark]
+        passed = sum(outcome.problem is None for outcome in outcomes)
+        count = f"{passed} of {len(outcomes)}" if outcomes else "0 cases"
+        suite = "[red]fails[/]" if reward.trial.faults else "passed" if reward.trial.conformed else "needs cases"
+        suite = "not tried here" if reward.trial.not_here else suite
+        table.add_row(
+            reward.name,
+            f"{reward.source.version} [{colour}]{reward.mark}[/]",
+            count if passed == len(outcomes) else f"[red]{count}[/]",
+            suite,
+        )
+    console.print(table)
+    for reward in scored:
+        if reward.trial.not_here:
+            console.print(f"{reward.name} was not tried: {reward.trial.not_here}", markup=False)
+        for problem in reward.trial.problems:
+            console.print(f"{reward.name}, {problem}", markup=False)
+    for fault in faults:
+        console.print(fault, markup=False)
+
+
+def _options(arguments: list[str]) -> Namespace:
+    parser = Parser("score", "Tries the rewards alone, and guards the versions of their code.")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="reward=a+b dataset=... and other overrides; without any, every file of rewards/. completions=RUN scores "
+        "the stored completions of a run again, against=REF compares with a git revision or another run's rewards",
+    )
+    parser.add_argument("--record", action="store_true", help=f"add versions that are new to {reward_versions.FILE}")
+    options = parser.parse_intermixed_args(arguments)
+    for name in ("completions", "against"):
+        typed = [o for o in options.overrides if o.startswith(f"{name}=")]
+        options.overrides = [o for o in options.overrides if o not in typed]
+        setattr(options, name, typed[-1].partition("=")[2] if typed else None)
+    if options.against and not options.completions:
+        parser.error("against=REF needs completions=RUN")
+    if options.completions and options.overrides:
+        parser.error(f"completions=RUN takes the run's own config, not {options.overrides[0]}")
+    return options
+
+
+def _tried(run: Run | None, root: Path) -> list[Scored]:
+    """The trial of every reward that is asked for."""
+    recorded = reward_versions.read(root)
+    rows = trial.data_rows(prepare(run, root).data, 4) if run else []
+    wanted = _rewards(run, root)
+    trials = trial.try_rewards([(source, params) for _, source, params in wanted], rows)
+    return [
+        Scored(name, source, reward_versions.mark(recorded, source), tried)
+        for (name, source, _), tried in zip(wanted, trials, strict=True)
+    ]
+
+
+def _rewards(run: Run | None, root: Path) -> list[tuple[str, RewardSource, dict[str, Any]]]:
+    """Name, source and composed parameters of every reward that is asked for."""
+    if run:
+        return [(name, source, run.reward.terms[name].params) for name, source in reward_sources(run, root).items()]
+    files = sorted((root / "rewards").glob("*.py"))
+    if not files:
+        raise RunError("there is no reward file", where="rewards/", hint="README.md shows how to add a reward")
+    return [(path.stem, reward_source.read(root, path.relative_to(root).as_posix()), {}) for path in files]
+
+
+def _try_rows(console: Console, run: Run, root: Path) -> bool:
+    """Prints what gold completions and cheats score; whether a row scored what it must not."""
+    inputs = prepare(run, root)
+    rows = trial.data_rows(inputs.data, trial.ROWS)
+    if run.dataset.gold is None and "answer" not in rows[0]:
+        console.print(f"{run.dataset.name} has no column answer: dataset.gold=TEMPLATE says what scores high in it")
+        return False
+    with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers:
+        attempts = trial.try_rows(run, Rubric(run.reward, inputs.rewards, workers), rows)
+    names = list(attempts[0].means)
+    table = Table(title=f"\n{len(rows)} rows of {run.dataset.path}", title_justify="left", box=None, pad_edge=False)
+    for column in ("completion", *names, "rows", "failing"):
+        table.add_column(column, justify="left" if column == "completion" else "right")
+    for attempt in attempts:
+        means = [_number(attempt.means.get(name)) for name in names]
+        count = len(attempt.failing)
+        table.add_row(attempt.kind, *means, str(attempt.rows), f"[red]{count}[/]" if count else "0")
+    console.print(table)
+    for attempt in attempts:
+        for sentence in attempt.failing[:SHOWN]:
+            console.print(f"{attempt.kind}, {sentence}", markup=False)
+    return any(attempt.failing for attempt in attempts)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _record(console: Console, options: Namespace, root: Path, scored: list[Scored]) -> None:
+    if options.record:
+        added = reward_versions.record(root, [reward.source for reward in scored])
+        named = ", ".join(f"{source.file} version {source.version}" for source in added)
+        console.print(
+            f"recorded in {reward_versions.FILE}: {named}"
+            if added
+            else f"nothing new to record in {reward_versions.FILE}"
+        )
+    elif any(reward.mark == reward_versions.NEW for reward in scored):
+        again = shlex.join(["python", "-m", "rlexp", "score", *options.overrides, "--record"])
+        console.print(f"to record what is new in {reward_versions.FILE}: {again}", markup=False)

@@ -1,0 +1,18 @@
+"""``smoke``: the steps that ``train`` takes first where they did not pass before, and nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlexp.cli.arguments import hydra_options
+from rlexp.train import session
+from rlexp.train.jobs import run_jobs
+
+
+def command(arguments: list[str], here: Path) -> int:
+    """``smoke [overrides]``: says whether it is safe to start the run, or every point of a sweep (-m).
+
+    Raises:
+        RunError: an input is wrong, or the steps failed; the message names each failed check.
+    """
+    return run_jobs(hydra_options(arguments), session.smoke)

@@ -1,0 +1,249 @@
+"""What changed between two recorded runs, each difference with its risk and the variable it belongs to.
+
+Every fact of a run (config, inputs, versions, machine, code) becomes one leaf of one tree; the leaves that differ are
+ranked by the table RULES. What only follows from another difference is shown, and not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from rlexp.compare.differences import ABSENT, differences
+from rlexp.compose.methods import METHODS
+from rlexp.inputs.digest import file_md5, json_sha256
+from rlexp.record.finished import FinishedRun
+from rlexp.record.run_folder import PATCH
+
+RISKS = ("high", "medium", "low")
+TRAINING = ("unsloth", "unsloth_zoo", "trl", "transformers", "peft", "torch", "vllm", "bitsandbytes")
+"""Packages that training itself runs through."""
+
+WATCHING = ("logging_*", "log_*", "save_*", "eval_*", "include_*", "dataloader_num_workers", "dataloader_pin_memory")
+"""Arguments of a method that say what is logged, saved and measured, not what is learned."""
+
+RULES = (
+    ("model.system_prompt", "template", "high", "template"),
+    ("template", "template", "high", "template"),
+    ("model.*", "model", "high", "model"),
+    ("dataset.*", "data", "high", "data"),
+    ("reward.terms.*.weight", "reward", "medium", "reward.{term}"),
+    ("reward.terms.*.params.*", "reward", "medium", "reward.{term}"),
+    ("reward.terms.*", "reward", "high", "reward.{term}"),
+    ("method.name", "method", "high", "method"),
+    *((f"method.{name}", "method", "low", "") for name in WATCHING),
+    ("method.*", "method", "medium", "{key}"),
+    *((f"software.{name}", "software", "medium", "software") for name in TRAINING),
+    ("software.*", "software", "low", ""),
+    ("code.*", "code", "medium", "code"),
+    ("hardware.dtype", "hardware", "medium", ""),
+    ("hardware.*", "hardware", "low", ""),
+    ("machine.*", "hardware", "low", ""),
+    ("seed", "seed", "low", ""),
+    ("*", "other", "low", ""),
+)
+"""(pattern of a key, area, risk, the big variable it belongs to or nothing); the first that matches holds."""
+
+SOURCES = (
+    ("method.learning_rate", "model.learning_rate.{method}"),
+    ("method.max_completion_length", "model.max_completion_length"),
+    ("method.max_length", "model.max_seq_length"),
+    ("reward.terms.*.params.*", "model.max_completion_length"),
+    ("held_out.max_new_tokens", "method.max_completion_length"),
+    ("held_out.max_new_tokens", "model.max_completion_length"),
+)
+"""Keys that follow another one by interpolation (conf/method, conf/reward, compose/schema.py), and which."""
+
+NAMES = ("name", "path", "hub_id", "revision", "prepare", "script", "params.*", "type", "size", "size.*")
+"""What only says where a model or a data set comes from, or its shape; its files are compared by hash."""
+
+GROWING, FREE = ("model.*", "method.*"), ("model.file.*", "model.params.*", "model.learning_rate.*")
+"""Groups in which a key that one run lacks came with another version of TRL or rlexp, and where it did not."""
+
+DEFAULTS = ("model.learning_rate.*", "model.max_completion_length", "model.size.*")
+"""What a model option proposes to the method, whose own arguments show what came of it; and the model's shape."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two runs."""
+
+    area: str
+    key: str
+    """As it is typed, where it is a key of the configuration."""
+    a: Any
+    b: Any
+    """The values; None where a run has none."""
+    risk: str
+    """high, medium or low: how likely it is to change the results."""
+    variable: str = ""
+    """The big variable it belongs to, one that could change what is learned; empty where it is none."""
+    follows: str = ""
+    """The other difference that brought this one along."""
+    note: str = ""
+
+    @property
+    def big(self) -> bool:
+        """Whether it counts as something that could change what is learned."""
+        return bool(self.variable)
+
+
+def changes(a: FinishedRun, b: FinishedRun, same_code: bool | None = None) -> list[Change]:
+    """Every difference of two runs, the riskiest first.
+
+    Args:
+        same_code: whether the project's own code was the same in both, whatever the commits are called; None where
+            that cannot be told.
+    """
+    trees = facts(a), facts(b)
+    found = differences(*trees)
+    pair = _Pair(found, trees, (*a.lock["overrides"], *b.lock["overrides"]), same_code)
+    listed = [_change(pair, key, *values) for key, values in found.items() if not pair.left_out(key)]
+    if pair.methods[0] != pair.methods[1]:
+        listed += [_only(pair, side) for side in (0, 1)]
+    order = {area: number for number, (_, area, _, _) in enumerate(RULES)}
+    return sorted(listed, key=lambda c: (RISKS.index(c.risk), not c.big, order[c.area], c.key))
+
+
+def big_variables(found: list[Change]) -> list[str]:
+    """The variables that could change what is learned, each once, the riskiest first."""
+    return list(dict.fromkeys(change.variable for change in found if change.big))
+
+
+def facts(run: FinishedRun) -> dict[str, Any]:
+    """All that is compared of a run as one tree: its config, and beside each group the hashes of what it names."""
+    config, inputs = run.lock["config"], run.lock["inputs"]
+    data, git = inputs["data"], run.manifest.get("git") or {}
+    terms = {
+        name: {"code": _code_of(inputs["rewards"].get(name, {})), **term}
+        for name, term in config["reward"]["terms"].items()
+    }
+    script = data.get("source", {}).get("script")
+    versions = dict(run.lock["versions"])
+    patch = run.run_dir / PATCH
+    code = {
+        "rlexp": versions.pop("rlexp", None),
+        "commit": git["sha"][:8] if git else None,
+        "patch": file_md5(patch)[:8] if git and patch.is_file() else None,
+    }
+    return {
+        **config,
+        "model": {**config["model"], "file": _files(inputs["model"].get("files", {}))},
+        "dataset": {
+            **config["dataset"],
+            "snapshot": data["md5"][:8],
+            "rows": data.get("rows", {}),
+            "columns": data.get("columns", {}),
+            "script": f"{Path(script).name} {data['source'].get('script_md5', '')[:8]}" if script else None,
+        },
+        "reward": {"terms": terms},
+        "template": run.lock["chat_template_sha256"][:8],
+        "software": versions,
+        "machine": run.lock.get("machine", {}),
+        "code": code,
+    }
+
+
+def _code_of(source: dict[str, Any]) -> str:
+    return f"v{source.get('version')} {source.get('md5', '')[:8]}"
+
+
+def _files(md5s: dict[str, str]) -> dict[str, str]:
+    """File -> short hash; all files of weights as one, for a large model has dozens."""
+    weights = {name: md5 for name, md5 in md5s.items() if re.search(r"\.(safetensors|bin)(\.index\.json)?$", name)}
+    files = {name: md5[:8] for name, md5 in md5s.items() if name not in weights}
+    return {**files, "weights": json_sha256(weights)[:8]} if weights else files
+
+
+class _Pair:
+    """Two runs side by side, and what of their differences explains another one."""
+
+    def __init__(self, found: dict, trees: tuple[dict, dict], overrides: tuple[str, ...], same_code: bool | None):
+        self.found, self.trees, self.same_code = found, trees, same_code
+        self.methods = [tree["method"]["name"] for tree in trees]
+        self.typed = {match[0] for o in overrides if (match := re.match(r"[\w./@-]+", o.lstrip("+~")))}
+        self.online = any(METHODS[name].online for name in self.methods if name in METHODS)
+        hashed = all(tree["model"]["file"] for tree in trees)
+        self.same_files = {
+            "model": hashed and trees[0]["model"]["file"] == trees[1]["model"]["file"],
+            "dataset": "dataset.snapshot" not in found,
+        }
+        names = [f"model.{name}" for name in NAMES]
+        self.other_model = not self.same_files["model"] and any(_any(key, ("model.file.*", *names)) for key in found)
+
+    def left_out(self, key: str) -> bool:
+        """What another line says already."""
+        if self.methods[0] != self.methods[1] and key.startswith("method.") and ABSENT in self.found[key]:
+            return True
+        elsewhere = key.startswith("model.learning_rate.") and key.rpartition(".")[2] not in self.methods
+        return elsewhere or (self.other_model and _any(key, DEFAULTS))
+
+    def follows(self, key: str) -> str:
+        """The difference that brought this one along, empty where it stands for itself or was typed."""
+        if key in self.typed:
+            return ""
+        if key in ("template", "model.system_prompt"):
+            return "model" if self.other_model else ""
+        sources = [source for pattern, source in SOURCES if fnmatchcase(key, pattern)]
+        if any(all(self._equal(side, key, source) for side in (0, 1)) for source in sources):
+            model = self.other_model or any(_any(other, DEFAULTS) and not self.left_out(other) for other in self.found)
+            return "model" if model else "method" if self.methods[0] != self.methods[1] else sources[0]
+        if key.startswith("method.") and key != "method.name" and self.methods[0] != self.methods[1]:
+            return "method"
+        if ABSENT in self.found[key] and _any(key, GROWING) and not _any(key, FREE):
+            by_trl = key.startswith("method.") and "software.trl" in self.found
+            return "software" if by_trl else "code" if any(_any(other, ("code.*",)) for other in self.found) else ""
+        return ""
+
+    def _equal(self, side: int, key: str, source: str) -> bool:
+        tree = self.trees[side]
+        return _leaf(tree, key) == _leaf(tree, source.format(method=self.methods[side]))
+
+    def no_variable(self, key: str) -> str:
+        """Why a difference cannot change what is learned, in words; empty where it can."""
+        group, _, rest = key.partition(".")
+        if self.same_files.get(group) and _any(rest, NAMES):
+            return "by hash the same files" if group == "model" else "by hash the same rows"
+        if group == "reward" and not self.online:
+            return f"{self.methods[0]} does not train on it"
+        if group == "code" and rest != "rlexp":
+            if self.same_code:
+                return "src/ is the same"
+            if not all(tree["code"]["commit"] for tree in self.trees):
+                return "not recorded in one of them"
+        return ""
+
+
+def _change(pair: _Pair, key: str, a: Any, b: Any) -> Change:
+    area, risk, variable = next((area, *rest) for pattern, area, *rest in RULES if fnmatchcase(key, pattern))
+    term = key.split(".")[2] if area == "reward" else ""
+    follows, note = pair.follows(key), pair.no_variable(key)
+    if follows or note:
+        variable = ""
+    if note:
+        risk = "low"
+    elif key.endswith(".code") and str(a).split()[0] == str(b).split()[0]:
+        note = "other code under the same version"
+    a, b = (None if value == ABSENT else value for value in (a, b))
+    return Change(area, key, a, b, risk, variable.format(key=key, term=term), follows, note)
+
+
+def _only(pair: _Pair, side: int) -> Change:
+    """The arguments that one method alone has, in one line."""
+    mine, others = pair.trees[side]["method"], pair.trees[1 - side]["method"]
+    count = f"{len(mine.keys() - others.keys())} arguments"
+    a, b = (count, None) if side == 0 else (None, count)
+    return Change("method", f"arguments of {pair.methods[side]} only", a, b, "medium", follows="method")
+
+
+def _any(key: str, patterns: tuple[str, ...] | list[str]) -> bool:
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _leaf(tree: Any, key: str) -> Any:
+    for name in key.split("."):
+        tree = tree.get(name, ABSENT) if isinstance(tree, dict) else ABSENT
+    return tree

@@ -1,0 +1,37 @@
+"""A finished sweep as a table, read from the manifests of its points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rlexp.record.run_folder import main_metric, read_manifest
+
+
+def show(folder: Path) -> int:
+    """Prints a row a point: what it varied, its status, its main held-out number before and after.
+
+    Returns:
+        0 when every point finished, else 1.
+    """
+    found = [(path.name, read_manifest(path)) for path in sorted(folder.iterdir(), key=_number) if path.is_dir()]
+    manifests = [(name, manifest) for name, manifest in found if manifest]
+    common = set.intersection(*(set(manifest["overrides"]) for _, manifest in manifests))
+    table = Table(title=str(folder), title_justify="left", box=None, pad_edge=False)
+    for column in ("point", "varied", "status", "held out", "before", "after"):
+        table.add_column(column)
+    for name, manifest in manifests:
+        varied = " ".join(o for o in manifest["overrides"] if o not in common)
+        main = main_metric(manifest)
+        numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
+        status = manifest["status"] + (f": {manifest['reason'].splitlines()[0]}" if "reason" in manifest else "")
+        table.add_row(name, escape(varied), escape(status), *numbers)
+    Console(highlight=False, soft_wrap=True).print(table)
+    return int(any(manifest["status"] != "finished" for _, manifest in manifests))
+
+
+def _number(path: Path) -> tuple[bool, int, str]:
+    return (not path.name.isdigit(), int(path.name) if path.name.isdigit() else 0, path.name)

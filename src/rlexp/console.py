@@ -1,0 +1,56 @@
+"""What a verb prints: a run's own lines and warnings, plain aligned tables, and libraries kept quiet meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+UNFOLDED = 10_000
+"""Columns of a file or pipe: a line is never cut there, so that grep finds what it holds."""
+
+
+class RunConsole(Console):
+    """The terminal of one run: it prints also while the output of the libraries goes to a file."""
+
+    def __init__(self) -> None:
+        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Prints a warning."""
+        self.print(f"[yellow]warning[/] {escape(message)}")
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Sends what the libraries print to a file, so that the run's own lines can be read."""
+    with log.open("a", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], folded: Sequence[str] = ()) -> None:
+    """Prints one line for each row; whole lines where the output is read by something else than a terminal.
+
+    Args:
+        columns: the headings.
+        rows: as many cells each; printed as they are, brackets too.
+        folded: the columns that may go over several lines where the terminal is narrow.
+    """
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column not in folded, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else UNFOLDED
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+
+
+def shortened(text: str, width: int) -> str:
+    """The text on one line, cut to ``width`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,65 @@
+"""The comparison before and after training: completions of held-out prompts, scored by the reward's terms.
+
+The same prompts and the same seed before and after, so that only the weights differ.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.evaluate.sampler import Sampler, Sampling
+from rlexp.reward.rubric import Rubric, text_of
+
+HELD_OUT = "held_out/"
+"""Stands before the name of a term in the logged held-out measurements."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one set of weights does on the held-out prompts."""
+
+    means: dict[str, float]
+    """Mean score by term over the prompts it applies to, and of their combination as ``reward``."""
+    errors: dict[str, float]
+    """Standard error of each mean, over the prompts."""
+    prompts: list[str]
+    completions: list[str]
+    rewards: list[float]
+    """The combined reward, one a completion; 0 where no term applies."""
+    lengths: list[int]
+    """Tokens, one a completion."""
+
+
+def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measurement:
+    """Samples one completion a row and scores it.
+
+    Args:
+        sampler: of the weights that are measured.
+        rows: a ``datasets.Dataset`` with ``prompt`` and the columns the rewards read.
+
+    Returns:
+        Means over the rows. Terms whose columns the rows lack are left out.
+    """
+    prompts = list(rows["prompt"])
+    sampling = Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
+    sampled = [answers[0] for answers in sampler.sample(prompts, 1, sampling, run.seed)]
+    completions, ids = [answer.text for answer in sampled], [answer.token_ids for answer in sampled]
+    columns = {name: list(rows[name]) for name in rows.column_names if name != "prompt"}
+    scored = rubric.score(completions, prompts, {**columns, "completion_ids": ids})
+    kept = {name: _applied(scores) for name, scores in {**scored.scores, "reward": scored.rewards}.items()}
+    kept = {name: scores for name, scores in kept.items() if scores}
+    return Measurement(
+        means={name: statistics.fmean(values) for name, values in kept.items()},
+        errors={name: statistics.pstdev(values) / len(values) ** 0.5 for name, values in kept.items()},
+        prompts=[text_of(prompt) for prompt in prompts],
+        completions=completions,
+        rewards=[reward or 0.0 for reward in scored.rewards],
+        lengths=[len(item) for item in ids],
+    )
+
+
+def _applied(scores: list[float | None]) -> list[float]:
+    return [score for score in scores if score is not None]

@@ -1,0 +1,122 @@
+"""Samples completions of a model on rows of the data, as training would, and scores them: what ``inspect`` shows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from rlexp.backend.model import end_tokens
+from rlexp.backend.prompts import prompt_ids, rendered
+from rlexp.compose.run import Run
+from rlexp.evaluate.sampler import Sampling
+from rlexp.evaluate.samples import SampledGroups, Target, TextSpan
+from rlexp.evaluate.transformers_sampler import TransformersSampler
+from rlexp.reward.reasons import Reasons
+from rlexp.reward.rubric import Rubric
+
+
+def sampling(run: Run) -> Sampling:
+    """How the run samples: its method's arguments; of an offline method those of the held-out comparison."""
+    if not run.method.online:
+        return Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
+    asked = run.arguments
+    more = {} if asked["min_p"] is None else {"min_p": asked["min_p"]}
+    if asked["repetition_penalty"] != 1.0:
+        more["repetition_penalty"] = asked["repetition_penalty"]
+    more |= asked["generation_kwargs"] or {}
+    return Sampling(asked["max_completion_length"], asked["temperature"], asked["top_p"], asked["top_k"], more)
+
+
+def draw(
+    run: Run, model: Any, tokenizer: Any, rubric: Rubric, reasons: Reasons, rows: Any, split: str, generations: int
+) -> SampledGroups:
+    """Samples and scores ``generations`` completions of every row.
+
+    Args:
+        rows: a ``datasets.Dataset`` with ``prompt``, the columns the rewards read and, for an offline method, those it
+            trains on.
+    """
+    prompts = list(rows["prompt"])
+    groups = TransformersSampler(run, model, tokenizer).sample(prompts, generations, sampling(run), run.seed)
+    sampled = [answer for group in groups for answer in group]
+    completions, ids = [answer.text for answer in sampled], [answer.token_ids for answer in sampled]
+    read = {name for source in rubric.sources.values() for name in source.wanted_columns}
+    columns = {name: list(rows[name]) for name in rows.column_names if name in read}
+    every = {name: [value for value in values for _ in range(generations)] for name, values in columns.items()}
+    every["completion_ids"] = ids
+    scored = rubric.score(completions, [p for p in prompts for _ in range(generations)], every, generations)
+    ends = end_tokens(model, tokenizer)
+    read_ids = prompt_ids(tokenizer, prompts, run.chat_template_kwargs)
+    seen = {**every, "prompt": scored.prompts, "completion": completions}
+    shown = {name: values for name, values in columns.items() if name not in run.dataset.type.columns}
+    if "label" in rows.column_names:
+        shown["label"] = list(rows["label"])
+    return SampledGroups(
+        groups=[f"{split} row {number}" for number in range(len(prompts))],
+        prompts=[tuple(pieces(tokenizer, item, ends)) for item in read_ids],
+        prompt_tokens=[len(item) for item in read_ids],
+        columns=[{name: values[n] for name, values in shown.items()} for n in range(len(prompts))],
+        targets=[() if run.method.online else tuple(targets(run, tokenizer, row, ends)) for row in rows],
+        completions=completions,
+        pieces=[tuple(pieces(tokenizer, item, ends)) for item in ids],
+        tokens=[len(item) for item in ids],
+        cut=[answer.truncated for answer in sampled],
+        scores=scored.scores,
+        rewards=scored.rewards,
+        reasons=[reasons.of({name: values[n] for name, values in seen.items()}) for n in range(len(ids))],
+    )
+
+
+def pieces(tokenizer: Any, ids: list[int], ends: set[int]) -> Iterable[TextSpan]:
+    """The text of these ids, cut where special tokens stand."""
+    special = {*tokenizer.all_special_ids, *ends}
+    run_of_text: list[int] = []
+    for token in ids:
+        if token not in special:
+            run_of_text.append(token)
+            continue
+        if run_of_text:
+            yield TextSpan(tokenizer.decode(run_of_text))
+            run_of_text = []
+        kind = "eos" if token in ends else "bos" if token == tokenizer.bos_token_id else "special"
+        yield TextSpan(tokenizer.convert_ids_to_tokens(token) or f"<{token}>", kind)
+    if run_of_text:
+        yield TextSpan(tokenizer.decode(run_of_text))
+
+
+def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> Iterable[Target]:
+    """The completions of a row that an offline method trains on, as the trainer reads them.
+
+    Source: TRL tokenizes prompt and completion together; the completion begins where that leaves the prompt alone.
+    """
+    prompt = row["prompt"]
+    alone = prompt_ids(tokenizer, [prompt], run.chat_template_kwargs)[0]
+    limit = run.arguments.get("max_length")
+    for name in ("chosen", "rejected", "completion"):
+        if name not in row:
+            continue
+        said = row[name]
+        if isinstance(prompt, str):
+            text = rendered(tokenizer, [prompt + str(said) + tokenizer.eos_token], run.chat_template_kwargs)[0]
+        else:
+            turns = [*prompt, *said] if isinstance(said, list) else [*prompt, {"role": "assistant", "content": said}]
+            text = tokenizer.apply_chat_template(turns, tokenize=False)
+        whole = tokenizer(text, add_special_tokens=False)["input_ids"]
+        shared = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), len(alone))
+        own = whole[shared:]
+        cut = min(len(own), max(0, len(whole) - limit)) if limit else 0
+        yield Target(name, tuple(pieces(tokenizer, own, ends)), len(own), cut)
+
+
+def tokens_in_use(run: Run, model: Any, tokenizer: Any) -> list[tuple[str, str]]:
+    """What begins, ends and pads a sequence, and the template, as (name, value) rows."""
+    template = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
+    ends = ", ".join(
+        f"{tokenizer.convert_ids_to_tokens(token)} ({token})" for token in sorted(end_tokens(model, tokenizer) - {None})
+    )
+    rows = [("template", f"sha256 {template[:12]}")]
+    for name in ("bos", "pad"):
+        token = getattr(tokenizer, f"{name}_token")
+        rows.append((name, f"{token} ({getattr(tokenizer, f'{name}_token_id')})" if token else "none"))
+    return [*rows, ("eos", ends or "none")]

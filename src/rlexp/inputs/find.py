@@ -1,0 +1,194 @@
+"""What a run consumes, found and checked against each other before anything heavy is imported.
+
+Reads small files only: reward sources as syntax trees, a snapshot's description, the names in a folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.errors import RunError, nearest
+from rlexp.inputs import reward_source, snapshot
+from rlexp.inputs.digest import file_md5
+from rlexp.inputs.reward_source import RewardSource
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a run on this machine."""
+
+    data: Path
+    """The snapshot's folder; may not exist yet when ``data_prepare`` can write it."""
+    description: dict[str, Any] | None
+    """The snapshot's description; None until it is written."""
+    data_prepare: Path | None
+    """The script that writes the snapshot, where it is missing."""
+    model: Path | None
+    """The base model's folder; None for a hub id."""
+    model_prepare: Path | None
+    """The script that builds the model's folder, where it is missing."""
+    rewards: dict[str, RewardSource]
+    """Reward term -> its source."""
+
+
+def find_inputs(run: Run, root: Path) -> Inputs:
+    """Finds every input of ``run`` under the project folder ``root`` and checks that they fit together.
+
+    Raises:
+        RunError: an input is missing and nothing can make it, or two of them do not fit.
+    """
+    _dataset_type(run, root)
+    rewards = reward_sources(run, root)
+    data = root / run.dataset.path
+    description = snapshot.describe(data)
+    data_prepare = None
+    if description is None:
+        data_prepare = _data_prepare(run, root)
+    else:
+        _check_snapshot(run, description, rewards, root)
+    model, model_prepare = _model(run, root)
+    return Inputs(data, description, data_prepare, model, model_prepare, rewards)
+
+
+def _dataset_type(run: Run, root: Path) -> None:
+    wanted = run.method.dataset_type
+    if run.dataset.type is wanted:
+        return
+    mark = f"\ntype: {wanted.name}\n"
+    fitting = sorted(path.stem for path in (root / "conf" / "dataset").glob("*.yaml") if mark in path.read_text())
+    guess = nearest(run.dataset.name, fitting)
+    raise RunError(
+        f"{run.method.name} trains on {wanted.name} data (columns {', '.join(wanted.columns)}); "
+        f"{run.dataset.name} is {run.dataset.type.name} data",
+        where=f"dataset={run.dataset.name}, method={run.method.name}",
+        hint=f"type dataset={guess}" if guess else f"one of: {', '.join(fitting)}",
+    )
+
+
+def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
+    """The source of every term of the run's reward, its composed parameters checked against ``score``.
+
+    Raises:
+        RunError: a file cannot be read as a reward, or a parameter is unknown or missing.
+    """
+    sources = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
+    for name, source in sources.items():
+        given = run.reward.terms[name].params
+        for key in given:
+            if key not in source.params:
+                guess = nearest(key, source.params)
+                hint = f"did you mean reward.terms.{name}.params.{guess}?" if guess else None
+                takes = ", ".join(source.params) or "no parameters"
+                raise RunError(
+                    f"the reward {name} takes {takes}, not {key}", where=f"reward.terms.{name}.params.{key}", hint=hint
+                )
+        for key in source.required_params:
+            if key not in given:
+                raise RunError(
+                    f"the reward {name} needs {key}",
+                    where=f"{source.file}: score()",
+                    hint=f"type +reward.terms.{name}.params.{key}=VALUE",
+                )
+    return sources
+
+
+def _data_prepare(run: Run, root: Path) -> Path:
+    dataset = run.dataset
+    made_here = dataset.path == f"data/{dataset.name}"
+    script = root / "data_prep" / f"{dataset.prepare}.py"
+    if dataset.prepare and made_here and script.is_file():
+        return script
+    present = sorted(
+        path.parent.relative_to(root).as_posix() for path in (root / "data").glob(f"*/{snapshot.DESCRIPTION}")
+    )
+    guess = nearest(dataset.path, present)
+    if dataset.prepare and not script.is_file():
+        scripts = sorted(path.stem for path in (root / "data_prep").glob("*.py"))
+        raise RunError(
+            f"there is no script data_prep/{dataset.prepare}.py",
+            where="dataset.prepare",
+            hint=f"one of: {', '.join(scripts)}",
+        )
+    if dataset.prepare:
+        hint = f"leave dataset.path out and data_prep/{dataset.prepare}.py writes data/{dataset.name}"
+    else:
+        hint = "dataset=local dataset.params.file=FILE makes a snapshot of your file"
+    if present:
+        hint = f"{'did you mean dataset.path=' + guess if guess else 'one of: ' + ', '.join(present)}; or {hint}"
+    raise RunError(f"there is no snapshot at {dataset.path}", where="dataset.path", hint=hint)
+
+
+def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource], root: Path) -> None:
+    columns = description["columns"]
+    missing = [name for name in run.dataset.type.columns if name not in columns]
+    if missing:
+        raise RunError(
+            f"{run.method.name} needs the column {missing[0]}; the snapshot has {', '.join(columns)}",
+            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
+            hint="choose another dataset, or write the column in its data_prep script",
+        )
+    rows = description["splits"].get("train", {}).get("rows", 0)
+    rows = min(rows, run.dataset.train_rows or rows)
+    if rows < run.prompts_per_step:
+        raise RunError(
+            f"a step takes {run.prompts_per_step} different prompts; {run.dataset.path} has {rows} to train on",
+            where="method.prompts_per_step, dataset.train_rows",
+            hint=f"type method.prompts_per_step={rows}" if rows else "write a train split in the data_prep script",
+        )
+    if run.dataset.path == f"data/{run.dataset.name}":
+        _check_source(run, description["source"], root)
+    if not run.method.online:
+        return
+    for name, source in rewards.items():
+        for column in source.columns:
+            if column not in columns:
+                guess = nearest(column, columns)
+                raise RunError(
+                    f"[reward.columns] the reward {name} reads the column {column}; "
+                    f"{run.dataset.path} has {', '.join(columns)}",
+                    where=f"{source.file}: score()",
+                    hint=f"did you mean {guess}?" if guess else "leave the reward out, or choose another dataset",
+                )
+
+
+def _check_source(run: Run, source: dict[str, Any], root: Path) -> None:
+    asked, made_with = run.config()["dataset"]["params"], source.get("params", {})
+    changed = [
+        f"it was made with {key}={made_with.get(key)}, asked is {asked.get(key)}"
+        for key in sorted({*made_with, *asked})
+        if made_with.get(key) != asked.get(key)
+    ]
+    changed += [
+        f"{file} has changed since"
+        for file, md5 in source.get("files", {}).items()
+        if (root / file).is_file() and file_md5(root / file) != md5
+    ]
+    if changed:
+        raise RunError(
+            f"the snapshot {run.dataset.path} is of something else: {'; '.join(changed)}",
+            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
+            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well",
+        )
+
+
+def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
+    if run.model.path is None:
+        return None, None
+    folder = (root / run.model.path).resolve()
+    if (folder / "config.json").is_file():
+        return folder, None
+    script = root / "data_prep" / f"{run.model.prepare}.py"
+    if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
+        return folder, script
+    present = sorted(path.parent.relative_to(root).as_posix() for path in (root / "models").glob("*/config.json"))
+    guess = nearest(run.model.path, present)
+    raise RunError(
+        f"there is no model in the folder {run.model.path} (no config.json)",
+        where="model.path",
+        hint=f"did you mean model.path={guess}?"
+        if guess
+        else f"one of: {', '.join(present)}, or a Hugging Face folder",
+    )

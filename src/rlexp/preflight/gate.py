@@ -1,0 +1,76 @@
+"""Where a run stands still to be checked (``preflight.checks``): what was said is kept in the manifest, warnings are
+printed, a failure stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rlexp.backend import model as models
+from rlexp.compose.run import Run
+from rlexp.inputs.find import Inputs
+from rlexp.preflight import checks, memory
+from rlexp.preflight.lengths import MEASURED
+from rlexp.preflight.seen import Seen
+from rlexp.verdict import Verdict, require
+
+
+class Gate:
+    """The checks of one run, in their order. Every method raises a RunError where one of its checks fails.
+
+    Args:
+        said: the manifest's list of verdicts.
+        warn: prints a warning.
+    """
+
+    def __init__(self, run: Run, inputs: Inputs, said: list[dict[str, str]], warn: Callable[[str], None]) -> None:
+        self.run = run
+        self.inputs = inputs
+        self.said = said
+        self.warn = warn
+        self.where = run.model.path or str(run.model.hub_id)
+        self.before: Seen | None = None
+
+    def before_import(self, root: Path) -> None:
+        """What can be seen without torch."""
+        self._passed(checks.before_import(self.run, self.inputs, root))
+
+    def before_load(self, rows: Any) -> None:
+        """Template, tokenizer and lengths, as transformers reads them; Unsloth and TRL are imported.
+
+        Args:
+            rows: the ``datasets.Dataset`` that will be trained on.
+        """
+        looked = models.look(self.run, self.inputs.model)
+        if looked:
+            self.before = self._seen(*looked, rows=rows)
+            self._passed(checks.before_load(self.before))
+        if self.inputs.model is None:
+            self._passed([memory.shape(self.run, models.shape(self.run), again=False)])
+
+    def before_training(self, model: Any, tokenizer: Any, rows: Any) -> None:
+        """What loading changed."""
+        embedding = model.get_input_embeddings().weight.shape[0]
+        after = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
+        self._passed(checks.before_training(self.before, after))
+
+    def look(self, model: Any, tokenizer: Any, rows: Any) -> list[Verdict]:
+        """What the checks say of a loaded model, its template and tokenizer; nothing is raised, printed or kept."""
+        embedding = model.get_input_embeddings().weight.shape[0]
+        seen = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
+        found = [*checks.before_load(seen), *checks.before_training(None, seen)]
+        return list({verdict.name: verdict for verdict in found}.values())
+
+    def _seen(self, tokenizer: Any, vocab_size: int | None, ends: tuple[int, ...], rows: Any) -> Seen:
+        tags = checks.looked_for(self.run, self.inputs)
+        columns = rows.select_columns(self.run.dataset.type.columns)
+        every = max(1, -(-len(columns) // MEASURED))
+        kept = columns.select(range(0, len(columns), every)).to_list()
+        return Seen(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags)
+
+    def _passed(self, verdicts: Iterable[Verdict]) -> None:
+        verdicts = list(verdicts)
+        self.said += [verdict.plain() for verdict in verdicts]
+        for verdict in require(verdicts):
+            self.warn(str(verdict))

@@ -1,0 +1,153 @@
+"""The pass of a smoke: belongs to everything that makes a run safe to start, so that later runs need no smoke.
+
+``.smoke/<settings>-<inputs>.json`` in the project folder: one hash of the settings, one of what they are applied to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rlexp import files
+from rlexp.compose.run import Run
+from rlexp.compose.schema import When
+from rlexp.inputs.digest import json_sha256
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.hashes import inputs_digest
+from rlexp.record.lock import versions
+from rlexp.record.machine import processor
+
+FOLDER = ".smoke"
+FREE = ("seed", "held_out", "tracking", "health", "preflight")
+"""Parts of the config that make a run no less safe."""
+UNCOMPILED = {"compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}}
+"""For vLLM: nothing is compiled; decoding is captured in graphs all the same. At 4B it starts 18 s sooner, or 5 s where
+kernels are kept from an earlier run, and takes 0.33 ms a token longer (perf/results/2026-11-25_4b_h100.md)."""
+UNCOMPILED_TOKENS = 15_000
+"""Tokens that a smoke decodes one after the other up to which that is quicker even where kernels are kept."""
+FREE_ARGUMENTS = ("logging_", "save_", "eval_", "log_", "max_steps", "num_train_epochs", "load_best_model_at_end")
+"""How the names of the method's arguments begin that only say how long it trains, and what is written."""
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """The part of the config that a pass belongs to."""
+    tree = {name: part for name, part in run.config().items() if name not in FREE}
+    tree["method"] = {key: value for key, value in tree["method"].items() if not key.startswith(FREE_ARGUMENTS)}
+    return tree
+
+
+def settings_key(run: Run) -> str:
+    """Sixteen hex digits that name the settings, the installed versions and the processor."""
+    return json_sha256([settings(run), versions(), processor()])[:16]
+
+
+def inputs_key(digest: dict[str, Any]) -> str:
+    """Sixteen hex digits that name data, rewards and base model by content.
+
+    Args:
+        digest: the answer of ``lock.inputs_digest``.
+    """
+    model = {name: value for name, value in digest["model"].items() if name in ("md5", "revision")}
+    return json_sha256([digest["data"]["md5"], {n: r["md5"] for n, r in digest["rewards"].items()}, model])[:16]
+
+
+def path(run: Run, digest: dict[str, Any], root: Path) -> Path:
+    """Where the pass of these settings and inputs lies."""
+    return root / FOLDER / f"{settings_key(run)}-{inputs_key(digest)}.json"
+
+
+def read(file: Path) -> dict[str, Any] | None:
+    """A pass; None where there is none, or it cannot be read."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and "passed" in content else None
+
+
+def write(file: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """Leaves a pass of these figures, whole or not at all; answers its content."""
+    content = {"passed": datetime.now(UTC).isoformat(timespec="seconds"), **figures}
+    file.parent.mkdir(exist_ok=True)
+    files.write_text(file, json.dumps(content, indent=1) + "\n")
+    return content
+
+
+def engine_for(run: Run) -> Run:
+    """The run as its smoke loads it where nothing is trained afterwards: a vLLM in the process compiles nothing, where
+    that would not pay and the run says nothing of it."""
+    rollout = run.rollout
+    tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
+    said = rollout.enforce_eager or "compilation_config" in rollout.engine
+    if not rollout.in_process or said or tokens > UNCOMPILED_TOKENS:
+        return run
+    return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
+
+
+def no_longer(run: Run) -> bool:
+    """Whether the run is no longer than a smoke itself."""
+    return 0 < run.arguments["max_steps"] <= run.preflight.smoke_steps
+
+
+def due(run: Run, found: dict[str, Any] | None) -> bool:
+    """Whether the smoke steps run in front of a run.
+
+    Args:
+        found: its pass, if it has one.
+    """
+    if run.preflight.smoke is When.auto:
+        return found is None and not no_longer(run)
+    return run.preflight.smoke is When.always
+
+
+def describe(run: Run, inputs: Inputs, root: Path) -> str:
+    """What ``plan`` says of the smoke. Inputs are hashed only where a pass of these settings exists."""
+    if run.preflight.smoke is When.never:
+        return "never"
+    steps = f"{run.preflight.smoke_steps} steps first"
+    found = None
+    if any((root / FOLDER).glob(f"{settings_key(run)}-*.json")) and not (inputs.data_prepare or inputs.model_prepare):
+        found = read(path(run, inputs_digest(run, inputs, root), root))
+    if found is None:
+        short = run.preflight.smoke is When.auto and no_longer(run)
+        return "none: the run is no longer than a smoke" if short else f"not yet: {steps}"
+    again = f"; again: {steps}" if run.preflight.smoke is When.always else ""
+    return f"passed {found['passed'][:10]}, {costs(found, run, rows(inputs))}{again}"
+
+
+def rows(inputs: Inputs) -> int:
+    """Rows of the train split; 0 while there is no snapshot."""
+    return (inputs.description or {}).get("splits", {}).get("train", {}).get("rows", 0)
+
+
+def steps_of(run: Run, rows: int) -> int:
+    """Optimizer steps of the whole run, about."""
+    if run.arguments["max_steps"] > 0:
+        return run.arguments["max_steps"]
+    rows = min(rows, run.dataset.train_rows or rows)
+    a_pass = max(1, rows // run.prompts_per_step) * run.arguments.get("num_iterations", 1)
+    return round(a_pass * run.arguments["num_train_epochs"])
+
+
+def costs(figures: dict[str, Any], run: Run, rows: int) -> str:
+    """What a step takes, and the whole run of that many steps: ``0.43 s a step, peak 1.2 GiB, 60 steps about 26 s``.
+
+    A smoke whose vLLM compiled nothing knows only what it takes at most.
+    """
+    steps = steps_of(run, rows)
+    whole = duration(steps * figures["step_s"])
+    peak = f"{figures['peak_bytes'] / 2**30:.1f} GiB{' of memory on the device' if figures['on_device'] else ''}"
+    begun = duration(figures["startup_s"])
+    most = "at most " if figures.get("uncompiled") else ""
+    return f"{most}{figures['step_s']:.2g} s a step, peak {peak}, {steps} steps about {whole} after {begun} of start-up"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``26 s``, ``12 min``, ``3.5 h``."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

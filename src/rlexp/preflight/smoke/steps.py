@@ -1,0 +1,320 @@
+"""The smoke itself: some real steps where they are hardest, on the model that is loaded, and what they showed.
+
+The longest prompts come first, and the second step takes the same ones again with completions driven to their full
+length (the third, where they are sampled a step ahead), when the optimizer's state is there too: the peak of memory is
+met at once. Afterwards the model, the tokenizer
+and the random state are as they were, so that a run after a smoke is the run without it, to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from rlexp.backend import callbacks, peak_memory
+from rlexp.backend.loaded import Loaded
+from rlexp.backend.restore import kept, moved
+from rlexp.backend.trainers import arguments, build
+from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Combine
+from rlexp.console import RunConsole
+from rlexp.errors import RunError
+from rlexp.preflight.smoke.verdicts import OVERFLOWS, Facts, Step, summary, verdicts
+from rlexp.record.run_folder import COMPLETIONS, METRICS
+from rlexp.verdict import Level, Verdict, require
+
+FOLDER = "smoke"
+"""Below the run folder: completions, metrics and verdicts of the smoke."""
+MEASURED = 4096
+"""Rows whose tokens are counted; of more, those with the most characters."""
+
+
+def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -> dict[str, Any]:
+    """Takes the smoke steps and judges them.
+
+    Args:
+        loaded: the trainer of the smoke is given the run's engine, and a rubric of its own, so that the run's counts
+            nothing of the smoke.
+        run_dir: what the steps left lies in FOLDER below it.
+        startup_s: seconds it took until now, for the estimate.
+
+    Returns:
+        The figures of a pass: what a step takes, the peak of memory, and what was seen.
+
+    Raises:
+        RunError: a check failed, or the memory was used up; the message says what to change.
+    """
+    run, model, tokenizer, rows = loaded.run, loaded.model, loaded.tokenizer, loaded.rows
+    folder = run_dir / FOLDER
+    folder.mkdir()
+    console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
+    arguments_of_smoke = requested(run, folder)
+    order = longest_first(run, tokenizer, rows)
+    rubric = loaded.rubric(folder)
+    clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
+    forced = iterations + run.off_policy_steps
+    peak_memory.begin()
+    with kept(model, tokenizer) as weights:
+        inputs = TrainerInputs(
+            model, tokenizer, rows.select(order), None, rubric, arguments_of_smoke, loaded.engine, run
+        )
+        trainer = build(inputs)
+        seen = [
+            callbacks.Metrics(folder / METRICS),
+            callbacks.Completions(folder / COMPLETIONS, rubric, run.num_generations),
+            clock,
+        ]
+        if run.method.online:
+            seen.append(FullLength(trainer, run.arguments["max_completion_length"], iterations, 2 * iterations))
+        live = callbacks.Live(console)
+        for callback in (*seen, *([live] if console.is_terminal else [])):
+            trainer.add_callback(callback)
+        trainer.remove_callback(callbacks.PrinterCallback)
+        try:
+            trainer.train()
+        except RuntimeError as error:
+            verdict = broke_off(run, error, len(clock.took) + 1)
+            if verdict is None:
+                raise
+            settle([verdict], folder, {}, console.warn)
+        finally:
+            live.stop()
+        most, finite = moved(model, weights)
+        peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
+        del trainer, seen  # with the optimizer's state
+    facts = read_facts(run, folder, most, finite, forced + 1)
+    figures = {
+        "step_s": step_seconds(clock.took, iterations),
+        "first_step_s": clock.took[0],
+        "startup_s": startup_s,
+        "peak_bytes": peak,
+        "on_device": torch.cuda.is_available(),
+        "device": device(),
+        **summary(facts),
+    }
+    settle(verdicts(facts), folder, figures, console.warn)
+    return figures
+
+
+def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
+    """The verdict on steps that torch ended; None where it is no fault of the run's settings."""
+    if isinstance(error, torch.OutOfMemoryError):
+        said = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
+        hint = (
+            f"type hardware.sequences_per_device={max(1, run.geometry.per_device_train_batch_size // 2)}, "
+            "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
+        )
+        return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
+    refused = {
+        "probability tensor": "the model's probabilities are no numbers any more",  # torch.multinomial
+        "device-side assert": "the GPU refused a value, most likely probabilities that are no numbers any more",
+    }
+    for mark, said in refused.items():
+        if mark in str(error):
+            where = "method.learning_rate, hardware.dtype"
+            hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
+            return Verdict("smoke.finite", Level.failed, f"{said} at smoke step {step}", where, hint)
+    return None
+
+
+def settle(found: list[Verdict], folder: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
+    """Writes the verdicts beside the steps' completions, and prints the warnings.
+
+    Raises:
+        RunError: some failed.
+    """
+    plain = [verdict.plain() for verdict in found]
+    (folder / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
+    try:
+        warnings = require(found)
+    except RunError as error:
+        place = f"{os.path.relpath(folder)} holds what the steps left"
+        raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
+    for verdict in warnings:
+        warn(str(verdict))
+
+
+def describe(figures: dict[str, Any]) -> str:
+    """What the steps showed, in one line."""
+    if "loss" in figures:
+        one, two = figures["loss"]
+        return f"loss {one:.3g} -> {two:.3g}, weights moved by {figures['moved']:.2g}"
+    (one, two), full = figures["reward"], figures["full_length"]
+    return (
+        f"reward {one:.3g} -> {two:.3g}, {figures['unequal_groups']:.0%} of the groups with unequal rewards, "
+        f"{figures['tokens']:.0f} tokens a completion{f' (one step of {full})' if full else ''}, "
+        f"{figures['cut']:.0%} cut, weights moved by {figures['moved']:.2g}"
+    )
+
+
+def steps(run: Run) -> int:
+    """Optimizer steps of the smoke: at least three generations, one of which is of full length."""
+    return max(run.preflight.smoke_steps, 3 * run.arguments.get("num_iterations", 1))
+
+
+def requested(run: Run, folder: Path) -> dict[str, Any]:
+    """The run's own arguments of the trainer, less what saves, evaluates and shuffles."""
+    asked = arguments.requested(run, folder)
+    return asked | {
+        name: value
+        for name, value in {
+            "max_steps": steps(run),
+            "logging_strategy": "steps",
+            "logging_steps": 1,
+            "logging_nan_inf_filter": False,
+            "save_strategy": "no",
+            "eval_strategy": "no",
+            "eval_on_start": False,
+            "load_best_model_at_end": False,
+            "report_to": "none",
+            "shuffle_dataset": False,
+            "train_sampling_strategy": "sequential",
+        }.items()
+        if name in asked
+    }
+
+
+def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
+    """The rows of the smoke, by number: those of the first step until the one of full length, the others by their
+    tokens, most first.
+
+    Counted is what the model is given: the prompt as rendered, with the longest completion where the row has some. Of
+    more than MEASURED rows those with most characters are rendered.
+    """
+    columns = [name for name in ("completion", "chosen", "rejected") if name in run.dataset.type.columns]
+    given = rows.select_columns(["prompt", *columns]).to_list()
+    several = [[_turns(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
+    found = sorted(range(len(several)), key=lambda n: -max(map(_characters, several[n])))[:MEASURED]
+    extra = {"add_generation_prompt": not columns, **run.chat_template_kwargs}
+    counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
+    order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
+    again = 1 + run.off_policy_steps
+    return order[: run.prompts_per_step] * again + order[: (steps(run) - again) * run.prompts_per_step]
+
+
+def _turns(prompt: Any, completion: Any) -> Any:
+    if isinstance(prompt, str) or not isinstance(completion, str):
+        return prompt + completion
+    return [*prompt, {"role": "assistant", "content": completion}]
+
+
+def _characters(item: Any) -> int:
+    return len(item) if isinstance(item, str) else sum(len(str(turn["content"])) for turn in item)
+
+
+def _tokens(tokenizer: Any, item: Any, extra: dict[str, Any]) -> int:
+    text = item if isinstance(item, str) else tokenizer.apply_chat_template(item, tokenize=False, **extra)
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def read_facts(run: Run, folder: Path, most: float, finite: bool, forced: int) -> Facts:
+    """The facts of a smoke, read from what its steps left in ``folder``.
+
+    Args:
+        most: largest change of a trained weight.
+        finite: whether the weights are numbers.
+        forced: number of the step whose completions were driven to full length.
+    """
+    import pyarrow.parquet as pq
+
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    logged = {line["step"]: line for line in lines if "loss" in line}
+    found = []
+    for number, line in sorted(logged.items()):
+        file = folder / COMPLETIONS / f"step-{number:06d}.parquet"
+        columns = pq.read_table(file).to_pydict() if file.is_file() else {}
+        found.append(_step(run, line, columns, number == forced))
+    limit = run.arguments["max_completion_length"] if run.method.online else None
+    return Facts(
+        steps=found,
+        online=run.method.online,
+        moved=most,
+        finite=finite,
+        full_length=limit,
+        full=limit is not None and any(step.logs.get("completions/min_length", 0) >= limit for step in found),
+        learning_rate=run.arguments["learning_rate"],
+        num_generations=run.num_generations,
+    )
+
+
+def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced: bool) -> Step:
+    logs = {key: float(value) for key, value in line.items() if isinstance(value, int | float) and key != "step"}
+    if not columns:
+        return Step(logs)
+    # Standardised terms each have an advantage of their own; else only their combination has.
+    watched = [*run.reward.terms] if run.reward.combine is Combine.normalize else ["reward"]
+    groups: dict[int, list[tuple[Any, ...]]] = {}
+    for number, *scores in zip(columns["group"], *(columns[name] for name in watched), strict=True):
+        groups.setdefault(number, []).append(tuple(scores))
+    return Step(
+        logs,
+        rewards=columns["reward"],
+        groups=len(groups),
+        unequal=sum(len(set(group)) > 1 for group in groups.values()),
+        empty=sum(not text.strip() for text in columns["completion"]),
+        forced=forced,
+    )
+
+
+def step_seconds(took: list[float], iterations: int) -> float:
+    """The median of what a step took, without the first generation's; where several steps share a generation, their
+    mean is taken first."""
+    shared = [took[n : n + iterations] for n in range(iterations, len(took), iterations)] or [took]
+    return statistics.median(map(statistics.fmean, shared))
+
+
+def device() -> str:
+    """What a pass was made on: the GPU's name; the processor is in its key."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def peak_rss() -> int:
+    """Bytes this process held at most; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class Clock(TrainerCallback):
+    """Notes the seconds of every step."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self.began = 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self.began = time.perf_counter()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.took.append(time.perf_counter() - self.began)
+
+
+class FullLength(TrainerCallback):
+    """Has completions go on to their limit: the end tokens cannot be sampled from the step ``begins`` until ``ends``.
+
+    Sources: transformers' ``GenerationConfig.min_new_tokens``, vLLM's ``SamplingParams.min_tokens``.
+    """
+
+    def __init__(self, trainer: Any, tokens: int, begins: int, ends: int) -> None:
+        self.trainer, self.tokens = trainer, tokens
+        self.engine = getattr(trainer, "vllm_generation", None)
+        self.begins, self.ends = begins, ends
+        self.before = self.engine.generation_kwargs if self.engine else trainer.generation_config.min_new_tokens
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step not in (self.begins, self.ends):
+            return
+        on = state.global_step == self.begins
+        if self.engine:
+            self.engine.generation_kwargs = {**self.before, "min_tokens": self.tokens} if on else self.before
+        else:
+            self.trainer.generation_config.min_new_tokens = self.tokens if on else self.before

@@ -1,0 +1,192 @@
+"""One way to open a run: the lock and manifest of its folder, and all that can be read or loaded from them.
+
+Every verb that takes a RUN opens it here. Imports no torch: weights are named, not loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlexp.compose.explain import explain
+from rlexp.compose.points import points
+from rlexp.compose.run import Run, resolve
+from rlexp.errors import RunError, nearest
+from rlexp.inputs import locked, reward_source
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.reward_source import RewardSource
+from rlexp.record import completions
+from rlexp.record.lock import read_lock
+from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
+
+FOLDERS = ("outputs", "multirun")
+"""Where Hydra puts single runs and sweeps (conf/config.yaml)."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that was locked, as its folder tells it; it may have ended in any way."""
+
+    run_dir: Path
+    lock: dict[str, Any]
+    """The content of ``run.lock.yaml``."""
+    manifest: dict[str, Any]
+    """Empty where a lock stands alone."""
+    root: Path
+    """The project folder that it is opened from."""
+
+    @functools.cached_property
+    def run(self) -> Run:
+        """The run as it was locked; keys that are newer than the lock have their defaults.
+
+        Raises:
+            RunError: the lock's config is no run of this version.
+        """
+        return run_of(self.lock["config"], self.root, LOCK)
+
+    def inputs(self, run: Run | None = None) -> tuple[Inputs, list[str]]:
+        """The locked inputs as they are found on this machine (``locked.find``), and the notes a person should read.
+
+        Args:
+            run: the run that is trained with them, where it is not the locked one (``on_this_machine``).
+
+        Raises:
+            RunError: an input is not the locked one and cannot be had.
+        """
+        return locked.find(self.lock, run or self.run, self.root, self.run_dir / SOURCES)
+
+    def reward_sources(self) -> dict[str, RewardSource]:
+        """The copies of its reward files that the run kept, by term.
+
+        Raises:
+            RunError: one cannot be read as a reward.
+        """
+        terms = self.lock["config"]["reward"]["terms"]
+        return {name: reward_source.read(self.run_dir / SOURCES, term["file"]) for name, term in terms.items()}
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every entry of ``metrics.jsonl``; none where there is no such file."""
+        return [json.loads(line) for line in metrics_lines(self.run_dir)]
+
+    def weights(self, step: int | None = None) -> Path:
+        """The folder of the trained weights: what the run left at its end, else its latest checkpoint.
+
+        Args:
+            step: that of a checkpoint instead.
+
+        Raises:
+            RunError: there are none.
+        """
+        return weights(self.run_dir, step)
+
+    def completion_steps(self) -> list[int]:
+        """The steps whose completions were stored, in order."""
+        return completions.steps(self.run_dir)
+
+    def completions(self, steps: Sequence[int]) -> dict[str, list[Any]]:
+        """Every stored completion of these steps, column by column, with its ``step``.
+
+        Raises:
+            RunError: there are none.
+        """
+        return completions.read(self.run_dir, steps)
+
+
+def open(typed: str, here: Path, root: Path) -> FinishedRun:
+    """The run that ``typed`` names: a run folder, its lock file, or ``pinned``.
+
+    Args:
+        typed: a path, from the folder the command was typed in or from the project folder.
+        here: the folder the command was typed in.
+        root: the project folder.
+
+    Raises:
+        RunError: there is no run, it holds no lock, or the lock cannot be read or was changed after it was written.
+    """
+    for path in (here / typed, root / typed):
+        run_dir = path.parent if path.is_file() else path
+        file = path if path.is_file() else path / LOCK
+        if file.is_file():
+            return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root)
+    known = [path.relative_to(root).as_posix() for path in run_folders(root)]
+    guess = nearest(typed, known)
+    if (root / typed / MANIFEST).is_file() or (here / typed / MANIFEST).is_file():
+        raise RunError(f"the run {typed} ended before it was locked", where=typed, hint=f"its {MANIFEST} says why")
+    if not guess and known:
+        guess = known[-1]
+    raise RunError(
+        f"there is no run at {typed} (no {LOCK})",
+        where=typed,
+        hint=f"did you mean {guess}? python -m rlexp runs lists them" if guess else "train one first: python -m rlexp",
+    )
+
+
+def run_folders(root: Path) -> list[Path]:
+    """Every folder below outputs/ and multirun/ that holds a manifest, oldest name first."""
+    return sorted(path.parent for name in FOLDERS for path in (root / name).rglob(MANIFEST))
+
+
+def metrics_lines(run_dir: Path) -> list[str]:
+    """The lines of a run's metrics.jsonl; none where there is no such file."""
+    path = run_dir / METRICS
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def weights(run_dir: Path, step: int | None = None) -> Path:
+    """As ``FinishedRun.weights``, of a run folder."""
+    found = {int(path.name.rpartition("-")[2]): path for path in (run_dir / CHECKPOINTS).glob("checkpoint-*")}
+    if step in found:
+        return found[step]
+    if step is not None:
+        near = min(found, key=lambda other: abs(other - step), default=None)
+        raise RunError(
+            f"the run has no checkpoint of step {step}",
+            where=f"checkpoint={step}",
+            hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
+        )
+    for name in ("adapter", "model"):
+        if (run_dir / name).is_dir():
+            return run_dir / name
+    if found:
+        return found[max(found)]
+    raise RunError(
+        "the run left no weights: neither an adapter nor a checkpoint",
+        where=str(run_dir),
+        hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
+    )
+
+
+def run_of(config: Any, root: Path, name: str) -> Run:
+    """The run of a config; what is newer than the config (a group, or a key of one) has its default.
+
+    Args:
+        name: the file that holds the config, for messages.
+
+    Raises:
+        RunError: it is no run of this version.
+    """
+    try:
+        defaults = points(root / "conf", [], multirun=False)[0].run.config()
+        return resolve(OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config}))
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = explain(error, root / "conf")
+        raise RunError(reason.what, where=f"{name}: {reason.where}", hint=reason.hint) from error
+
+
+def on_this_machine(run: Run, root: Path) -> Run:
+    """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
+    if run.hardware.device.name == "cpu":
+        return run
+    machine = points(root / "conf", ["hardware=auto", "rollout=generate"], multirun=False)[0].run
+    if machine.hardware.device is run.hardware.device:
+        return run
+    config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
+    return resolve(OmegaConf.create(config))

@@ -1,0 +1,88 @@
+"""``pin``: makes a finished run the project's locked run, which ``dvc repro`` replays.
+
+``pinned/`` holds what a colleague needs, small enough to be committed: the lock, the metrics to compare with, the
+reward sources and the facts of the manifest. DVC's stage ``run`` replays it; the snapshot goes into DVC's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from rlexp.errors import RunError
+from rlexp.files import whole_folder
+from rlexp.inputs import reward_source, reward_versions
+from rlexp.inputs.digest import file_md5
+from rlexp.record.finished import FinishedRun
+from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
+from rlexp.record.stages import PARAMS, PINNED, write_stages
+
+PARAMS_HEAD = "# The pinned run, composed; dvc exp run writes another tree here, and the stage run trains it.\n"
+FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
+"""What of the manifest is kept: nothing that names this machine's folders or processes."""
+
+
+def pin(run: FinishedRun) -> list[str]:
+    """Checks a run, copies its record to ``pinned/``, and writes DVC's stages and ``params.yaml``.
+
+    Returns:
+        What a colleague would lack: the inputs that DVC cannot make or restore.
+
+    Raises:
+        RunError: the run cannot stand for the project (``check``), or DVC refused a stage.
+    """
+    root = run.root
+    rewards = check(run)
+    notes = write_stages(run.lock, root)
+    reward_versions.record(root, rewards)
+    copy(run, root / PINNED)
+    (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))
+    return notes
+
+
+def check(run: FinishedRun) -> list[reward_source.RewardSource]:
+    """Whether a run can stand for the project: finished, its inputs unchanged, its record whole.
+
+    Returns:
+        Its reward sources, from the run folder.
+
+    Raises:
+        RunError: the first thing that speaks against it.
+    """
+    where, manifest, root = str(run.run_dir), run.manifest, run.root
+    if run.run_dir.resolve() == (root / PINNED).resolve():
+        raise RunError("this run is the pinned one already", where=where)
+    if manifest.get("status") != "finished":
+        said = f"its status is {manifest['status']}" if manifest else f"it has no {MANIFEST}"
+        raise RunError(
+            f"only a finished run can be pinned; {said}", where=where, hint="python -m rlexp runs lists them"
+        )
+    if manifest.get("inputs_changed"):
+        changed = ", ".join(manifest["inputs_changed"])
+        raise RunError(f"{changed} changed while the run went on", where=where, hint="train it again, then pin that")
+    for name, md5 in manifest["outputs"].items():
+        if not (run.run_dir / name).is_file() or file_md5(run.run_dir / name) != md5:
+            raise RunError(f"{name} is not what the run left", where=where, hint="pin a run whose folder is whole")
+    for term in run.lock["inputs"]["rewards"].values():
+        copied = run.run_dir / SOURCES / term["file"]
+        if not copied.is_file() or file_md5(copied) != term["md5"]:
+            raise RunError(f"{copied.name} is not the copy the run made of its reward", where=str(copied))
+    files = [term["file"] for term in run.lock["inputs"]["rewards"].values()]
+    rewards = [reward_source.read(run.run_dir / SOURCES, file) for file in files]
+    for fault in reward_versions.faults(root, rewards):
+        raise RunError(f"the run's reward bears a version that was other code: {fault}", where=where)
+    return rewards
+
+
+def copy(run: FinishedRun, pinned: Path) -> None:
+    """Copies the record of a run to ``pinned``; the old one stands until the new one is whole."""
+    with whole_folder(pinned, replace=True) as partial:
+        for name in (LOCK, METRICS, PATCH):
+            if (run.run_dir / name).is_file():
+                shutil.copyfile(run.run_dir / name, partial / name)
+        shutil.copytree(run.run_dir / SOURCES, partial / SOURCES, ignore=shutil.ignore_patterns("__pycache__"))
+        facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
+        (partial / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")

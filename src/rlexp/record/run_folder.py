@@ -1,0 +1,148 @@
+"""The run folder: lock, manifest and copies of the reward sources; written as the run goes, whole at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlexp import files
+from rlexp.errors import RunError, Stopped
+from rlexp.inputs.digest import file_md5, folder_md5s
+from rlexp.inputs.reward_source import RewardSource
+from rlexp.record.machine import git, machine
+
+LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
+SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
+CHECKPOINTS = "checkpoints"
+"""The folder of a run that the trainer writes its checkpoints to."""
+MAIN_METRICS = ("reward", "rewards/margins", "loss")
+"""Held-out metrics that stand for a run in a table; the first one it has."""
+
+
+class Record:
+    """Keeps ``manifest.json`` of one run folder. A context manager: leaving it writes the status and the reason.
+
+    Status is ``running``, ``finished``, ``stopped`` (by its health), ``failed`` or ``interrupted``; a folder that says
+    ``running`` after its process is gone was killed.
+    """
+
+    def __init__(
+        self, run_dir: Path, root: Path, identity: str, overrides: list[str], config: dict[str, Any] | None = None
+    ) -> None:
+        self._began = time.perf_counter()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        code, patch = git(root)
+        if patch:
+            (run_dir / PATCH).write_text(patch)
+        self.run_dir = run_dir
+        self.root = root
+        self.content: dict[str, Any] = {
+            "identity": identity,
+            "status": "running",
+            "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "overrides": overrides,
+            "choices": choices(config) if config else {},
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started_unix": time.time(),
+            "git": code,
+            "timings_s": {},
+        }
+
+    def __enter__(self) -> Record:
+        self.write()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if kind is None:
+            self.content["status"] = "finished"
+        elif issubclass(kind, KeyboardInterrupt):
+            self.content |= {"status": "interrupted", "reason": "stopped by a signal"}
+        else:
+            reason = str(error) if issubclass(kind, RunError) else f"{kind.__name__}: {error}"
+            self.content |= {"status": "stopped" if issubclass(kind, Stopped) else "failed", "reason": reason}
+        self.mark("total")
+        self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        self.content["machine"] = machine()
+        self.content["outputs"] = outputs(self.run_dir)
+        self.write()
+
+    def mark(self, name: str) -> None:
+        """Notes the seconds since the record began under ``name``."""
+        self.content["timings_s"][name] = round(time.perf_counter() - self._began, 3)
+
+    def write(self) -> None:
+        """Writes the manifest; the old one stands until the new one is whole."""
+        _write_manifest(self.run_dir, self.content)
+
+    def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
+        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it."""
+        for source in rewards:
+            copy = self.run_dir / SOURCES / source.file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.path, copy)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+        files.write_text(self.run_dir / LOCK, text)
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any] | None:
+    """The manifest of a run folder, None where there is none.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    path = run_dir / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"the manifest cannot be read: {error}", where=str(path)) from error
+    if not isinstance(content, dict):
+        raise RunError("this file is no manifest of a run", where=str(path))
+    return content
+
+
+def choices(config: dict[str, Any]) -> dict[str, str]:
+    """What a run is called by: its method, model and dataset, and the reward's terms joined with +.
+
+    Kept in the manifest, so that a list of runs need not read their locks, and a run that failed before it was locked
+    says what it was.
+    """
+    names = {group: config[group]["name"] for group in ("method", "model", "dataset")}
+    return {**names, "reward": "+".join(sorted(config["reward"]["terms"]))}
+
+
+def main_metric(manifest: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """(name, before and after) of the held-out metric that stands for a run; None where nothing was measured."""
+    rows = manifest.get("held_out") or {}
+    name = next((name for name in MAIN_METRICS if name in rows), None)
+    return (name, rows[name]) if name else None
+
+
+def update_manifest(run_dir: Path, **facts: Any) -> None:
+    """Adds to the manifest of a run that ended; the old one stands until the new one is whole."""
+    _write_manifest(run_dir, {**(read_manifest(run_dir) or {}), **facts})
+
+
+def _write_manifest(run_dir: Path, content: dict[str, Any]) -> None:
+    files.write_text(run_dir / MANIFEST, json.dumps(content, indent=2) + "\n")
+
+
+def outputs(run_dir: Path) -> dict[str, str]:
+    """Output file -> md5, for what a run leaves to be used: the adapter or model, and the metrics."""
+    md5s = {METRICS: file_md5(run_dir / METRICS)} if (run_dir / METRICS).is_file() else {}
+    for name in ("adapter", "model"):
+        md5s |= {f"{name}/{path}": md5 for path, md5 in folder_md5s(run_dir / name).items()}
+    return md5s

@@ -1,0 +1,21 @@
+"""One run that is to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlexp.compose.run import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run, for which project, into which folder, and what was typed for it."""
+
+    run: Run
+    root: Path
+    """The project folder."""
+    run_dir: Path
+    """The run folder; made if it is missing."""
+    overrides: list[str]
+    """The overrides as typed, for the record."""
