@@ -1,10 +1,8 @@
 """Writes the table of vLLM's argument names that ``compose`` checks ``rollout.engine`` against.
 
 ``python -m rlexp.backend.vllm_table [FOLDER]`` rewrites ``compose/vllm_arguments.json`` from the installed vLLM, or
-from its sources in FOLDER. The sources are read, not imported, so that it needs no GPU; where vLLM is installed, a test does
-the same in memory and compares.
-
-Source: ``vllm.engine.arg_utils.EngineArgs`` and ``vllm.config.CompilationConfig``.
+from its sources in FOLDER. The sources are read, not imported, so that it needs no GPU; where vLLM is installed, a test
+does the same in memory and compares.
 """
 
 from __future__ import annotations
