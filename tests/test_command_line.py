@@ -1,6 +1,7 @@
 """The real command line: every mistake is one message with exit code 2, no torch imported and nothing written."""
 
 import json
+import re
 
 import pytest
 
@@ -75,3 +76,9 @@ def test_rows_that_break_the_contract_stop_the_run_before_anything_is_loaded(pro
     assert "chosen and rejected are the same" in done.stderr
     assert "torch" not in imported(done.stderr)
     assert not (project / "outputs").exists()
+
+
+def test_the_version_is_said_also_outside_of_a_project(tmp_path):
+    done = rlexp(tmp_path, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"rlexp \d+\.\d+\.\d+\n", done.stdout)

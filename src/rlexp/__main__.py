@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from rlexp import project
@@ -28,7 +29,7 @@ VERBS = {
     "runs": "rlexp.cli.runs",
     "doctor": "rlexp.cli.doctor",
 }
-"""Verb -> the module whose ``command(arguments, here)`` does it and answers the exit code."""
+"""Verb -> the module of ``cli`` whose ``command(arguments, here)`` does it and answers the exit code."""
 
 FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
@@ -52,6 +53,9 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"rlexp {metadata.version('rlexp')}")
+        return 0
     verb = "train"
     if arguments and not arguments[0].startswith("-") and "=" not in arguments[0] and arguments[0][:1] not in "+~":
         verb = arguments.pop(0)

@@ -1,4 +1,4 @@
-"""What a verb prints: a run's own lines and warnings, plain aligned tables, and libraries kept quiet meanwhile."""
+"""Printing of the verbs: a run's own lines and warnings, plain aligned tables, and libraries kept quiet meanwhile."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ def find(start: Path) -> Path:
 
 @functools.cache
 def root() -> Path:
-    """The project folder of the working directory, found once a process."""
+    """The project folder of the working directory, found once in each process."""
     return find(Path.cwd())

@@ -1,4 +1,5 @@
-"""What a check says: its name, a verdict, what was seen, and what to type. Every check of preflight answers these."""
+"""The verdict of a check: its name, a verdict, what was seen, and what to type. Every check of preflight answers
+these."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from rlexp.errors import RunError
 
 
 class Level(Enum):
-    """How a check ended, the gravest last."""
+    """The outcome of a check, the gravest last."""
 
     skipped = "skipped"
     passed = "ok"
@@ -25,20 +26,20 @@ class Verdict:
     name: str
     """The check's own name, such as ``template.doubled_bos``; tests and tables call it so."""
     level: Level
-    said: str
-    """What was seen, in one sentence, with the numbers."""
+    message: str
+    """The observation in one sentence, with its numbers."""
     where: str | None = None
     """The file and key to look at."""
     hint: str | None = None
-    """What to type or to change."""
+    """The words to type, or the thing to change."""
 
     def __str__(self) -> str:
-        """As a warning says it."""
-        return f"[{self.name}] {self.said}" + (f"; {self.hint}" if self.hint else "")
+        """The verdict as a warning prints it."""
+        return f"[{self.name}] {self.message}" + (f"; {self.hint}" if self.hint else "")
 
-    def plain(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """Name, level and what was seen, as the manifest keeps them."""
-        return {"name": self.name, "level": self.level.value, "said": self.said}
+        return {"name": self.name, "level": self.level.value, "said": self.message}
 
 
 def require(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -51,6 +52,6 @@ def require(verdicts: Iterable[Verdict]) -> list[Verdict]:
     failed = [verdict for verdict in verdicts if verdict.level is Level.failed]
     if failed:
         first, *others = failed
-        more = "".join(f"\n  also:  [{other.name}] {other.said}" for other in others)
-        raise RunError(f"[{first.name}] {first.said}{more}", where=first.where, hint=first.hint)
+        more = "".join(f"\n  also:  [{other.name}] {other.message}" for other in others)
+        raise RunError(f"[{first.name}] {first.message}{more}", where=first.where, hint=first.hint)
     return [verdict for verdict in verdicts if verdict.level is Level.warning]

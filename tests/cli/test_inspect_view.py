@@ -30,7 +30,7 @@ def printed(run, width, monkeypatch, terms=("correct", "format")):
             completions=texts,
             pieces=[(TextSpan(text),) for text in texts],
             tokens=[9, 60, 300, 0],
-            cut=[False, False, True, True],
+            truncated=[False, False, True, True],
             scores={name: [0.0, 0.5, None, 1.0] for name in terms},
             rewards=[0.0, 1.0, None, 2.0],
             reasons=[{"format": "none of the [b]tags[/b]"}, {}, {}, {}],
@@ -80,4 +80,4 @@ def test_equal_completions_become_one_line(run, monkeypatch):
     out = io.StringIO()
     inspect_view.show_group(inspect_view.console_for(out), groups[0], "prompt", {})
     assert "1 x3" in out.getvalue() and "it teaches nothing" in out.getvalue()
-    assert inspect_view.plain(groups[0])["samples"][3]["as_seen"] == "b"
+    assert inspect_view.to_json(groups[0])["samples"][3]["as_seen"] == "b"

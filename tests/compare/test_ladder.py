@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rlexp.compare.ladder import EQUAL, Change, Rung, fifths, read, verdict
+from rlexp.compare.ladder import EQUAL, Rung, TrainedChange, fifths, read, verdict
 
 BOTH, ALL = ["format", "correct"], ["format", "correct", "length"]
 FINE = (0.04, 0.04)
@@ -14,8 +14,8 @@ FINE = (0.04, 0.04)
 
 def rung(terms, equal=(0.1, 0.2), reason="", **held):
     """A rung whose held-out terms went from 0.5 to the given ends."""
-    values = {name: Change(0.5, end, FINE) for name, end in held.items()}
-    return Rung(list(terms), reason, {EQUAL: Change(*equal)}, values)
+    values = {name: TrainedChange(0.5, end, FINE) for name, end in held.items()}
+    return Rung(list(terms), reason, {EQUAL: TrainedChange(*equal)}, values)
 
 
 ONE = rung(["format"], format=0.95, reward=0.95)
@@ -52,15 +52,15 @@ def test_the_first_addition_that_did_harm_is_named(rungs, said):
 
 def test_without_held_out_rows_the_training_is_compared():
     trained = [
-        {"format": Change(0.5, 0.9, FINE)},
-        {"format": Change(0.5, 0.2, FINE), "correct": Change(0.1, 0.9, FINE)},
+        {"format": TrainedChange(0.5, 0.9, FINE)},
+        {"format": TrainedChange(0.5, 0.2, FINE), "correct": TrainedChange(0.1, 0.9, FINE)},
     ]
     rungs = [Rung(BOTH[: n + 1], trained=values) for n, values in enumerate(trained)]
     assert verdict(rungs) == "adding correct lowered format from 0.90 to 0.20"
 
 
 def test_the_ends_of_a_series_are_fifths_with_their_errors():
-    assert fifths([1.0]) == Change(1.0, 1.0)
+    assert fifths([1.0]) == TrainedChange(1.0, 1.0)
     change = fifths([0.0, 1.0, *[5.0] * 6, 2.0, 2.0])
     assert (change.start, change.end, change.errors) == (0.5, 2.0, (0.5, 0.0))
 
@@ -73,7 +73,7 @@ def test_a_rung_is_read_from_its_run_folder(tmp_path):
     held = {"format": {"before": 0.1, "after": 0.2, "standard_error": [0.01, 0.02]}}
     (tmp_path / "manifest.json").write_text(json.dumps({"status": "finished", "held_out": held}))
     found = read(tmp_path, ["format"])
-    assert found.held == {"format": Change(0.1, 0.2, (0.01, 0.02))}
+    assert found.held == {"format": TrainedChange(0.1, 0.2, (0.01, 0.02))}
     trained = found.trained["format"]
     assert (trained.start, trained.end) == pytest.approx((0.05, 0.85))
     (tmp_path / "manifest.json").write_text(json.dumps({"status": "failed", "reason": "one\n  where: two"}))

@@ -23,7 +23,7 @@ PAIRS = ("method=dpo", "dataset=arithmetic_preferences")
 def job(run, shape=None, **arguments):
     sequences = run.geometry.sequences_per_step // run.geometry.devices
     asked = {**run.arguments, **arguments}
-    return memory.Job(shape or run.model.size, run.model, run.hardware, run.rollout, run.method, asked, sequences)
+    return memory.Workload(shape or run.model.size, run.model, run.hardware, run.rollout, run.method, asked, sequences)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def drawn(tokens=TOKENS, limit=40):
         completions=texts,
         pieces=[(TextSpan(text),) for text in texts],
         tokens=list(tokens),
-        cut=[None if length is None else length >= limit for length in tokens],
+        truncated=[None if length is None else length >= limit for length in tokens],
         scores={"correct": CORRECT, "format": FORMAT},
         rewards=[(c or 0) + f for c, f in zip(CORRECT, FORMAT, strict=True)],
         reasons=[{} for _ in texts],
@@ -88,7 +88,7 @@ def test_terms_disagree_by_their_ranges_and_silent_terms_say_nothing():
 def test_the_summary_counts_everything_that_was_drawn(run):
     groups = grouped(run, drawn(), RANGES, compared=True)
     said = summary(groups, compared=True)
-    assert (said.prompts, said.completions, said.cut, said.empty, said.equal) == (2, 8, 1 / 8, 1 / 8, 0.0)
+    assert (said.prompts, said.completions, said.truncated, said.empty, said.equal) == (2, 8, 1 / 8, 1 / 8, 0.0)
     assert said.means["correct"] == pytest.approx(4 / 7) and said.means["format"] == pytest.approx(5.75 / 8)
     assert groups[0].mean == pytest.approx(0.875) and not groups[0].equal
     assert summary(grouped(run, drawn(), RANGES, compared=False), compared=False).equal is None

@@ -10,14 +10,14 @@ import pytest
 from rlexp.compose.schema import Combine, Limits, Reward, Term
 from rlexp.errors import RunError
 from rlexp.health.rules import RULES, check, judge
-from rlexp.health.window import Facts, Sampled, Step, Window
+from rlexp.health.window import Sampled, WatchedStep, WatchFacts, Window
 
 NAN = math.nan
 RATE = 2e-3
 VARIED = {"correct": 0.15, "format": 0.02}
 
 
-def facts(method: str = "grpo", **other: Any) -> Facts:
+def facts(method: str = "grpo", **other: Any) -> WatchFacts:
     """Of the main job, or of a preference method on the same model."""
     terms = {"correct": Term(file=""), "format": Term(file="")}
     known = {
@@ -27,7 +27,7 @@ def facts(method: str = "grpo", **other: Any) -> Facts:
         "beta": 0.0,
         "max_steps": 60,
         "max_completion_length": 32,
-        "group_size": 8,
+        "num_generations": 8,
         "reward": Reward(terms=terms),
         "ranges": {"correct": 1.0, "format": 1.0},
         "lowest": 0.0,
@@ -35,14 +35,14 @@ def facts(method: str = "grpo", **other: Any) -> Facts:
         "vocabulary": 384,
         "memory": 8e9,
     }
-    return Facts(**{**known, **other})
+    return WatchFacts(**{**known, **other})
 
 
 def sampled(**other: Any) -> Sampled:
     return Sampled(**{"groups": 8, "low": 0.0, "high": 2.0, "variances": VARIED, **other})
 
 
-def step(number: int, **other: Any) -> Step:
+def step(number: int, **other: Any) -> WatchedStep:
     """A step of the main job; logged values by name, ``__`` for ``/``, and fields of ``Step`` by theirs."""
     fields = {"sampled": sampled(), "moved": 0.02, "seconds": 0.4, "memory": 1e9}
     fields |= {name: other.pop(name) for name in list(other) if name in fields}
@@ -58,10 +58,10 @@ def step(number: int, **other: Any) -> Step:
     }
     if fields["sampled"] is None:
         del logs["reward"], logs["reward_std"]
-    return Step(number, {**logs, **{name.replace("__", "/"): value for name, value in other.items()}}, **fields)
+    return WatchedStep(number, {**logs, **{name.replace("__", "/"): value for name, value in other.items()}}, **fields)
 
 
-def window(known: Facts, *groups: tuple[int, dict[str, Any]]) -> Window:
+def window(known: WatchFacts, *groups: tuple[int, dict[str, Any]]) -> Window:
     """A window of so many steps of each kind, one kind after the other. A list is one value a step."""
     made = Window(known)
     for count, values in groups:
@@ -196,8 +196,8 @@ FIRES: list[tuple[str, str, Window, float | None]] = [
 def test_a_rule_fires(limits, rule, level, seen, stop):
     limit = Limits(limits[rule].steps, limits[rule].warn, limits[rule].stop if stop is None else stop)
     (finding,) = judge(seen, {rule: limit})
-    assert finding.plain()["level"] == level
-    assert finding.said and finding.hint and not finding.said.endswith(".")
+    assert finding.to_json()["level"] == level
+    assert finding.message and finding.hint and not finding.message.endswith(".")
 
 
 SOLVED = {"sampled": sampled(low=2.0, equal=0.0), "reward": 2.0, "reward_std": 0.0, "entropy": 1e-4, "grad_norm": 0.0}

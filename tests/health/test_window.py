@@ -6,10 +6,10 @@ import math
 import pytest
 
 from rlexp.compose.schema import Combine, Reward, Term
-from rlexp.health.window import FIRST, KEPT, Facts, Step, Window, facts, loops, sampled
+from rlexp.health.window import FIRST, KEPT, WatchedStep, WatchFacts, Window, facts, loops, sampled
 from rlexp.reward.rubric import Batch
 
-KNOWN = Facts("grpo", True, 1e-3, 0.0, 60, 32, 2, Reward(terms={"a": Term(file=""), "b": Term(file="")}))
+KNOWN = WatchFacts("grpo", True, 1e-3, 0.0, 60, 32, 2, Reward(terms={"a": Term(file=""), "b": Term(file="")}))
 
 
 def batch(completions, rewards, **scores):
@@ -59,7 +59,7 @@ def test_a_completion_that_repeats_itself_is_told_from_a_table(text, looping):
 def test_a_window_is_bounded_and_keeps_its_beginning():
     made = Window(KNOWN)
     for number in range(1, 200):
-        made.add(Step(number, {"reward": 1.0, "entropy": math.nan}))
+        made.add(WatchedStep(number, {"reward": 1.0, "entropy": math.nan}))
     assert len(made.steps) == KEPT and len(made.first) == FIRST
     assert made.first[0].number == 1 and made.steps[-1].number == 199
     assert made.values("entropy") == [] and made.mean("reward", 5) == 1.0 and made.mean("reward", KEPT + 1) is None
@@ -68,7 +68,7 @@ def test_a_window_is_bounded_and_keeps_its_beginning():
 def test_the_best_reward_so_far_is_a_mean_of_steps_before_the_last():
     made = Window(KNOWN)
     for reward in (1.0, 2.0, 3.0, 0.0, 0.0, 0.0):
-        made.add(Step(1, {"reward": reward}))
+        made.add(WatchedStep(1, {"reward": reward}))
     assert made.highest == 2.0
 
 

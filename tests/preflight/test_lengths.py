@@ -18,7 +18,7 @@ from rlexp.preflight.lengths import percentiles, prompt_length, sequence_length
 )
 def test_prompts_that_leave_no_room_for_a_completion(prompts, level, says):
     verdict = prompt_length(prompts, completion=32, whole=96)
-    assert (verdict.level.value, says in verdict.said) == (level, True), verdict
+    assert (verdict.level.value, says in verdict.message) == (level, True), verdict
     assert verdict.level.value == "ok" or "type model.max_seq_length=" in verdict.hint
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from rlexp.nvidia import Gpu
 from rlexp.preflight import facts, machine
-from rlexp.preflight.facts import GIB, Facts
+from rlexp.preflight.facts import GIB, MachineFacts
 from rlexp.verdict import Level
 from tests.conftest import files, rlexp
 from tests.test_command_line import HEAVY, imported
 
 H100 = Gpu("NVIDIA H100", 80 * GIB, 79 * GIB, "580.1")
-HEALTHY = Facts(
+HEALTHY = MachineFacts(
     python="3.11.7",
     requires_python=">=3.11,<3.14",
     required=("trl>=1.15,<1.16", "torch>=2.11", "colorama>=1; sys_platform == 'win32'"),
@@ -79,7 +79,7 @@ CUDA = {"torch_cuda": "13.0", "driver_cuda": "13.0", "gpus": (H100,)}
 )
 def test_each_check_says_what_it_saw(check, changed, level, says):
     verdict = check(dataclasses.replace(HEALTHY, **changed))
-    assert (verdict.level.value, says in verdict.said) == (level, True), verdict
+    assert (verdict.level.value, says in verdict.message) == (level, True), verdict
     if verdict.level in (Level.failed, Level.warning):
         assert verdict.hint
 
@@ -87,7 +87,7 @@ def test_each_check_says_what_it_saw(check, changed, level, says):
 def test_compiled_kernels_that_nothing_uses_are_named_with_what_removes_them():
     seen = {"in use (ab)": (Path("/c/ab"), GIB), "other versions (cd)": (Path("/c/cd"), 2 * GIB)}
     verdict = machine.caches(dataclasses.replace(HEALTHY, caches=seen))
-    assert "other versions (cd): /c/cd, 2.0 GiB" in verdict.said and "rm -r /c/cd " in verdict.hint
+    assert "other versions (cd): /c/cd, 2.0 GiB" in verdict.message and "rm -r /c/cd " in verdict.hint
 
 
 def test_a_healthy_machine_has_nothing_to_say():

@@ -13,7 +13,7 @@ BIG = ("model=qwen3_4b", "hardware=t4_16gb", "rollout=unsloth")
 
 def test_a_run_above_the_device_is_a_warning_with_what_to_type(composed):
     verdict = fits(composed(*BIG, "hardware.sequences_per_device=8", "hardware.gradient_checkpointing=false"))
-    assert verdict.level is Level.warning and "of 14.5 GiB" in verdict.said
+    assert verdict.level is Level.warning and "of 14.5 GiB" in verdict.message
     for typed in ("sequences_per_device=4", "gradient_checkpointing=true", "load_in_4bit=true", "max_seq_length"):
         assert typed in (verdict.hint or "")
 
@@ -54,7 +54,7 @@ def test_another_models_shape_is_a_warning_with_the_keys_to_type(composed):
     run = composed("model=qwen3_0_6b", "hardware=h100")
     other = dataclasses.replace(run.model.size, num_hidden_layers=99, tie_word_embeddings=False)
     verdict = shape(run, other, again=False)
-    assert verdict.level is Level.warning and "num_hidden_layers 99 (stated: 28)" in verdict.said
+    assert verdict.level is Level.warning and "num_hidden_layers 99 (stated: 28)" in verdict.message
     assert "model.size.num_hidden_layers=99 model.size.tie_word_embeddings=false" in (verdict.hint or "")
     assert "type the same again" in (shape(run, other, again=True).hint or "")
     assert shape(run, run.model.size, again=False).level is Level.passed

@@ -9,7 +9,7 @@ import trl
 
 from rlexp.backend.prompts import prompt_ids
 from rlexp.preflight import checks, template, tokenizer
-from rlexp.preflight.seen import Seen
+from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
@@ -49,7 +49,7 @@ def seen(composed, own):
         if chat_template is not None:
             own.chat_template = chat_template
         run = composed("method.max_steps=1", *overrides)
-        healthy = Seen(run, own, "models/tiny", 384, (2, 0), rows, tags=TAGS)
+        healthy = TokenizerContext(run, own, "models/tiny", 384, (2, 0), rows, tags=TAGS)
         return dataclasses.replace(healthy, **changed)
 
     return make
@@ -124,7 +124,7 @@ LOOP = "{% for m in messages %}" + TURN + "{% endfor %}"
 )
 def test_a_template_is_judged_by_what_it_renders(seen, check, text, level, says):
     verdict = check(seen(chat_template=text))
-    assert (verdict.level.value, says in verdict.said) == (level, True), verdict
+    assert (verdict.level.value, says in verdict.message) == (level, True), verdict
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_plain_text_is_read_alike_by_trainer_and_evaluation_also_behind_a_bos(se
 
 def test_another_rendering_is_named_with_both_texts(seen):
     verdict = template.agreement({"the trainer": [[5, 6]], "the export": [[5, 7]]}, seen())
-    assert verdict.level is Level.failed and "the export" in verdict.said
+    assert verdict.level is Level.failed and "the export" in verdict.message
 
 
 def test_loading_that_changes_what_is_read_is_a_warning(seen, root):
@@ -215,7 +215,7 @@ def test_a_tag_that_is_a_special_token_is_lost_when_it_is_decoded(seen, own):
     assert tokenizer.tags(seen()).level is Level.passed
     own.add_special_tokens({"additional_special_tokens": ["<answer>"]})
     verdict = tokenizer.tags(seen())
-    assert verdict.level is Level.failed and "<answer>" in verdict.said and "</answer>" not in verdict.said
+    assert verdict.level is Level.failed and "<answer>" in verdict.message and "</answer>" not in verdict.message
 
 
 def test_tags_are_taken_from_the_code_of_a_reward_and_not_from_its_docstrings(composed, root, tmp_path):

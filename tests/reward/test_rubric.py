@@ -67,7 +67,7 @@ def test_a_failure_is_counted_kept_with_its_completion_and_never_a_zero(tmp_path
 def test_every_score_of_a_step_is_kept_by_term(tmp_path):
     two = "def score(completions): return [float(len(c)) for c in completions]"
     made = rubric(tmp_path, a=two, b=two.replace("float(len(c))", "2.0 * len(c)"))
-    functions = made.functions(group_size=2)
+    functions = made.functions(num_generations=2)
     assert [function.__name__ for function in functions] == ["a", "b"]
     for function in functions:
         function(prompts=["p", "p"], completions=["x", "yy"], completion_ids=[[1], [2]])
@@ -86,14 +86,14 @@ def test_behind_a_gate_the_breakdown_is_kept_and_one_more_function_is_trained_on
         a="def score(completions): return [float(c == 'x') for c in completions]",
         b="def score(completions): return [5.0 for c in completions]",
     )
-    answers = [f(prompts=["p", "p"], completions=["x", "y"]) for f in made.functions(group_size=2)]
+    answers = [f(prompts=["p", "p"], completions=["x", "y"]) for f in made.functions(num_generations=2)]
     assert answers == [[1.0, 0.0], [5.0, 5.0], [6.0, 0.0]]
 
 
 def test_a_group_reward_sees_the_completions_of_one_prompt(tmp_path):
     body = "def score_group(completions): return [float(completions.count(c)) for c in completions]"
     made = rubric(tmp_path, same=body)
-    assert made.score(["x", "x", "x", "y"], ["p", "p", "q", "q"], {}, group_size=2).rewards == [2.0, 2.0, 1.0, 1.0]
+    assert made.score(["x", "x", "x", "y"], ["p", "p", "q", "q"], {}, num_generations=2).rewards == [2.0, 2.0, 1.0, 1.0]
 
 
 def test_an_asynchronous_reward_is_waited_for(tmp_path):

@@ -1,4 +1,4 @@
-"""What the verbs share: reading a command line, Hydra's or our own, with one plain message for a mistake."""
+"""The verbs read a command line here: a command line, Hydra's or our own, with one plain message for a mistake."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def hydra_options(arguments: list[str], **flags: str) -> Namespace:
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     parser.allow_abbrev = False
-    for name, said in flags.items():
-        parser.add_argument(f"--{name}", action="store_true", help=said)
+    for name, description in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=description)
     return parser.parse_args(arguments)
 
 

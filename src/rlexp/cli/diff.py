@@ -20,7 +20,7 @@ CELL = 40
 """Characters of a value in the table; --json holds it whole."""
 
 MEASURED_BY = ("held_out.rows", "held_out.temperature", "held_out.max_new_tokens", "dataset.snapshot")
-"""What the held-out numbers depend on besides the weights and the reward."""
+"""Keys that the held-out numbers depend on besides the weights and the reward."""
 
 __all__ = ["Change", "big_variables", "changes", "command", "verdict"]
 
@@ -39,15 +39,15 @@ def command(arguments: list[str], here: Path) -> int:
     a, b = finished.open(options.a, here, root), finished.open(options.b, here, root)
     found = changes(a, b, same_code(a, b, root))
     same = a.lock["identity"] == b.lock["identity"]
-    said = verdict(found, same)
+    message = verdict(found, same)
     if options.json:
-        print(json.dumps(plain(a, b, found, same, said, root), indent=2))
+        print(json.dumps(to_json(a, b, found, same, message, root), indent=2))
         return 0
     print(f"A  {_name(a, root)}\nB  {_name(b, root)}\n")
     if found:
         show_table(("risk", "variable", "what", "A", "B", ""), [_row(change) for change in found], folded=("A", "B"))
         print()
-    print(said)
+    print(message)
     scores = held_out(a, b, found)
     if scores:
         print(scores)
@@ -55,7 +55,7 @@ def command(arguments: list[str], here: Path) -> int:
 
 
 def verdict(found: list[Change], same_identity: bool) -> str:
-    """What the differences mean for reading the results.
+    """One sentence says what the differences mean for reading the results.
 
     Args:
         found: the answer of ``changes``.
@@ -71,10 +71,12 @@ def verdict(found: list[Change], same_identity: bool) -> str:
     named = ", ".join(_named(variable, found) for variable in big)
     if len(big) == 1:
         also = " (the seed differs too)" if "seed" in areas.split(", ") else ""
-        said = f"one variable changed: {named}; a difference in the results is its doing, or the seed's{also}"
+        message = f"one variable changed: {named}; a difference in the results is its doing, or the seed's{also}"
     else:
-        said = f"warning: {len(big)} variables changed at once: {named}; change one a round, to know which one it was"
-    return f"{said} ({identity})" if same_identity else said
+        message = (
+            f"warning: {len(big)} variables changed at once: {named}; change one a round, to know which one it was"
+        )
+    return f"{message} ({identity})" if same_identity else message
 
 
 def _named(variable: str, found: list[Change]) -> str:
@@ -99,8 +101,8 @@ def held_out(a: FinishedRun, b: FinishedRun, found: list[Change]) -> str:
     if one[0] != two[0]:
         return f"held-out  A {one[0]} {_score(one[1])}  B {two[0]} {_score(two[1])}  (not comparable)"
     other = [c.key for c in found if c.key in MEASURED_BY or (c.area == "reward" and one[0] == "reward")]
-    apart = f"  (measured differently: {', '.join(other)})" if other else ""
-    return f"held-out {one[0]}  A {_score(one[1])}  B {_score(two[1])}{apart}"
+    footnote = f"  (measured differently: {', '.join(other)})" if other else ""
+    return f"held-out {one[0]}  A {_score(one[1])}  B {_score(two[1])}{footnote}"
 
 
 def _score(row: dict[str, Any]) -> str:
@@ -108,8 +110,8 @@ def _score(row: dict[str, Any]) -> str:
     return f"{row['before']:.3f} -> {row['after']:.3f}{error}"
 
 
-def plain(
-    a: FinishedRun, b: FinishedRun, found: list[Change], same_identity: bool, said: str, root: Path
+def to_json(
+    a: FinishedRun, b: FinishedRun, found: list[Change], same_identity: bool, message: str, root: Path
 ) -> dict[str, Any]:
     """The answer as JSON values: what ``--json`` prints."""
     optional = ("follows", "note", "variable")
@@ -124,7 +126,7 @@ def plain(
         "same_identity": same_identity,
         "changes": listed,
         "big_variables": big_variables(found),
-        "verdict": said,
+        "verdict": message,
         "held_out": [{"name": score[0], **score[1]} if score else None for score in scores],
     }
 

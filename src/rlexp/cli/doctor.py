@@ -32,14 +32,14 @@ def command(arguments: list[str], here: Path) -> int:
     options = parser.parse_args(arguments)
     verdicts = machine.verdicts(facts.gather(project.root()))
     if options.json:
-        print(json.dumps([{**v.plain(), "where": v.where, "hint": v.hint} for v in verdicts], indent=1))
+        print(json.dumps([{**v.to_json(), "where": v.where, "hint": v.hint} for v in verdicts], indent=1))
     else:
         show(verdicts)
     return int(machine.worst(verdicts) is Level.failed)
 
 
 def show(verdicts: Sequence[Verdict]) -> None:
-    """Prints a row a check, in colour on a terminal; plain whole lines into a file or pipe."""
+    """Prints one row for each check, in colour on a terminal; plain whole lines into a file or pipe."""
     table = Table(box=None, pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -47,5 +47,5 @@ def show(verdicts: Sequence[Verdict]) -> None:
         table.add_column(name, overflow="fold")
     for verdict in verdicts:
         style = COLOURS[verdict.level]
-        table.add_row(verdict.name, Text(verdict.level.value, style), Text(verdict.said), Text(verdict.hint or ""))
+        table.add_row(verdict.name, Text(verdict.level.value, style), Text(verdict.message), Text(verdict.hint or ""))
     Console(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED).print(table)

@@ -54,7 +54,7 @@ ROWS = 4
 
 @dataclass(frozen=True)
 class Look:
-    """What is printed."""
+    """The view, before it is printed."""
 
     head: list[tuple[str, str]]
     verdicts: list[Verdict]
@@ -95,8 +95,8 @@ def command(arguments: list[str], here: Path) -> int:
         content = {
             "head": dict(look.head),
             "verdicts": [{**dataclasses.asdict(v), "level": v.level.value} for v in look.verdicts],
-            "groups": [inspect_view.plain(group) for group in shown],
-            "summary": dataclasses.asdict(whole),
+            "groups": [inspect_view.to_json(group) for group in shown],
+            "summary": inspect_view.summary_to_json(whole),
         }
         print(json.dumps(content, indent=1, default=str))
         return 0
@@ -231,9 +231,9 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
     run = dataclasses.replace(run, rollout=Rollout(name="generate"))
     generations = options.generations or run.num_generations
     reasons, sources = Reasons(run.reward, inputs.rewards, root), inputs.rewards
-    said = f"loading {run.model.name}, then {options.rows} prompts x {generations} completions"
+    message = f"loading {run.model.name}, then {options.rows} prompts x {generations} completions"
     scoring = workers_for(run.reward, sources, run.hardware.reward_workers)
-    with _waiting(said), quiet(Path(os.devnull)), scoring as workers:
+    with _waiting(message), quiet(Path(os.devnull)), scoring as workers:
         models.import_libraries(run)
         if weights:
             model, tokenizer = models.load_trained(run, inputs.model, weights)
@@ -262,12 +262,12 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
 
 
 @contextlib.contextmanager
-def _waiting(said: str) -> Iterator[None]:
+def _waiting(message: str) -> Iterator[None]:
     """Says on a terminal what takes its time."""
     if not sys.stderr.isatty():
         yield
         return
-    with Console(file=sys.stderr).status(said):
+    with Console(file=sys.stderr).status(message):
         yield
 
 
@@ -287,10 +287,12 @@ def _combination(run: Run) -> str:
 
 
 def _note(choice: Choice, shown: int, chosen: int, drawn: int) -> str:
-    """What of it all was shown."""
-    said = [f"where {' and '.join(map(str, choice.conditions))}"] if choice.conditions else []
+    """A note says which part of everything was shown."""
+    parts = [f"where {' and '.join(map(str, choice.conditions))}"] if choice.conditions else []
     if choice.sort or choice.term:
-        said.append(" ".join(filter(None, ("sorted by", choice.term, choice.sort or "worst"))))
+        parts.append(" ".join(filter(None, ("sorted by", choice.term, choice.sort or "worst"))))
     if not chosen and drawn:
-        return f"no completion meets: {said[0]}"
-    return f"shown: {shown} of {drawn} prompts{''.join(', ' + part for part in said)}" if said or shown < drawn else ""
+        return f"no completion meets: {parts[0]}"
+    return (
+        f"shown: {shown} of {drawn} prompts{''.join(', ' + part for part in parts)}" if parts or shown < drawn else ""
+    )

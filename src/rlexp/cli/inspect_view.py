@@ -1,4 +1,4 @@
-"""How ``inspect`` looks: on a terminal with colours and rules, piped as plain text, or as JSON values."""
+"""The view of ``inspect``: on a terminal with colours and rules, piped as plain text, or as JSON values."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def show_head(console: Console, rows: Sequence[tuple[str, str]], verdicts: Seque
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.print(_hanging(Text(f"{name:<{width}}", "bold"), visible([TextSpan(value)]), width))
-    passed = [verdict.said for verdict in verdicts if verdict.level is Level.passed]
+    passed = [verdict.message for verdict in verdicts if verdict.level is Level.passed]
     lines = [(Level.passed, "; ".join(passed))] if passed else []
     for verdict in verdicts:
         if verdict.level in (Level.warning, Level.failed):
-            lines.append((verdict.level, f"[{verdict.name}] {verdict.said}; {verdict.hint or verdict.where}"))
-    for level, said in lines:
-        console.print(_hanging(Text(f"{level.value:<{width}}", LEVELS[level]), visible([TextSpan(said)]), width))
+            lines.append((verdict.level, f"[{verdict.name}] {verdict.message}; {verdict.hint or verdict.where}"))
+    for level, message in lines:
+        console.print(_hanging(Text(f"{level.value:<{width}}", LEVELS[level]), visible([TextSpan(message)]), width))
 
 
 def show_group(console: Console, group: Group, place: str, ranges: Ranges) -> None:
@@ -106,8 +106,8 @@ def show_group(console: Console, group: Group, place: str, ranges: Ranges) -> No
 
 def _show_target(console: Console, target: Target) -> None:
     label = Text(f"{target.name}, {target.tokens} tokens", "bold")
-    if target.cut:
-        label.append(f", the last {target.cut} are cut off (method.max_length)", "bold red")
+    if target.truncated:
+        label.append(f", the last {target.truncated} are cut off (method.max_length)", "bold red")
     console.print(label)
     console.print(Padding(visible(target.pieces), (0, 0, 0, INDENT)))
 
@@ -162,7 +162,7 @@ def _cells(sample: Sample, ranges: Ranges) -> dict[str, Text]:
         cells["advantage"] = Text(f"{sample.advantage:+.2f}", colour)
     cells |= {name: _score(score, ranges.get(name)) for name, score in sample.scores.items()}
     if sample.tokens is not None:
-        cells["tokens"] = Text(f"{sample.tokens} cut", "red") if sample.cut else Text(str(sample.tokens))
+        cells["tokens"] = Text(f"{sample.tokens} cut", "red") if sample.truncated else Text(str(sample.tokens))
     return cells
 
 
@@ -206,7 +206,7 @@ def show_summary(console: Console, summary: Summary, weights: dict[str, float], 
             )
         console.print(table)
     facts = [f"{summary.tokens:.1f} tokens on average"] if summary.tokens is not None else []
-    facts += [f"{summary.cut:.0%} cut by the limit"] if summary.cut is not None else []
+    facts += [f"{summary.truncated:.0%} cut by the limit"] if summary.truncated is not None else []
     facts += [f"{summary.empty:.0%} empty"]
     facts += [f"{summary.equal:.0%} of the groups without variance"] if summary.equal is not None else []
     console.print(", ".join(facts))
@@ -214,17 +214,24 @@ def show_summary(console: Console, summary: Summary, weights: dict[str, float], 
         console.print(_escaped(note, "dim"))
 
 
-def plain(group: Group) -> dict[str, Any]:
+def to_json(group: Group) -> dict[str, Any]:
     """A group as JSON values: its texts as the model sees them."""
     content = dataclasses.asdict(group)
     content["prompt"] = _joined(group.prompt)
     content["targets"] = [
-        {"name": target.name, "text": _joined(target.pieces), "tokens": target.tokens, "cut": target.cut}
+        {"name": target.name, "text": _joined(target.pieces), "tokens": target.tokens, "cut": target.truncated}
         for target in group.targets
     ]
     for sample in content["samples"]:
+        sample["cut"] = sample.pop("truncated")
         sample["as_seen"] = "".join(piece["text"] for piece in sample.pop("pieces"))
     return content
+
+
+def summary_to_json(summary: Summary) -> dict[str, Any]:
+    """A summary as JSON values."""
+    content = dataclasses.asdict(summary)
+    return {"cut" if name == "truncated" else name: value for name, value in content.items()}
 
 
 def _joined(pieces: Iterable[TextSpan]) -> str:

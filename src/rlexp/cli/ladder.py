@@ -58,7 +58,7 @@ def command(arguments: list[str], here: Path) -> int:
 
 
 def check(run: Run, terms: list[str]) -> None:
-    """Whether a reward can be climbed.
+    """Checks whether a reward can be climbed.
 
     Raises:
         RunError: the method samples nothing, there is one term only, or nothing would count before the gate's term.
@@ -92,7 +92,7 @@ def with_defaults(overrides: list[str]) -> list[str]:
 
 
 def rung_overrides(overrides: list[str], terms: list[str], rung: list[str]) -> list[str]:
-    """What a rung is composed of: the overrides, less what is said of terms that it does not have yet."""
+    """The overrides that a rung is composed of, less those about terms that it does not have yet."""
     later = tuple(f"{TERM}{term}." for term in terms if term not in rung)
     others = [o for o in overrides if _key(o) != "reward" and not o.startswith(SWEEP_DIR)]
     return [o for o in others if not f"{_key(o)}.".startswith(later)] + [f"reward={'+'.join(rung)}"]

@@ -81,7 +81,7 @@ def effective(run: Run, inputs: Inputs, everything: bool) -> int:
 
 def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     """The resolved run as (name, value) rows, in the order of the design's pipeline."""
-    cut = run.geometry
+    geometry = run.geometry
     model = run.model.path or f"{run.model.hub_id} at {run.model.revision or 'its newest revision'}"
     if inputs.model_prepare:
         model += f" (missing; data_prep/{inputs.model_prepare.name} builds it first)"
@@ -104,14 +104,14 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
                 f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}, reads {reads}",
             )
         )
-    passes = f"{cut.devices} x {cut.per_device_train_batch_size} x {cut.gradient_accumulation_steps}"
+    passes = f"{geometry.devices} x {geometry.per_device_train_batch_size} x {geometry.gradient_accumulation_steps}"
     a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
     rows += [
         (
             "hardware",
             f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
         ),
-        ("a step", f"{a_prompt} = {cut.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_off_policy(run),
         *_memory(run),
         ("seed", str(run.seed)),
@@ -131,11 +131,11 @@ def _devices(run: Run) -> str:
 
 
 def _memory(run: Run) -> list[tuple[str, str]]:
-    """What it takes of the device, and a warning where that is too much; nothing on a CPU."""
+    """The memory it takes of the device, and a warning where that is too much; nothing on a CPU."""
     if run.hardware.device is Device.cpu:
         return []
     verdict, found = fits(run), run.memory
-    rows = [("memory", describe_memory(found, run.hardware) if found else verdict.said)]
+    rows = [("memory", describe_memory(found, run.hardware) if found else verdict.message)]
     if run.rollout.gpu_memory_utilization is not None:
         rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
     return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)

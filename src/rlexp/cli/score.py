@@ -38,7 +38,7 @@ class Scored:
     name: str
     source: RewardSource
     mark: str
-    """How its code stands to the recorded versions (``versions.mark``)."""
+    """The relation of its code to the recorded versions (``versions.mark``)."""
     trial: trial.Trial
 
 
@@ -73,7 +73,7 @@ def command(arguments: list[str], here: Path) -> int:
 
 
 def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
-    """Prints a row a reward; below them every problem and every fault of a version."""
+    """Prints one row for each reward; below them every problem and every fault of a version."""
     table = Table(box=None, pad_edge=False)
     for column in ("reward", "version", "cases", "suite"):
         table.add_column(column)

@@ -1,4 +1,4 @@
-"""How far two runs of one lock agree: inputs, first step, or the whole trajectory, digit for digit."""
+"""The level at which two runs of one lock agree: inputs, first step, or the whole trajectory, digit for digit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Agreement:
     difference: Difference | None
 
     def reaches(self, level: str) -> bool:
-        """Whether this is the asked level, or more."""
+        """Says whether this is the asked level, or more."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def compare(
 
 
 def learned(line: str) -> dict[str, Any]:
-    """One line of metrics.jsonl without what it took."""
+    """One line of metrics.jsonl without its timings."""
     return {key: value for key, value in json.loads(line).items() if key != "timing"}
 
 

@@ -1,4 +1,4 @@
-"""What changed between two recorded runs, each difference with its risk and the variable it belongs to.
+"""Every difference between two recorded runs, each with its risk and the variable it belongs to.
 
 Every fact of a run (config, inputs, versions, machine, code) becomes one leaf of one tree; the leaves that differ are
 ranked by the table RULES. What only follows from another difference is shown, and not counted.
@@ -58,13 +58,13 @@ SOURCES = (
 """Keys that follow another one by interpolation (conf/method, conf/reward, compose/schema.py), and which."""
 
 NAMES = ("name", "path", "hub_id", "revision", "prepare", "script", "params.*", "type", "size", "size.*")
-"""What only says where a model or a data set comes from, or its shape; its files are compared by hash."""
+"""Keys that only name where a model or a data set comes from, or its shape; its files are compared by hash."""
 
 GROWING, FREE = ("model.*", "method.*"), ("model.file.*", "model.params.*", "model.learning_rate.*")
 """Groups in which a key that one run lacks came with another version of TRL or rlexp, and where it did not."""
 
 DEFAULTS = ("model.learning_rate.*", "model.max_completion_length", "model.size.*")
-"""What a model option proposes to the method, whose own arguments show what came of it; and the model's shape."""
+"""Keys that a model option proposes to the method, whose own arguments show the outcome; and the model's shape."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Change:
 
     area: str
     key: str
-    """As it is typed, where it is a key of the configuration."""
+    """The key as it is typed, where it is a key of the configuration."""
     a: Any
     b: Any
     """The values; None where a run has none."""
@@ -87,7 +87,7 @@ class Change:
 
     @property
     def big(self) -> bool:
-        """Whether it counts as something that could change what is learned."""
+        """Says whether it counts as something that could change what is learned."""
         return bool(self.variable)
 
 
@@ -175,7 +175,7 @@ class _Pair:
         self.other_model = not self.same_files["model"] and any(_any(key, ("model.file.*", *names)) for key in found)
 
     def left_out(self, key: str) -> bool:
-        """What another line says already."""
+        """Says whether another line shows it already."""
         if self.methods[0] != self.methods[1] and key.startswith("method.") and ABSENT in self.found[key]:
             return True
         elsewhere = key.startswith("model.learning_rate.") and key.rpartition(".")[2] not in self.methods

@@ -1,4 +1,4 @@
-"""Where two trees of plain values differ."""
+"""The places where two trees of plain values differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each addition of a ladder did: read from the rungs' run folders, compared, and said in one sentence."""
+"""The effect of each addition of a ladder: read from the rungs' run folders, compared, and put in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOGGED = {REWARD: "reward", TOKENS: "completions/mean_length", EQUAL: "frac_rewa
 
 
 @dataclass(frozen=True)
-class Change:
+class TrainedChange:
     """A value at the start and at the end, with the standard errors of both (0 where they are not known)."""
 
     start: float
@@ -39,45 +39,45 @@ class Rung:
     """One run of a ladder."""
 
     terms: list[str]
-    """In the order in which they were added."""
+    """The reward's terms, in the order in which they were added."""
     reason: str = ""
     """Why it did not finish; empty where it did."""
-    trained: dict[str, Change] = field(default_factory=dict)
+    trained: dict[str, TrainedChange] = field(default_factory=dict)
     """Terms and the columns of LOGGED: means over the first and over the last fifth of the steps."""
-    held: dict[str, Change] = field(default_factory=dict)
+    held: dict[str, TrainedChange] = field(default_factory=dict)
     """Terms and REWARD on the held-out rows, before and after."""
 
     @property
     def addition(self) -> str:
-        """What it has and the rung before it has not."""
+        """The term that it has and the rung before it has not."""
         return self.terms[-1]
 
-    def value(self, term: str) -> Change | None:
+    def value(self, term: str) -> TrainedChange | None:
         """A term on the held-out rows, or while training where there are none."""
         return self.held.get(term) or self.trained.get(term)
 
 
-def read(folder: Path, terms: list[str]) -> Rung:
+def read(run_dir: Path, terms: list[str]) -> Rung:
     """The rung whose run lies in ``folder``."""
-    manifest = read_manifest(folder) or {"status": "failed", "reason": "it left no record"}
+    manifest = read_manifest(run_dir) or {"status": "failed", "reason": "it left no record"}
     if manifest["status"] != "finished":
         return Rung(terms, str(manifest.get("reason", manifest["status"])).splitlines()[0])
-    lines = [json.loads(line) for line in finished.metrics_lines(folder)]
+    lines = [json.loads(line) for line in finished.metrics_lines(run_dir)]
     names = {term: f"rewards/{term}/mean" for term in terms} | LOGGED
     logged = {name: [line[key] for line in lines if key in line] for name, key in names.items()}
     held = {
-        name: Change(row["before"], row["after"], tuple(row.get("standard_error", (0.0, 0.0))))
+        name: TrainedChange(row["before"], row["after"], tuple(row.get("standard_error", (0.0, 0.0))))
         for name, row in manifest.get("held_out", {}).items()
     }
     return Rung(terms, trained={name: fifths(values) for name, values in logged.items() if values}, held=held)
 
 
-def fifths(values: list[float]) -> Change:
+def fifths(values: list[float]) -> TrainedChange:
     """The means over the first and over the last fifth of some steps, with their standard errors."""
     count = max(1, len(values) // 5)
     parts = values[:count], values[-count:]
     one, two = (statistics.stdev(part) / math.sqrt(count) if count > 1 else 0.0 for part in parts)
-    return Change(statistics.fmean(parts[0]), statistics.fmean(parts[1]), (one, two))
+    return TrainedChange(statistics.fmean(parts[0]), statistics.fmean(parts[1]), (one, two))
 
 
 def verdict(rungs: list[Rung]) -> str:
@@ -97,16 +97,16 @@ def verdict(rungs: list[Rung]) -> str:
     return "no addition did harm"
 
 
-def _lower(after: Change, before: Change) -> bool:
+def _lower(after: TrainedChange, before: TrainedChange) -> bool:
     return before.end - after.end > CLEARLY * math.hypot(before.errors[1], after.errors[1])
 
 
-def _rose(change: Change | None) -> bool:
+def _rose(change: TrainedChange | None) -> bool:
     return change is not None and change.end - change.start > CLEARLY * math.hypot(*change.errors)
 
 
 def show(rungs: list[Rung]) -> None:
-    """Prints a row a rung, on the held-out rows and while training, and the verdict."""
+    """Prints one row for each rung, on the held-out rows and while training, and the verdict."""
     terms = rungs[-1].terms
     for title, part, columns in (
         ("held-out rows, before -> after", "held", [*terms, REWARD]),

@@ -11,16 +11,16 @@ from rich.table import Table
 from rlexp.record.run_folder import main_metric, read_manifest
 
 
-def show(folder: Path) -> int:
-    """Prints a row a point: what it varied, its status, its main held-out number before and after.
+def show(sweep_dir: Path) -> int:
+    """Prints one row for each point: what it varied, its status, its main held-out number before and after.
 
     Returns:
         0 when every point finished, else 1.
     """
-    found = [(path.name, read_manifest(path)) for path in sorted(folder.iterdir(), key=_number) if path.is_dir()]
+    found = [(path.name, read_manifest(path)) for path in sorted(sweep_dir.iterdir(), key=_number) if path.is_dir()]
     manifests = [(name, manifest) for name, manifest in found if manifest]
     common = set.intersection(*(set(manifest["overrides"]) for _, manifest in manifests))
-    table = Table(title=str(folder), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=str(sweep_dir), title_justify="left", box=None, pad_edge=False)
     for column in ("point", "varied", "status", "held out", "before", "after"):
         table.add_column(column)
     for name, manifest in manifests:

@@ -1,4 +1,5 @@
-"""What follows from the estimate of the memory: micro-batch, recomputation, and vLLM's share of the device."""
+"""The settings that follow from the estimate of the memory: micro-batch, recomputation, and vLLM's share of the
+device."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import math
 
 from rlexp.compose.memory import (
     UNKNOWN_GIB,
-    Job,
+    Workload,
     cache_per_token,
     estimate,
     share,
@@ -15,15 +16,15 @@ from rlexp.compose.memory import (
 from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
 
 FILL = 0.9
-"""How much of a device is filled by choice; the rest is for what the estimate misses."""
+"""The share of a device that is filled by choice; the rest is for what the estimate misses."""
 
 
 LEAST = 64
-"""A bound below which the largest micro-batch is not cut to a step: evaluation samples in batches of it too."""
+"""A bound below which the largest micro-batch is not lowered to a step: evaluation samples in batches of it too."""
 
 
-def settle(job: Job) -> tuple[Hardware, Rollout]:
-    """Hardware and rollout with numbers where they were left open; a number that was said stays."""
+def resolve_hardware(job: Workload) -> tuple[Hardware, Rollout]:
+    """Hardware and rollout with numbers where they were left open; a number that was typed stays."""
     hardware, rollout = job.hardware, job.rollout
     if hardware.device is Device.cuda:
         hardware = dataclasses.replace(hardware, memory_gib=hardware.memory_gib or UNKNOWN_GIB)
@@ -38,8 +39,8 @@ def settle(job: Job) -> tuple[Hardware, Rollout]:
     return dataclasses.replace(hardware, sequences_per_device=sequences, gradient_checkpointing=checkpointing), rollout
 
 
-def careful(hardware: Hardware, rollout: Rollout) -> tuple[Hardware, Rollout]:
-    """As ``settle``, for a model of unknown size."""
+def resolve_unknown_size(hardware: Hardware, rollout: Rollout) -> tuple[Hardware, Rollout]:
+    """Does as ``resolve_hardware``, for a model of unknown size."""
     share = rollout.gpu_memory_utilization or (0.3 if rollout.vllm_mode is VllmMode.colocate else 0.5)
     checkpointing = hardware.gradient_checkpointing
     return dataclasses.replace(
@@ -49,13 +50,13 @@ def careful(hardware: Hardware, rollout: Rollout) -> tuple[Hardware, Rollout]:
     ), dataclasses.replace(rollout, gpu_memory_utilization=share if rollout.vllm else rollout.gpu_memory_utilization)
 
 
-def fits(job: Job, sequences: int, checkpointing: bool) -> bool:
-    """Whether training on a micro-batch of so many sequences leaves the device some room."""
+def fits(job: Workload, sequences: int, checkpointing: bool) -> bool:
+    """Says whether training on a micro-batch of so many sequences leaves the device some room."""
     return estimate(job, sequences, checkpointing).training <= FILL * job.capacity
 
 
-def passes(job: Job, typed: int | None, checkpointing: bool) -> float:
-    """Micro-batches a step on this device, of the size that was said or the largest; infinite where that does not fit.
+def passes(job: Workload, typed: int | None, checkpointing: bool) -> float:
+    """Micro-batches a step on this device, of the typed size or the largest; infinite where that does not fit.
 
     Recomputation is worth it where it saves passes. One costs about 0.3 s of launching kernels at 4B with an adapter on
     every layer, recomputing a step about a quarter of that: 32 sequences in one pass with it took 1.20 s, in four
@@ -65,7 +66,7 @@ def passes(job: Job, typed: int | None, checkpointing: bool) -> float:
     return math.ceil(job.sequences / micro) if fits(job, min(micro, job.sequences), checkpointing) else math.inf
 
 
-def largest(job: Job, checkpointing: bool) -> int:
+def largest(job: Workload, checkpointing: bool) -> int:
     """The largest micro-batch that fits, 1 where none does; no more than a step has, or LEAST."""
     low, high = 1, max(job.sequences, LEAST)
     while low < high:
@@ -74,7 +75,7 @@ def largest(job: Job, checkpointing: bool) -> int:
     return low
 
 
-def waves(job: Job) -> int:
-    """In how many a settled job's vLLM decodes the completions of a step, at full length."""
+def waves(job: Workload) -> int:
+    """The number of waves in which a settled job's vLLM decodes the completions of a step, at full length."""
     cache = max(estimate(job, 1, True).cache, 1)
     return math.ceil(cache_per_token(job) * job.tokens * job.sequences / cache)

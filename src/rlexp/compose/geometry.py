@@ -1,7 +1,7 @@
 """Batch geometry: from what an experiment says (prompts a step) and a machine holds to the trainer's arguments.
 
 The optimisation problem is ``prompts_per_step * num_generations`` sequences an optimizer step, on any number of
-devices. Only how they are cut into micro-batches follows the hardware.
+devices. Only how they are split into micro-batches follows the hardware.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rlexp.errors import RunError
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the sequences of one optimizer step are cut."""
+    """The split of one optimizer step's sequences into passes."""
 
     sequences_per_step: int
     """Completions (or preference pairs) in one optimizer step, over all devices."""
@@ -26,7 +26,7 @@ class Geometry:
 
 
 def derive(prompts_per_step: int, num_generations: int, devices: int, sequences_per_device: int) -> Geometry:
-    """The cut with the fewest passes that fits: micro-batch x passes x devices is exactly a step's sequences.
+    """The split with the fewest passes that fits: micro-batch x passes x devices is exactly a step's sequences.
 
     Args:
         prompts_per_step: prompts (or pairs) of one optimizer step, over all devices.

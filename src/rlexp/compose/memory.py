@@ -1,5 +1,4 @@
-"""How much memory a run takes on one device, by parts, and what follows from it: micro-batch, recomputation, vLLM's
-share.
+"""The memory that a run takes on one device, by parts.
 
 Pure arithmetic over a model's shape; an estimate, within some tens of per cent of what a GPU reports. ``b`` is the
 bytes of the model's type, h hidden_size, i intermediate_size, q and kv the widths of queries and of keys.
@@ -31,23 +30,24 @@ from rlexp.compose.schema import Dtype, Hardware, Loader, Model, Rollout, Size, 
 
 GIB = 2**30
 UNKNOWN_GIB = 14.5
-"""Of a device nobody has measured: what torch can use of a card sold with 16 GB (a T4)."""
+"""GiB of a device nobody has measured: as much as torch can use of a card sold with 16 GB (a T4)."""
 OVERHEAD = int(1.5 * GIB)
 FOUR_BIT = 4.5 / 8
 HELD = {Loader.unsloth: 1.0, Loader.transformers: 1.1}
-"""On H100s (perf/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers: 19.5 GiB allocated with 64
-sequences of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and ORPO at 135M; other models
-and methods were not measured, hence more. Recomputed layers are counted once."""
+"""Activations held over those counted, on H100s (perf/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers:
+19.5 GiB allocated with 64 sequences of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and
+ORPO at 135M; other models and methods were not measured, hence more. Recomputed layers are counted once."""
 CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
-"""Of a fused head at once: logits in b, their float32 copy and its gradient."""
+"""Tokens of a fused head at once, and the bytes of each of their scores: logits in b, their float32 copy and its
+gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
-"""What vLLM holds besides weights and cache, and the bytes a completion and token of the vocabulary adds: 0.6 GiB with
-64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
+"""Bytes that vLLM holds besides weights and cache, and those that a completion and token of the vocabulary adds: 0.6
+GiB with 64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What decides the memory of a run on one device."""
+class Workload:
+    """Everything that decides the memory of a run on one device."""
 
     size: Size
     model: Model
@@ -65,12 +65,12 @@ class Job:
 
     @property
     def bytes(self) -> int:
-        """Of one number of the model's type."""
+        """Bytes of one number of the model's type."""
         return 4 if self.hardware.dtype is Dtype.float32 else 2
 
     @property
     def tokens(self) -> int:
-        """Of one sequence at full length."""
+        """Tokens of one sequence at full length."""
         length = self.arguments.get("max_length")
         return min(length or self.model.max_seq_length, self.model.max_seq_length)
 
@@ -91,7 +91,7 @@ class Estimate:
 
     @property
     def held(self) -> int:
-        """What is there all the time."""
+        """Bytes that are there all the time."""
         return self.weights + self.engine + self.trained + self.overhead + (self.cache if self.cache_stays else 0)
 
     @property
@@ -115,7 +115,7 @@ class Estimate:
         return {name: round(value / GIB, 3) for name, value in (*parts.items(), ("total", self.total))}
 
 
-def estimate(job: Job, sequences: int, checkpointing: bool) -> Estimate:
+def estimate(job: Workload, sequences: int, checkpointing: bool) -> Estimate:
     """The memory of a run whose micro-batch has so many sequences (or pairs)."""
     engine = cache = 0
     if job.rollout.in_process:
@@ -145,31 +145,31 @@ def layer_weights(size: Size) -> int:
 
 
 def parameters(size: Size) -> int:
-    """Of the whole model; norms and biases are thousandths of it and left out."""
+    """The number of parameters of the whole model; norms and biases are thousandths of it and left out."""
     tables = 1 if size.tie_word_embeddings else 2
     return size.num_hidden_layers * layer_weights(size) + tables * size.vocab_size * size.hidden_size
 
 
-def weights(job: Job) -> int:
+def weights(job: Workload) -> int:
     """Bytes of the model's weights."""
     layers = job.size.num_hidden_layers * layer_weights(job.size)
     rest = parameters(job.size) - layers
     return int(layers * (FOUR_BIT if job.model.load_in_4bit else job.bytes)) + rest * job.bytes
 
 
-def workspace(job: Job) -> int:
+def workspace(job: Workload) -> int:
     """Bytes vLLM takes besides weights and cache."""
     return WORKSPACE + SAMPLER_BYTES * job.size.vocab_size * job.sequences
 
 
-def cache_per_token(job: Job) -> int:
+def cache_per_token(job: Workload) -> int:
     """Bytes of keys and values of one token."""
     size = job.size
     return 2 * size.num_hidden_layers * size.num_key_value_heads * size.head_dim * job.bytes
 
 
 def adapter_parameters(size: Size, model: Model) -> int:
-    """Of the adapter: r x (in + out) a layer that has one."""
+    """The number of parameters of the adapter: r x (in + out) a layer that has one."""
     h, i = size.hidden_size, size.intermediate_size
     q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
     ends = {"q_proj": h + q, "k_proj": h + kv, "v_proj": h + kv, "o_proj": q + h}
@@ -177,7 +177,7 @@ def adapter_parameters(size: Size, model: Model) -> int:
     return size.num_hidden_layers * model.lora.r * sum(ends.get(name, 0) for name in model.lora.target_modules)
 
 
-def trained(job: Job) -> int:
+def trained(job: Workload) -> int:
     """Bytes that training adds to the weights: gradients and optimizer, the adapter's weights, a reference model (an
     adapter has its base)."""
     optim = str(job.arguments.get("optim"))
@@ -195,7 +195,7 @@ def optimizer_bytes(optim: str, number: int) -> int:
     return states * (1 if "8bit" in optim or "4bit" in optim else number)
 
 
-def activations(job: Job, tokens: int, checkpointing: bool) -> int:
+def activations(job: Workload, tokens: int, checkpointing: bool) -> int:
     """Bytes kept for the backward pass of one micro-batch."""
     size = job.size
     q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
@@ -206,20 +206,20 @@ def activations(job: Job, tokens: int, checkpointing: bool) -> int:
     return int(tokens * size.num_hidden_layers * layer * HELD[job.rollout.loader])
 
 
-def logits(job: Job, tokens: int) -> int:
+def logits(job: Workload, tokens: int) -> int:
     """Bytes of the output head's scores at once."""
     whole = job.method.whole_logits and job.rollout.loader is Loader.transformers
     return (tokens if whole else min(tokens, CHUNK_TOKENS)) * job.size.vocab_size * CHUNK_BYTES
 
 
-def _reference(job: Job) -> bool:
-    """Whether a reference model is asked while it trains."""
+def _reference(job: Workload) -> bool:
+    """Says whether a reference model is asked while it trains."""
     if job.method.reference is Reference.with_beta:
         return bool(job.arguments.get("beta"))
     return job.method.reference is Reference.always and not job.arguments.get("precompute_ref_log_probs")
 
 
-def share(job: Job) -> float:
+def share(job: Workload) -> float:
     """vLLM's ``gpu_memory_utilization`` that is just enough: the weights it samples with, all completions of a step at
     full length, its workspace. The cache gets no more than half of what is free for it and for training: where that is
     less than the completions need, vLLM decodes them in waves.

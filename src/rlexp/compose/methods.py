@@ -1,4 +1,4 @@
-"""What ``compose`` knows of a training method without importing TRL, and the types of its arguments.
+"""The facts of a training method that are known without importing TRL, and the types of its arguments.
 
 The arguments come from ``trl_arguments.json``, written from the installed TRL by ``backend.trl_table``.
 """
@@ -60,18 +60,18 @@ OWNED = {
 
 
 def owner(argument: str) -> str | None:
-    """What to set instead of a trainer argument that the experiment does not own; None where it does."""
+    """The setting to use instead of a trainer argument that the experiment does not own; None where it does."""
     return HARDWARE if argument.startswith("vllm_") else OWNED.get(argument)
 
 
 class Reference(Enum):
-    """When a method compares the policy with a frozen reference model."""
+    """Says when a method compares the policy with a frozen reference model."""
 
     never = "never"
     with_beta = "with beta"
-    """Where its KL term counts: ``beta`` is not 0."""
+    """It does where its KL term counts: ``beta`` is not 0."""
     always = "always"
-    """In every step, unless ``precompute_ref_log_probs`` asked it beforehand."""
+    """It does in every step, unless ``precompute_ref_log_probs`` asked it beforehand."""
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,10 @@ def of_config(content: dict[str, Any]) -> Size | None:
         return None
 
 
-def of_folder(folder: Path) -> Size | None:
+def of_folder(model_dir: Path) -> Size | None:
     """The shape of the model in a folder; None where there is none, or it cannot be read."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return of_config(content) if isinstance(content, dict) else None

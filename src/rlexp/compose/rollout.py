@@ -15,69 +15,69 @@ ENGINES: dict[str, dict[str, Any]] = {
     "colocate": {"vllm_mode": VllmMode.colocate, "loader": Loader.transformers},
     "server": {"vllm_mode": VllmMode.server},
 }
-"""What the options of conf/rollout set."""
+"""The settings of each option of conf/rollout."""
 
 SMALL = 1_000_000_000
 """Parameters below which a transformers model takes less time a step than Unsloth's; and it starts in half the time.
 Measured at 135M and 4B (perf/results), so the number itself is a guess in between."""
 
 
-def choose(groups: RunSchema, job: memory.Job, ahead: bool) -> Rollout:
-    """The rollout with its engine chosen, and why; everything else of it stays as it was said.
+def choose(groups: RunSchema, job: memory.Workload, ahead: bool) -> Rollout:
+    """The rollout with its engine chosen, and why; everything else of it stays as it was typed.
 
     Args:
-        job: of these groups, with the rollout as it was said.
+        job: of these groups, with the rollout as it was typed.
         ahead: completions are sampled while the step before trains, where a GPU is left for that.
     """
     name, loader, why = _engine(groups, job, ahead)
-    said = {**ENGINES[name], **({"loader": loader} if loader else {})}
-    return dataclasses.replace(groups.rollout, name=name, why=why, **said)
+    engine = {**ENGINES[name], **({"loader": loader} if loader else {})}
+    return dataclasses.replace(groups.rollout, name=name, why=why, **engine)
 
 
-def _engine(groups: RunSchema, job: memory.Job, ahead: bool) -> tuple[str, Loader | None, str]:
+def _engine(groups: RunSchema, job: memory.Workload, ahead: bool) -> tuple[str, Loader | None, str]:
     """(option, loader where it is not the option's, why)."""
-    model, size, apart = groups.model, groups.model.size, groups.hardware.rollout_devices
-    theirs = groups.rollout.loader is Loader.transformers
+    model, size, extra_gpus = groups.model, groups.model.size, groups.hardware.rollout_devices
+    by_transformers = groups.rollout.loader is Loader.transformers
     if not job.method.online:
         return "generate", None, f"{job.method.name} samples no completions while it trains"
     if groups.hardware.device is Device.cpu:
         return "generate", None, "vLLM needs a GPU"
     if model.load_in_4bit:
         return "unsloth", None, "only Unsloth's engine samples from a 4-bit base"
-    if apart and ahead:
+    if extra_gpus and ahead:
         return "server", None, "a GPU samples the next step while the other trains"
-    if apart and (model.full_finetuning or theirs or size is None):
+    if extra_gpus and (model.full_finetuning or by_transformers or size is None):
         return "server", None, "the hardware has a GPU for it"
     if model.full_finetuning:
         return "colocate", None, "every weight is trained, and Unsloth's engine shares frozen ones"
-    if theirs:
+    if by_transformers:
         return "colocate", None, "Unsloth's engine comes with Unsloth's model, and transformers' is asked for"
     if size is None:
         return "unsloth", None, "the model's size is not known"
     count = memory.parameters(size)
-    idle = "; a second GPU would wait for the first: method.off_policy_steps=1 uses both" if apart else ""
+    idle = "; a second GPU would wait for the first: method.off_policy_steps=1 uses both" if extra_gpus else ""
     if count < SMALL:
-        said = f"{count / 1e6:.0f}e6 parameters"
-        return "colocate", None, f"{said}: faster without Unsloth below {SMALL / 1e9:g}e9 (perf/results){idle}"
-    said = f"{count / 1e9:.1f}e9 parameters"
-    if spare(job):
+        message = f"{count / 1e6:.0f}e6 parameters"
+        return "colocate", None, f"{message}: faster without Unsloth below {SMALL / 1e9:g}e9 (perf/results){idle}"
+    message = f"{count / 1e9:.1f}e9 parameters"
+    if fits_second_copy(job):
         why = "there is room for vLLM's own weights, which spare folding the adapter in and out (perf/results)"
-        return "colocate", Loader.unsloth, f"{said}: {why}{idle}"
-    if apart:
-        return "server", None, f"{said}: the hardware has a GPU for the second copy of the weights"
-    return "unsloth", None, f"{said}: a second copy of the weights would cost passes or not fit"
+        return "colocate", Loader.unsloth, f"{message}: {why}{idle}"
+    if extra_gpus:
+        return "server", None, f"{message}: the hardware has a GPU for the second copy of the weights"
+    return "unsloth", None, f"{message}: a second copy of the weights would cost passes or not fit"
 
 
-def spare(job: memory.Job) -> bool:
-    """Whether vLLM can have weights of its own beside Unsloth's model, and a step is still sampled in as many waves,
-    and trained in as many passes, recomputed or not, as with shared ones."""
-    cuts = []
+def fits_second_copy(job: memory.Workload) -> bool:
+    """Says whether vLLM can have weights of its own beside Unsloth's model, and a step is still sampled in as many
+    waves, and trained in as many passes, recomputed or not, as with shared ones."""
+    splits = []
     for name in ("unsloth", "colocate"):
         rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
-        hardware, rollout = fit.settle(dataclasses.replace(job, rollout=rollout))
+        hardware, rollout = fit.resolve_hardware(dataclasses.replace(job, rollout=rollout))
         settled = dataclasses.replace(job, hardware=hardware, rollout=rollout)
         micro, recomputed = hardware.sequences_per_device or 1, bool(hardware.gradient_checkpointing)
         fits = fit.fits(settled, micro, recomputed)
-        cuts.append((math.ceil(job.sequences / micro), fit.waves(settled), recomputed))
-    shared, own = cuts
+        splits.append((math.ceil(job.sequences / micro), fit.waves(settled), recomputed))
+    shared, own = splits
     return fits and shared == own

@@ -58,18 +58,18 @@ class Run:
 
     @property
     def memory(self) -> memory.Estimate | None:
-        """What it takes on one device, by estimate; None for a model of unknown size."""
-        size, cut = self.model.size, self.geometry
+        """The memory that it takes on one device, by estimate; None for a model of unknown size."""
+        size, geometry = self.model.size, self.geometry
         if size is None:
             return None
-        share = cut.sequences_per_step // cut.devices
-        job = memory.Job(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
+        share = geometry.sequences_per_step // geometry.devices
+        job = memory.Workload(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
         recomputed = bool(self.hardware.gradient_checkpointing)
-        return memory.estimate(job, cut.per_device_train_batch_size, recomputed)
+        return memory.estimate(job, geometry.per_device_train_batch_size, recomputed)
 
     @property
     def chat_template_kwargs(self) -> dict[str, Any]:
-        """What is handed to the chat template beside the messages."""
+        """The arguments that the chat template is given beside the messages."""
         return dict(self.arguments.get("chat_template_kwargs") or {})
 
     @property
@@ -132,25 +132,29 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     validate.arguments_of(method, arguments, prompts_per_step)
     validate.off_policy_of(off_policy_steps, arguments)
     groups.model.size = size or groups.model.size
-    completions = arguments["num_generations"] if method.online else 1
-    sequences = -(-prompts_per_step * completions // max(groups.hardware.devices, 1))
+    num_generations = arguments["num_generations"] if method.online else 1
+    sequences = -(-prompts_per_step * num_generations // max(groups.hardware.devices, 1))
     if groups.rollout.name == "auto":
         job = _job(groups, method, arguments, sequences)
         groups.rollout = rollout.choose(groups, job, ahead=off_policy_steps > 0)
     validate.groups_of(groups, method, arguments)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
-    cut = geometry.derive(prompts_per_step, completions, groups.hardware.devices, groups.hardware.sequences_per_device)
+    derived = geometry.derive(
+        prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
+    )
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
-    return Run(method=method, arguments=arguments, geometry=cut, **own, **fields)
+    return Run(method=method, arguments=arguments, geometry=derived, **own, **fields)
 
 
-def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Job:
-    return memory.Job(groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences)
+def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Workload:
+    return memory.Workload(
+        groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences
+    )
 
 
-def _settled(job: memory.Job) -> tuple[Hardware, Rollout]:
-    return fit.careful(job.hardware, job.rollout) if job.size is None else fit.settle(job)
+def _settled(job: memory.Workload) -> tuple[Hardware, Rollout]:
+    return fit.resolve_unknown_size(job.hardware, job.rollout) if job.size is None else fit.resolve_hardware(job)
 
 
 def _plain(value: Any) -> Any:

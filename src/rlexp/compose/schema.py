@@ -36,7 +36,7 @@ class Dtype(Enum):
 
 
 class Device(Enum):
-    """Where tensors live."""
+    """The kind of device that tensors live on."""
 
     cpu = "cpu"
     cuda = "cuda"
@@ -95,7 +95,8 @@ class Model:
     max_completion_length: int = 256
     """Tokens a completion may have; method.max_completion_length follows it."""
     learning_rate: dict[str, float] = field(default_factory=dict)
-    """Where to start by method (TRL's defaults are meant for full fine-tuning); method.learning_rate follows it."""
+    """The learning rate to start with, by method (TRL's defaults are meant for full fine-tuning); method.learning_rate
+    follows it."""
     load_in_4bit: bool = False
     """QLoRA: the frozen base in 4 bits."""
     full_finetuning: bool = False
@@ -104,7 +105,8 @@ class Model:
     """Goes in front of conversations that have no system message of their own."""
     lora: Lora = field(default_factory=Lora)
     size: Size | None = None
-    """What memory is estimated from: that of path/config.json where the folder exists. None: nothing is estimated."""
+    """The shape that memory is estimated from: that of path/config.json where the folder exists. None: nothing is
+    estimated."""
 
 
 @dataclass
@@ -134,13 +136,13 @@ class Term:
     file: str = MISSING
     """The Python file, from the project folder."""
     weight: float = 1.0
-    """What its score counts in the sum (TRL's reward_weights)."""
+    """The factor of its score in the sum (TRL's reward_weights)."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keyword-only arguments of score()."""
 
 
 class Combine(Enum):
-    """How the terms of a reward become one number."""
+    """The way in which the terms of a reward become one number."""
 
     sum = "sum"
     gate = "gate"
@@ -167,14 +169,14 @@ class Reward:
 
 @dataclass
 class Hardware:
-    """What a machine can hold; the batch geometry is derived from it."""
+    """The machine, and what it can hold; the batch geometry is derived from it."""
 
     name: str = MISSING
     """The concrete option; ``auto`` never reaches the record."""
     device: Device = MISSING
     """cpu or cuda."""
     devices: int = 1
-    """Data-parallel processes, one a device."""
+    """Data-parallel processes, one on each device."""
     rollout_devices: int = 0
     """Devices beside these that a vLLM server (rollout=server) samples on; no training process uses them."""
     memory_gib: float | None = None
@@ -185,14 +187,15 @@ class Hardware:
     """Sequences (completions, or preference pairs) one device holds in a forward and backward pass; null: as many as
     fit by the estimate of ``compose.memory``. The record holds the number."""
     reward_workers: int | None = None
-    """Processes that score completions; one a processor where it is left open, 0 scores in the training process."""
+    """Processes that score completions; one for each processor where it is left open, 0 scores in the training
+    process."""
     gradient_checkpointing: bool | None = None
     """Recompute activations in the backward pass: less memory, about a third more time of that pass; null: only where
     it saves passes (``compose.memory.passes``). The record holds what came of it."""
 
 
 class VllmMode(Enum):
-    """Where TRL's own vLLM runs (``vllm_mode``)."""
+    """The place where TRL's own vLLM runs (``vllm_mode``)."""
 
     none = "none"
     colocate = "colocate"
@@ -208,12 +211,12 @@ class Loader(Enum):
 
 @dataclass
 class Rollout:
-    """How completions are sampled while training, and whose model is trained beside that sampler."""
+    """The engine that samples completions while training, and the loader whose model is trained beside that sampler."""
 
     name: str = MISSING
     """generate, unsloth, colocate or server; ``auto`` never reaches the record."""
     why: str = ""
-    """What auto chose it by; empty where it was asked for."""
+    """The reason for auto's choice; empty where the option was typed."""
     fast_inference: bool = False
     """Unsloth's vLLM in the process: one copy of the weights for both."""
     vllm_mode: VllmMode = VllmMode.none
@@ -241,23 +244,23 @@ class Rollout:
 
     @property
     def vllm(self) -> bool:
-        """Whether vLLM samples, wherever it runs."""
+        """Says whether vLLM samples, wherever it runs."""
         return self.fast_inference or self.vllm_mode is not VllmMode.none
 
     @property
     def in_process(self) -> bool:
-        """Whether vLLM samples in the process that trains, and on its device."""
+        """Says whether vLLM samples in the process that trains, and on its device."""
         return self.fast_inference or self.vllm_mode is VllmMode.colocate
 
     @property
     def address(self) -> str:
-        """Where the server answers."""
+        """The address at which the server answers."""
         return (self.server_url or f"http://127.0.0.1:{self.server_port}").rstrip("/")
 
 
 @dataclass
 class Tracking:
-    """Where metrics go besides the run folder's metrics.jsonl."""
+    """The trackers that metrics go to besides the run folder's metrics.jsonl."""
 
     report_to: list[str] = field(default_factory=list)
     """transformers' integrations: tensorboard, wandb, trackio, mlflow."""
@@ -283,7 +286,7 @@ class HeldOut:
 
 
 class When(Enum):
-    """When the smoke steps run in front of a training run."""
+    """Says when the smoke steps run in front of a training run."""
 
     auto = "auto"
     always = "always"
@@ -292,7 +295,7 @@ class When(Enum):
 
 @dataclass
 class Preflight:
-    """What is tried before a run is let go."""
+    """The checks and smoke steps before a run."""
 
     smoke: When = When.auto
     """auto: unless these inputs and settings passed one before, or the run is no longer than a smoke itself."""
@@ -302,7 +305,7 @@ class Preflight:
 
 @dataclass
 class Limits:
-    """One health rule: over how many steps its number is taken, and where it warns and stops."""
+    """The limits of one health rule: the steps its number is taken over, and where it warns and stops."""
 
     steps: int = 1
     """Logged steps that the number is taken over; rules that count steps in a row take all of them."""

@@ -1,4 +1,4 @@
-"""What a composed tree must not say: ranges, choices, and what two groups must agree on. Pure.
+"""Refuses a composed tree by its values: ranges, choices, and what two groups must agree on. Pure.
 
 Types and unknown keys are refused before, by the schemas.
 """
@@ -69,7 +69,7 @@ def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: in
 
 
 def off_policy_of(steps: int, arguments: dict[str, Any]) -> None:
-    """Whether completions can be sampled so many updates ahead.
+    """Checks whether completions can be sampled so many updates ahead.
 
     Raises:
         RunError: more than one, or a generation that serves several updates already.
@@ -148,7 +148,7 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
 
 
 def rollout_of(groups: RunSchema, method: Method) -> None:
-    """Whether completions can be sampled as asked.
+    """Checks whether completions can be sampled as asked.
 
     Raises:
         RunError: the engine needs a GPU, the method samples nothing, or the loader cannot do it.
@@ -196,7 +196,7 @@ def rollout_of(groups: RunSchema, method: Method) -> None:
 
 
 def server_of(rollout: Rollout) -> None:
-    """Whether the server is described so that it can be one.
+    """Checks whether the server is described so that it can be one.
 
     Raises:
         RunError: the address is none, is given to a run that wants no server, or a number is out of range.
@@ -232,7 +232,7 @@ def server_of(rollout: Rollout) -> None:
 
 
 def combination_of(reward: Reward, method: Method) -> None:
-    """Whether the terms can be combined as asked.
+    """Checks whether the terms can be combined as asked.
 
     Raises:
         RunError: the gate names no term, or the method cannot standardise terms.

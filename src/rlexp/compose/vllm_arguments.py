@@ -1,4 +1,4 @@
-"""What ``rollout.engine`` may say: arguments of vLLM's engine in vLLM's names, checked without vLLM. Pure.
+"""Checks ``rollout.engine``: arguments of vLLM's engine in vLLM's names, without vLLM. Pure.
 
 The names come from ``vllm_arguments.json``, written from vLLM's sources by ``backend.vllm_table``. Values are vLLM's to
 judge (``backend.engine.engine``).
@@ -28,7 +28,7 @@ SET = (
     *("distributed_executor_backend", "enable_sleep_mode", "generation_config", "logprobs_mode", "max_logprobs"),
     *("quantization", "tensor_parallel_size", "tokenizer", "weight_transfer_config"),
 )
-"""What the trainer's side of sampling depends on: TRL, Unsloth and rlexp set it."""
+"""Arguments that the trainer's side of sampling depends on: TRL, Unsloth and rlexp set it."""
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def names() -> dict[str, Any]:
 
 
 def check(rollout: Rollout) -> None:
-    """Whether the arguments are vLLM's, and a vLLM that starts with the run is there to take them.
+    """Checks whether the arguments are vLLM's, and a vLLM that starts with the run is there to take them.
 
     Raises:
         RunError: a name that vLLM does not know, or one that is said elsewhere.

@@ -19,7 +19,7 @@ HELD_OUT = "held_out/"
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one set of weights does on the held-out prompts."""
+    """The completions and scores of one set of weights on the held-out prompts."""
 
     means: dict[str, float]
     """Mean score by term over the prompts it applies to, and of their combination as ``reward``."""
@@ -28,9 +28,9 @@ class Measurement:
     prompts: list[str]
     completions: list[str]
     rewards: list[float]
-    """The combined reward, one a completion; 0 where no term applies."""
+    """The combined reward of each completion; 0 where no term applies."""
     lengths: list[int]
-    """Tokens, one a completion."""
+    """The number of tokens of each completion."""
 
 
 def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measurement:

@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def up(self) -> int:
-        """Those that got more; one that did not apply before counts as 0."""
+        """The number of completions that got more; one that did not apply before counts as 0."""
         return sum((self.now[n] or 0) > (self.before[n] or 0) for n in self.changed)
 
     @property
@@ -145,9 +145,9 @@ def _sources(run: Run, against: str, here: Path, root: Path, scratch: Path) -> d
 def _of_revision(revision: str, file: str, root: Path, folder: Path) -> RewardSource:
     done = subprocess.run(["git", "-C", str(root), "show", f"{revision}:./{file}"], capture_output=True)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RunError(
-            f"the revision {revision} holds no {file}: {said[-1] if said else 'git said nothing'}",
+            f"the revision {revision} holds no {file}: {lines[-1] if lines else 'git said nothing'}",
             where=f"against={revision}",
             hint="name a git revision (HEAD, a tag, a commit), or a run folder",
         )

@@ -17,7 +17,7 @@ from rlexp.reward.rubric import Rubric
 
 
 def sampling(run: Run) -> Sampling:
-    """How the run samples: its method's arguments; of an offline method those of the held-out comparison."""
+    """The run's sampling parameters: its method's arguments; for an offline method those of the held-out comparison."""
     if not run.method.online:
         return Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
     asked = run.arguments
@@ -61,7 +61,7 @@ def draw(
         completions=completions,
         pieces=[tuple(pieces(tokenizer, item, ends)) for item in ids],
         tokens=[len(item) for item in ids],
-        cut=[answer.truncated for answer in sampled],
+        truncated=[answer.truncated for answer in sampled],
         scores=scored.scores,
         rewards=scored.rewards,
         reasons=[reasons.of({name: values[n] for name, values in seen.items()}) for n in range(len(ids))],
@@ -69,7 +69,7 @@ def draw(
 
 
 def pieces(tokenizer: Any, ids: list[int], ends: set[int]) -> Iterable[TextSpan]:
-    """The text of these ids, cut where special tokens stand."""
+    """The text of these ids, split where special tokens stand."""
     special = {*tokenizer.all_special_ids, *ends}
     run_of_text: list[int] = []
     for token in ids:
@@ -96,21 +96,22 @@ def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> It
     for name in ("chosen", "rejected", "completion"):
         if name not in row:
             continue
-        said = row[name]
+        target = row[name]
         if isinstance(prompt, str):
-            text = rendered(tokenizer, [prompt + str(said) + tokenizer.eos_token], run.chat_template_kwargs)[0]
+            text = rendered(tokenizer, [prompt + str(target) + tokenizer.eos_token], run.chat_template_kwargs)[0]
         else:
-            turns = [*prompt, *said] if isinstance(said, list) else [*prompt, {"role": "assistant", "content": said}]
-            text = tokenizer.apply_chat_template(turns, tokenize=False)
+            answer = target if isinstance(target, list) else [{"role": "assistant", "content": target}]
+            messages = [*prompt, *answer]
+            text = tokenizer.apply_chat_template(messages, tokenize=False)
         whole = tokenizer(text, add_special_tokens=False)["input_ids"]
         shared = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), len(alone))
         own = whole[shared:]
-        cut = min(len(own), max(0, len(whole) - limit)) if limit else 0
-        yield Target(name, tuple(pieces(tokenizer, own, ends)), len(own), cut)
+        truncated = min(len(own), max(0, len(whole) - limit)) if limit else 0
+        yield Target(name, tuple(pieces(tokenizer, own, ends)), len(own), truncated)
 
 
 def tokens_in_use(run: Run, model: Any, tokenizer: Any) -> list[tuple[str, str]]:
-    """What begins, ends and pads a sequence, and the template, as (name, value) rows."""
+    """The tokens that begin, end and pad a sequence, and the template, as (name, value) rows."""
     template = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
     ends = ", ".join(
         f"{tokenizer.convert_ids_to_tokens(token)} ({token})" for token in sorted(end_tokens(model, tokenizer) - {None})

@@ -1,4 +1,4 @@
-"""What samples completions: one protocol for the held-out comparison, ``inspect``, and every artifact of a model.
+"""A sampler of completions: one protocol for the held-out comparison, ``inspect``, and every artifact of a model.
 
 A sampler renders dialogues, samples, and hands back token ids. transformers is the first
 (``transformers_sampler.TransformersSampler``).
@@ -15,7 +15,7 @@ from rlexp.backend.prompts import Dialogue
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are sampled, in transformers' own names; what is left alone samples from the plain softmax."""
+    """Sampling parameters in transformers' own names; the defaults sample from the plain softmax."""
 
     max_new_tokens: int
     temperature: float = 1.0

@@ -1,4 +1,5 @@
-"""What ``inspect`` shows, as data: groups of completions with the scores of every term, filtered and sorted. Pure."""
+"""The content of ``inspect``, as data: groups of completions with the scores of every term, filtered and sorted.
+Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Target:
     """Its column: chosen, rejected, completion."""
     pieces: tuple[TextSpan, ...]
     tokens: int
-    cut: int
+    truncated: int
     """Tokens of it that the trainer cuts off (method.max_length)."""
 
 
@@ -46,19 +47,19 @@ class SampledGroups:
     """Completions as they were sampled or stored, whole groups one after the other; a value a completion."""
 
     groups: list[str]
-    """What each group is called: a row of the data, a group of a step."""
+    """The name of each group: a row of the data, a group of a step."""
     prompts: list[tuple[TextSpan, ...]]
-    """One a group, as are ``prompt_tokens``, ``columns`` and ``targets``."""
+    """The prompt of each group, as are ``prompt_tokens``, ``columns`` and ``targets``."""
     prompt_tokens: list[int | None]
     columns: list[dict[str, Any]]
-    """What else the terms read of the row."""
+    """The other columns of the row that the terms read."""
     targets: list[tuple[Target, ...]]
     completions: list[str]
     pieces: list[tuple[TextSpan, ...]]
     tokens: list[int | None]
     """Length with the end token; None where it was not stored."""
-    cut: list[bool | None]
-    """Whether the limit ended it."""
+    truncated: list[bool | None]
+    """True where the limit ended the completion."""
     scores: Scores
     rewards: list[float | None]
     reasons: list[dict[str, str]]
@@ -74,7 +75,7 @@ class Sample:
     text: str
     pieces: tuple[TextSpan, ...]
     tokens: int | None
-    cut: bool | None
+    truncated: bool | None
     scores: dict[str, float | None]
     reward: float | None
     advantage: float | None
@@ -84,7 +85,7 @@ class Sample:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def value(self, key: str) -> Any:
-        """What a condition or an order asks for: a term, or one of FACTS; MISSING where it was not stored."""
+        """The value that a condition or an order asks for: a term, or one of FACTS; MISSING where it was not stored."""
         found = FACTS[key](self) if key in FACTS and key not in self.scores else self.scores.get(key)
         return MISSING if found is None else found
 
@@ -94,10 +95,10 @@ FACTS: dict[str, Callable[[Sample], Any]] = {
     "advantage": lambda sample: sample.advantage,
     "disagreement": lambda sample: sample.disagreement,
     "tokens": lambda sample: sample.tokens,
-    "cut": lambda sample: sample.cut,
+    "cut": lambda sample: sample.truncated,
     "empty": lambda sample: not sample.text.strip(),
 }
-"""What a completion is filtered by besides its terms."""
+"""The values that a completion is filtered by besides its terms."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,12 @@ class Group:
     columns: dict[str, Any]
     targets: tuple[Target, ...]
     samples: tuple[Sample, ...]
-    """Those that are shown."""
+    """The completions that are shown."""
     size: int
-    """Those that there are."""
+    """The number of completions that there are."""
     mean: float | None
     std: float | None
-    """Of the reward, over the whole group; None where fewer than two apply."""
+    """Mean and standard deviation of the reward over the whole group; None where fewer than two apply."""
     equal: bool
     """It teaches nothing: ``advantage.no_signal``."""
 
@@ -131,7 +132,7 @@ class Summary:
     stds: dict[str, float]
     tokens: float | None
     """Mean length."""
-    cut: float | None
+    truncated: float | None
     """Share of the completions that the limit ended."""
     empty: float
     equal: float | None
@@ -146,7 +147,7 @@ def grouped(run: Run, drawn: SampledGroups, ranges: Ranges, compared: bool) -> l
         compared: whether the completions of a group are compared with each other: whole groups of an online method.
     """
     worth = advantage.advantages(run, drawn.scores, drawn.rewards) if compared else []
-    apart = disagreements(drawn.scores, ranges)
+    differences = disagreements(drawn.scores, ranges)
     size = len(drawn.completions) // max(len(drawn.groups), 1)
     found = []
     for number, name in enumerate(drawn.groups):
@@ -160,11 +161,11 @@ def grouped(run: Run, drawn: SampledGroups, ranges: Ranges, compared: bool) -> l
                 text=drawn.completions[n],
                 pieces=drawn.pieces[n],
                 tokens=drawn.tokens[n],
-                cut=drawn.cut[n],
+                truncated=drawn.truncated[n],
                 scores={term: values[n] for term, values in drawn.scores.items()},
                 reward=drawn.rewards[n],
                 advantage=worth[n] if compared else None,
-                disagreement=apart[n],
+                disagreement=differences[n],
                 reasons=drawn.reasons[n],
             )
             for n in members
@@ -188,7 +189,7 @@ def grouped(run: Run, drawn: SampledGroups, ranges: Ranges, compared: bool) -> l
 
 
 def disagreements(scores: Scores, ranges: Ranges) -> list[float]:
-    """How far the terms are apart on each completion: each scaled to its range, the highest less the lowest.
+    """The disagreement of the terms on each completion: each is scaled to its range, the highest less the lowest.
 
     A term that does not apply, or has one value only, says nothing.
     """
@@ -211,14 +212,14 @@ def summary(groups: Sequence[Group], compared: bool) -> Summary:
     values["reward"] = [sample.reward for sample in samples]
     applied = {name: kept for name, scores in values.items() if (kept := [s for s in scores if s is not None])}
     lengths = [sample.tokens for sample in samples if sample.tokens is not None]
-    known = [sample.cut for sample in samples if sample.cut is not None]
+    known = [sample.truncated for sample in samples if sample.truncated is not None]
     return Summary(
         prompts=len(groups),
         completions=len(samples),
         means={name: statistics.fmean(scores) for name, scores in applied.items()},
         stds={name: statistics.pstdev(scores) for name, scores in applied.items()},
         tokens=statistics.fmean(lengths) if lengths else None,
-        cut=sum(known) / len(known) if known else None,
+        truncated=sum(known) / len(known) if known else None,
         empty=sum(FACTS["empty"](sample) for sample in samples) / max(len(samples), 1),
         equal=sum(group.equal for group in groups) / len(groups) if compared and groups else None,
     )
@@ -264,7 +265,7 @@ def conditions(typed: Iterable[str]) -> tuple[Condition, ...]:
 
 
 def check(choice: Choice, terms: Sequence[str]) -> None:
-    """Whether a choice speaks of what completions have; before a model is loaded for it.
+    """Checks whether a choice speaks of what completions have; before a model is loaded for it.
 
     Raises:
         RunError: a condition or ``term=`` names none of the terms, nor one of FACTS.

@@ -16,8 +16,8 @@ def drawn(run: Run, columns: dict[str, list[Any]], step: int, reasons: Reasons) 
     Args:
         columns: the answer of ``FinishedRun.completions`` for it.
     """
-    size, prompts, texts = run.num_generations, columns["prompt"], columns["completion"]
-    first = range(0, len(texts), size)
+    num_generations, prompts, texts = run.num_generations, columns["prompt"], columns["completion"]
+    first = range(0, len(texts), num_generations)
     own = {name.removeprefix(READ): values for name, values in columns.items() if name.startswith(READ)}
     shown = {name: values for name, values in own.items() if name != "completion_ids"}
     lengths: list[int | None] = [None] * len(texts)
@@ -34,7 +34,7 @@ def drawn(run: Run, columns: dict[str, list[Any]], step: int, reasons: Reasons) 
         completions=texts,
         pieces=[(TextSpan(text),) for text in texts],
         tokens=lengths,
-        cut=columns.get("cut", [None] * len(texts)),
+        truncated=columns.get("cut", [None] * len(texts)),
         scores={name: columns[name] for name in run.reward.terms if name in columns},
         rewards=columns["reward"],
         reasons=[reasons.of({name: values[n] for name, values in seen.items()}) for n in range(len(texts))],

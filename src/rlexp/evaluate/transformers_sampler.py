@@ -32,7 +32,7 @@ class TransformersSampler:
     def sample(
         self, dialogues: Sequence[Dialogue], n: int, sampling: Sampling, seed: int, logprobs: bool = False
     ) -> list[list[Completion]]:
-        """As ``Sampler.sample``. The model's mode and the tokenizer's padding are put back."""
+        """Does as ``Sampler.sample``. The model's mode and the tokenizer's padding are put back."""
         import torch
 
         model, tokenizer, device = self.model, self.tokenizer, self.model.device
@@ -75,17 +75,17 @@ class TransformersSampler:
             top_k=sampling.top_k,
             top_p=sampling.top_p,
             pad_token_id=tokenizer.pad_token_id,
-            return_dict_in_generate=True,
-            output_logits=logprobs,
+            **({"return_dict_in_generate": True, "output_logits": True} if logprobs else {}),
             **how,
             **sampling.more,
         )
-        rows = out.sequences[:, batch["input_ids"].shape[1] :]
+        rows = (out.sequences if logprobs else out)[:, batch["input_ids"].shape[1] :]
         completions = [until_end(row, ends) for row in rows.tolist()]
         if not logprobs:
             return [(ids, None) for ids in completions]
+        # [tokens][sequences]: of every step, the log-probability of the token that was sampled.
         steps = [
-            logits.log_softmax(dim=-1, dtype=_float32()).gather(-1, rows[:, step : step + 1])[:, 0].tolist()
+            logits.float().log_softmax(dim=-1).gather(-1, rows[:, step : step + 1])[:, 0].tolist()
             for step, logits in enumerate(out.logits)
         ]
         return [(ids, [steps[step][row] for step in range(len(ids))]) for row, ids in enumerate(completions)]
@@ -97,9 +97,3 @@ def until_end(ids: list[int], ends: set[int]) -> list[int]:
         if token in ends:
             return ids[: position + 1]
     return ids
-
-
-def _float32() -> Any:
-    import torch
-
-    return torch.float32

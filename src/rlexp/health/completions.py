@@ -51,14 +51,14 @@ def repeated_completions(window: Window, steps: int) -> Reading | None:
     if not seen:
         return None
     looping, copied = (statistics.fmean(getattr(one, name) for one in seen) for name in ("looping", "copied"))
-    said = (
+    message = (
         f"{looping:.0%} of the completions repeat themselves"
         if looping >= copied
         else f"in {copied:.0%} of the groups all completions are the same text, and not the best one"
     )
     return Reading(
         max(looping, copied),
-        f"{said}, over {steps} steps",
+        f"{message}, over {steps} steps",
         "type method.temperature=1.0 where it is lower, a smaller method.learning_rate, or "
         "method.repetition_penalty=1.1",
     )
@@ -100,7 +100,7 @@ def equal_rewards(window: Window, steps: int) -> Reading | None:
     if not seen or all(one.low == one.high for one in seen):
         return None
     share, groups = statistics.fmean(one.equal for one in seen), sum(one.groups for one in seen)
-    more = 2 * window.facts.group_size
+    more = 2 * window.facts.num_generations
     return Reading(
         share,
         f"in {share:.0%} of {groups} groups every completion had the same reward, so they teach nothing "
@@ -148,12 +148,12 @@ def drowned_term(window: Window, steps: int) -> Reading | None:
     )
 
 
-def _share(window: Window, steps: int, name: str, said: str, hint: str) -> Reading | None:
+def _share(window: Window, steps: int, name: str, message: str, hint: str) -> Reading | None:
     seen = window.sampled(steps)
     if not seen:
         return None
     share = statistics.fmean(getattr(one, name) for one in seen)
-    return Reading(share, f"{share:.0%} {said}, over {steps} steps", hint)
+    return Reading(share, f"{share:.0%} {message}, over {steps} steps", hint)
 
 
 def _in_a_row(window: Window, holds: Callable[[Sampled], bool]) -> int:

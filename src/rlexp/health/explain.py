@@ -27,7 +27,7 @@ def page(finding: Finding, window: Window, batches: Sequence[Batch], limits: Map
     side = "at most" if rule.low_is_bad else "at least"
     parts = [
         f"# Stopped at step {finding.step} by the rule `{finding.rule}`",
-        f"{finding.said[:1].upper()}{finding.said[1:]}.",
+        f"{finding.message[:1].upper()}{finding.message[1:]}.",
         f"The rule stops {side} {limit.stop:g}; it measured {finding.value:.3g} over {limit.steps} step(s).",
         "## The last steps",
         _table(window, rule.shows),
@@ -80,11 +80,11 @@ def _completion(batch: Batch, n: int) -> str:
 
     scores = "  ".join(f"{name} {number(scores[n])}" for name, scores in batch.scores.items())
     text = batch.completions[n]
-    cut = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} [...] {text[-LONGEST // 2 :]}"
+    shortened = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} [...] {text[-LONGEST // 2 :]}"
     lines = [
         f"reward {number(batch.rewards[n])}  {scores}",
         f"prompt: {batch.prompts[n][:LONGEST]}",
         "",
-        cut or "(empty)",
+        shortened or "(empty)",
     ]
     return "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())

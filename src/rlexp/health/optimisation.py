@@ -6,7 +6,7 @@ import math
 import statistics
 
 from rlexp.health.reading import Reading, Rule
-from rlexp.health.window import Step, Window
+from rlexp.health.window import WatchedStep, Window
 
 STILL = 1e-7
 """Weights that move by less than this part of their size in a step stand still: float32 resolves 6e-8."""
@@ -15,7 +15,7 @@ WATCHED = ("loss", "grad_norm", "reward", "entropy", "kl", "policy_loss", "rewar
 
 
 def not_finite(window: Window, steps: int) -> Reading | None:
-    """How many of the last step's values are no finite numbers."""
+    """The number of the last step's values that are not finite."""
     if not window.steps:
         return None
     last = window.steps[-1]
@@ -193,7 +193,7 @@ def likelihood_displacement(window: Window, steps: int) -> Reading | None:
     )
 
 
-def _should_move(window: Window, step: Step) -> bool:
+def _should_move(window: Window, step: WatchedStep) -> bool:
     rate, facts = step.logs.get("learning_rate"), window.facts
     if rate is None or rate < facts.learning_rate / 10:  # warming up, or at the end of its schedule
         return False

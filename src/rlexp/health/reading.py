@@ -1,4 +1,4 @@
-"""What a rule is, and what it answers."""
+"""A rule, and the reading that it answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Reading:
     """The number a rule measured, and what to say where it is past a limit."""
 
     value: float
-    said: str
-    """What was seen, in one sentence, with the numbers."""
+    message: str
+    """The observation in one sentence, with its numbers."""
     hint: str
-    """What to change, and what to type."""
+    """The change to make, and the words to type."""
     may_stop: bool = True
     """False where the run may still be learning, whatever the number: then the rule only warns."""
 
@@ -28,7 +28,7 @@ class Rule:
     measure: Callable[[Window, int], Reading | None]
     """(window, steps) -> the number and its words; None while there is too little to judge, or nothing to."""
     causes: tuple[str, ...]
-    """What is usually behind it, the likeliest first."""
+    """The usual causes, the likeliest first."""
     shows: tuple[str, ...]
     """The logged values to look at beside it."""
     low_is_bad: bool = False

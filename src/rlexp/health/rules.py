@@ -16,7 +16,8 @@ from rlexp.health.window import Window
 from rlexp.verdict import Level
 
 FIRST_RULES = ("not_finite", "weights_jump")
-"""They name what the others then only show: where several rules stop a run at one step, the first one speaks."""
+"""Rules that name a cause, where the others only show its effects: of several that stop a run at one step, the first of
+these is reported."""
 RULES: dict[str, Rule] = {
     **{name: OPTIMISATION[name] for name in FIRST_RULES},
     **ROLLOUTS,
@@ -34,16 +35,17 @@ class Finding:
     """warning, or failed: the run stops."""
     step: int
     value: float
-    said: str
+    message: str
     hint: str
 
-    def plain(self) -> dict[str, Any]:
-        """As a line of health.jsonl."""
-        return asdict(self) | {"level": "stop" if self.level is Level.failed else "warn"}
+    def to_json(self) -> dict[str, Any]:
+        """The finding as a line of health.jsonl, which calls its message ``said``."""
+        named = {"said" if name == "message" else name: value for name, value in asdict(self).items()}
+        return named | {"level": "stop" if self.level is Level.failed else "warn"}
 
 
 def judge(window: Window, limits: Mapping[str, Limits]) -> list[Finding]:
-    """What is past its limits after the window's last step, in the order of RULES."""
+    """The findings past their limits after the window's last step, in the order of RULES."""
     found = []
     for name, rule in RULES.items():
         limit = limits.get(name)
@@ -56,12 +58,12 @@ def judge(window: Window, limits: Mapping[str, Limits]) -> list[Finding]:
             level = Level.warning
         else:
             continue
-        found.append(Finding(name, level, window.steps[-1].number, reading.value, reading.said, reading.hint))
+        found.append(Finding(name, level, window.steps[-1].number, reading.value, reading.message, reading.hint))
     return found
 
 
 def check(limits: Mapping[str, Limits]) -> None:
-    """Whether every rule that conf names exists and can be asked.
+    """Checks whether every rule that conf names exists and can be asked.
 
     Raises:
         RunError: there is no such rule, or it is asked over no step.

@@ -7,7 +7,7 @@ import math
 import statistics
 
 from rlexp.health.reading import Reading, Rule
-from rlexp.health.window import FIRST, Step, Window
+from rlexp.health.window import FIRST, WatchedStep, Window
 
 SIGMAS = 3
 """Standard errors that both sides of a hacked reward must have moved by."""
@@ -51,7 +51,7 @@ def reward_hacking(window: Window, steps: int) -> Reading | None:
 
 
 def throughput_falling(window: Window, steps: int) -> Reading | None:
-    """How many times as long a token takes as at the start; medians, and never the first steps, which compile."""
+    """The time of a token over that at the start; medians, and never the first steps, which compile."""
     rates = _seconds_a_token(window, list(window.first)[2:])
     last = _seconds_a_token(window, list(window.steps)[-steps - 1 :])
     if len(rates) < 5 or len(last) < steps or window.steps[-1].number < FIRST + steps:
@@ -100,7 +100,7 @@ def _change(window: Window, mean: str, spread: str, steps: int) -> tuple[float, 
     return was, now, math.sqrt(sum(std**2 for std in stds) / (groups * steps))
 
 
-def _seconds_a_token(window: Window, steps: list[Step]) -> list[float]:
+def _seconds_a_token(window: Window, steps: list[WatchedStep]) -> list[float]:
     found = []
     for one, two in itertools.pairwise(steps):
         tokens = two.logs.get("num_tokens", math.nan) - one.logs.get("num_tokens", math.nan)

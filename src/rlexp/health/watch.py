@@ -23,7 +23,7 @@ from rlexp.errors import Stopped
 from rlexp.evaluate.measure import HELD_OUT
 from rlexp.health import explain, window
 from rlexp.health.rules import Finding, judge
-from rlexp.health.window import Step, Window
+from rlexp.health.window import WatchedStep, Window
 from rlexp.reward.rubric import Batch, Rubric
 from rlexp.verdict import Level
 
@@ -42,16 +42,16 @@ class Watch(TrainerCallback):
         warn: prints one message.
     """
 
-    def __init__(self, run: Run, rubric: Rubric, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, rubric: Rubric, run_dir: Path, warn: Callable[[str], None]) -> None:
         self.run = run
         self.rubric = rubric
-        self.folder = folder
+        self.run_dir = run_dir
         self.warn = warn
         self.stopped: Finding | None = None
         self.found: dict[str, list[Finding]] = {}
         """Rule -> what was said of it: the first warning, and the stop."""
         self.window = Window(window.facts(run, rubric.sources))
-        self._step: Step | None = None
+        self._step: WatchedStep | None = None
         self._batches: list[Batch] = []
         self._low, self._high = math.inf, -math.inf
 
@@ -71,7 +71,7 @@ class Watch(TrainerCallback):
         batches = self.rubric.of_step(state.global_step)
         if batches:
             self._batches = batches
-        self._step = Step(
+        self._step = WatchedStep(
             state.global_step,
             sampled=window.sampled(batches, self.window.facts, self._best(batches)) if batches else None,
             moved=self._weights.moved(),
@@ -93,7 +93,8 @@ class Watch(TrainerCallback):
     def summary(self) -> dict[str, dict[str, Any]]:
         """Rule -> level (warn or stop) and the first step it was seen at: for the manifest."""
         return {
-            rule: {"level": said[-1].plain()["level"], "first_step": said[0].step} for rule, said in self.found.items()
+            rule: {"level": message[-1].to_json()["level"], "first_step": message[0].step}
+            for rule, message in self.found.items()
         }
 
     def require(self) -> None:
@@ -103,9 +104,9 @@ class Watch(TrainerCallback):
             Stopped: with the rule, its numbers and what to change.
         """
         if self.stopped:
-            rule, page = self.stopped.rule, os.path.relpath(self.folder / PAGE)
+            rule, page = self.stopped.rule, os.path.relpath(self.run_dir / PAGE)
             raise Stopped(
-                f"[health.{rule}] {self.stopped.said}",
+                f"[health.{rule}] {self.stopped.message}",
                 where=f"step {self.stopped.step}; {page} explains it, and the weights are saved",
                 hint=f"{self.stopped.hint}; to go on all the same: health.rules.{rule}.stop=null",
             )
@@ -116,19 +117,19 @@ class Watch(TrainerCallback):
         self.window.add(self._step)
         self._step = None
         for finding in judge(self.window, self.run.health.rules):
-            said = self.found.setdefault(finding.rule, [])
-            if said and (said[-1].level is Level.failed or said[-1].level is finding.level):
+            findings = self.found.setdefault(finding.rule, [])
+            if findings and findings[-1].level in (Level.failed, finding.level):
                 continue
-            said.append(finding)
-            with (self.folder / LINES).open("a") as stream:
-                stream.write(json.dumps(finding.plain()) + "\n")
+            findings.append(finding)
+            with (self.run_dir / LINES).open("a") as stream:
+                stream.write(json.dumps(finding.to_json()) + "\n")
             if finding.level is Level.warning:
-                self.warn(f"[health.{finding.rule}] {finding.said} (step {finding.step})\n  do:    {finding.hint}")
+                self.warn(f"[health.{finding.rule}] {finding.message} (step {finding.step})\n  do:    {finding.hint}")
             elif self.stopped is None:
                 self.stopped = finding
                 control.should_training_stop = control.should_save = True
         if self.stopped:
-            (self.folder / PAGE).write_text(
+            (self.run_dir / PAGE).write_text(
                 explain.page(self.stopped, self.window, self._batches, self.run.health.rules)
             )
 
@@ -174,5 +175,5 @@ class Memory:
         return float(torch.cuda.memory_allocated() if self._cuda else self._process.memory_info().rss)
 
     def free(self) -> float:
-        """What can still be had."""
+        """The values that can still be read."""
         return float(torch.cuda.mem_get_info()[0] if self._cuda else psutil.virtual_memory().available)

@@ -1,4 +1,5 @@
-"""What the rules look at: the last steps of a training, their logged values and facts of their completions. Pure."""
+"""The window that the rules look at: the last steps of a training, their logged values and facts of their completions.
+Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of a run before its first step."""
+class WatchFacts:
+    """The facts of a run that are known before its first step."""
 
     method: str
     online: bool
@@ -35,7 +36,7 @@ class Facts:
     beta: float
     max_steps: int
     max_completion_length: int
-    group_size: int
+    num_generations: int
     reward: Reward
     ranges: dict[str, float] = field(default_factory=dict)
     """Term -> declared highest minus lowest score; only terms that declare them."""
@@ -73,17 +74,17 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one optimizer step told."""
+class WatchedStep:
+    """The values of one optimizer step."""
 
     number: int
     logs: dict[str, float] = field(default_factory=dict)
-    """As the trainer logs them; empty where it did not log this step."""
+    """The values that the trainer logged; empty where it did not log this step."""
     sampled: Sampled | None = None
     moved: float | None = None
     """By what part of their size the sampled weights moved in this step; NaN where they are not finite."""
     seconds: float | None = None
-    """What it took."""
+    """Timings of the step."""
     memory: float | None = None
     """Bytes in use after it."""
 
@@ -94,16 +95,16 @@ class Window:
     LONGEST = KEPT - 1
     """The most steps that a rule may ask for."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: WatchFacts) -> None:
         self.facts = facts
-        self.steps: deque[Step] = deque(maxlen=KEPT)
-        self.first: list[Step] = []
+        self.steps: deque[WatchedStep] = deque(maxlen=KEPT)
+        self.first: list[WatchedStep] = []
         self.held_out: list[tuple[int, dict[str, float]]] = []
         """(step, means by term), oldest first."""
         self.highest = -math.inf
         """The highest mean reward over three logged steps in a row."""
 
-    def add(self, step: Step) -> None:
+    def add(self, step: WatchedStep) -> None:
         """Takes a step in; the reward before the last three logged ones counts for ``highest``."""
         older = self.values("reward")[:-2]
         if older:
@@ -132,30 +133,31 @@ class Window:
         found = [step.sampled for step in self.steps if step.sampled][-last:]
         return found if len(found) == last else []
 
-    def newest_first(self) -> Iterator[Step]:
+    def newest_first(self) -> Iterator[WatchedStep]:
         """The steps, the last one first."""
         return reversed(self.steps)
 
     def solved(self, reward: float | None) -> bool:
-        """Whether this mean reward is nine tenths of what the declared bounds allow: there is little left to learn."""
+        """Says whether this mean reward is nine tenths of what the declared bounds allow: there is little left to
+        learn."""
         low, best = self.facts.lowest, self.facts.best
         return None not in (low, best, reward) and (reward - low) >= 0.9 * (best - low)  # type: ignore[operator]
 
 
-def facts(run: Run, sources: dict[str, RewardSource]) -> Facts:
+def facts(run: Run, sources: dict[str, RewardSource]) -> WatchFacts:
     """The facts of a run; what only the live model and machine know is added by ``watch``."""
     bounds = {name: source.bounds for name, source in sources.items() if source.bounds}
     trained = {name: term.weight for name, term in run.reward.terms.items() if term.weight}
     ends = [sorted(w * bound for bound in bounds[name]) for name, w in trained.items() if name in bounds]
     known = run.method.online and len(ends) == len(trained)
-    return Facts(
+    return WatchFacts(
         method=run.method.name,
         online=run.method.online,
         learning_rate=run.arguments["learning_rate"],
         beta=run.arguments.get("beta") or 0.0,
         max_steps=run.arguments["max_steps"],
         max_completion_length=run.arguments.get("max_completion_length") or 0,
-        group_size=run.num_generations,
+        num_generations=run.num_generations,
         reward=run.reward,
         ranges={name: high - low for name, (low, high) in bounds.items()},
         lowest=sum(low for low, _ in ends) if known else None,
@@ -164,7 +166,7 @@ def facts(run: Run, sources: dict[str, RewardSource]) -> Facts:
     )
 
 
-def sampled(batches: Sequence[Batch], known: Facts, highest: float) -> Sampled | None:
+def sampled(batches: Sequence[Batch], known: WatchFacts, highest: float) -> Sampled | None:
     """Facts of the completions of one step; None where no reward applies to any.
 
     Args:
@@ -175,8 +177,8 @@ def sampled(batches: Sequence[Batch], known: Facts, highest: float) -> Sampled |
     applied = [reward for reward in rewards if reward is not None]
     if not applied:
         return None
-    size = known.group_size
-    groups = [range(start, start + size) for start in range(0, len(texts), size)]
+    count = known.num_generations
+    groups = [range(start, start + count) for start in range(0, len(texts), count)]
     below = [group for group in groups if min((rewards[n] or 0.0 for n in group), default=0.0) < highest - 1e-6]
     # An equal sum of unequal terms is no lack of variance where each term is standardised.
     scores = [[score for batch in batches for score in batch.scores[name]] for name in batches[0].scores]
@@ -195,13 +197,13 @@ def sampled(batches: Sequence[Batch], known: Facts, highest: float) -> Sampled |
         empty=sum(not text for text in texts) / len(texts),
         copied=len(same) / len(groups),
         looping=sum(loops(text) for text in looked) / len(looked),
-        variances=variances(by_term, size),
+        variances=variances(by_term, count),
         ranges={name: max(row) - min(row) for name, row in given.items() if row},
     )
 
 
 def loops(text: str) -> bool:
-    """Whether a text's end says the same over and over."""
+    """Says whether a text's end says the same over and over."""
     end = text[-10 * LOOP_FROM :].encode()
     if len(end) < LOOP_FROM:
         return bool(end) and len(text) > 20 and Counter(text).most_common(1)[0][1] > 0.9 * len(text)

@@ -19,11 +19,11 @@ SHOWN = 5
 
 
 @functools.cache
-def check_rows(folder: Path, kind: DatasetType) -> None:
-    """Checks every row of every split of a snapshot, once a process: the points of a sweep share it.
+def check_rows(snapshot_dir: Path, kind: DatasetType) -> None:
+    """Checks every row of every split of a snapshot, once in each process: the points of a sweep share it.
 
     Args:
-        folder: the snapshot.
+        snapshot_dir: the snapshot.
         kind: the type that the method trains on; its columns exist (``inputs.find``).
 
     Raises:
@@ -31,7 +31,7 @@ def check_rows(folder: Path, kind: DatasetType) -> None:
     """
     import pyarrow.parquet as pq
 
-    for path in sorted(folder.glob("*.parquet")):
+    for path in sorted(snapshot_dir.glob("*.parquet")):
         # read_table would import pyarrow's dataset layer, which takes longer than the reading.
         rows = pq.ParquetFile(path).read(columns=kind.columns).to_pylist()
         broken: dict[str, list[int]] = {}
@@ -42,13 +42,13 @@ def check_rows(folder: Path, kind: DatasetType) -> None:
             shown = ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
             raise RunError(
                 f"{len(numbers)} of {len(rows)} rows break the contract of {kind.name} data: {fault}",
-                where=f"{path.name} in {folder.name}, rows {shown} (counted from 0)",
+                where=f"{path.name} in {snapshot_dir.name}, rows {shown} (counted from 0)",
                 hint="mend the data_prep script, or the file it reads, and make the snapshot again under a new name",
             )
 
 
 def faults(row: dict[str, Any], kind: DatasetType) -> Iterator[str]:
-    """What is wrong with one row, in plain words; nothing for a row that fits."""
+    """The faults of one row, in plain words; nothing for a row that fits."""
     for column in kind.columns:
         rule: Callable[[Any], str | None] = _flag if column == "label" else _prompt if column == "prompt" else _reply
         if fault := rule(row[column]):

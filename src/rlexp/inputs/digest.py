@@ -35,7 +35,7 @@ def file_md5(path: Path) -> str:
 
 
 def remembered(key: str, make: Callable[[], Any]) -> Any:
-    """What ``make`` answered for this key before, in any process of this user; else what it answers now (JSON)."""
+    """The answer of ``make`` for this key (JSON): the remembered one of any process of this user, else a new one."""
     memory = _memory()
     found = memory.get(key) if memory is not None else None
     if found is None:
@@ -52,7 +52,7 @@ def _md5(path: Path) -> str:
 
 @functools.cache
 def _memory() -> Any:
-    """What is remembered for this user, beside other caches; None where nothing can be written."""
+    """The cache of this user, beside other caches; None where nothing can be written."""
     import diskcache
     import platformdirs
 

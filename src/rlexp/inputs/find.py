@@ -1,4 +1,4 @@
-"""What a run consumes, found and checked against each other before anything heavy is imported.
+"""The inputs of a run, found and checked against each other before anything heavy is imported.
 
 Reads small files only: reward sources as syntax trees, a snapshot's description, the names in a folder.
 """

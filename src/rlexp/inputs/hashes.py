@@ -38,18 +38,18 @@ def inputs_digest(run: Run, inputs: Inputs, root: Path) -> dict[str, Any]:
     }
 
 
-def model_digest(run: Run, folder: Path | None, root: Path) -> dict[str, Any]:
-    """Where the base model and its tokenizer come from, and the hash of each of their files.
+def model_digest(run: Run, model_dir: Path | None, root: Path) -> dict[str, Any]:
+    """The origin of the base model and its tokenizer, and the hash of each of their files.
 
     Args:
-        folder: the model's folder; None for a hub id, whose files are those in the hub's cache on this machine.
+        model_dir: the model's folder; None for a hub id, whose files are those in the hub's cache on this machine.
     """
-    files = folder_md5s(folder) if folder else hub_files(run.model.hub_id, run.model.revision)
-    digest: dict[str, Any] = {"path": run.model.path} if folder else {}
+    files = folder_md5s(model_dir) if model_dir else hub_files(run.model.hub_id, run.model.revision)
+    digest: dict[str, Any] = {"path": run.model.path} if model_dir else {}
     digest |= {"hub_id": run.model.hub_id, "revision": run.model.revision}
     digest |= {"md5": combined_md5(files), "files": files}
     script = root / "data_prep" / f"{run.model.prepare}.py"
-    if folder and run.model.prepare and script.is_file():
+    if model_dir and run.model.prepare and script.is_file():
         digest["source"] = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script)}
     return digest
 

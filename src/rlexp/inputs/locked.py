@@ -26,7 +26,7 @@ MISSING = "missing"
 
 @dataclass
 class Search:
-    """What the search for locked inputs came upon."""
+    """The notes and faults of the search for locked inputs."""
 
     root: Path
     notes: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_sourc
 
 
 def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
-    """Where the folder of this hash lies, after it was restored or made if need be; its named path after a fault."""
+    """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault."""
     named, wanted = search.root / digest["path"], digest["md5"]
     actual = folder_md5(named) if named.is_dir() else MISSING
     if actual == wanted:
@@ -140,7 +140,7 @@ def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) 
 
 
 def _unchanged(search: Search, source: dict[str, Any]) -> bool:
-    """Whether the script that made an input, and the files it read, are still what they were."""
+    """Says whether the script that made an input, and the files it read, are still what they were."""
     if not source.get("script"):
         return False
     wanted = {source["script"]: source["script_md5"], **source.get("files", {})}

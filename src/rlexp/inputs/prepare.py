@@ -37,7 +37,7 @@ def prepare(run: Run, root: Path) -> Inputs:
     return find_inputs(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
 
-def write_snapshot(script: Path, folder: Path, params: dict[str, Any]) -> None:
+def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> None:
     """Calls the script's ``rows(**params)`` and writes what it answers as a snapshot.
 
     Raises:
@@ -50,17 +50,17 @@ def write_snapshot(script: Path, folder: Path, params: dict[str, Any]) -> None:
     }
     source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
-    snapshot.write(rows(**params), folder, description, source)
+    snapshot.write(rows(**params), snapshot_dir, description, source)
 
 
-def build_model(script: Path, folder: Path, params: dict[str, Any]) -> None:
+def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
     """Calls the script's ``build(folder, **params)``; the folder appears whole or not at all.
 
     Raises:
         RunError: the parameters do not fit ``build``, or the script refused.
     """
     build = _function(load_script(script), "build", script, {"folder": None, **params})
-    with whole_folder(folder) as partial:
+    with whole_folder(model_dir) as partial:
         build(partial, **params)
         for path in folder_files(partial):
             path.chmod(0o644)  # safetensors writes files that only their owner may read

@@ -65,10 +65,10 @@ def _tokens(text: str) -> Iterator[tuple[tuple[int, int], str]]:
 
 
 def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    cut = lines[start[0] - 1 : end[0]]
-    cut[-1] = cut[-1][: end[1]]
-    cut[0] = cut[0][start[1] :]
-    return "\n".join(cut)
+    selected = lines[start[0] - 1 : end[0]]
+    selected[-1] = selected[-1][: end[1]]
+    selected[0] = selected[0][start[1] :]
+    return "\n".join(selected)
 
 
 def _uncounted(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:

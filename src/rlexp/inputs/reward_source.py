@@ -18,7 +18,7 @@ from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
 
 PROVIDED = ("completions", "prompts", "completion_ids")
-"""What the trainer hands to every reward; any other positional name is a column of the data set."""
+"""The arguments that the trainer hands to every reward; any other positional name is a column of the data set."""
 
 SCORES = ("score", "score_group")
 """Names of the function that scores."""
@@ -31,20 +31,20 @@ class RewardSource:
     file: str
     """The Python file, from the project folder."""
     path: Path
-    """Where it was read: the project's own, or the copy that a lock keeps."""
+    """The file that was read: the project's own, or the copy that a lock keeps."""
     md5: str
-    """Of the whole file."""
+    """The hash of the whole file."""
     code_md5: str
-    """Of what counts for a version (``code_md5``)."""
+    """The hash of what counts for a version (``code_md5``)."""
     version: int
     reads: tuple[str, ...]
     """The positional parameters of ``score``: what the trainer provides, and data-set columns."""
     optional: tuple[str, ...]
-    """Those of them with a default: columns that it can do without."""
+    """Columns with a default: that it can do without."""
     params: tuple[str, ...]
     """Its keyword-only parameters, set by reward.terms.<name>.params."""
     required_params: tuple[str, ...]
-    """Those of them without a default."""
+    """Parameters without a default."""
 
     whole_groups: bool
     """The function is ``score_group``: it sees all completions of one prompt at a time."""

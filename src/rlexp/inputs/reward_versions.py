@@ -55,7 +55,7 @@ def _malformed(what: str, where: str) -> RunError:
 
 
 def mark(recorded: dict[str, dict[int, str]], source: RewardSource) -> str:
-    """How a reward stands to what is recorded: RECORDED, NEW, or CHANGED (its version stands for other code)."""
+    """The relation of a reward to what is recorded: RECORDED, NEW, or CHANGED (its version stands for other code)."""
     versions = recorded.get(source.file, {})
     if source.version in versions:
         return RECORDED if versions[source.version] == source.code_md5 else CHANGED

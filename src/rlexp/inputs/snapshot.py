@@ -1,4 +1,4 @@
-"""A snapshot: a folder of parquet files, one a split, and ``snapshot.json`` which describes them.
+"""A snapshot: a folder of parquet files, one for each split, and ``snapshot.json`` which describes them.
 
 The description is plain JSON so that ``plan`` can check a data set's columns without opening a parquet file.
 """
@@ -17,12 +17,14 @@ from rlexp.inputs.digest import file_md5
 DESCRIPTION = "snapshot.json"
 
 
-def write(splits: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, description: str, source: dict) -> Path:
+def write(
+    splits: Mapping[str, Sequence[Mapping[str, Any]]], snapshot_dir: Path, description: str, source: dict
+) -> Path:
     """Writes ``splits`` (split name -> rows) as a snapshot; the folder appears whole or not at all.
 
     Args:
         splits: rows by split, ``train`` and ``test``; every row of a split has the same columns.
-        folder: where the snapshot goes; must not exist yet.
+        snapshot_dir: where the snapshot goes; must not exist yet.
         description: one line that says what the data is.
         source: where the rows come from: script, its hash, parameters, and hub id and commit where there is one.
 
@@ -32,21 +34,21 @@ def write(splits: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, descr
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if folder.exists():
+    if snapshot_dir.exists():
         raise RunError(
-            f"{folder} exists already; a snapshot is never written over",
+            f"{snapshot_dir} exists already; a snapshot is never written over",
             hint="remove it, or choose another dataset.name",
         )
     record: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
-    with files.whole_folder(folder) as partial:
+    with files.whole_folder(snapshot_dir) as partial:
         for split, rows in splits.items():
             if not rows:
-                raise RunError(f"the {split} split has no rows", where=str(source.get("script", folder)))
+                raise RunError(f"the {split} split has no rows", where=str(source.get("script", snapshot_dir)))
             for number, row in enumerate(rows):
                 if row.keys() != rows[0].keys():
                     raise RunError(
                         f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
-                        where=str(source.get("script", folder)),
+                        where=str(source.get("script", snapshot_dir)),
                     )
             table = pa.Table.from_pylist([dict(row) for row in rows])
             path = partial / f"{split}.parquet"
@@ -56,16 +58,16 @@ def write(splits: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, descr
             }
             record["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
         (partial / DESCRIPTION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-    return folder
+    return snapshot_dir
 
 
-def describe(folder: Path) -> dict[str, Any] | None:
+def describe(snapshot_dir: Path) -> dict[str, Any] | None:
     """The snapshot's description (columns, splits, source), or None where there is no snapshot.
 
     Raises:
         RunError: the description cannot be read.
     """
-    path = folder / DESCRIPTION
+    path = snapshot_dir / DESCRIPTION
     if not path.is_file():
         return None
     try:

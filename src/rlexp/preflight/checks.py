@@ -18,30 +18,30 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
-from rlexp.preflight.seen import Seen
+from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
 
-BEFORE_LOAD: tuple[Callable[[Seen], Verdict], ...] = (
+BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
     *(template.missing, template.renders, template.generation_prompt),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
 )
-BEFORE_TRAINING: tuple[Callable[[Seen], Verdict], ...] = (tokenizer.vocabulary, tokenizer.pad_is_eos)
+BEFORE_TRAINING: tuple[Callable[[TokenizerContext], Verdict], ...] = (tokenizer.vocabulary, tokenizer.pad_is_eos)
 UNRENDERED = (template.missing, template.renders)
-"""Where one of these fails, the checks behind it would only repeat it."""
+"""Checks of which, where one fails, the checks behind it would only repeat it."""
 
 
 def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
-    """What can be seen without importing torch."""
-    folder = inputs.model
+    """The verdicts that need no torch."""
+    model_dir = inputs.model
     found = rewards.check(run, inputs)
-    if folder is not None and (folder / "config.json").is_file():
-        found += [files.template(folder), files.vocabulary(folder, looked_for(run, inputs))]
-        found.append(files.positions(folder, run.model.max_seq_length, run.rollout.vllm))
-        found.append(memory.shape(run, model_size.of_folder(folder), again=True))
-        found.append(machine.room(facts.free(root), _written(run, folder), "outputs"))
+    if model_dir is not None and (model_dir / "config.json").is_file():
+        found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
+        found.append(files.positions(model_dir, run.model.max_seq_length, run.rollout.vllm))
+        found.append(memory.shape(run, model_size.of_folder(model_dir), again=True))
+        found.append(machine.room(facts.free(root), _written(run, model_dir), "outputs"))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]
 
 
@@ -55,8 +55,8 @@ def refuse(run: Run, inputs: Inputs, root: Path) -> None:
     require(before_import(run, inputs, root))
 
 
-def before_load(seen: Seen) -> list[Verdict]:
-    """What tokenizer, configs and rows show, before the model is loaded."""
+def before_load(seen: TokenizerContext) -> list[Verdict]:
+    """The verdicts on tokenizer, configs and rows, before the model is loaded."""
     found: list[Verdict] = []
     for check in BEFORE_LOAD:
         found.append(check(seen))
@@ -65,8 +65,8 @@ def before_load(seen: Seen) -> list[Verdict]:
     return found
 
 
-def before_training(before: Seen | None, after: Seen) -> list[Verdict]:
-    """What the loaded model and tokenizer show.
+def before_training(before: TokenizerContext | None, after: TokenizerContext) -> list[Verdict]:
+    """The verdicts on the loaded model and tokenizer.
 
     Args:
         before: as it was before loading; None where there was nothing to look at.
@@ -80,11 +80,11 @@ def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
     return tokenizer.looked_for(run, inputs.rewards.values())
 
 
-def _written(run: Run, folder: Path) -> int:
+def _written(run: Run, model_dir: Path) -> int:
     """Bytes of the checkpoints that are kept and of the weights at the end: a guess from the base model's weights.
 
     Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.
     """
     kept = (run.arguments["save_total_limit"] or 3) + 1
     share = 6.0 if run.model.full_finetuning else 0.3
-    return int(files.size(folder) * share * kept)
+    return int(files.size(model_dir) * share * kept)

@@ -1,4 +1,4 @@
-"""What this machine and its installation are, gathered once; the checks (``machine``) only read the answer.
+"""The facts of this machine and its installation, gathered once; the checks (``machine``) only read the answer.
 
 Nothing here imports torch or writes a file. Tokens are looked for and never read.
 """
@@ -10,7 +10,6 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -24,13 +23,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from rlexp.backend import compile_cache
-from rlexp.nvidia import Gpu, gpus
+from rlexp.nvidia import Gpu, driver_cuda, gpus
 from rlexp.reward import sandbox
 
 HUB_SECONDS = 2.0
 """After which the hub counts as out of reach."""
 OTHER = "other versions"
-"""How a compile cache is called that this installation does not use."""
+"""The name of a compile cache that this installation does not use."""
 WRITTEN = ("outputs", "multirun", "data", "models", "exports")
 """Folders of the project that runs write to."""
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
@@ -38,13 +37,13 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Facts:
+class MachineFacts:
     """A machine, its installation and the project on it."""
 
     python: str
     """Version of the interpreter, such as 3.11.9."""
     requires_python: str | None
-    """What pyproject.toml asks of it; None where there is no pyproject.toml."""
+    """The requirement of pyproject.toml; None where there is no pyproject.toml."""
     required: tuple[str, ...]
     """The requirements of pyproject.toml, as they stand there."""
     matrix: str
@@ -59,7 +58,7 @@ class Facts:
     """The newest CUDA version of the driver; None where there is no driver."""
     gpus: tuple[Gpu, ...]
     disks: Mapping[str, tuple[Path, int]]
-    """What lies there -> the folder and the bytes free."""
+    """Contents -> the folder and the bytes free."""
     memory: int | None
     """Bytes free for a new process; None where the system does not say."""
     unwritable: tuple[str, ...]
@@ -67,7 +66,7 @@ class Facts:
     caches: Mapping[str, tuple[Path, int | None]]
     """Whose compile cache -> the folder and its bytes; None where there is none yet."""
     hub: str
-    """Where the hub is looked for; empty where HF_HUB_OFFLINE forbids it."""
+    """The address of the hub; empty where HF_HUB_OFFLINE forbids it."""
     hub_fault: str | None
     """Why it cannot be reached; None where it answered."""
     sandbox: str
@@ -76,13 +75,13 @@ class Facts:
     """Which tokens are there; never what they are."""
 
 
-def gather(root: Path) -> Facts:
+def gather(root: Path) -> MachineFacts:
     """Looks at the machine and at the project folder ``root``; takes a second, more where the hub is slow to answer."""
     build = _torch_cuda()
     matrix = "constraints-gpu.txt" if build else "constraints.txt"
     project = _pyproject(root)
     hub, hub_fault = _hub()
-    return Facts(
+    return MachineFacts(
         python=".".join(map(str, sys.version_info[:3])),
         requires_python=project.get("requires-python"),
         required=tuple(project.get("dependencies", ())),
@@ -90,7 +89,7 @@ def gather(root: Path) -> Facts:
         tested={**_pinned(root / matrix), **_pinned(root / "requirements-unsloth.txt")},
         installed=_installed(),
         torch_cuda=build,
-        driver_cuda=_driver_cuda(),
+        driver_cuda=driver_cuda(),
         gpus=gpus(),
         disks={
             name: (folder, free(folder))
@@ -130,7 +129,7 @@ def free_memory() -> int | None:
 
 
 def hub_home() -> Path:
-    """Where huggingface_hub keeps its cache and token."""
+    """The folder where huggingface_hub keeps its cache and token."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
 
@@ -173,19 +172,6 @@ def _torch_cuda() -> str | None:
     version = Path(spec.origin).with_name("version.py")
     found = re.search(r"^cuda\b[^=\n]*= *'([\d.]+)'", version.read_text(), re.MULTILINE) if version.is_file() else None
     return found[1] if found else ""
-
-
-def _driver_cuda() -> str | None:
-    found = re.search(r"CUDA Version *: *([\d.]+)", _answer("nvidia-smi")) if gpus() else None
-    return found[1] if found else None
-
-
-def _answer(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def _existing(folder: Path) -> Path:

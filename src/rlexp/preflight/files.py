@@ -1,4 +1,4 @@
-"""What the files of a local model show of its template and vocabulary, before anything heavy is imported."""
+"""Checks of a local model's files, for template and vocabulary, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from rlexp.preflight.tokenizer import beyond
 from rlexp.verdict import Level, Verdict
 
 
-def template(folder: Path) -> Verdict:
+def template(model_dir: Path) -> Verdict:
     """The folder holds a chat template, where transformers looks for one."""
-    name, shown = "template.missing", _shown(folder)
-    if chat_template(folder):
+    name, shown = "template.missing", _shown(model_dir)
+    if chat_template(model_dir):
         return Verdict(name, Level.passed, f"{shown} holds a chat template")
-    if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
-        said = f"the model's folder holds no tokenizer: {shown}"
-        return Verdict(name, Level.failed, said, "model.path", "copy the tokenizer's files beside config.json")
-    said = f"the model's folder holds no chat template: {shown}"
-    return Verdict(name, Level.failed, said, "model.path", INSTRUCT)
+    if not any((model_dir / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        message = f"the model's folder holds no tokenizer: {shown}"
+        return Verdict(name, Level.failed, message, "model.path", "copy the tokenizer's files beside config.json")
+    message = f"the model's folder holds no chat template: {shown}"
+    return Verdict(name, Level.failed, message, "model.path", INSTRUCT)
 
 
-def vocabulary(folder: Path, tags: tuple[str, ...]) -> Verdict:
+def vocabulary(model_dir: Path, tags: tuple[str, ...]) -> Verdict:
     """Every token that can occur has a row in the embedding, by config.json and tokenizer.json."""
-    config, tokenizer = _json(folder / "config.json"), _json(folder / "tokenizer.json")
+    config, tokenizer = _json(model_dir / "config.json"), _json(model_dir / "tokenizer.json")
     rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
     vocab = (tokenizer.get("model") or {}).get("vocab")
     tokens = dict(vocab) if isinstance(vocab, dict) else {item[0]: n for n, item in enumerate(vocab or [])}
     tokens |= {token["content"]: token["id"] for token in tokenizer.get("added_tokens") or []}
-    settings = _json(folder / "tokenizer_config.json")
+    settings = _json(model_dir / "tokenizer_config.json")
     named = [settings.get(f"{role}_token") for role in ("bos", "eos", "pad")]
     used = {token["content"] if isinstance(token, dict) else str(token) for token in named if token}
-    return beyond(tokens, rows if tokens else None, chat_template(folder), {*used, *tags}, _shown(folder))
+    return beyond(tokens, rows if tokens else None, chat_template(model_dir), {*used, *tags}, _shown(model_dir))
 
 
-def positions(folder: Path, longest: int, vllm: bool) -> Verdict:
+def positions(model_dir: Path, longest: int, vllm: bool) -> Verdict:
     """The model has a position for every token of a sequence, by config.json.
 
     Args:
@@ -44,34 +44,34 @@ def positions(folder: Path, longest: int, vllm: bool) -> Verdict:
         vllm: whether vLLM samples, which refuses to start otherwise; transformers and Unsloth go beyond with a
             warning at most, where the model was never trained.
     """
-    name, config = "model.positions", _json(folder / "config.json")
+    name, config = "model.positions", _json(model_dir / "config.json")
     held = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
     if not isinstance(held, int):
-        return Verdict(name, Level.skipped, f"{_shown(folder)}/config.json states no max_position_embeddings")
+        return Verdict(name, Level.skipped, f"{_shown(model_dir)}/config.json states no max_position_embeddings")
     if longest <= held:
         return Verdict(name, Level.passed, f"sequences of {longest} tokens, {held} positions")
-    said = f"sequences may have {longest} tokens, and {_shown(folder)} was made for {held} positions"
+    message = f"sequences may have {longest} tokens, and {_shown(model_dir)} was made for {held} positions"
     level = Level.failed if vllm else Level.warning
-    return Verdict(name, level, said, "model.max_seq_length", f"type model.max_seq_length={held}")
+    return Verdict(name, level, message, "model.max_seq_length", f"type model.max_seq_length={held}")
 
 
-def chat_template(folder: Path) -> str:
+def chat_template(model_dir: Path) -> str:
     """The text of the chat template(s) of a model's folder; empty where there is none.
 
     Source: ``PreTrainedTokenizerBase`` of transformers: a file of its own, a folder of several, or an entry of
     tokenizer_config.json.
     """
-    files = [folder / "chat_template.jinja", *sorted((folder / "additional_chat_templates").glob("*.jinja"))]
+    files = [model_dir / "chat_template.jinja", *sorted((model_dir / "additional_chat_templates").glob("*.jinja"))]
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-    entry = _json(folder / "tokenizer_config.json").get("chat_template")
-    entry = entry or _json(folder / "chat_template.json").get("chat_template")
+    entry = _json(model_dir / "tokenizer_config.json").get("chat_template")
+    entry = entry or _json(model_dir / "chat_template.json").get("chat_template")
     texts += [entry] if isinstance(entry, str) else [str(item["template"]) for item in entry or []]
     return "\n".join(texts).strip()
 
 
-def size(folder: Path) -> int:
+def size(model_dir: Path) -> int:
     """Bytes of the model's weights."""
-    return sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
+    return sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in model_dir.glob(kind))
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -82,6 +82,6 @@ def _json(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _shown(folder: Path) -> str:
+def _shown(model_dir: Path) -> str:
     """The last two parts of the path: models/tiny."""
-    return "/".join(folder.parts[-2:])
+    return "/".join(model_dir.parts[-2:])

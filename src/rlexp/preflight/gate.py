@@ -1,5 +1,5 @@
-"""Where a run stands still to be checked (``preflight.checks``): what was said is kept in the manifest, warnings are
-printed, a failure stops it."""
+"""Makes the checks of a run (``preflight.checks``) in their order: verdicts go into the manifest, warnings are printed,
+a failure stops the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import checks, memory
 from rlexp.preflight.lengths import MEASURED
-from rlexp.preflight.seen import Seen
+from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Verdict, require
 
 
@@ -20,21 +20,21 @@ class Gate:
     """The checks of one run, in their order. Every method raises a RunError where one of its checks fails.
 
     Args:
-        said: the manifest's list of verdicts.
+        verdicts: the manifest's list of verdicts, which grows.
         warn: prints a warning.
     """
 
-    def __init__(self, run: Run, inputs: Inputs, said: list[dict[str, str]], warn: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, inputs: Inputs, verdicts: list[dict[str, str]], warn: Callable[[str], None]) -> None:
         self.run = run
         self.inputs = inputs
-        self.said = said
+        self.verdicts = verdicts
         self.warn = warn
         self.where = run.model.path or str(run.model.hub_id)
-        self.before: Seen | None = None
+        self.before: TokenizerContext | None = None
 
     def before_import(self, root: Path) -> None:
-        """What can be seen without torch."""
-        self._passed(checks.before_import(self.run, self.inputs, root))
+        """Makes the checks that need no torch."""
+        self._require(checks.before_import(self.run, self.inputs, root))
 
     def before_load(self, rows: Any) -> None:
         """Template, tokenizer and lengths, as transformers reads them; Unsloth and TRL are imported.
@@ -45,32 +45,32 @@ class Gate:
         looked = models.look(self.run, self.inputs.model)
         if looked:
             self.before = self._seen(*looked, rows=rows)
-            self._passed(checks.before_load(self.before))
+            self._require(checks.before_load(self.before))
         if self.inputs.model is None:
-            self._passed([memory.shape(self.run, models.shape(self.run), again=False)])
+            self._require([memory.shape(self.run, models.shape(self.run), again=False)])
 
     def before_training(self, model: Any, tokenizer: Any, rows: Any) -> None:
-        """What loading changed."""
+        """Checks what loading changed."""
         embedding = model.get_input_embeddings().weight.shape[0]
         after = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
-        self._passed(checks.before_training(self.before, after))
+        self._require(checks.before_training(self.before, after))
 
     def look(self, model: Any, tokenizer: Any, rows: Any) -> list[Verdict]:
-        """What the checks say of a loaded model, its template and tokenizer; nothing is raised, printed or kept."""
+        """The verdicts on a loaded model, its template and tokenizer; nothing is raised, printed or recorded."""
         embedding = model.get_input_embeddings().weight.shape[0]
         seen = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
         found = [*checks.before_load(seen), *checks.before_training(None, seen)]
         return list({verdict.name: verdict for verdict in found}.values())
 
-    def _seen(self, tokenizer: Any, vocab_size: int | None, ends: tuple[int, ...], rows: Any) -> Seen:
+    def _seen(self, tokenizer: Any, vocab_size: int | None, ends: tuple[int, ...], rows: Any) -> TokenizerContext:
         tags = checks.looked_for(self.run, self.inputs)
         columns = rows.select_columns(self.run.dataset.type.columns)
         every = max(1, -(-len(columns) // MEASURED))
         kept = columns.select(range(0, len(columns), every)).to_list()
-        return Seen(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags)
+        return TokenizerContext(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags)
 
-    def _passed(self, verdicts: Iterable[Verdict]) -> None:
-        verdicts = list(verdicts)
-        self.said += [verdict.plain() for verdict in verdicts]
-        for verdict in require(verdicts):
+    def _require(self, found: Iterable[Verdict]) -> None:
+        found = list(found)
+        self.verdicts += [verdict.to_json() for verdict in found]
+        for verdict in require(found):
             self.warn(str(verdict))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rlexp.preflight.seen import Seen, trainer_ids
+from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
 
 MEASURED = 4000
@@ -19,7 +19,7 @@ FEW = 0.01
 """Share of cut sequences that is not worth a word."""
 
 
-def length(seen: Seen) -> Verdict:
+def length(seen: TokenizerContext) -> Verdict:
     """The lengths of the data against the limits: prompts where completions are sampled, else whole sequences."""
     rows = seen.rows
     if not rows:
@@ -49,11 +49,11 @@ def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdic
     spread = f"{percentiles(prompts)}, and {whole} less a completion of {completion} leave {room}"
     if not long:
         return Verdict(name, Level.passed, f"prompts have {spread}")
-    said = f"{long} of {len(prompts)} prompts ({long / len(prompts):.0%}) are too long: they have {spread}"
+    message = f"{long} of {len(prompts)} prompts ({long / len(prompts):.0%}) are too long: they have {spread}"
     hopeless = sum(length > whole - completion / 2 for length in prompts)
     level = Level.failed if hopeless > NO_ROOM * len(prompts) else Level.warning
     hint = f"type model.max_seq_length={rounded(max(prompts) + completion)}, or leave the long prompts out of the data"
-    return Verdict(name, level, said, "model.max_seq_length, method.max_completion_length", hint)
+    return Verdict(name, level, message, "model.max_seq_length, method.max_completion_length", hint)
 
 
 def sequence_length(prompts: Sequence[int], sequences: Sequence[int], limit: int) -> Verdict:
@@ -65,16 +65,16 @@ def sequence_length(prompts: Sequence[int], sequences: Sequence[int], limit: int
         limit: ``method.max_length``.
     """
     name = "data.sequence_length"
-    cut, full = sum(n > limit for n in sequences), sum(n >= limit for n in prompts)
+    truncated, full = sum(n > limit for n in sequences), sum(n >= limit for n in prompts)
     spread = f"prompt and completion have {percentiles(sequences)}; method.max_length={limit}"
-    if cut <= FEW * len(sequences):
+    if truncated <= FEW * len(sequences):
         return Verdict(name, Level.passed, spread)
-    said = f"{cut} of {len(sequences)} rows ({cut / len(sequences):.0%}) would be cut"
-    said += f", in {full} of them the prompt alone fills the limit: {spread}" if full else f": {spread}"
-    level = Level.failed if cut > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
+    message = f"{truncated} of {len(sequences)} rows ({truncated / len(sequences):.0%}) would be cut"
+    message += f", in {full} of them the prompt alone fills the limit: {spread}" if full else f": {spread}"
+    level = Level.failed if truncated > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
     longest = rounded(max(sequences))
     hint = f"type model.max_seq_length={longest} (method.max_length follows it), or leave the long rows out of the data"
-    return Verdict(name, level, said, "method.max_length", hint)
+    return Verdict(name, level, message, "method.max_length", hint)
 
 
 def percentiles(lengths: Sequence[int]) -> str:
@@ -89,7 +89,7 @@ def rounded(length: int) -> int:
     return -(-length // 32) * 32
 
 
-def _replies(seen: Seen, rows: Sequence[dict[str, Any]]) -> list[int]:
+def _replies(seen: TokenizerContext, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Tokens of the longest reply of each row, with the end of its turn."""
     longest = [0] * len(rows)
     for name in ("completion", "chosen", "rejected"):

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from rlexp.preflight.facts import GIB, OTHER, Facts
+from rlexp.preflight.facts import GIB, OTHER, MachineFacts
 from rlexp.verdict import Level, Verdict
 
 DECISIVE = (
@@ -22,18 +22,18 @@ MEMORY_LOW, MEMORY_LEAST = 3 * GIB, GIB
 """The same of memory: importing torch and Unsloth takes most of the second."""
 
 
-def python(facts: Facts) -> Verdict:
+def python(facts: MachineFacts) -> Verdict:
     """The interpreter is one that pyproject.toml allows."""
     name = "python.version"
     if facts.requires_python is None:
         return Verdict(name, Level.skipped, f"{facts.python}; the project has no pyproject.toml to compare with")
     if facts.python not in SpecifierSet(facts.requires_python):
-        said = f"{facts.python}, and rlexp needs {facts.requires_python}"
-        return Verdict(name, Level.failed, said, "pyproject.toml", "make run PYTHON=python3.12")
+        message = f"{facts.python}, and rlexp needs {facts.requires_python}"
+        return Verdict(name, Level.failed, message, "pyproject.toml", "make run PYTHON=python3.12")
     return Verdict(name, Level.passed, f"{facts.python} ({facts.requires_python})")
 
 
-def required(facts: Facts) -> Verdict:
+def required(facts: MachineFacts) -> Verdict:
     """Every requirement of pyproject.toml is installed, in a version that it allows; and Unsloth is."""
     name = "packages.required"
     if not facts.required:
@@ -52,7 +52,7 @@ def required(facts: Facts) -> Verdict:
     return Verdict(name, Level.passed, f"all {len(facts.required)} of pyproject.toml, and Unsloth")
 
 
-def tested(facts: Facts) -> Verdict:
+def tested(facts: MachineFacts) -> Verdict:
     """The packages a result depends on are those that were tested together."""
     name = "packages.tested"
     both = {package for package in facts.tested if package in facts.installed}
@@ -68,8 +68,8 @@ def tested(facts: Facts) -> Verdict:
     return Verdict(name, Level.passed, count)
 
 
-def torch(facts: Facts) -> Verdict:
-    """What torch was built for is what the driver can run."""
+def torch(facts: MachineFacts) -> Verdict:
+    """The driver can run what torch was built for."""
     name = "torch.cuda"
     if facts.torch_cuda is None:
         return Verdict(name, Level.failed, "torch is not installed", hint="make run, or pip install torch")
@@ -77,46 +77,46 @@ def torch(facts: Facts) -> Verdict:
     if not facts.gpus:
         return Verdict(name, Level.passed, f"{built}; no GPU here: hardware=cpu")
     if not facts.torch_cuda:
-        said = f"{built}, and this machine has a GPU: it would stay idle"
-        return Verdict(name, Level.warning, said, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
+        message = f"{built}, and this machine has a GPU: it would stay idle"
+        return Verdict(name, Level.warning, message, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
     if facts.driver_cuda is None:
         return Verdict(name, Level.warning, f"{built}; the driver does not say which CUDA it runs", hint="nvidia-smi")
     if _major(facts.torch_cuda) > _major(facts.driver_cuda):
-        said = f"{built}, and driver {facts.gpus[0].driver} runs CUDA {facts.driver_cuda} at most"
+        message = f"{built}, and driver {facts.gpus[0].driver} runs CUDA {facts.driver_cuda} at most"
         return Verdict(
-            name, Level.failed, said, hint=f"a driver for CUDA {facts.torch_cuda}, or an older build of torch"
+            name, Level.failed, message, hint=f"a driver for CUDA {facts.torch_cuda}, or an older build of torch"
         )
     return Verdict(name, Level.passed, f"{built}, the driver runs up to {facts.driver_cuda}")
 
 
-def gpu(facts: Facts) -> Verdict:
+def gpu(facts: MachineFacts) -> Verdict:
     """The GPUs, and whether somebody else fills their memory."""
     name = "gpu.memory"
     if not facts.gpus:
         return Verdict(name, Level.skipped, "no GPU that nvidia-smi knows")
-    said = "; ".join(
+    message = "; ".join(
         f"{gpu.name}, {_gib(gpu.free)} of {_gib(gpu.total)} free, driver {gpu.driver}" for gpu in facts.gpus
     )
     taken = [number for number, gpu in enumerate(facts.gpus) if gpu.free < gpu.total / 2]
     if taken:
         hint = f"nvidia-smi shows who holds GPU {', '.join(map(str, taken))}; CUDA_VISIBLE_DEVICES=N takes another"
-        return Verdict(name, Level.warning, said, hint=hint)
-    return Verdict(name, Level.passed, said)
+        return Verdict(name, Level.warning, message, hint=hint)
+    return Verdict(name, Level.passed, message)
 
 
-def disk(facts: Facts) -> Verdict:
+def disk(facts: MachineFacts) -> Verdict:
     """There is room for checkpoints, models and compiled kernels."""
     name = "disk.free"
-    said = ", ".join(f"{_gib(free)} for {what}" for what, (_, free) in facts.disks.items())
+    message = ", ".join(f"{_gib(free)} for {what}" for what, (_, free) in facts.disks.items())
     what, (folder, least) = min(facts.disks.items(), key=lambda item: item[1][1])
     level = _level(least, DISK_LOW, DISK_LEAST)
     if level is Level.passed:
-        return Verdict(name, level, said)
+        return Verdict(name, level, message)
     hint = "remove old runs below outputs/ and multirun/" if what == "the project" else f"make room there, for {what}"
-    return Verdict(name, level, f"only {_gib(least)} for {what} ({said})", str(folder), hint)
+    return Verdict(name, level, f"only {_gib(least)} for {what} ({message})", str(folder), hint)
 
 
-def memory(facts: Facts) -> Verdict:
+def memory(facts: MachineFacts) -> Verdict:
     """There is memory for the libraries and a small model."""
     name = "memory.free"
     if facts.memory is None:
@@ -126,19 +126,19 @@ def memory(facts: Facts) -> Verdict:
     return Verdict(name, level, f"{_gib(facts.memory)} free", hint=hint)
 
 
-def writing(facts: Facts) -> Verdict:
+def writing(facts: MachineFacts) -> Verdict:
     """Runs may write where they write."""
     name = "project.writable"
     if facts.unwritable:
-        said = f"this user may not write to {', '.join(f'{folder}/' for folder in facts.unwritable)}"
+        message = f"this user may not write to {', '.join(f'{folder}/' for folder in facts.unwritable)}"
         return Verdict(
-            name, Level.failed, said, hint="change the owner of these folders, or clone the project elsewhere"
+            name, Level.failed, message, hint="change the owner of these folders, or clone the project elsewhere"
         )
     return Verdict(name, Level.passed, "outputs/, data/ and the other folders of runs can be written")
 
 
-def caches(facts: Facts) -> Verdict:
-    """Where compiled kernels are kept; with them a run on a GPU starts in a fraction of the time."""
+def caches(facts: MachineFacts) -> Verdict:
+    """The cache of compiled kernels; with them a run on a GPU starts in a fraction of the time."""
     name = "caches.compiled"
     if not facts.caches:
         return Verdict(name, Level.skipped, "nothing is compiled without a GPU")
@@ -153,42 +153,42 @@ def caches(facts: Facts) -> Verdict:
     return Verdict(name, Level.passed, "; ".join(shown), hint=hint)
 
 
-def hub(facts: Facts) -> Verdict:
+def hub(facts: MachineFacts) -> Verdict:
     """Models and data sets by hub id can be had."""
     name = "hub.access"
     if not facts.hub:
         return Verdict(name, Level.passed, f"offline: {facts.hub_fault}; what is in its cache is used")
     if facts.hub_fault:
-        said = f"{facts.hub} cannot be reached: {facts.hub_fault}"
+        message = f"{facts.hub} cannot be reached: {facts.hub_fault}"
         hint = "models and data by hub id need it (HF_ENDPOINT names a mirror); those in folders do not"
-        return Verdict(name, Level.warning, said, hint=hint)
+        return Verdict(name, Level.warning, message, hint=hint)
     return Verdict(name, Level.passed, f"{facts.hub} answers")
 
 
-def untrusted(facts: Facts) -> Verdict:
+def untrusted(facts: MachineFacts) -> Verdict:
     """There is a sandbox for programs that a model writes."""
     name = "sandbox.present"
     if facts.sandbox:
         return Verdict(name, Level.passed, f"{facts.sandbox} works")
-    said = "no sandbox works here: reward=code_tests refuses to run, everything else does"
-    return Verdict(name, Level.warning, said, hint="apt install bubblewrap")
+    message = "no sandbox works here: reward=code_tests refuses to run, everything else does"
+    return Verdict(name, Level.warning, message, hint="apt install bubblewrap")
 
 
-def tokens(facts: Facts) -> Verdict:
+def tokens(facts: MachineFacts) -> Verdict:
     """Which tokens are set; they are never shown."""
-    said = f"{', '.join(facts.tokens)} (not shown)" if facts.tokens else "none; gated models need HF_TOKEN"
-    return Verdict("tokens.present", Level.passed, said)
+    message = f"{', '.join(facts.tokens)} (not shown)" if facts.tokens else "none; gated models need HF_TOKEN"
+    return Verdict("tokens.present", Level.passed, message)
 
 
-CHECKS: tuple[Callable[[Facts], Verdict], ...] = (
+CHECKS: tuple[Callable[[MachineFacts], Verdict], ...] = (
     *(python, required, tested, torch, gpu),
     *(disk, memory, writing, caches, hub, untrusted, tokens),
 )
-"""In the order in which they are shown."""
+"""The checks, in the order in which they are shown."""
 
 
-def verdicts(facts: Facts) -> list[Verdict]:
-    """What every check says."""
+def verdicts(facts: MachineFacts) -> list[Verdict]:
+    """The verdict of every check."""
     return [check(facts) for check in CHECKS]
 
 
@@ -206,9 +206,9 @@ def room(free: int, needed: int, folder: str) -> Verdict:
     """
     name = "disk.free"
     if free < max(needed, DISK_LEAST // 4):
-        said = f"{_gib(free)} free, and the checkpoints and weights of this run take about {_gib(needed)}"
+        message = f"{_gib(free)} free, and the checkpoints and weights of this run take about {_gib(needed)}"
         hint = "remove old runs below outputs/ and multirun/, or type method.save_total_limit=1"
-        return Verdict(name, Level.failed, said, folder, hint)
+        return Verdict(name, Level.failed, message, folder, hint)
     return Verdict(name, Level.passed, f"{_gib(free)} free, the run takes about {_gib(needed)}")
 
 

@@ -15,14 +15,14 @@ def fits(run: Run) -> Verdict:
     if run.hardware.device is Device.cpu:
         return Verdict(name, Level.skipped, "of a GPU only")
     if found is None:
-        said = f"not estimated: the shape of {run.model.name} is not known before it is loaded"
-        return Verdict(name, Level.skipped, said, f"conf/model/{run.model.name}.yaml", "say it under model.size")
+        message = f"not estimated: the shape of {run.model.name} is not known before it is loaded"
+        return Verdict(name, Level.skipped, message, f"conf/model/{run.model.name}.yaml", "say it under model.size")
     if not exceeds(found, run.hardware):
         return Verdict(name, Level.passed, describe(found, run.hardware))
-    said = f"it may not fit: {describe_total(found, run.hardware)}"
+    message = f"it may not fit: {describe_total(found, run.hardware)}"
     hint = advice(found, run.hardware, run.model, run.geometry.per_device_train_batch_size)
     where = "hardware.sequences_per_device, hardware.memory_gib"
-    return Verdict(name, Level.warning, said, where, hint)
+    return Verdict(name, Level.warning, message, where, hint)
 
 
 def shape(run: Run, found: Size | None, again: bool) -> Verdict:
@@ -38,10 +38,10 @@ def shape(run: Run, found: Size | None, again: bool) -> Verdict:
     other = model_size.differences(stated, found)
     if not other:
         return Verdict(name, Level.passed, f"{found.num_hidden_layers} layers of {found.hidden_size}, as stated")
-    said = ", ".join(f"{key} {held} (stated: {was})" for key, (was, held) in other.items())
+    message = ", ".join(f"{key} {held} (stated: {was})" for key, (was, held) in other.items())
     typed = " ".join(f"model.size.{key}={str(held).lower()}" for key, (_, held) in other.items())
     hint = "type the same again: it is read from the folder now" if again else f"type {typed}"
-    return Verdict(name, Level.warning, f"the memory was estimated for another model: {said}", "model.size", hint)
+    return Verdict(name, Level.warning, f"the memory was estimated for another model: {message}", "model.size", hint)
 
 
 def describe_total(found: Estimate, hardware: Hardware) -> str:
@@ -64,12 +64,12 @@ def describe(found: Estimate, hardware: Hardware) -> str:
 
 
 def exceeds(found: Estimate, hardware: Hardware) -> bool:
-    """Whether the estimate is above what the device has."""
+    """Says whether the estimate is above what the device has."""
     return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
 
 
 def advice(found: Estimate, hardware: Hardware, model: Model, micro: int) -> str:
-    """What to type where a run does not fit."""
+    """The words to type where a run does not fit."""
     ways = []
     if found.sampling > found.training:
         ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")

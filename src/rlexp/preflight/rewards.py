@@ -19,7 +19,7 @@ from rlexp.errors import RunError
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward import gold
+from rlexp.reward import gold, trial
 from rlexp.reward.conformance import NASTY
 from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.reward.trial import data_rows
@@ -39,14 +39,14 @@ FORMS = (
     "```\n{answer}\n```",
     '{{"answer": "{answer}"}}',
 )
-"""How a completion may hold the answer where the data set says no gold completion."""
+"""Forms in which a completion may hold the answer, where the data set has no gold completion."""
 
 Scores = Mapping[str, Sequence[float | None]]
-"""Kind of completion -> the scores of one term, one a row."""
+"""Kind of completion -> the scores of one term, one for each row."""
 
 
 def check(run: Run, inputs: Inputs) -> list[Verdict]:
-    """Whether each term of the reward, and all of them together, tell completions apart.
+    """Checks whether each term of the reward, and all of them together, tell completions apart.
 
     Raises:
         RunError: the gold completion of the data set names a column that is not there.
@@ -62,11 +62,11 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
     judge = any(kind.startswith(GOLD) for kind in kinds)
     told = verdicts(run, sources, found["scores"], judge, whole=len(sources) == len(inputs.rewards))
     if found["failed"]:
-        said = (
+        message = (
             f"{found['failed']} of {found['scored']} completions that the reward was tried with made it raise or hang"
         )
         hint = "python -m rlexp score tries it alone; reward.max_failed says how many may fail while training"
-        told.insert(0, Verdict("reward.scores", Level.warning, said, "reward.terms", hint))
+        told.insert(0, Verdict("reward.scores", Level.warning, message, "reward.terms", hint))
     return told
 
 
@@ -106,12 +106,12 @@ def verdicts(
             found.append(_gold(name, source, kinds, run.dataset.gold))
     if judge and whole and set(flat) == set(sources):
         # Nothing in the whole reward tells completions apart: there is nothing to learn.
-        found = [Verdict(v.name, Level.failed, v.said, v.where, v.hint) for v in found]
+        found = [Verdict(v.name, Level.failed, v.message, v.where, v.hint) for v in found]
     return found
 
 
 def discerning(source: RewardSource) -> bool:
-    """Whether the reward's own cases, which passed, expect different scores: then it is no constant."""
+    """Says whether the reward's own cases, which passed, expect different scores: then it is no constant."""
     expected = set()
     for node in ast.walk(ast.parse(source.path.read_bytes())):
         if isinstance(node, ast.Dict):
@@ -122,15 +122,15 @@ def discerning(source: RewardSource) -> bool:
 
 
 def _constant(name: str, source: RewardSource, score: float, judge: bool) -> Verdict:
-    said = f"the reward {name} gives {score:g} to every completion it was tried with"
-    said += ", right, wrong, empty or cheating" if judge else ", empty ones and nonsense included"
+    message = f"the reward {name} gives {score:g} to every completion it was tried with"
+    message += ", right, wrong, empty or cheating" if judge else ", empty ones and nonsense included"
     hint = "python -m rlexp score shows what it gives; a reward that is the same for a whole group teaches nothing"
     level = Level.failed if judge and source.columns else Level.warning
-    return Verdict("reward.constant", level, said, f"{source.file}: score()", hint)
+    return Verdict("reward.constant", level, message, f"{source.file}: score()", hint)
 
 
 def _gold(name: str, source: RewardSource, kinds: Scores, template: str | None) -> Verdict:
-    """Whether a completion with the row's own answer is scored above the same completion with another row's.
+    """Checks whether a completion with the row's own answer is scored above the same completion with another row's.
 
     One of the forms is enough, where the data set does not say which is right.
     """
@@ -143,29 +143,27 @@ def _gold(name: str, source: RewardSource, kinds: Scores, template: str | None) 
         return Verdict("reward.gold", Level.skipped, f"the reward {name} applies to no row that was tried")
     best, wrong = max(known, key=lambda pair: pair[0] - pair[1])
     if best > wrong:
-        said = f"the reward {name} gives {best:g} to right completions, {wrong:g} to those of another row"
-        return Verdict("reward.gold", Level.passed, said)
+        message = f"the reward {name} gives {best:g} to right completions, {wrong:g} to those of another row"
+        return Verdict("reward.gold", Level.passed, message)
     shown = "dataset.gold" if template else "the column answer"
-    said = (
+    message = (
         f"the reward {name} gives {best:.3g} to completions made of {shown}, and {wrong:.3g} to those of another row: "
         f"it does not know the right answer ({source.file} reads {', '.join(source.columns)})"
     )
     hint = "is it the right column? python -m rlexp score shows gold completions with their scores; dataset.gold says "
     hint += "what is right"
     # What is right was said, or guessed: only the first is worth stopping for.
-    return Verdict("reward.gold", Level.failed if template else Level.warning, said, f"{source.file}: score()", hint)
+    return Verdict("reward.gold", Level.failed if template else Level.warning, message, f"{source.file}: score()", hint)
 
 
 def _answers(source: RewardSource, template: str | None) -> bool:
-    """Whether a term judges the answer: it reads a column that the gold completion is made of, or where the data set
-    says what is right, ``answer``."""
+    """Says whether a term judges the answer: it reads a column that the gold completion is made of, or where the data
+    set says what is right, ``answer``."""
     made_of = {name for _, name, _, _ in Formatter().parse(template or gold.DEFAULT) if name}
     return bool({*made_of, "answer"} & set(source.columns))
 
 
 def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], kinds: Any) -> dict[str, Any]:
-    columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
-    prompts = [row["prompt"] for row in rows]
     found: dict[str, dict[str, Any]] = {name: {} for name in sources}
     with workers_for(run.reward, dict(sources), 1) as workers:
         # However many fail: the run judges those that it meets.
@@ -175,9 +173,7 @@ def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], 
                 which = [number for number, text in enumerate(texts) if text is not None]
                 if not which:
                     continue
-                given = {name: [values[n] for n in which] for name, values in columns.items()}
-                given["completion_ids"] = [list(range(len(texts[n]) // 4)) for n in which]
-                batch = rubric.score([texts[n] for n in which], [prompts[n] for n in which], given)
+                batch = trial.score_texts(rubric, [rows[n] for n in which], [texts[n] for n in which])
                 for name, values in batch.scores.items():
                     found[name][kind] = values
         except RunError as error:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from jinja2.exceptions import TemplateError
 
 from rlexp.backend.prompts import Messages
-from rlexp.preflight.seen import Seen, trainer_ids
+from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
 
 LOADED = 4
@@ -21,7 +21,7 @@ SHOWN = 60
 INSTRUCT = "choose an instruct model, or put a chat_template.jinja into the model's folder (model.path=FOLDER)"
 
 
-def missing(seen: Seen) -> Verdict:
+def missing(seen: TokenizerContext) -> Verdict:
     """There is a chat template."""
     name = "template.missing"
     if not seen.tokenizer.chat_template:
@@ -29,7 +29,7 @@ def missing(seen: Seen) -> Verdict:
     return Verdict(name, Level.passed, "the tokenizer has a chat template")
 
 
-def renders(seen: Seen) -> Verdict:
+def renders(seen: TokenizerContext) -> Verdict:
     """It takes the rows as they are: their roles, their system message."""
     name = "template.renders"
     if skipped := _skipped(seen, name):
@@ -40,12 +40,12 @@ def renders(seen: Seen) -> Verdict:
         except (TemplateError, TypeError, KeyError, IndexError) as error:
             roles = ", ".join(str(turn["role"]) for turn in prompt)
             hint = "type model.system_prompt=null" if "system" in roles and seen.run.model.system_prompt else None
-            said = f"the chat template refuses a prompt with the turns {roles}: {error}"
-            return Verdict(name, Level.failed, said, seen.where, hint or "give the rows the roles that it knows")
+            message = f"the chat template refuses a prompt with the turns {roles}: {error}"
+            return Verdict(name, Level.failed, message, seen.where, hint or "give the rows the roles that it knows")
     return Verdict(name, Level.passed, f"{len(seen.conversations)} prompts rendered")
 
 
-def generation_prompt(seen: Seen) -> Verdict:
+def generation_prompt(seen: TokenizerContext) -> Verdict:
     """A prompt ends where the assistant's words begin.
 
     Some templates (Mistral's) open an answer without a header of its own, so an empty generation prompt alone is no
@@ -61,16 +61,16 @@ def generation_prompt(seen: Seen) -> Verdict:
     whole = _whole(seen, prompt, reply)
     header = whole[len(closed) :].partition(_words(reply))[0] if whole and whole.startswith(closed) else ""
     if header.strip():
-        said = (
+        message = (
             f"the chat template writes {_short(header)} in front of an answer, and no such thing at the end of a "
             "prompt: the model would have to write it itself"
         )
         hint = "end the template with {% if add_generation_prompt %}" + _short(header, quoted=False) + "{% endif %}"
-        return Verdict(name, Level.failed, said, seen.where, hint)
+        return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, "an answer follows a prompt at once")
 
 
-def doubled_bos(seen: Seen) -> Verdict:
+def doubled_bos(seen: TokenizerContext) -> Verdict:
     """The first token (BOS) stands once at the beginning, for the trainer and for the evaluation."""
     name = "template.doubled_bos"
     bos, prompts = seen.tokenizer.bos_token_id, [row["prompt"] for row in seen.rows[:8]]
@@ -79,16 +79,16 @@ def doubled_bos(seen: Seen) -> Verdict:
     for whose, tokenize in (("the trainer", trainer_ids), ("the evaluation", seen.evaluation)):
         doubled = [ids for ids in tokenize(seen.run, seen.tokenizer, prompts) if ids[:2] == [bos, bos]]
         if doubled:
-            said = f"prompts begin with {seen.tokenizer.bos_token} twice as {whose} tokenizes them"
+            message = f"prompts begin with {seen.tokenizer.bos_token} twice as {whose} tokenizes them"
             plain = isinstance(prompts[0], str)
             hint = (
                 f"take {seen.tokenizer.bos_token} out of the {'rows' if plain else 'chat template'}: it is there once"
             )
-            return Verdict(name, Level.failed, said, seen.where, hint)
+            return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, f"{seen.tokenizer.bos_token} stands at most once")
 
 
-def eos(seen: Seen) -> Verdict:
+def eos(seen: TokenizerContext) -> Verdict:
     """An answer ends with a token that ends a completion.
 
     It fails where such answers are imitated: the model would learn never to stop. Elsewhere it warns; base models are
@@ -109,21 +109,23 @@ def eos(seen: Seen) -> Verdict:
     added = {token.content for token in seen.tokenizer.added_tokens_decoder.values()}
     turn_end = next((token for token in seen.tokenizer.convert_ids_to_tokens(ids) if token in added), None)
     if turn_end:
-        said = f"the chat template ends an answer with {turn_end}, and a completion ends with {' or '.join(ends)}"
+        message = f"the chat template ends an answer with {turn_end}, and a completion ends with {' or '.join(ends)}"
         hint = f"set eos_token_id of generation_config.json and eos_token of tokenizer_config.json to {turn_end}"
         if seen.run.method.takes_eos_token:
-            return Verdict(name, Level.failed, said, seen.where, f"type 'method.eos_token={turn_end}', or {hint}")
-        return Verdict(name, Level.warning, said, seen.where, hint)
-    said = f"the chat template ends an answer with {_short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
+            return Verdict(name, Level.failed, message, seen.where, f"type 'method.eos_token={turn_end}', or {hint}")
+        return Verdict(name, Level.warning, message, seen.where, hint)
+    message = (
+        f"the chat template ends an answer with {_short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
+    )
     imitated = seen.run.method.imitates
     if _ends_at_the_next_turn(seen, prompt, reply):
         level = Level.warning if imitated else Level.passed
-        return Verdict(name, level, f"{said}; only a next turn brings it", seen.where)
+        return Verdict(name, level, f"{message}; only a next turn brings it", seen.where)
     hint = "put {{ eos_token }} behind the assistant's content in the chat template"
-    return Verdict(name, Level.failed if imitated else Level.warning, said, seen.where, hint)
+    return Verdict(name, Level.failed if imitated else Level.warning, message, seen.where, hint)
 
 
-def prefix(seen: Seen) -> Verdict:
+def prefix(seen: TokenizerContext) -> Verdict:
     """A prompt is rendered alone as it is with its answer behind it.
 
     The trainers of pairs and demonstrations keep what the two have in common and train on the rest. What differs before
@@ -143,20 +145,22 @@ def prefix(seen: Seen) -> Verdict:
             (n for n, (a, b) in enumerate(zip(opened, whole, strict=False)) if a != b), min(len(opened), len(whole))
         )
         if common >= len(closed.rstrip()):
-            said = f"a prompt ends with {_short(opened[common:])} alone, and goes on otherwise where an answer follows"
+            message = (
+                f"a prompt ends with {_short(opened[common:])} alone, and goes on otherwise where an answer follows"
+            )
             level = Level.passed if seen.run.method.online else Level.warning
         else:
-            said = (
+            message = (
                 f"a prompt alone and the same prompt with its answer differ from character {common} on: "
                 f"{_short(opened[common:])} and {_short(whole[common:])}"
             )
             level = Level.warning if seen.run.method.online else Level.failed
         hint = None if level is Level.passed else "a chat template that writes each turn without looking at later ones"
-        return Verdict(name, level, said, seen.where, hint)
+        return Verdict(name, level, message, seen.where, hint)
     return Verdict(name, Level.passed, "a prompt is rendered alone as it is with its answer")
 
 
-def same_everywhere(seen: Seen) -> Verdict:
+def same_everywhere(seen: TokenizerContext) -> Verdict:
     """The trainer and the evaluation read the same tokens of the same prompts."""
     prompts = [row["prompt"] for row in seen.rows[:8]]
     rendered = {
@@ -166,8 +170,8 @@ def same_everywhere(seen: Seen) -> Verdict:
     return agreement(rendered, seen)
 
 
-def agreement(rendered: Mapping[str, Sequence[list[int]]], seen: Seen) -> Verdict:
-    """Whether all of these read the same tokens of the same prompts.
+def agreement(rendered: Mapping[str, Sequence[list[int]]], seen: TokenizerContext) -> Verdict:
+    """Checks whether all of these read the same tokens of the same prompts.
 
     Args:
         rendered: who reads (the trainer, the evaluation, an export) -> the tokens of every prompt; the first is right.
@@ -178,39 +182,41 @@ def agreement(rendered: Mapping[str, Sequence[list[int]]], seen: Seen) -> Verdic
         for number, (a, b) in enumerate(zip(right, ids, strict=True)):
             if list(a) != list(b):
                 shown = [_short(seen.tokenizer.decode(tokens)) for tokens in (a, b)]
-                said = (
+                message = (
                     f"row {number} is {shown[0]} for {first} and {shown[1]} for {whose} ({len(a)} and {len(b)} tokens)"
                 )
                 return Verdict(
-                    name, Level.failed, said, seen.where, "report this with the model's name: it is our fault"
+                    name, Level.failed, message, seen.where, "report this with the model's name: it is our fault"
                 )
     return Verdict(name, Level.passed, f"{' and '.join(rendered)} read the same tokens")
 
 
-def loading(before: Seen, after: Seen) -> Verdict:
+def loading(before: TokenizerContext, after: TokenizerContext) -> Verdict:
     """Loading the model left the template alone: Unsloth mends some, and what is trained must be what is known."""
     name = "template.loading"
     prompts = [row["prompt"] for row in before.rows[:LOADED]]
     read = [trainer_ids(seen.run, seen.tokenizer, prompts) for seen in (before, after)]
     if read[0] != read[1]:
         a, b = next((a, b) for a, b in zip(*read, strict=True) if a != b)
-        said = (
+        message = (
             f"loading the model changed how a prompt is read: {_short(before.tokenizer.decode(a))} became "
             f"{_short(after.tokenizer.decode(b))}"
         )
-        return Verdict(name, Level.warning, said, before.where, "the adapter's folder holds the template that was used")
+        return Verdict(
+            name, Level.warning, message, before.where, "the adapter's folder holds the template that was used"
+        )
     same = before.tokenizer.chat_template == after.tokenizer.chat_template
-    said = "the template is the model's own" if same else "loading changed the template's text, not what is read"
-    return Verdict(name, Level.passed, said)
+    message = "the template is the model's own" if same else "loading changed the template's text, not what is read"
+    return Verdict(name, Level.passed, message)
 
 
-def _skipped(seen: Seen, name: str) -> Verdict | None:
+def _skipped(seen: TokenizerContext, name: str) -> Verdict | None:
     if not seen.conversations:
         return Verdict(name, Level.skipped, "the rows are plain text: no template is used")
     return None if seen.tokenizer.chat_template else Verdict(name, Level.skipped, "there is no template")
 
 
-def _whole(seen: Seen, prompt: Messages, reply: Messages) -> str | None:
+def _whole(seen: TokenizerContext, prompt: Messages, reply: Messages) -> str | None:
     """Prompt and reply rendered together; None where the template refuses that."""
     try:
         return seen.text([*prompt, *reply])
@@ -218,7 +224,7 @@ def _whole(seen: Seen, prompt: Messages, reply: Messages) -> str | None:
         return None
 
 
-def _ends_at_the_next_turn(seen: Seen, prompt: Messages, reply: Messages) -> bool:
+def _ends_at_the_next_turn(seen: TokenizerContext, prompt: Messages, reply: Messages) -> bool:
     """Some templates (GLM's) end an answer with the header of the user's next turn, which ends a completion too."""
     longer = _whole(seen, prompt, [*reply, {"role": "user", "content": "Next."}])
     following = (longer or "").rpartition(_words(reply))[2].partition("Next.")[0]

@@ -8,49 +8,51 @@ from collections.abc import Iterable
 
 from rlexp.compose.run import Run
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.preflight.seen import Seen
+from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level, Verdict
 
 TAG = re.compile(r"</?[A-Za-z_][\w-]*>")
 
 
-def eos(seen: Seen) -> Verdict:
+def eos(seen: TokenizerContext) -> Verdict:
     """There is a token that ends a completion, it exists, and tokenizer and generation config name the same one."""
     name, known = "tokenizer.eos", len(seen.tokenizer)
     own = seen.tokenizer.eos_token_id
     unknown = [number for number in seen.ends if not 0 <= number < max(known, seen.vocab_size or 0)]
     if unknown:
-        said = f"generation_config.json ends a completion with token {unknown[0]}, and the tokenizer has {known} tokens"
+        message = (
+            f"generation_config.json ends a completion with token {unknown[0]}, and the tokenizer has {known} tokens"
+        )
         hint = f"set its eos_token_id to {own} ({seen.tokenizer.eos_token})"
-        return Verdict(name, Level.failed, said, f"{seen.where}: generation_config.json", hint)
+        return Verdict(name, Level.failed, message, f"{seen.where}: generation_config.json", hint)
     if not seen.all_ends:
-        said = "neither the tokenizer nor the generation config names a token that ends a completion"
-        return Verdict(name, Level.failed, said, seen.where, "set eos_token in tokenizer_config.json")
+        message = "neither the tokenizer nor the generation config names a token that ends a completion"
+        return Verdict(name, Level.failed, message, seen.where, "set eos_token in tokenizer_config.json")
     shown = ", ".join(map(str, seen.tokenizer.convert_ids_to_tokens(sorted(seen.all_ends))))
     if own is not None and seen.ends and own not in seen.ends:
         others = ", ".join(map(str, seen.tokenizer.convert_ids_to_tokens(list(seen.ends))))
-        said = (
+        message = (
             f"the tokenizer ends a completion with {seen.tokenizer.eos_token} ({own}), generation_config.json with "
             f"{others} only: training stops at both, whoever serves the model does not"
         )
         hint = f"add {own} to eos_token_id of generation_config.json"
-        return Verdict(name, Level.warning, said, f"{seen.where}: generation_config.json", hint)
+        return Verdict(name, Level.warning, message, f"{seen.where}: generation_config.json", hint)
     return Verdict(name, Level.passed, f"a completion ends with {shown}")
 
 
-def pad_is_eos(seen: Seen) -> Verdict:
+def pad_is_eos(seen: TokenizerContext) -> Verdict:
     """Padding is told apart from the end of a completion; whoever masks padding by its id hides the end as well."""
     name, pad = "tokenizer.pad_is_eos", seen.tokenizer.pad_token_id
     if pad is not None and pad == seen.tokenizer.eos_token_id:
-        said = (
+        message = (
             f"the pad token is the EOS token, {seen.tokenizer.eos_token}: where padding is masked, the end is as well"
         )
         hint = "set another pad_token in tokenizer_config.json, such as one that is never used"
-        return Verdict(name, Level.warning, said, seen.where, hint)
+        return Verdict(name, Level.warning, message, seen.where, hint)
     return Verdict(name, Level.passed, f"padding is {seen.tokenizer.pad_token}")
 
 
-def vocabulary(seen: Seen) -> Verdict:
+def vocabulary(seen: TokenizerContext) -> Verdict:
     """Every token that can occur has a row in the embedding."""
     tokens = seen.tokenizer.get_vocab()
     named = {str(token) for token in seen.tokenizer.special_tokens_map.values() if isinstance(token, str)}
@@ -76,17 +78,18 @@ def beyond(tokens: dict[str, int], rows: int | None, template: str, used: Iterab
         return Verdict(name, Level.passed, f"{len(tokens)} tokens, {rows} rows in the embedding")
     written = [token for _, token in outside if token in set(used) or token in template]
     shown = written or [token for _, token in outside]
-    said = (
+    message = (
         f"{len(outside)} of {len(tokens)} tokens have no row in the embedding of {rows} rows: {', '.join(shown[:5])}"
         f"{' ...' if len(shown) > 5 else ''}"
     )
     hint = "the tokenizer of another model? take the model's own, or resize its embedding: resize_token_embeddings()"
     level = Level.failed if written or len(outside) > 64 else Level.warning
-    return Verdict(name, level, said, where, hint)
+    return Verdict(name, level, message, where, hint)
 
 
-def tags(seen: Seen) -> Verdict:
-    """What the reward looks for is still there when a completion is decoded as it is scored: without special tokens."""
+def tags(seen: TokenizerContext) -> Verdict:
+    """The tags that the reward looks for are still there when a completion is decoded as it is scored: without special
+    tokens."""
     name = "tokenizer.tags"
     if not seen.tags:
         return Verdict(name, Level.skipped, "the reward looks for no tags")
@@ -97,11 +100,11 @@ def tags(seen: Seen) -> Verdict:
         if tag not in own and tag not in seen.tokenizer.decode(ids, skip_special_tokens=True):
             lost.append(tag)
     if lost:
-        said = (
+        message = (
             f"the reward looks for {', '.join(lost)}, and the tokenizer takes it for a special token: it is never seen"
         )
         hint = f'mark it "special": false in tokenizer.json, or look for another tag than {lost[0]}'
-        return Verdict(name, Level.failed, said, seen.where, hint)
+        return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, f"{', '.join(seen.tags)} come back as they were")
 
 
@@ -115,9 +118,9 @@ def looked_for(run: Run, rewards: Iterable[RewardSource]) -> tuple[str, ...]:
     found = set(TAG.findall(run.dataset.gold or ""))
     for source in rewards:
         tree = ast.parse(source.path.read_bytes())
-        said = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+        message = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in message:
                 found |= set(TAG.findall(node.value))
     return tuple(sorted(tag for tag in found if {_other(tag), tag} <= found))
 

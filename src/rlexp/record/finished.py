@@ -28,7 +28,7 @@ from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
 
 FOLDERS = ("outputs", "multirun")
-"""Where Hydra puts single runs and sweeps (conf/config.yaml)."""
+"""The folders where Hydra puts single runs and sweeps (conf/config.yaml)."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def metrics_lines(run_dir: Path) -> list[str]:
 
 
 def weights(run_dir: Path, step: int | None = None) -> Path:
-    """As ``FinishedRun.weights``, of a run folder."""
+    """Does as ``FinishedRun.weights``, of a run folder."""
     found = {int(path.name.rpartition("-")[2]): path for path in (run_dir / CHECKPOINTS).glob("checkpoint-*")}
     if step in found:
         return found[step]

@@ -20,7 +20,7 @@ from rlexp.errors import RunError
 from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
-"""What a run says of a key that it does not have."""
+"""The value of a key that a run does not have."""
 CHOICES = ("method", "model", "dataset", "reward")
 SLACK = 60
 """Seconds by which two clocks may differ over the beginning of a process."""
@@ -37,7 +37,7 @@ class RunRow:
     """From the project folder."""
     manifest: dict[str, Any]
     status: str
-    """As in the manifest, or ``killed``, or ``unreadable``."""
+    """The status of the manifest, or ``killed``, or ``unreadable``."""
     reason: str = ""
 
     @functools.cached_property
@@ -51,7 +51,7 @@ class RunRow:
 
     @functools.cached_property
     def names(self) -> dict[str, str]:
-        """What each of CHOICES is called; from the lock where the manifest does not say it."""
+        """The name of each of CHOICES; from the lock where the manifest does not say it."""
         if self.manifest.get("choices"):
             return self.manifest["choices"]
         return choices(self.config) if self.config else {}
@@ -82,7 +82,7 @@ class RunRow:
         return self.manifest.get("timings_s", {}).get("total")
 
     def value(self, key: str) -> Any:
-        """What a column, or a dotted key of the locked config, says of this run; MISSING where it says nothing.
+        """The value of a column, or of a dotted key of the locked config; MISSING where this run has none.
 
         A group of the config answers with its name: ``hardware`` is ``cpu``.
         """
@@ -110,17 +110,17 @@ COLUMNS: dict[str, Callable[[RunRow], Any]] = {
 """Column -> what it is filtered and sorted by; ``metric`` is the one after training."""
 
 
-def read(folder: Path, root: Path) -> RunRow:
+def read(run_dir: Path, root: Path) -> RunRow:
     """A run folder as the list shows it; one whose manifest is broken has the status ``unreadable``."""
-    name = folder.relative_to(root).as_posix()
+    name = run_dir.relative_to(root).as_posix()
     try:
-        manifest = read_manifest(folder) or {}
-        run = RunRow(folder, name, manifest, manifest["status"], manifest.get("reason", ""))
+        manifest = read_manifest(run_dir) or {}
+        run = RunRow(run_dir, name, manifest, manifest["status"], manifest.get("reason", ""))
         to_json(run)
     except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return RunRow(folder, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
+        return RunRow(run_dir, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
     if run.status == "running" and _gone(manifest):
-        return RunRow(folder, name, manifest, "killed")
+        return RunRow(run_dir, name, manifest, "killed")
     return run
 
 
@@ -141,7 +141,7 @@ def to_json(run: RunRow) -> dict[str, Any]:
 
 
 def _gone(manifest: dict[str, Any]) -> bool:
-    """Whether the process that wrote this is certainly not there any more; of another machine nothing is known."""
+    """Says whether the process that wrote this is certainly not there any more; of another machine nothing is known."""
     pid = manifest.get("pid")
     if manifest.get("host") != platform.node() or not isinstance(pid, int):
         return False
@@ -155,7 +155,8 @@ def _gone(manifest: dict[str, Any]) -> bool:
 
 
 def _began(pid: int) -> float:
-    """When a process began, in seconds since the epoch: after a restart its number may be another process's.
+    """The time at which a process began, in seconds since the epoch: after a restart its number may be another
+    process's.
 
     0 where /proc does not say it, or says a time to come (a container that shows its own clock).
     """

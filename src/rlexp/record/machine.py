@@ -6,18 +6,19 @@ import contextlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from rlexp.git import git
 
 LARGE = 2**20
 """Bytes from which an untracked file is only named, not kept in the patch."""
 
 
 def machine() -> dict[str, Any]:
-    """What a trajectory depends on bit by bit besides the software; asked of torch only where it is loaded already.
+    """The machine, as far as a trajectory depends on it bit by bit; torch is asked only where it is loaded already.
 
     Returns:
         ``platform``, ``python``, ``processor`` (its model name) and ``cpus``; with torch also ``instructions`` (the
@@ -49,32 +50,27 @@ def processor() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def git(root: Path) -> tuple[dict[str, Any], str]:
+def commit_and_patch(root: Path) -> tuple[dict[str, Any], str]:
     """(commit and whether the tree differs from it, the difference as a patch) of the project folder.
 
     The patch holds new files too, up to LARGE bytes each. Both are empty outside a git repository.
     """
-    sha = _git(root, "rev-parse", "HEAD")
+    sha = git(root, "rev-parse", "HEAD")
     if not sha:
         return {}, ""
-    untracked = [name for name in _git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0") if name]
+    untracked = [
+        name for name in (git(root, "ls-files", "--others", "--exclude-standard", "-z") or "").split("\0") if name
+    ]
     small = [name for name in untracked if (root / name).is_file() and (root / name).stat().st_size < LARGE]
     with tempfile.TemporaryDirectory() as scratch:
         # A copy of the index, in which new files are announced: the user's own staging is left alone.
         index = Path(scratch) / "index"
         with contextlib.suppress(OSError):
-            shutil.copyfile(_git(root, "rev-parse", "--path-format=absolute", "--git-path", "index").strip(), index)
+            shutil.copyfile(
+                (git(root, "rev-parse", "--path-format=absolute", "--git-path", "index") or "").strip(), index
+            )
         copied = {"GIT_INDEX_FILE": str(index)} if index.is_file() else {}
         if small and copied:
-            _git(root, "add", "--intent-to-add", "--", *small, **copied)
-        patch = _git(root, "diff", "HEAD", "--binary", **copied)
+            git(root, "add", "--intent-to-add", "--", *small, **copied)
+        patch = git(root, "diff", "HEAD", "--binary", **copied) or ""
     return {"sha": sha.strip(), "dirty": bool(patch or untracked), "untracked": untracked[:50]}, patch
-
-
-def _git(root: Path, *arguments: str, **environment: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return done.stdout if done.returncode == 0 else ""

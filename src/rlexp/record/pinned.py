@@ -22,7 +22,7 @@ from rlexp.record.stages import PARAMS, PINNED, write_stages
 
 PARAMS_HEAD = "# The pinned run, composed; dvc exp run writes another tree here, and the stage run trains it.\n"
 FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
-"""What of the manifest is kept: nothing that names this machine's folders or processes."""
+"""Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
 
 
 def pin(run: FinishedRun) -> list[str]:
@@ -44,7 +44,7 @@ def pin(run: FinishedRun) -> list[str]:
 
 
 def check(run: FinishedRun) -> list[reward_source.RewardSource]:
-    """Whether a run can stand for the project: finished, its inputs unchanged, its record whole.
+    """Checks whether a run can stand for the project: finished, its inputs unchanged, its record whole.
 
     Returns:
         Its reward sources, from the run folder.
@@ -56,9 +56,9 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     if run.run_dir.resolve() == (root / PINNED).resolve():
         raise RunError("this run is the pinned one already", where=where)
     if manifest.get("status") != "finished":
-        said = f"its status is {manifest['status']}" if manifest else f"it has no {MANIFEST}"
+        message = f"its status is {manifest['status']}" if manifest else f"it has no {MANIFEST}"
         raise RunError(
-            f"only a finished run can be pinned; {said}", where=where, hint="python -m rlexp runs lists them"
+            f"only a finished run can be pinned; {message}", where=where, hint="python -m rlexp runs lists them"
         )
     if manifest.get("inputs_changed"):
         changed = ", ".join(manifest["inputs_changed"])

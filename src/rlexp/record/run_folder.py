@@ -19,7 +19,7 @@ from rlexp import files
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.record.machine import git, machine
+from rlexp.record.machine import commit_and_patch, machine
 
 LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
@@ -41,7 +41,7 @@ class Record:
     ) -> None:
         self._began = time.perf_counter()
         run_dir.mkdir(parents=True, exist_ok=True)
-        code, patch = git(root)
+        code, patch = commit_and_patch(root)
         if patch:
             (run_dir / PATCH).write_text(patch)
         self.run_dir = run_dir
@@ -115,7 +115,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any] | None:
 
 
 def choices(config: dict[str, Any]) -> dict[str, str]:
-    """What a run is called by: its method, model and dataset, and the reward's terms joined with +.
+    """The names that a run is called by: its method, model and dataset, and the reward's terms joined with +.
 
     Kept in the manifest, so that a list of runs need not read their locks, and a run that failed before it was locked
     says what it was.

@@ -38,7 +38,7 @@ class Condition:
         return self.wanted if self.sign == PART else f"{self.key}{self.sign}{self.wanted}"
 
     def holds(self, run: RunRow) -> bool:
-        """Whether a run meets it; one that lacks the key does not.
+        """Says whether a run meets it; one that lacks the key does not.
 
         Raises:
             RunError: it compares by size what is no number, or names a whole group.
@@ -46,7 +46,7 @@ class Condition:
         return self.meets(run.value(self.key), run.folder)
 
     def meets(self, value: Any, whose: str) -> bool:
-        """Whether a value of the key meets it; MISSING does not.
+        """Says whether a value of the key meets it; MISSING does not.
 
         Raises:
             RunError: as ``holds``; ``whose`` names what has the value.

@@ -59,7 +59,7 @@ def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
 
 
 def _made_by_dvc(repo: Any, root: Path, group: str, digest: dict[str, Any], overrides: list[str]) -> bool:
-    """Whether a stage makes the folder; writes one where its script can."""
+    """Says whether a stage makes the folder; writes one where its script can."""
     from dvc.exceptions import OutputNotFoundError
 
     try:

@@ -1,4 +1,4 @@
-"""What a completion's reward is worth beside its group's: the advantage that it is trained with. Pure.
+"""The worth of a completion's reward beside its group's: the advantage that it is trained with. Pure.
 
 Source: TRL 1.15, GRPOTrainer and RLOOTrainer (``_generate_and_score_completions``); a lone or inapplicable reward is
 worth nothing there, as here. RLOO's own KL penalty (beta) is left out: it needs the model.
@@ -21,24 +21,24 @@ EQUAL = 1e-8
 
 
 def advantages(run: Run, scores: Scores, rewards: Sequence[float | None]) -> list[float]:
-    """One advantage a completion; 0 where no term applies.
+    """One advantage for each completion; 0 where no term applies.
 
     Args:
         scores: of one optimizer step, whole groups of ``run.num_generations`` one after the other.
         rewards: their combination.
     """
-    size = run.num_generations
+    num_generations = run.num_generations
     if run.method.leave_one_out:
-        found = [value for group in _groups(rewards, size) for value in _left_out(group)]
+        found = [value for group in _groups(rewards, num_generations) for value in _left_out(group)]
         found = _standardised(found) if run.arguments["normalize_advantages"] else found
     elif run.reward.combine is Combine.normalize:
         found = _standardised(_normalized(run, scores, rewards))
     else:
-        found = [value for group in _groups(rewards, size) for value in _centred(group)]
+        found = [value for group in _groups(rewards, num_generations) for value in _centred(group)]
         scale = run.arguments["scale_rewards"]
         spreads = [spread(rewards)] * len(found)
         if scale == "group":
-            spreads = [value for group in _groups(rewards, size) for value in [spread(group)] * len(group)]
+            spreads = [value for group in _groups(rewards, num_generations) for value in [spread(group)] * len(group)]
         if scale != "none":
             found = [value / (deviation + EPSILON) for value, deviation in zip(found, spreads, strict=True)]
     return [0.0 if math.isnan(value) else value for value in found]
@@ -51,15 +51,15 @@ def spread(values: Sequence[float | None]) -> float:
 
 
 def no_signal(run: Run, scores: Scores, rewards: Sequence[float | None]) -> bool:
-    """Whether one group teaches nothing: its rewards are all equal (under ``normalize``: those of every term)."""
+    """Says whether one group teaches nothing: its rewards are all equal (under ``normalize``: those of every term)."""
     if run.reward.combine is not Combine.normalize:
         return not spread(rewards) > EQUAL
     weighted = [values for name, values in scores.items() if run.reward.terms[name].weight]
     return not any(spread(values) > EQUAL for values in weighted)
 
 
-def _groups(values: Sequence[float | None], size: int) -> list[Sequence[float | None]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
+def _groups(values: Sequence[float | None], num_generations: int) -> list[Sequence[float | None]]:
+    return [values[start : start + num_generations] for start in range(0, len(values), num_generations)]
 
 
 def _mean(values: Sequence[float | None]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,24 +13,25 @@ from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.conformance import called
 from rlexp.reward.pool.call import checked
+from rlexp.reward.raised import format_error, line_of
 
 ONE = {"completions": "completion", "prompts": "prompt"}
-"""What a case, which is one completion, calls a parameter of ``score``; any other keeps its name."""
+"""A parameter of ``score`` -> its name in a case, which is one completion; any other keeps its name."""
 TOLERANCE = 1e-9
 LIMITS: dict[str, Callable[[float, float], bool]] = {"at_least": operator.ge, "at_most": operator.le}
-"""What a case may say instead of ``score``; both make a range."""
+"""Keys that a case may have instead of ``score``; both make a range."""
 SHOWN = 60
 """Characters of a completion that a line shows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case came to."""
+    """The outcome of one case."""
 
     shown: str
     """The completion (or what the reward reads instead), shortened."""
     problem: str | None
-    """What is wrong; None where the case scored as it says."""
+    """The fault; None where the case scored as it says."""
 
 
 def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
@@ -47,7 +47,9 @@ def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
     try:
         module = load_script(source.path)
     except Exception as error:
-        raise RunError(f"the reward raised {_worded(error)} when imported", where=_place(source, error)) from error
+        raise RunError(
+            f"the reward raised {format_error(error)} when imported", where=line_of(source, error)
+        ) from error
     cases = getattr(module, "cases", [])
     if not isinstance(cases, list | tuple):
         raise RunError("the cases of the reward are no list", where=source.file, hint="cases = [{...}, {...}]")
@@ -78,7 +80,7 @@ def run_group_case(
     except RunError as error:
         return Outcome(shown, error.what)
     except Exception as error:
-        return Outcome(shown, f"raised {_worded(error)} ({_place(source, error)})")
+        return Outcome(shown, f"raised {format_error(error)} ({line_of(source, error)})")
     wrong = [problem for e, a in zip(case["scores"], actual, strict=True) if (problem := _problem("score", e, a))]
     return Outcome(shown, wrong[0] if wrong else None)
 
@@ -108,7 +110,7 @@ def run_case(
     try:
         scores = called(score, {name: [case[key]] for name, key in reads.items()} | given)
     except Exception as error:
-        return Outcome(shown, f"raised {_worded(error)} ({_place(source, error)})")
+        return Outcome(shown, f"raised {format_error(error)} ({line_of(source, error)})")
     try:
         actual = checked(source.path.stem, scores, [shown], source.file)[0]
     except RunError as error:
@@ -118,7 +120,7 @@ def run_case(
 
 
 def _problem(key: str, expected: Any, actual: float | None) -> str | None:
-    """What is wrong with a score that ``score``, ``at_least`` or ``at_most`` speaks of."""
+    """The fault of a score that ``score``, ``at_least`` or ``at_most`` speaks of."""
     if actual is None or not isinstance(expected, int | float):
         fits = actual is expected is None and key == "score"
     else:
@@ -126,16 +128,6 @@ def _problem(key: str, expected: Any, actual: float | None) -> str | None:
         fits = near or (key in LIMITS and LIMITS[key](actual, expected))
     limit = f"{key.replace('_', ' ')} " if key in LIMITS else ""
     return None if fits else f"expected {limit}{expected!r}, got {actual!r}"
-
-
-def _worded(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _place(source: RewardSource, error: Exception) -> str:
-    """The line of the reward file that raised, or called what raised."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(source.path)]
-    return f"{source.file}:{lines[-1]}" if lines else source.file
 
 
 def _short(value: Any) -> str:

@@ -18,14 +18,14 @@ HARDLY, VARIES = 0.05, 0.2
 
 
 def weights(reward: Reward) -> list[float]:
-    """TRL's reward_weights for the functions of the rubric: one a term; for a gate the terms are only watched, and the
-    gated sum behind them is what is trained on."""
+    """TRL's reward_weights for the functions of the rubric: one for each term; for a gate the terms are only watched,
+    and the gated sum behind them is what is trained on."""
     own = [term.weight for term in reward.terms.values()]
     return [0.0] * len(own) + [1.0] if reward.combine is Combine.gate else own
 
 
 def total(scores: Scores, reward: Reward) -> list[float | None]:
-    """One reward a completion; None where no term applies.
+    """One reward for each completion; None where no term applies.
 
     A term that does not apply is left out, with its weight. Under ``gate`` the other terms count only where the
     gate's term reaches ``gate_at``. ``normalize`` is logged as the plain sum: the trainer standardises.

@@ -7,7 +7,6 @@ import asyncio
 import copy
 import inspect
 import math
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.reward.pool.call import checked
+from rlexp.reward.raised import format_error, line_of
 
 NASTY = {
     "an empty completion": "",
@@ -29,13 +29,13 @@ NASTY = {
     "broken mathematics": "<answer>\\frac{1}{</answer> 1/0 \\sqrt{ ^_^ $$$",
     "braces and quotes": "{}{0}{x}%s%d \" ' \\",
 }
-"""What it is -> a completion that says nothing, or too much."""
+"""Name -> a completion that says nothing, or too much."""
 TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a reward reads beside a completion."""
+    """The values that a reward reads beside a completion."""
 
     values: dict[str, Any]
     """Name that the function reads (prompts, a column, ...) -> its value for one completion."""
@@ -44,7 +44,7 @@ class Sample:
 
 
 def samples(source: RewardSource, cases: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> list[Sample]:
-    """What to try a reward with: its cases, and rows of the data that have what it reads."""
+    """The samples to try a reward with: its cases, and rows of the data that have what it reads."""
     found = []
     for case in [case for case in cases if isinstance(case, Mapping)]:
         values = {name: case.get("prompt", "") if name == "prompts" else case.get(name) for name in _beside(source)}
@@ -61,7 +61,7 @@ def samples(source: RewardSource, cases: Sequence[Any], rows: Sequence[Mapping[s
 def faults(
     source: RewardSource, function: Callable[..., Any], params: Mapping[str, Any], tried: Sequence[Sample]
 ) -> Iterator[str]:
-    """What is wrong with a reward, in plain words; nothing for one that conforms.
+    """The faults of a reward, in plain words; nothing for one that conforms.
 
     Args:
         source: its signature and declared range.
@@ -90,7 +90,7 @@ def faults(
             yield f"{error.what} ({item[0]})"
             return
         except Exception as error:
-            yield f"raised {type(error).__name__}: {error} on {item[0]} ({_place(source, error)})"
+            yield f"raised {format_error(error)} on {item[0]} ({line_of(source, error)})"
             return
         alone.append(one)
         if not _same(one, again):
@@ -108,7 +108,7 @@ def faults(
             yield f"{error.what} ({name})"
             return
         except Exception as error:
-            yield f"raised {type(error).__name__}: {error} on {name} ({_place(source, error)})"
+            yield f"raised {format_error(error)} on {name} ({line_of(source, error)})"
             return
         expected = alone if order is batch else alone[::-1]
         different = [what for (what, _, _), a, b in zip(order, expected, together, strict=True) if not _same(a, b)]
@@ -118,7 +118,7 @@ def faults(
 
 
 def called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """What the function answers; an asynchronous one is waited for."""
+    """The answer of the function; an asynchronous one is waited for."""
     answer = function(**arguments)
     return asyncio.run(_awaited(answer)) if inspect.isawaitable(answer) else answer
 
@@ -136,7 +136,7 @@ def _arguments(source: RewardSource, texts: list[str], beside: list[Sample]) -> 
     if "completions" in source.reads:
         given["completions"] = texts
     if "completion_ids" in source.reads:
-        given["completion_ids"] = [list(range(len(text) // 4)) for text in texts]
+        given["completion_ids"] = stand_in_ids(texts)
     return given
 
 
@@ -144,6 +144,6 @@ def _same(a: float | None, b: float | None) -> bool:
     return a is b if a is None or b is None else math.isclose(a, b, abs_tol=TOLERANCE)
 
 
-def _place(source: RewardSource, error: BaseException) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(source.path)]
-    return f"{source.file}:{lines[-1]}" if lines else source.file
+def stand_in_ids(texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of texts where no tokenizer is at hand: one for every four characters."""
+    return [list(range(len(text) // 4)) for text in texts]

@@ -17,6 +17,7 @@ from rlexp.inputs import reward_source
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
+from rlexp.reward.raised import format_error, line_of
 
 
 class Reasons:
@@ -54,11 +55,11 @@ class Reasons:
             if any(key not in given and one.default is one.empty for key, one in asked.items()):
                 continue  # the row lacks a column: the term does not apply either
             try:
-                said = explain(**given)
+                message = explain(**given)
             except Exception as error:
-                said = f"explain() raised {type(error).__name__}: {error}"
-            if said:
-                found[name] = str(said)
+                message = f"explain() raised {format_error(error)}"
+            if message:
+                found[name] = str(message)
         return found
 
 
@@ -86,5 +87,5 @@ def _imported(name: str, source: RewardSource) -> Any:
     try:
         return load_script(source.path).explain
     except Exception as error:
-        what = f"the reward {name} raised {type(error).__name__}: {error} when imported"
-        raise RunError(what, where=source.file) from error
+        what = f"the reward {name} raised {format_error(error)} when imported"
+        raise RunError(what, where=line_of(source, error)) from error

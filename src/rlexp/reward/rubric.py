@@ -35,10 +35,10 @@ class Batch:
     prompts: list[str]
     completions: list[str]
     columns: dict[str, list[Any]]
-    """What else the terms read: data-set columns, completion_ids."""
+    """The other values that the terms read: data-set columns, completion_ids."""
     scores: Scores = field(default_factory=dict)
     rewards: list[float | None] = field(default_factory=list)
-    """One a completion; None where no term applies."""
+    """The combined reward of each completion; None where no term applies."""
     tokens: list[int] | None = None
     """Lengths with the end token, where the ids were handed over."""
     last: list[int | None] | None = None
@@ -71,16 +71,16 @@ class Rubric:
         completions: Sequence[Any],
         prompts: Sequence[Any],
         columns: Mapping[str, list[Any]],
-        group_size: int = 1,
+        num_generations: int = 1,
         step: int = 0,
     ) -> Batch:
         """Scores completions by every term whose columns are there.
 
         Args:
-            completions: texts or conversations, one a completion.
+            completions: texts or conversations, one for each completion.
             prompts: the same length; of a conversation the reward sees the text of its last turn.
             columns: ``completion_ids`` and data-set columns, each of the same length.
-            group_size: completions a prompt, one after the other.
+            num_generations: completions a prompt, one after the other.
             step: for the record.
 
         Raises:
@@ -95,7 +95,7 @@ class Rubric:
             if set(source.reads) - set(source.optional) <= offered.keys()
         }
         futures: dict[str, Future[list[Score]]] = {
-            name: self._workers.submit(name, part, group_size) for name, part in given.items()
+            name: self._workers.submit(name, part, num_generations) for name, part in given.items()
         }
         read = {key: values for part in given.values() for key, values in part.items() if key not in PROVIDED[:2]}
         batch = Batch(step, asked, texts, read)
@@ -107,29 +107,29 @@ class Rubric:
             batch.last = [ids[-1] if ids else None for ids in columns["completion_ids"]]
         return batch
 
-    def functions(self, group_size: int) -> list[Callable[..., list[float | None]]]:
-        """One function a term, in the form TRL calls: ``(prompts, completions, completion_ids, **columns)``; for a gate
-        one more, the gated sum.
+    def functions(self, num_generations: int) -> list[Callable[..., list[float | None]]]:
+        """One function for each term, in the form TRL calls: ``(prompts, completions, completion_ids, **columns)``; for
+        a gate one more, the gated sum.
 
         Args:
-            group_size: completions a prompt while training.
+            num_generations: completions a prompt while training.
         """
         names = [*self.reward.terms, *([GATED] if self.reward.combine is Combine.gate else [])]
-        return [self._function(name, name == names[0], group_size) for name in names]
+        return [self._function(name, name == names[0], num_generations) for name in names]
 
-    def _function(self, name: str, first: bool, group_size: int) -> Callable[..., list[float | None]]:
-        def reward(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float | None]:
+    def _function(self, name: str, first: bool, num_generations: int) -> Callable[..., list[float | None]]:
+        def score_term(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float | None]:
             state = columns.pop("trainer_state", None)
             if first:  # scores the batch by all terms at once; the functions behind this one only hand out theirs
                 step = state.global_step + 1 if state else 0
                 if self._kept and self._kept[-1].step != step:
                     self._kept = []
-                self._kept.append(self.score(completions, prompts, columns, group_size, step))
+                self._kept.append(self.score(completions, prompts, columns, num_generations, step))
             batch = self._kept[-1]
             return batch.rewards if name == GATED else batch.scores[name]
 
-        reward.__name__ = name
-        return reward
+        score_term.__name__ = name
+        return score_term
 
     def of_step(self, step: int) -> list[Batch]:
         """The batches that the functions scored in this step; whoever watches may ask until the next step scores."""
@@ -163,7 +163,7 @@ class Rubric:
 
 
 def workers_for(reward: Reward, sources: dict[str, RewardSource], processes: int | None) -> Workers:
-    """The workers of a reward; as many as this machine lends processors to us, where ``processes`` is None."""
+    """The workers of a reward; one for each processor that this process may use, where ``processes`` is None."""
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     terms = {name: (source, dict(reward.terms[name].params)) for name, source in sources.items()}

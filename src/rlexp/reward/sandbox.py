@@ -78,7 +78,7 @@ exec(compile(text, "<program>", "exec"), {"__name__": "__main__", "__builtins__"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use."""
+    """The resources that a program may use."""
 
     cpu_seconds: float = 2.0
     """Processor time, in whole seconds (rounded up): the same on a busy machine and an idle one."""
@@ -87,16 +87,16 @@ class Limits:
     memory_mb: int = 512
     """Address space, the interpreter's 20 MB included."""
     disk_mb: int = 16
-    """Of the tmpfs, and of a single file; 0: nothing can be written at all."""
+    """Bytes of the tmpfs, and of a single file; 0: nothing can be written at all."""
     files: int = 32
     """Open at a time."""
     output_kb: int = 1024
-    """Of stdout, and of stderr."""
+    """Bytes of stdout, and of stderr."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a program."""
+    """The outcome of a program."""
 
     code: int
     """Exit code; 128 + the signal that ended it."""
@@ -109,7 +109,7 @@ class Result:
 
 
 def available() -> str:
-    """The name of the sandbox that works on this machine; empty where none does. Tried once a process."""
+    """The name of the sandbox that works on this machine; empty where none does. Tried once in each process."""
     return "" if _fault() else BUBBLEWRAP
 
 
@@ -163,7 +163,7 @@ except PermissionError:
 
 @functools.cache
 def _trial(bubblewrap: str) -> str:
-    """What is wrong with this bwrap: in many containers it is there and may do nothing. Empty where it works."""
+    """The fault of this bwrap: in many containers it is there and may do nothing. Empty where it works."""
     if not compiled():
         return f"there is no system call filter for {platform.machine()}"
     try:
@@ -298,7 +298,7 @@ def _interpreter() -> str:
 
 @functools.cache
 def _mounts(interpreter: Path, prefix: Path, library: Path) -> list[str]:
-    """What of the machine is seen, read-only: the interpreter, its standard library, shared libraries.
+    """The parts of the machine that are seen, read-only: the interpreter, its standard library, shared libraries.
 
     Args:
         interpreter: the executable.

@@ -23,6 +23,7 @@ from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward import conformance, gold, sandbox
 from rlexp.reward.cases import Outcome, run_cases
+from rlexp.reward.conformance import stand_in_ids
 from rlexp.reward.rubric import Batch, Rubric
 
 ROWS = 64
@@ -35,12 +36,12 @@ TRIAL_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Trial:
-    """What the cases and the suite said of one reward file."""
+    """The outcome of the cases and the suite of one reward file."""
 
     outcomes: list[Outcome]
     faults: list[str]
     conformed: bool
-    """Whether the suite could be run: it needs cases, or rows that have what the reward reads."""
+    """True where the suite could be run: it needs cases, or rows that have what the reward reads."""
     not_here: str = ""
     """Why this machine cannot try it; empty where it can."""
 
@@ -128,11 +129,11 @@ def _pass(key: str, name: str, source: RewardSource, params: Mapping[str, Any], 
 
 
 @functools.cache
-def data_rows(folder: Path, count: int) -> list[dict[str, Any]]:
+def data_rows(snapshot_dir: Path, count: int) -> list[dict[str, Any]]:
     """The first rows of a snapshot's test split (of its only split, where there is one)."""
     import pyarrow.parquet as pq
 
-    found = sorted(folder.glob("*.parquet"), key=lambda path: path.stem != "test")
+    found = sorted(snapshot_dir.glob("*.parquet"), key=lambda path: path.stem != "test")
     for batch in pq.ParquetFile(found[0]).iter_batches(batch_size=count):
         return batch.to_pylist()
     return []
@@ -147,7 +148,7 @@ class Attempt:
     """Term, and ``reward`` for their combination -> mean; None where nothing applies."""
     rows: int
     failing: list[str]
-    """One sentence a row that scored what it must not."""
+    """One sentence for each row that scored what it must not."""
 
 
 def try_rows(run: Run, rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> list[Attempt]:
@@ -157,10 +158,10 @@ def try_rows(run: Run, rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> lis
     that looks at the row (reads a column), nor reach the gold completion's combined reward.
 
     Returns:
-        The gold attempt first, then one a kind of cheat.
+        The gold attempt first, then one for each kind of cheat.
     """
     texts = gold.completions(rows, run.dataset.gold)
-    best = _scored(rubric, rows, texts)
+    best = score_texts(rubric, rows, texts)
     looking = [name for name, source in rubric.sources.items() if source.columns and name in best.scores]
     attempts = [_attempt("gold", best, _gold_failures(rubric, best))]
     for kind, tricks in gold.cheats(rows, texts).items():
@@ -169,16 +170,15 @@ def try_rows(run: Run, rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> lis
         which = [number for number, text in enumerate(tricks) if text is not None]
         if not which or not judged:
             continue
-        batch = _scored(rubric, [rows[n] for n in which], [str(tricks[n]) for n in which])
+        batch = score_texts(rubric, [rows[n] for n in which], [str(tricks[n]) for n in which])
         attempts.append(_attempt(kind, batch, _cheat_failures(rubric, batch, best, which, judged)))
     return attempts
 
 
-def _scored(rubric: Rubric, rows: Sequence[Mapping[str, Any]], texts: list[str]) -> Batch:
+def score_texts(rubric: Rubric, rows: Sequence[Mapping[str, Any]], texts: list[str]) -> Batch:
+    """The scores of one text for each row, by every term whose columns the rows have."""
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
-    # No tokenizer is at hand: words and signs stand for tokens.
-    ids = [list(range(len(text) // 4)) for text in texts]
-    return rubric.score(texts, [row["prompt"] for row in rows], {**columns, "completion_ids": ids})
+    return rubric.score(texts, [row["prompt"] for row in rows], {**columns, "completion_ids": stand_in_ids(texts)})
 
 
 def _attempt(kind: str, batch: Batch, failing: list[str]) -> Attempt:

@@ -77,7 +77,7 @@ def _asks_hydra(options: Namespace) -> bool:
 
 
 def one_loader(runs: list[Run]) -> None:
-    """Whether the points of a sweep can be trained one after another in this process.
+    """Checks whether the points of a sweep can be trained one after another in this process.
 
     Raises:
         RunError: some are trained with Unsloth, which rewrites TRL's classes for good, and some without.

@@ -140,12 +140,12 @@ def _write_scores(run_dir: Path, manifest: dict[str, Any]) -> None:
 def _sentence(found: agreement.Agreement) -> str:
     if found.level == "trajectory":
         return f"trajectory identical: every value of {found.steps} logged steps, and the trained weights"
-    said = "inputs identical" + (", first step identical" if found.level == "step" else "")
-    return f"{said}; the first difference is at {found.difference}" if found.difference else said
+    message = "inputs identical" + (", first step identical" if found.level == "step" else "")
+    return f"{message}; the first difference is at {found.difference}" if found.difference else message
 
 
 def _drift(original: FinishedRun) -> list[str]:
-    """What composes or is installed otherwise now; the replay keeps to the lock's config."""
+    """Notes on what composes or is installed otherwise now; the replay keeps to the lock's config."""
     lock, root, notes = original.lock, original.root, []
     try:
         now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: generate, score, log-probabilities, forward/backward, the rest.
+"""The time of a training step by its parts: generate, score, log-probabilities, forward/backward, the rest.
 
 TRL times the same parts for its trackers only, by decorators that Unsloth's rewritten trainers partly lose; the names
 of the methods are what both keep. So the methods of the one trainer are wrapped, and the optimizer's time is taken from
@@ -34,7 +34,7 @@ METHODS = {
     "_prepare_inputs": "other",
     "training_step": "forward_backward",
 }
-"""What is timed: a method of the trainer (or of what it holds) -> the part its time counts for."""
+"""The methods that are timed: a method of the trainer (or of what it holds) -> the part its time counts for."""
 
 WORDS = {
     "generate": "generate",
@@ -58,7 +58,7 @@ class StepTime(TrainerCallback):
 
     def __init__(self, trainer: Any, clock: Callable[[], float] | None = None) -> None:
         self.steps: list[dict[str, float]] = []
-        """One a step: part -> seconds, and ``step`` for the whole."""
+        """The times of each step: part -> seconds, and ``step`` for the whole."""
         self._clock = clock or device_clock()
         self._reported = 0
         self._parts: defaultdict[str, float] | None = None
@@ -137,17 +137,17 @@ def medians(steps: list[dict[str, float]]) -> dict[str, float]:
 
 def line(parts: dict[str, float]) -> str:
     """``a step 0.42 s: generate 0.25 (60%), forward/backward 0.11 (26%), score 0.02, other 0.04``, largest first; the
-    share is said from a tenth of the step on. Empty where nothing was measured."""
+    share is shown from a tenth of the step on. Empty where nothing was measured."""
     if not parts:
         return ""
     whole = parts["step"]
     named = sorted((name for name in parts if name not in ("step", "other")), key=lambda name: -parts[name])
-    said = []
+    shares = []
     for name in [*named, *(["other"] if "other" in parts else [])]:
         share = parts[name] / whole if whole else 0.0
         if share >= 0.005:
-            said.append(f"{WORDS[name]} {seconds(parts[name])}" + (f" ({share:.0%})" if share >= 0.1 else ""))
-    return f"a step {seconds(whole)} s: {', '.join(said)}"
+            shares.append(f"{WORDS[name]} {seconds(parts[name])}" + (f" ({share:.0%})" if share >= 0.1 else ""))
+    return f"a step {seconds(whole)} s: {', '.join(shares)}"
 
 
 def seconds(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What a run says at its end: held-out scores before and after, and a few completions of both."""
+"""The end of a run on the terminal: held-out scores before and after, and a few completions of both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rlexp.evaluate.measure import Measurement
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """Where a set of weights stands on the held-out rows."""
+    """The held-out scores of one set of weights."""
 
     metrics: dict[str, float]
     """The trainer's own evaluation (margins, accuracies, loss); empty for online methods."""

@@ -17,7 +17,7 @@ from rlexp.preflight.smoke.steps import broke_off
 )
 def test_steps_that_torch_ends_are_a_verdict(composed, error, rule, hint):
     verdict = broke_off(composed("hardware=cpu"), error, 4)
-    assert verdict.name == rule and hint in verdict.hint and "smoke step 4" in verdict.said
+    assert verdict.name == rule and hint in verdict.hint and "smoke step 4" in verdict.message
 
 
 def test_a_fault_of_ours_is_no_verdict(composed):

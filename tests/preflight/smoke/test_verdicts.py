@@ -8,21 +8,21 @@ from dataclasses import replace
 import pytest
 
 from rlexp.preflight.smoke import verdicts
-from rlexp.preflight.smoke.verdicts import Facts, Step
+from rlexp.preflight.smoke.verdicts import SmokeFacts, SmokeStep
 from rlexp.verdict import Level
 
 LOGS = {"loss": 0.0, "grad_norm": 0.2, "reward": 0.5, "completions/clipped_ratio": 0.0, "completions/mean_length": 9.0}
-STEP = Step(LOGS, rewards=[0.0, 1.0, 1.0, 1.0], groups=2, unequal=1)
-FACTS = Facts([STEP] * 6, True, 1e-3, True, 32, True, 1e-3, 2)
-OFFLINE = Facts([Step({"loss": 0.7, "grad_norm": 1.0})] * 6, False, 1e-3, True, None, False, 1e-3, 1)
+STEP = SmokeStep(LOGS, rewards=[0.0, 1.0, 1.0, 1.0], groups=2, unequal=1)
+FACTS = SmokeFacts([STEP] * 6, True, 1e-3, True, 32, True, 1e-3, 2)
+OFFLINE = SmokeFacts([SmokeStep({"loss": 0.7, "grad_norm": 1.0})] * 6, False, 1e-3, True, None, False, 1e-3, 1)
 
 
-def steps(*changes: dict) -> list[Step]:
+def steps(*changes: dict) -> list[SmokeStep]:
     """Six healthy steps, the last ones changed."""
     return [STEP] * (6 - len(changes)) + [replace(STEP, **change) for change in changes]
 
 
-def every(**change: object) -> list[Step]:
+def every(**change: object) -> list[SmokeStep]:
     return [replace(STEP, **change)] * 6
 
 
@@ -35,7 +35,7 @@ def test_a_healthy_smoke_passes_every_check(facts):
     assert {verdict.level for verdict in verdicts.verdicts(facts)} == {Level.passed}
 
 
-def case(name: str, level: Level, said: str, facts: Facts = FACTS, **change: object) -> object:
+def case(name: str, level: Level, said: str, facts: SmokeFacts = FACTS, **change: object) -> object:
     """One rule's verdict on facts that differ from healthy ones in what is given."""
     return pytest.param(replace(facts, **change), f"smoke.{name}", level, said, id=f"{name}: {said}")
 
@@ -43,7 +43,7 @@ def case(name: str, level: Level, said: str, facts: Facts = FACTS, **change: obj
 CUT = "completions/clipped_ratio"
 ZERO, ONES = every(rewards=[0.0] * 4, unequal=0), every(rewards=[1.0] * 4, unequal=0)
 BY_PROMPT = every(rewards=[-1.0, -1.0, 1.0, 1.0], unequal=0)
-EXPLODING = [*OFFLINE.steps[:4], Step({"loss": 9.0}), Step({"loss": 9.0})]
+EXPLODING = [*OFFLINE.steps[:4], SmokeStep({"loss": 9.0}), SmokeStep({"loss": 9.0})]
 FORCED = {"forced": True, "rewards": [0.0] * 4, "empty": 4}
 FAILED, WARNS, PASSED, SKIPPED = Level.failed, Level.warning, Level.passed, Level.skipped
 
@@ -75,13 +75,13 @@ FAILED, WARNS, PASSED, SKIPPED = Level.failed, Level.warning, Level.passed, Leve
         case("signal", FAILED, "0.75 to 0 within 6 steps", steps=steps(*[{"rewards": [0.0] * 4}] * 2)),
         case("signal", PASSED, "0.75 to 0.5", steps=steps(*[{"rewards": [0.5] * 4}] * 2)),
         case("signal", FAILED, "0.7 to 9", facts=OFFLINE, steps=EXPLODING),
-        case("signal", FAILED, "logged no loss", facts=OFFLINE, steps=[Step({})]),
+        case("signal", FAILED, "logged no loss", facts=OFFLINE, steps=[SmokeStep({})]),
         case("full_length", WARNS, "the peak of memory may lie higher", full=False),
     ],
 )
 def test_what_is_wrong_is_named_by_its_own_rule(facts, name, level, said):
     verdict = next(verdict for verdict in verdicts.verdicts(facts) if verdict.name == name)
-    assert verdict.level is level and said in verdict.said
+    assert verdict.level is level and said in verdict.message
 
 
 def test_a_reward_that_falls_far_beyond_its_spread_has_collapsed():

@@ -13,7 +13,7 @@ import pytest
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import read
 from rlexp.reward.pool.call import Failure
-from rlexp.reward.pool.jobs import FIRST_CHUNK, ChunkSizes, Job
+from rlexp.reward.pool.jobs import FIRST_CHUNK, ChunkSizes, ScoreRequest
 from rlexp.reward.pool.pool import Workers, hard_limit
 
 LIMIT = 0.2
@@ -289,7 +289,7 @@ def test_a_completion_is_scored_once_whatever_becomes_of_those_behind_it(pool, t
 def test_a_slow_completion_gives_back_those_behind_it(pool, tmp_path):
     """The first waits for the second, which was sent to the same worker."""
     columns = {"completions": ["waits", "makes"], "file": [str(tmp_path / "made")] * 2}
-    assert len(Job("needs", columns, 1).take(ChunkSizes(2).next(Job("needs", columns, 1))).rows) == 2
+    assert len(ScoreRequest("needs", columns, 1).take(ChunkSizes(2).next(ScoreRequest("needs", columns, 1))).rows) == 2
     assert pool.score("needs", columns) == [1.0, 1.0]
 
 
@@ -438,7 +438,7 @@ def score(completions):
     ],
 )
 def test_chunks_are_sized_by_the_time_they_take(seconds, sizes):
-    chosen, job = ChunkSizes(2), Job("mine", {"completions": ["x"] * 100_000}, 1)
+    chosen, job = ChunkSizes(2), ScoreRequest("mine", {"completions": ["x"] * 100_000}, 1)
     seen = []
     for taken in seconds:
         seen.append(chosen.next(job))
@@ -447,7 +447,7 @@ def test_chunks_are_sized_by_the_time_they_take(seconds, sizes):
 
 
 def test_chunks_shrink_towards_the_end_and_hold_whole_groups():
-    chosen, job, sizes = ChunkSizes(2), Job("mine", {"completions": ["x"] * 100}, 4), []
+    chosen, job, sizes = ChunkSizes(2), ScoreRequest("mine", {"completions": ["x"] * 100}, 4), []
     while job.waiting:
         sizes.append(len(job.take(chosen.next(job)).rows))
     assert sum(sizes) == 100

@@ -29,7 +29,7 @@ kernels are kept from an earlier run, and takes 0.33 ms a token longer (perf/res
 UNCOMPILED_TOKENS = 15_000
 """Tokens that a smoke decodes one after the other up to which that is quicker even where kernels are kept."""
 FREE_ARGUMENTS = ("logging_", "save_", "eval_", "log_", "max_steps", "num_train_epochs", "load_best_model_at_end")
-"""How the names of the method's arguments begin that only say how long it trains, and what is written."""
+"""Beginnings of the names of the method's arguments that only say how long it trains, and what is written."""
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def inputs_key(digest: dict[str, Any]) -> str:
 
 
 def path(run: Run, digest: dict[str, Any], root: Path) -> Path:
-    """Where the pass of these settings and inputs lies."""
+    """The file of the pass of these settings and inputs."""
     return root / FOLDER / f"{settings_key(run)}-{inputs_key(digest)}.json"
 
 
@@ -81,19 +81,19 @@ def engine_for(run: Run) -> Run:
     that would not pay and the run says nothing of it."""
     rollout = run.rollout
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
-    said = rollout.enforce_eager or "compilation_config" in rollout.engine
-    if not rollout.in_process or said or tokens > UNCOMPILED_TOKENS:
+    typed = rollout.enforce_eager or "compilation_config" in rollout.engine
+    if not rollout.in_process or typed or tokens > UNCOMPILED_TOKENS:
         return run
     return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
 
 
 def no_longer(run: Run) -> bool:
-    """Whether the run is no longer than a smoke itself."""
+    """Says whether the run is no longer than a smoke itself."""
     return 0 < run.arguments["max_steps"] <= run.preflight.smoke_steps
 
 
 def due(run: Run, found: dict[str, Any] | None) -> bool:
-    """Whether the smoke steps run in front of a run.
+    """Says whether the smoke steps run in front of a run.
 
     Args:
         found: its pass, if it has one.
@@ -104,7 +104,7 @@ def due(run: Run, found: dict[str, Any] | None) -> bool:
 
 
 def describe(run: Run, inputs: Inputs, root: Path) -> str:
-    """What ``plan`` says of the smoke. Inputs are hashed only where a pass of these settings exists."""
+    """The smoke in one line, for ``plan``. Inputs are hashed only where a pass of these settings exists."""
     if run.preflight.smoke is When.never:
         return "never"
     steps = f"{run.preflight.smoke_steps} steps first"
@@ -133,7 +133,8 @@ def steps_of(run: Run, rows: int) -> int:
 
 
 def costs(figures: dict[str, Any], run: Run, rows: int) -> str:
-    """What a step takes, and the whole run of that many steps: ``0.43 s a step, peak 1.2 GiB, 60 steps about 26 s``.
+    """The time of a step, and of the whole run of that many steps: ``0.43 s a step, peak 1.2 GiB, 60 steps about 26
+    s``.
 
     A smoke whose vLLM compiled nothing knows only what it takes at most.
     """

@@ -30,7 +30,7 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
 from rlexp.console import RunConsole
 from rlexp.errors import RunError
-from rlexp.preflight.smoke.verdicts import OVERFLOWS, Facts, Step, summary, verdicts
+from rlexp.preflight.smoke.verdicts import OVERFLOWS, SmokeFacts, SmokeStep, summary, verdicts
 from rlexp.record.run_folder import COMPLETIONS, METRICS
 from rlexp.verdict import Level, Verdict, require
 
@@ -56,12 +56,12 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
         RunError: a check failed, or the memory was used up; the message says what to change.
     """
     run, model, tokenizer, rows = loaded.run, loaded.model, loaded.tokenizer, loaded.rows
-    folder = run_dir / FOLDER
-    folder.mkdir()
+    smoke_dir = run_dir / FOLDER
+    smoke_dir.mkdir()
     console.print(f"smoke: {steps(run)} steps, longest {'prompts' if run.method.online else 'rows'} first")
-    arguments_of_smoke = requested(run, folder)
+    arguments_of_smoke = requested(run, smoke_dir)
     order = longest_first(run, tokenizer, rows)
-    rubric = loaded.rubric(folder)
+    rubric = loaded.rubric(smoke_dir)
     clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
     forced = iterations + run.off_policy_steps
     peak_memory.begin()
@@ -71,8 +71,8 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
         )
         trainer = build(inputs)
         seen = [
-            callbacks.Metrics(folder / METRICS),
-            callbacks.Completions(folder / COMPLETIONS, rubric, run.num_generations),
+            callbacks.Metrics(smoke_dir / METRICS),
+            callbacks.Completions(smoke_dir / COMPLETIONS, rubric, run.num_generations),
             clock,
         ]
         if run.method.online:
@@ -87,13 +87,13 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
             verdict = broke_off(run, error, len(clock.took) + 1)
             if verdict is None:
                 raise
-            settle([verdict], folder, {}, console.warn)
+            settle([verdict], smoke_dir, {}, console.warn)
         finally:
             live.stop()
         most, finite = moved(model, weights)
         peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
         del trainer, seen  # with the optimizer's state
-    facts = read_facts(run, folder, most, finite, forced + 1)
+    facts = read_facts(run, smoke_dir, most, finite, forced + 1)
     figures = {
         "step_s": step_seconds(clock.took, iterations),
         "first_step_s": clock.took[0],
@@ -103,50 +103,50 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
         "device": device(),
         **summary(facts),
     }
-    settle(verdicts(facts), folder, figures, console.warn)
+    settle(verdicts(facts), smoke_dir, figures, console.warn)
     return figures
 
 
 def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
     """The verdict on steps that torch ended; None where it is no fault of the run's settings."""
     if isinstance(error, torch.OutOfMemoryError):
-        said = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
+        message = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
         hint = (
             f"type hardware.sequences_per_device={max(1, run.geometry.per_device_train_batch_size // 2)}, "
             "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
         )
-        return Verdict("smoke.memory", Level.failed, said, "hardware.sequences_per_device", hint)
+        return Verdict("smoke.memory", Level.failed, message, "hardware.sequences_per_device", hint)
     refused = {
         "probability tensor": "the model's probabilities are no numbers any more",  # torch.multinomial
         "device-side assert": "the GPU refused a value, most likely probabilities that are no numbers any more",
     }
-    for mark, said in refused.items():
+    for mark, message in refused.items():
         if mark in str(error):
             where = "method.learning_rate, hardware.dtype"
             hint = f"type method.learning_rate={run.arguments['learning_rate'] / 10:g}; {OVERFLOWS}"
-            return Verdict("smoke.finite", Level.failed, f"{said} at smoke step {step}", where, hint)
+            return Verdict("smoke.finite", Level.failed, f"{message} at smoke step {step}", where, hint)
     return None
 
 
-def settle(found: list[Verdict], folder: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
+def settle(found: list[Verdict], smoke_dir: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
     """Writes the verdicts beside the steps' completions, and prints the warnings.
 
     Raises:
         RunError: some failed.
     """
-    plain = [verdict.plain() for verdict in found]
-    (folder / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
+    plain = [verdict.to_json() for verdict in found]
+    (smoke_dir / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
     try:
         warnings = require(found)
     except RunError as error:
-        place = f"{os.path.relpath(folder)} holds what the steps left"
+        place = f"{os.path.relpath(smoke_dir)} holds what the steps left"
         raise RunError(error.what, f"{error.where}; {place}", error.hint) from error
     for verdict in warnings:
         warn(str(verdict))
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """What the steps showed, in one line."""
+    """The steps in one line."""
     if "loss" in figures:
         one, two = figures["loss"]
         return f"loss {one:.3g} -> {two:.3g}, weights moved by {figures['moved']:.2g}"
@@ -163,9 +163,9 @@ def steps(run: Run) -> int:
     return max(run.preflight.smoke_steps, 3 * run.arguments.get("num_iterations", 1))
 
 
-def requested(run: Run, folder: Path) -> dict[str, Any]:
+def requested(run: Run, smoke_dir: Path) -> dict[str, Any]:
     """The run's own arguments of the trainer, less what saves, evaluates and shuffles."""
-    asked = arguments.requested(run, folder)
+    asked = arguments.requested(run, smoke_dir)
     return asked | {
         name: value
         for name, value in {
@@ -218,7 +218,7 @@ def _tokens(tokenizer: Any, item: Any, extra: dict[str, Any]) -> int:
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def read_facts(run: Run, folder: Path, most: float, finite: bool, forced: int) -> Facts:
+def read_facts(run: Run, smoke_dir: Path, most: float, finite: bool, forced: int) -> SmokeFacts:
     """The facts of a smoke, read from what its steps left in ``folder``.
 
     Args:
@@ -228,15 +228,15 @@ def read_facts(run: Run, folder: Path, most: float, finite: bool, forced: int) -
     """
     import pyarrow.parquet as pq
 
-    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    lines = [json.loads(line) for line in (smoke_dir / METRICS).read_text().splitlines()]
     logged = {line["step"]: line for line in lines if "loss" in line}
     found = []
     for number, line in sorted(logged.items()):
-        file = folder / COMPLETIONS / f"step-{number:06d}.parquet"
+        file = smoke_dir / COMPLETIONS / f"step-{number:06d}.parquet"
         columns = pq.read_table(file).to_pydict() if file.is_file() else {}
         found.append(_step(run, line, columns, number == forced))
     limit = run.arguments["max_completion_length"] if run.method.online else None
-    return Facts(
+    return SmokeFacts(
         steps=found,
         online=run.method.online,
         moved=most,
@@ -248,16 +248,16 @@ def read_facts(run: Run, folder: Path, most: float, finite: bool, forced: int) -
     )
 
 
-def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced: bool) -> Step:
+def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced: bool) -> SmokeStep:
     logs = {key: float(value) for key, value in line.items() if isinstance(value, int | float) and key != "step"}
     if not columns:
-        return Step(logs)
+        return SmokeStep(logs)
     # Standardised terms each have an advantage of their own; else only their combination has.
     watched = [*run.reward.terms] if run.reward.combine is Combine.normalize else ["reward"]
     groups: dict[int, list[tuple[Any, ...]]] = {}
     for number, *scores in zip(columns["group"], *(columns[name] for name in watched), strict=True):
         groups.setdefault(number, []).append(tuple(scores))
-    return Step(
+    return SmokeStep(
         logs,
         rewards=columns["reward"],
         groups=len(groups),
@@ -275,7 +275,7 @@ def step_seconds(took: list[float], iterations: int) -> float:
 
 
 def device() -> str:
-    """What a pass was made on: the GPU's name; the processor is in its key."""
+    """The device of a pass: the GPU's name; the processor is in its key."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 

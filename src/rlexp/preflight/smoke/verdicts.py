@@ -1,4 +1,4 @@
-"""What the smoke steps must show before a run is let go. Pure: facts in, verdicts out.
+"""The checks that smoke steps must pass before a run starts. Pure: facts in, verdicts out.
 
 They ask for learning signals, never for a small loss: with beta=0 the loss of GRPO is 0 while all is well.
 """
@@ -29,13 +29,13 @@ ANYWAY = "preflight.smoke=never trains without this check"
 
 
 @dataclass(frozen=True)
-class Step:
+class SmokeStep:
     """One optimizer step of the smoke."""
 
     logs: dict[str, float]
-    """What the trainer logged; numbers only."""
+    """The values that the trainer logged; numbers only."""
     rewards: list[float | None] = field(default_factory=list)
-    """Combined, one a completion; None where no term applies. Empty where the step sampled nothing."""
+    """The combined reward of each completion; None where no term applies. Empty where the step sampled nothing."""
     groups: int = 0
     """Prompts that completions were sampled for."""
     unequal: int = 0
@@ -47,25 +47,25 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a smoke saw."""
+class SmokeFacts:
+    """The facts of a smoke."""
 
-    steps: list[Step]
+    steps: list[SmokeStep]
     online: bool
-    """Whether completions were sampled."""
+    """True where completions were sampled."""
     moved: float
     """Largest absolute change of a trained weight."""
     finite: bool
-    """Whether every trained weight is a number."""
+    """True where every trained weight is a number."""
     full_length: int | None
     """Tokens a completion may have; None where none are sampled."""
     full: bool
-    """Whether a step met completions of that length."""
+    """True where a step met completions of that length."""
     learning_rate: float
     num_generations: int
 
     @property
-    def sampled(self) -> list[Step]:
+    def sampled(self) -> list[SmokeStep]:
         """The steps whose completions the model ended as it liked."""
         return [step for step in self.steps if step.groups and not step.forced]
 
@@ -75,7 +75,7 @@ class Facts:
         return [reward for step in self.sampled for reward in step.rewards if reward is not None]
 
 
-def verdicts(facts: Facts) -> list[Verdict]:
+def verdicts(facts: SmokeFacts) -> list[Verdict]:
     """Every verdict on a smoke, the cause before what follows from it."""
     asked = [finite(facts)]
     if facts.online:
@@ -86,7 +86,7 @@ def verdicts(facts: Facts) -> list[Verdict]:
     return asked
 
 
-def finite(facts: Facts) -> Verdict:
+def finite(facts: SmokeFacts) -> Verdict:
     """Rewards, losses, gradients and weights are numbers."""
     name = "smoke.finite"
     watched = ("loss", "grad_norm", "reward", "kl", "entropy")
@@ -111,7 +111,7 @@ def finite(facts: Facts) -> Verdict:
     return Verdict(name, Level.passed, "every loss, reward and weight is a number")
 
 
-def empty(facts: Facts) -> Verdict:
+def empty(facts: SmokeFacts) -> Verdict:
     """Completions have text."""
     count, whole = sum(step.empty for step in facts.sampled), sum(len(step.rewards) for step in facts.sampled)
     share = count / whole if whole else 0.0
@@ -124,10 +124,10 @@ def empty(facts: Facts) -> Verdict:
     )
 
 
-def truncated(facts: Facts) -> Verdict:
+def truncated(facts: SmokeFacts) -> Verdict:
     """Completions end by themselves, not all of them at the limit."""
-    cut = [s.logs["completions/clipped_ratio"] for s in facts.sampled if "completions/clipped_ratio" in s.logs]
-    share = statistics.fmean(cut) if cut else 0.0
+    clipped = [s.logs["completions/clipped_ratio"] for s in facts.sampled if "completions/clipped_ratio" in s.logs]
+    share = statistics.fmean(clipped) if clipped else 0.0
     limit = facts.full_length or 0
     return Verdict(
         "smoke.truncated",
@@ -138,26 +138,26 @@ def truncated(facts: Facts) -> Verdict:
     )
 
 
-def all_zero(facts: Facts) -> Verdict:
+def all_zero(facts: SmokeFacts) -> Verdict:
     """Some completion earns something."""
     name, rewards = "smoke.all_zero", facts.rewards
     if rewards and any(rewards):
         return Verdict(name, Level.passed, f"rewards from {min(rewards):.3g} to {max(rewards):.3g}")
     counted = sum(len(step.rewards) for step in facts.sampled)
-    said = (
+    message = (
         f"all {counted} rewards are 0" if rewards else f"no term of the reward applied to any of {counted} completions"
     )
     return Verdict(
         name,
         Level.failed,
-        f"{said}: nothing tells a better completion from a worse one",
+        f"{message}: nothing tells a better completion from a worse one",
         "reward",
         "begin with a term that the model sometimes meets (reward=format), a larger model, or more tries: type "
         f"method.num_generations={2 * facts.num_generations}; {ANYWAY}",
     )
 
 
-def variance(facts: Facts) -> Verdict:
+def variance(facts: SmokeFacts) -> Verdict:
     """At least one group has unequal rewards: the advantage is the difference from the group's mean."""
     name = "smoke.variance"
     if not any(facts.rewards):
@@ -178,7 +178,7 @@ def variance(facts: Facts) -> Verdict:
     )
 
 
-def adapter_moved(facts: Facts) -> Verdict:
+def adapter_moved(facts: SmokeFacts) -> Verdict:
     """The optimizer changed what it trains."""
     name = "smoke.adapter_moved"
     if facts.online and not any(step.unequal for step in facts.steps):
@@ -195,7 +195,7 @@ def adapter_moved(facts: Facts) -> Verdict:
     )
 
 
-def signal(facts: Facts) -> Verdict:
+def signal(facts: SmokeFacts) -> Verdict:
     """The reward rises, or at least does not collapse; offline the loss is defined and does not explode."""
     name, hint = "smoke.signal", f"type method.learning_rate={facts.learning_rate / 10:g}; {ANYWAY}"
     if facts.online:
@@ -205,7 +205,7 @@ def signal(facts: Facts) -> Verdict:
             return Verdict(name, Level.skipped, "no rewards")
         fell, error = statistics.fmean(first) - statistics.fmean(last), math.hypot(_error(first), _error(last))
         collapsed = fell > COLLAPSE_ERRORS * error and fell > statistics.pstdev(first)
-        said = f"the reward went from {statistics.fmean(first):.3g} to {statistics.fmean(last):.3g}"
+        message = f"the reward went from {statistics.fmean(first):.3g} to {statistics.fmean(last):.3g}"
     else:
         losses = [[step.logs["loss"]] for step in facts.steps if "loss" in step.logs]
         first, last = ends(losses)
@@ -213,18 +213,18 @@ def signal(facts: Facts) -> Verdict:
             return Verdict(name, Level.failed, "the trainer logged no loss", "method", "report this with the versions")
         one, two = statistics.fmean(first), statistics.fmean(last)
         collapsed = two - one > (EXPLODED - 1) * abs(one)
-        said = f"the loss went from {one:.3g} to {two:.3g}"
+        message = f"the loss went from {one:.3g} to {two:.3g}"
     if collapsed:
-        said += f" within {len(facts.steps)} steps"
-    return Verdict(name, Level.failed if collapsed else Level.passed, said, "method.learning_rate", hint)
+        message += f" within {len(facts.steps)} steps"
+    return Verdict(name, Level.failed if collapsed else Level.passed, message, "method.learning_rate", hint)
 
 
-def full_length(facts: Facts) -> Verdict:
+def full_length(facts: SmokeFacts) -> Verdict:
     """One step met completions of full length, so that the peak of memory was met."""
-    said = f"completions of {facts.full_length} tokens were met"
+    message = f"completions of {facts.full_length} tokens were met"
     missed = f"no step met completions of {facts.full_length} tokens: the peak of memory may lie higher than stated"
     level = Level.passed if facts.full else Level.warning
-    return Verdict("smoke.full_length", level, said if facts.full else missed, "method.generation_kwargs")
+    return Verdict("smoke.full_length", level, message if facts.full else missed, "method.generation_kwargs")
 
 
 def ends(steps: list[list[float]]) -> tuple[list[float], list[float]]:
@@ -237,8 +237,8 @@ def _error(values: list[float]) -> float:
     return statistics.pstdev(values) / len(values) ** 0.5
 
 
-def summary(facts: Facts) -> dict[str, Any]:
-    """What a pass keeps of the facts, for people and for ``plan``."""
+def summary(facts: SmokeFacts) -> dict[str, Any]:
+    """The figures that a pass keeps of the facts, for people and for ``plan``."""
     seen: dict[str, Any] = {"steps": len(facts.steps), "moved": facts.moved}
     if facts.online:
         first, last = ends([[r for r in step.rewards if r is not None] for step in facts.sampled])
@@ -256,7 +256,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     return seen
 
 
-def _logged(steps: Iterable[Step], key: str) -> list[float]:
+def _logged(steps: Iterable[SmokeStep], key: str) -> list[float]:
     return [step.logs[key] for step in steps if key in step.logs]
 
 

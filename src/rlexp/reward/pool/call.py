@@ -1,4 +1,4 @@
-"""One call of a reward's function, and what becomes of it: scores, or a failure instead of each."""
+"""One call of a reward's function, and its result: scores, or a failure instead of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import math
 import signal
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -14,18 +13,17 @@ from typing import Any, Literal
 
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import RewardSource
-
-MESSAGE = 500
-"""Characters of an exception's message that are kept."""
+from rlexp.inputs.script import load_script
+from rlexp.reward.raised import format_error, line_of
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What a completion has instead of a score."""
+    """The failure that a completion has instead of a score."""
 
     kind: Literal["raised", "timed out", "died", "not finite"]
     message: str
-    """What happened: ``ValueError: planted``."""
+    """The event: ``ValueError: planted``."""
     where: str
     """The line of the reward file where one is known, else the file."""
 
@@ -75,7 +73,7 @@ class Clock:
 clock = Clock()
 
 
-class Reward:
+class RewardFunction:
     """A reward file, imported.
 
     Args:
@@ -88,15 +86,12 @@ class Reward:
     """
 
     def __init__(self, name: str, source: RewardSource, params: dict[str, Any]) -> None:
-        # Here and not above: what imports this module need not pay for Hydra's.
-        from rlexp.inputs.script import load_script
-
         self._name, self._source, self._params = name, source, params
         try:
             self._function = getattr(load_script(source.path), "score_group" if source.whole_groups else "score")
         except (Exception, SystemExit) as error:
-            what = f"the reward {name} raised {_worded(error)} when imported"
-            raise RunError(what, where=self._line(error)) from error
+            what = f"the reward {name} raised {format_error(error)} when imported"
+            raise RunError(what, where=line_of(self._source, error)) from error
         self._asynchronous = inspect.iscoroutinefunction(self._function)
 
     def scores(self, columns: Mapping[str, Any]) -> list[Score]:
@@ -124,14 +119,14 @@ class Reward:
         except KeyboardInterrupt:  # Ctrl-C where the reward runs in the user's own process
             raise
         except BaseException as error:
-            where = self._line(error)
-            failure = Failure("raised", _worded(error), where)
+            where = line_of(self._source, error)
+            failure = Failure("raised", format_error(error), where)
         if clock.over:
             failure = Failure("timed out", f"more than {clock.limit * count:g} s of computing", where)
         return [failure] * count if failure else self._checked(answer, columns)
 
     def _checked(self, answer: Any, columns: Mapping[str, Any]) -> list[Score]:
-        """As ``checked``, but a number that is not finite is the failure of its completion only."""
+        """Does as ``checked``, but a number that is not finite is the failure of its completion only."""
         numbers = enumerate(answer if isinstance(answer, list | tuple) else [])
         failed = {n for n, value in numbers if isinstance(value, int | float) and not _is_finite(value)}
         scores = [None if n in failed else value for n, value in enumerate(answer)] if failed else answer
@@ -142,20 +137,6 @@ class Reward:
             kept[number] = Failure("not finite", f"scored {value}", self._source.file)
         return kept
 
-    def _line(self, error: BaseException) -> str:
-        """The line of the reward file that raised, or called what raised."""
-        path = str(self._source.path)
-        lines = [n for frame, n in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
-        return f"{self._source.file}:{lines[-1]}" if lines else self._source.file
-
-
-def _worded(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception as another:
-        text = f"(its message raised {type(another).__name__})"
-    return f"{type(error).__name__}: {text}"[:MESSAGE] if text else type(error).__name__
-
 
 def _is_finite(value: float) -> bool:
     try:
@@ -165,7 +146,7 @@ def _is_finite(value: float) -> bool:
 
 
 def checked(name: str, scores: Any, completions: Sequence[str], file: str) -> list[float | None]:
-    """``scores`` as plain floats, one a completion.
+    """``scores`` as plain floats, one for each completion.
 
     Raises:
         RunError: the wrong number of them, or one that is not a finite number (nor None).

@@ -1,4 +1,4 @@
-"""What there is to score: jobs, the chunks of them that travel to a worker, and how large a chunk should be."""
+"""The work of the pool: requests, the chunks of them that travel to a worker, and how large a chunk should be."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FIRST_CHUNK = 16
 """Completions in a chunk while nothing is known of the reward."""
 
 
-class Job:
-    """What one call of ``Workers.submit`` asked for.
+class ScoreRequest:
+    """The completions that one call of ``Workers.submit`` wants scored.
 
     Args:
         name: the term.
@@ -46,7 +46,7 @@ class Job:
         return Chunk(self, taken)
 
     def give_back(self, rows: range) -> None:
-        """They wait again, before all others."""
+        """Puts completions back, before all others that wait."""
         if rows:
             self.waiting.appendleft(rows)
 
@@ -74,18 +74,18 @@ class Job:
 class Chunk:
     """Completions of a job that a worker has."""
 
-    job: Job
+    job: ScoreRequest
     rows: range
-    told: dict[int, list[Score]] = field(default_factory=dict)
+    sent_scores: dict[int, list[Score]] = field(default_factory=dict)
     """Scores that came through the pipe, by the number of their first completion within the chunk."""
 
     def calls(self) -> int:
-        """How often the function is called for it."""
+        """The number of calls of the function for it."""
         return -(-len(self.rows) // self.job.size)
 
 
 class ChunkSizes:
-    """How many completions should travel together: as many as take about CHUNK_S.
+    """The number of completions that should travel together: as many as take about CHUNK_S.
 
     Args:
         processes: that share the work.
@@ -95,7 +95,7 @@ class ChunkSizes:
         self._processes = processes
         self._usual: dict[str, int] = {}
 
-    def next(self, job: Job) -> int:
+    def next(self, job: ScoreRequest) -> int:
         """Completions for the next chunk: fewer towards the end, so that all workers end together; but no crumbs."""
         usual, waiting = self._usual.get(job.name, FIRST_CHUNK), sum(map(len, job.waiting))
         return min(usual, max(usual // 8, waiting // (2 * self._processes)))

@@ -25,8 +25,8 @@ from typing import Any, Self
 
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward.pool.call import Failure, Reward, Score
-from rlexp.reward.pool.jobs import Chunk, ChunkSizes, Job
+from rlexp.reward.pool.call import Failure, RewardFunction, Score
+from rlexp.reward.pool.jobs import Chunk, ChunkSizes, ScoreRequest
 from rlexp.reward.pool.process import Process
 
 __all__ = ["Failure", "Score", "Workers"]
@@ -34,11 +34,11 @@ __all__ = ["Failure", "Score", "Workers"]
 STUCK_S = 0.05
 """A call that takes longer gives back what waits behind it."""
 TICK_S = 0.05
-"""How often busy workers are looked at."""
+"""Seconds between two looks at busy workers."""
 MOST_LOST = 3
 """Workers that may end on being sent completions of a job, before its columns are to blame."""
 CLOSE_S = 2.0
-"""What an idle worker has to end by itself: what its rewards registered with atexit."""
+"""Seconds that an idle worker has to end by itself, and to run what its rewards registered with atexit."""
 
 
 def hard_limit(time_limit: float, count: int) -> float:
@@ -64,19 +64,19 @@ class Workers:
         self._sources = sources
         self._processes = processes
         self._time_limit = time_limit
-        self._here: dict[str, Reward] = {}
+        self._here: dict[str, RewardFunction] = {}
         # What wants whole batches may hold a model: one worker has it, the others never load it.
         whole = [name for name, (source, _) in sources.items() if source.whole_batches and not source.whole_groups]
         self._home = {name: number % processes for number, name in enumerate(whole)} if processes else {}
         self._sizes = ChunkSizes(processes)
         self._workers: dict[int, Process] = {}
-        self._jobs: list[Job] = []
+        self._jobs: list[ScoreRequest] = []
         self._broken: dict[str, RunError] = {}
-        self._inbox: deque[Job] = deque()
+        self._inbox: deque[ScoreRequest] = deque()
         self._closed = False
         self._thread: threading.Thread | None = None
         if processes:
-            self._hears, self._bell = multiprocessing.Pipe(duplex=False)
+            self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
             self._thread = threading.Thread(target=self._run, name="reward workers", daemon=True)
             self._thread.start()
 
@@ -86,7 +86,7 @@ class Workers:
         Args:
             name: the term.
             columns: exactly what its function reads, lists of one length: the number of completions.
-            group_size: completions of one prompt, which stand side by side; only ``score_group`` is told apart by it.
+            group_size: completions of one prompt, which stand side by side; only ``score_group`` is given whole groups.
 
         Returns:
             A score or a failure for each completion, in order. A RunError instead where the reward is at fault as a
@@ -103,12 +103,12 @@ class Workers:
         size = group_size if source.whole_groups else max(count, 1) if source.whole_batches else 1
         if count % size:
             raise ValueError(f"{count} completions are no whole groups of {size}")
-        job = Job(name, columns, size)
+        job = ScoreRequest(name, columns, size)
         if not count:
             job.future.set_result([])
         elif self._thread:
             self._inbox.append(job)
-            self._bell.send_bytes(b"job")
+            self._wake_writer.send_bytes(b"job")
         else:
             self._score_here(job)
         return job.future
@@ -125,7 +125,7 @@ class Workers:
         """Ends the workers; what is still being scored ends in a RuntimeError."""
         if self._thread and not self._closed:
             self._closed = True
-            self._bell.send_bytes(b"close")
+            self._wake_writer.send_bytes(b"close")
             self._thread.join()
         self._closed = True
 
@@ -137,10 +137,10 @@ class Workers:
     ) -> None:
         self.close()
 
-    def _score_here(self, job: Job) -> None:
+    def _score_here(self, job: ScoreRequest) -> None:
         try:
             if job.name not in self._here:
-                self._here[job.name] = Reward(job.name, *self._sources[job.name])
+                self._here[job.name] = RewardFunction(job.name, *self._sources[job.name])
             while job.waiting:
                 chunk = job.take(job.size)
                 job.keep(chunk.rows, self._here[job.name].scores(job.part(chunk.rows)))
@@ -158,10 +158,10 @@ class Workers:
                 self._jobs = [job for job in self._jobs if not job.future.done()]
                 self._hand_out()
                 busy = any(worker.chunk for worker in self._workers.values())
-                pipes = [self._hears, *(worker.pipe for worker in self._workers.values())]
+                pipes = [self._wake_reader, *(worker.pipe for worker in self._workers.values())]
                 heard = connection.wait(pipes, TICK_S if busy else None)
-                if self._hears in heard:
-                    self._hears.recv_bytes()
+                if self._wake_reader in heard:
+                    self._wake_reader.recv_bytes()
                     self._take_jobs()
                 for worker in list(self._workers.values()):
                     if worker.pipe in heard:
@@ -178,8 +178,8 @@ class Workers:
             self._end()
 
     def _start(self, number: int) -> None:
-        wanted = [name for name in self._sources if self._home.get(name, number) == number]
-        self._workers[number] = Process(number, self._sources, wanted, self._time_limit)
+        names = [name for name in self._sources if self._home.get(name, number) == number]
+        self._workers[number] = Process(number, self._sources, names, self._time_limit)
 
     def _take_jobs(self) -> None:
         while self._inbox:
@@ -198,13 +198,15 @@ class Workers:
                     chunk.job.fail(error)
 
     def _next(self, worker: Process) -> Chunk | None:
-        """What a worker that is free should do: first what only it can."""
-        mine = [job for job in self._jobs if self._home.get(job.name, worker.number) == worker.number and job.waiting]
-        job = min(mine, key=lambda job: job.name not in self._home, default=None)
+        """The next chunk of a free worker: first what only it can do."""
+        possible = [
+            job for job in self._jobs if self._home.get(job.name, worker.number) == worker.number and job.waiting
+        ]
+        job = min(possible, key=lambda job: job.name not in self._home, default=None)
         return job.take(self._sizes.next(job)) if job else None
 
     def _listen(self, worker: Process) -> None:
-        """Takes what a worker says, or its end."""
+        """Takes what a worker sent, or notices its end."""
         try:
             while worker.pipe.poll():
                 self._heard(worker, worker.pipe.recv())
@@ -220,7 +222,7 @@ class Workers:
                 worker.ready, worker.loading = True, None
                 self._break(broken)
             case "scores", first, scores if chunk:
-                chunk.told[first] = scores
+                chunk.sent_scores[first] = scores
             case "mistake", error if chunk:
                 worker.chunk = None
                 chunk.job.fail(error)
@@ -242,10 +244,10 @@ class Workers:
         chunk, worker.chunk = worker.chunk, None
         if not chunk:
             return
-        noted = worker.board.scores[:count]
-        scores: list[Score] = [None if math.isnan(score) else score for score in noted]
-        for first, told in chunk.told.items():
-            scores[first : first + len(told)] = told
+        on_board = worker.board.scores[:count]
+        scores: list[Score] = [None if math.isnan(score) else score for score in on_board]
+        for first, sent in chunk.sent_scores.items():
+            scores[first : first + len(sent)] = sent
         if failure:
             scores = scores[:count] + [failure] * min(chunk.job.size, len(chunk.rows) - count)
         chunk.job.keep(chunk.rows[: len(scores)], scores)
@@ -261,7 +263,7 @@ class Workers:
                 worker.interrupt()
                 self._replace(worker, call, f"more than {limit:g} s, and not to be interrupted")
             elif seconds > STUCK_S:
-                worker.cut(call)
+                worker.recall_after(call)
 
     def _replace(self, worker: Process, stopped_at: int | None = None, why: str = "") -> None:
         """Starts another worker for one that ended.
@@ -272,11 +274,11 @@ class Workers:
             why: it was killed.
         """
         how = worker.ended()
-        with contextlib.suppress(EOFError, OSError):  # what it said before
+        with contextlib.suppress(EOFError, OSError):  # messages that it sent before
             while worker.pipe.poll():
                 self._heard(worker, worker.pipe.recv())
         if worker.chunk:
-            self._bury(worker, worker.chunk, stopped_at, why, how)
+            self._settle_dead_worker(worker, worker.chunk, stopped_at, why, how)
         worker.close()
         if worker.ready:
             self._start(worker.number)
@@ -287,7 +289,7 @@ class Workers:
             what, where = f"loading the reward {worker.loading}", self._sources[worker.loading][0].file
         self._break(dict.fromkeys(self._sources, RunError(f"a worker {how} while {what}", where=where)))
 
-    def _bury(self, worker: Process, chunk: Chunk, stopped_at: int | None, why: str, how: str) -> None:
+    def _settle_dead_worker(self, worker: Process, chunk: Chunk, stopped_at: int | None, why: str, how: str) -> None:
         """Settles the chunk of a worker that ended: the call that it was at failed, what is behind it waits again."""
         call, failure = worker.call(), None
         done = call[0] if call else 0
@@ -316,4 +318,4 @@ class Workers:
             worker.close()
         for worker in self._workers.values():
             worker.ended(CLOSE_S)
-        self._hears.close()
+        self._wake_reader.close()

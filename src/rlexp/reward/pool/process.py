@@ -22,7 +22,7 @@ PROGRAM = (
     "import sys; from multiprocessing.connection import Connection; pipe = Connection({pipe});"
     " sys.path[:] = pipe.recv(); from rlexp.reward.pool.worker import main; main(pipe)"
 )
-"""What a worker runs. Its sys.path is that of its parent, so that the same imports find the same files."""
+"""The program of a worker. Its sys.path is that of its parent, so that the same imports find the same files."""
 
 
 class Process:
@@ -48,28 +48,28 @@ class Process:
         self.loading: str | None = None
         """The term whose file it imports."""
         self.chunk: Chunk | None = None
-        """What it was sent and has not answered yet."""
-        self.pipe, theirs = multiprocessing.Pipe()
+        """The chunk that it was sent and has not answered yet."""
+        self.pipe, other_end = multiprocessing.Pipe()
         self._trace = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
         with tempfile.TemporaryFile() as memory:
             memory.truncate(Board.BYTES)
             self.board = Board(memory.fileno())
             files = (memory.fileno(), self._trace.fileno())
             self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM.format(pipe=theirs.fileno())],
+                [sys.executable, "-c", PROGRAM.format(pipe=other_end.fileno())],
                 env={"PYTHONHASHSEED": "0", **os.environ, "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *files),
+                pass_fds=(other_end.fileno(), *files),
                 process_group=0,
             )
-        theirs.close()
+        other_end.close()
         with contextlib.suppress(OSError):  # it has ended already: seen when it is listened to
             self.pipe.send(sys.path)
             self.pipe.send((rewards, wanted, time_limit, *files, os.getpid()))
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Says whether it runs."""
         return self._process.poll() is None
 
     def send(self, chunk: Chunk) -> None:
@@ -78,7 +78,7 @@ class Process:
         Raises:
             Exception: a column cannot be pickled.
         """
-        self.board.wipe(chunk.calls())
+        self.board.reset(chunk.calls())
         self.chunk = chunk
         with contextlib.suppress(OSError):  # as above
             self.pipe.send((chunk.job.name, chunk.job.part(chunk.rows), chunk.job.size))
@@ -88,18 +88,18 @@ class Process:
         began = self.board.began[0]
         return (self.board.done[0], time.monotonic() - began) if self.chunk and began else None
 
-    def cut(self, call: int) -> None:
+    def recall_after(self, call: int) -> None:
         """Takes back what waits behind the call that it is at."""
         if not self.chunk:
             return
-        kept = self.chunk.rows[: (call + 1) * self.chunk.job.size]
-        if len(kept) == len(self.chunk.rows):
+        remaining = self.chunk.rows[: (call + 1) * self.chunk.job.size]
+        if len(remaining) == len(self.chunk.rows):
             return
         self.board.stop[0] = call + 1
         # It looks at `stop` after it has noted the call as done: one that is not done yet will be the last.
         if self.board.done[0] == call:
-            self.chunk.job.give_back(self.chunk.rows[len(kept) :])
-            self.chunk.rows = kept
+            self.chunk.job.give_back(self.chunk.rows[len(remaining) :])
+            self.chunk.rows = remaining
 
     def interrupt(self) -> None:
         """Has it write down where it is, then kills it."""

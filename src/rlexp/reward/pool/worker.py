@@ -1,4 +1,4 @@
-"""What happens in a worker process: rewards loaded once, completions scored under a clock, scores noted as they come.
+"""The inside of a worker process: rewards loaded once, completions scored under a clock, scores noted as they come.
 
 A worker is told what to do through a pipe. What it notes while it scores lies in memory that the pool sees too
 (``Board``): when a completion hangs or ends the worker, the pool knows which one it was and keeps the scores before it.
@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rlexp.errors import RunError
-from rlexp.reward.pool.call import Failure, Reward, clock
+from rlexp.reward.pool.call import Failure, RewardFunction, clock
 
 BOARD_SCORES = 4096
 """Scores that a board holds: the most completions that travel in one chunk."""
 
 
 class Board:
-    """What a worker notes while it scores a chunk, in memory that outlives it.
+    """The notes of a worker while it scores a chunk, in memory that outlives it.
 
     Args:
         file: the descriptor of an open file of ``Board.BYTES``, the same in the pool and in the worker.
@@ -39,11 +39,11 @@ class Board:
         self.stop = view[8:16].cast("q")
         """Calls that are wanted; the pool lowers it to have the others back."""
         self.began = view[16:24].cast("d")
-        """When the call that runs began, by time.monotonic(); 0 before the first."""
+        """The time at which the running call began, by time.monotonic(); 0 before the first."""
         self.scores = view[24:].cast("d")
-        """One a completion of the chunk; NaN for None. A call with a failure in it is told through the pipe instead."""
+        """The scores of the chunk; NaN for None. A call with a failure in it sends its scores through the pipe."""
 
-    def wipe(self, calls: int) -> None:
+    def reset(self, calls: int) -> None:
         """Makes it ready for a chunk of so many calls."""
         self.done[0], self.stop[0], self.began[0] = 0, calls, 0.0
 
@@ -68,12 +68,12 @@ def main(pipe: Connection) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is buffered dies with a worker
     board = Board(board_file)
     clock.install(limit)
-    loaded: dict[str, Reward] = {}
+    loaded: dict[str, RewardFunction] = {}
     broken: dict[str, RunError] = {}
     for name in wanted:
         pipe.send(("loading", name))
         try:
-            loaded[name] = Reward(name, *rewards[name])
+            loaded[name] = RewardFunction(name, *rewards[name])
         except RunError as error:
             broken[name] = error
     pipe.send(("ready", broken))
@@ -91,9 +91,9 @@ def main(pipe: Connection) -> None:
 
 
 def _score(
-    reward: Reward, columns: dict[str, list[Any]], size: int, board: Board, pipe: Connection
+    reward: RewardFunction, columns: dict[str, list[Any]], size: int, board: Board, pipe: Connection
 ) -> tuple[int, float]:
-    """Scores a chunk, ``size`` completions a call; (completions, seconds) until the board said stop."""
+    """Scores a chunk, ``size`` completions a call; (completions, seconds) until the board asks to stop."""
     began = time.monotonic()
     total = len(next(iter(columns.values())))
     first = 0

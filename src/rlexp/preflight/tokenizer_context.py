@@ -1,5 +1,5 @@
-"""What the template and tokenizer checks look at, and how TRL renders a prompt: the trainer's tokens, before there is a
-trainer."""
+"""The tokenizer with the run and rows that its checks look at, and TRL's way to render a prompt: the trainer's tokens,
+before there is a trainer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def sampler_ids(run: Run, tokenizer: Any, prompts: Sequence[Dialogue]) -> list[l
 
 
 @dataclass(frozen=True)
-class Seen:
+class TokenizerContext:
     """A tokenizer with the run and the rows that it will meet."""
 
     run: Run
     tokenizer: Any
-    """As transformers, or after loading Unsloth, gives it."""
+    """The tokenizer of transformers, or, after loading, of Unsloth."""
     where: str
     """The model's folder or hub id, for messages."""
     vocab_size: int | None
@@ -36,11 +36,11 @@ class Seen:
     ends: tuple[int, ...]
     """The ids of ``generation_config.eos_token_id``; empty where there is none."""
     rows: Sequence[dict[str, Any]]
-    """Of the training data, opened by the model's system prompt as the trainer gets them."""
+    """Rows of the training data, opened by the model's system prompt as the trainer gets them."""
     evaluation: Callable[[Run, Any, Sequence[Dialogue]], list[list[int]]] = sampler_ids
-    """How the evaluation tokenizes prompts."""
+    """The evaluation's way to tokenize prompts."""
     tags: tuple[str, ...] = ()
-    """What the reward looks for in a completion."""
+    """The tags that the reward looks for in a completion."""
 
     @cached_property
     def conversations(self) -> list[tuple[Messages, Messages]]:
