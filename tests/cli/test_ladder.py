@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlexp.cli.ladder import check, rung_overrides, with_defaults
+from rlexp.cli.ladder import rung_overrides, validate, with_defaults
 from rlexp.compose.points import choice
 from rlexp.errors import RunError
 
@@ -54,9 +54,9 @@ def test_the_terms_are_added_in_the_order_typed_also_by_an_experiment(root):
 )
 def test_a_reward_that_cannot_be_climbed_is_refused(composed, overrides, terms, what, hint):
     with pytest.raises(RunError, match=what) as caught:
-        check(composed(*overrides), terms)
+        validate(composed(*overrides), terms)
     assert hint in (caught.value.hint or "")
 
 
 def test_a_gate_that_comes_first_can_be_climbed(composed):
-    check(composed("reward=format+correct", "reward.combine=gate"), ["format", "correct"])
+    validate(composed("reward=format+correct", "reward.combine=gate"), ["format", "correct"])

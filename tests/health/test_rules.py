@@ -9,7 +9,7 @@ import pytest
 
 from rlexp.compose.schema import Combine, Limits, Reward, Term
 from rlexp.errors import RunError
-from rlexp.health.rules import RULES, check, judge
+from rlexp.health.rules import RULES, judge, validate
 from rlexp.health.window import Sampled, WatchedStep, WatchFacts, Window
 
 NAN = math.nan
@@ -295,7 +295,7 @@ def test_every_shipped_option_limits_known_rules_and_stops_no_sooner_than_it_war
     assert composed("health=off").health.rules == {}
     for option in ("default", "strict"):
         limits = composed(f"health={option}").health.rules
-        check(limits)
+        validate(limits)
         for name, limit in limits.items():
             sign = -1 if RULES[name].low_is_bad else 1
             assert limit.warn is not None and (limit.stop is None or sign * limit.stop >= sign * limit.warn)
@@ -312,7 +312,7 @@ def test_every_shipped_option_limits_known_rules_and_stops_no_sooner_than_it_war
 )
 def test_a_rule_that_cannot_be_asked_is_a_mistake(limits, what, hint):
     with pytest.raises(RunError) as caught:
-        check(limits)
+        validate(limits)
     assert what in caught.value.what and hint in (caught.value.hint or "")
 
 

@@ -84,7 +84,7 @@ def command(arguments: list[str], here: Path) -> int:
         look = _trained(options, choice, here, root)
     else:
         run = points(root / "conf", options.overrides, multirun=False)[0].run
-        samples.check(choice, list(run.reward.terms))
+        samples.validate(choice, list(run.reward.terms))
         with contextlib.redirect_stdout(sys.stderr):
             inputs = prepare(run, root)
         look = _sampled(run, inputs, options, root, "base model", None)
@@ -199,7 +199,7 @@ def _count(own: dict[str, str], name: str) -> int | None:
 def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     original = finished.open(options.run, here, root)
     run = original.run
-    samples.check(choice, list(run.reward.terms))
+    samples.validate(choice, list(run.reward.terms))
     wanted = parse_steps(options.step, original.completion_steps(), original.run_dir)
     sources = original.reward_sources()
     reasons, ranges = Reasons(run.reward, sources, root), _ranges(sources)
@@ -216,7 +216,7 @@ def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
 def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     original = finished.open(options.run, here, root)
     run = finished.on_this_machine(original.run, root)
-    samples.check(choice, list(run.reward.terms))
+    samples.validate(choice, list(run.reward.terms))
     weights = original.weights(options.checkpoint)
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)

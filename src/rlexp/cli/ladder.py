@@ -40,7 +40,7 @@ def command(arguments: list[str], here: Path) -> int:
         raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
     overrides = with_defaults(options.overrides)
     terms = choice(root / "conf", overrides, "reward").split("+")
-    check(points(root / "conf", overrides, multirun=False)[0].run, terms)
+    validate(points(root / "conf", overrides, multirun=False)[0].run, terms)
     rungs = [terms[: number + 1] for number in range(len(terms))]
     made = [points(root / "conf", rung_overrides(overrides, terms, rung), multirun=False)[0] for rung in rungs]
     for point in made:
@@ -57,7 +57,7 @@ def command(arguments: list[str], here: Path) -> int:
     return int(any(rung.reason for rung in found))
 
 
-def check(run: Run, terms: list[str]) -> None:
+def validate(run: Run, terms: list[str]) -> None:
     """Checks whether a reward can be climbed.
 
     Raises:

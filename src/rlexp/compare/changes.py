@@ -96,7 +96,7 @@ def changes(a: FinishedRun, b: FinishedRun, same_code: bool | None = None) -> li
 
     Args:
         same_code: whether the project's own code was the same in both, whatever the commits are called; None where
-            that cannot be told.
+            that is not known.
     """
     trees = facts(a), facts(b)
     found = differences(*trees)
@@ -233,8 +233,8 @@ def _change(pair: _Pair, key: str, a: Any, b: Any) -> Change:
 
 def _only(pair: _Pair, side: int) -> Change:
     """The arguments that one method alone has, in one line."""
-    mine, others = pair.trees[side]["method"], pair.trees[1 - side]["method"]
-    count = f"{len(mine.keys() - others.keys())} arguments"
+    own, others = pair.trees[side]["method"], pair.trees[1 - side]["method"]
+    count = f"{len(own.keys() - others.keys())} arguments"
     a, b = (count, None) if side == 0 else (None, count)
     return Change("method", f"arguments of {pair.methods[side]} only", a, b, "medium", follows="method")
 

@@ -76,6 +76,6 @@ def largest(job: Workload, checkpointing: bool) -> int:
 
 
 def waves(job: Workload) -> int:
-    """The number of waves in which a settled job's vLLM decodes the completions of a step, at full length."""
+    """The number of waves in which a resolved job's vLLM decodes the completions of a step, at full length."""
     cache = max(estimate(job, 1, True).cache, 1)
     return math.ceil(cache_per_token(job) * job.tokens * job.sequences / cache)

@@ -75,9 +75,9 @@ def fits_second_copy(job: memory.Workload) -> bool:
     for name in ("unsloth", "colocate"):
         rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
         hardware, rollout = fit.resolve_hardware(dataclasses.replace(job, rollout=rollout))
-        settled = dataclasses.replace(job, hardware=hardware, rollout=rollout)
+        resolved = dataclasses.replace(job, hardware=hardware, rollout=rollout)
         micro, recomputed = hardware.sequences_per_device or 1, bool(hardware.gradient_checkpointing)
-        fits = fit.fits(settled, micro, recomputed)
-        splits.append((math.ceil(job.sequences / micro), fit.waves(settled), recomputed))
+        fits = fit.fits(resolved, micro, recomputed)
+        splits.append((math.ceil(job.sequences / micro), fit.waves(resolved), recomputed))
     shared, own = splits
     return fits and shared == own

@@ -148,46 +148,46 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
 
 
 def rollout_of(groups: RunSchema, method: Method) -> None:
-    """Checks whether completions can be sampled as asked.
+    """Checks whether completions can be sampled as rollout.
 
     Raises:
         RunError: the engine needs a GPU, the method samples nothing, or the loader cannot do it.
     """
-    asked, where = groups.rollout, f"rollout={groups.rollout.name}"
+    rollout, where = groups.rollout, f"rollout={groups.rollout.name}"
     cpu = groups.hardware.device is Device.cpu
-    if asked.vllm and cpu:
+    if rollout.vllm and cpu:
         raise RunError("vLLM needs a GPU", where=where, hint="type rollout=generate")
-    if asked.vllm and not method.online:
+    if rollout.vllm and not method.online:
         raise RunError(
             f"{method.name} samples no completions while training", where=where, hint="type rollout=generate"
         )
-    if asked.fast_inference and asked.vllm_mode is not VllmMode.none:
+    if rollout.fast_inference and rollout.vllm_mode is not VllmMode.none:
         raise RunError(
             "two engines are asked for: Unsloth's vLLM and TRL's",
             where="rollout.fast_inference, rollout.vllm_mode",
             hint="type rollout=unsloth or rollout=colocate",
         )
-    if asked.fast_inference and groups.model.full_finetuning:
+    if rollout.fast_inference and groups.model.full_finetuning:
         raise RunError(
             "every weight is trained, and Unsloth's vLLM shares frozen ones",
             where=f"{where}, model.full_finetuning",
             hint="type rollout=colocate, or rollout=generate",
         )
-    server_of(asked)
-    vllm_arguments.check(asked)
-    if asked.loader is Loader.transformers:
+    server_of(rollout)
+    vllm_arguments.validate(rollout)
+    if rollout.loader is Loader.transformers:
         reason = (
             "TRL's trainers need a GPU without Unsloth"
             if cpu
             else "Unsloth's vLLM comes with Unsloth's model"
-            if asked.fast_inference
+            if rollout.fast_inference
             else "a 4-bit base is Unsloth's"
             if groups.model.load_in_4bit
             else None
         )
         if reason:
             raise RunError(reason, where="rollout.loader=transformers", hint="type rollout.loader=unsloth")
-    elif asked.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
+    elif rollout.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
         raise RunError(
             "the weights of a 4-bit base cannot be sent to an engine of its own",
             where=where,
@@ -232,7 +232,7 @@ def server_of(rollout: Rollout) -> None:
 
 
 def combination_of(reward: Reward, method: Method) -> None:
-    """Checks whether the terms can be combined as asked.
+    """Checks whether the terms can be combined as rollout.
 
     Raises:
         RunError: the gate names no term, or the method cannot standardise terms.

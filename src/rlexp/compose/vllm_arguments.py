@@ -37,35 +37,35 @@ def names() -> dict[str, Any]:
     return json.loads((Path(__file__).parent / "vllm_arguments.json").read_text())
 
 
-def check(rollout: Rollout) -> None:
+def validate(rollout: Rollout) -> None:
     """Checks whether the arguments are vLLM's, and a vLLM that starts with the run is there to take them.
 
     Raises:
         RunError: a name that vLLM does not know, or one that is said elsewhere.
     """
-    asked = rollout.engine
-    if not asked:
+    typed = rollout.engine
+    if not typed:
         return
     if not rollout.vllm or rollout.server_url:
         what = "the server runs already" if rollout.server_url else f"rollout={rollout.name} starts no vLLM"
         hint = "give it to the server" if rollout.server_url else "type rollout=unsloth or rollout=colocate"
         raise RunError(f"arguments for vLLM's engine, and {what}", where="rollout.engine", hint=hint)
-    _known(asked, names()["engine"], "rollout.engine")
-    for name in asked:
+    _known(typed, names()["engine"], "rollout.engine")
+    for name in typed:
         if name in SAID or name in SET:
             hint = f"type {SAID[name]}=..." if name in SAID else "leave it out: the trainer depends on its value"
             raise RunError(f"{name} is not said here", where=f"rollout.engine.{name}", hint=hint)
-    compilation = asked.get("compilation_config")
+    compilation = typed.get("compilation_config")
     if isinstance(compilation, dict):
         _known(compilation, names()["compilation_config"], "rollout.engine.compilation_config")
         for name in sorted(
-            {"cudagraph_capture_sizes", "max_cudagraph_capture_size"} & asked.keys() & compilation.keys()
+            {"cudagraph_capture_sizes", "max_cudagraph_capture_size"} & typed.keys() & compilation.keys()
         ):
             raise RunError(f"{name} is said twice", where="rollout.engine", hint=f"leave one {name} out")
 
 
-def _known(asked: dict[str, Any], known: list[str], where: str) -> None:
-    for name in asked:
+def _known(typed: dict[str, Any], known: list[str], where: str) -> None:
+    for name in typed:
         if name not in known:
             guess = nearest(name, known)
             raise RunError(

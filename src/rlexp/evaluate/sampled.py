@@ -20,12 +20,14 @@ def sampling(run: Run) -> Sampling:
     """The run's sampling parameters: its method's arguments; for an offline method those of the held-out comparison."""
     if not run.method.online:
         return Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
-    asked = run.arguments
-    more = {} if asked["min_p"] is None else {"min_p": asked["min_p"]}
-    if asked["repetition_penalty"] != 1.0:
-        more["repetition_penalty"] = asked["repetition_penalty"]
-    more |= asked["generation_kwargs"] or {}
-    return Sampling(asked["max_completion_length"], asked["temperature"], asked["top_p"], asked["top_k"], more)
+    arguments = run.arguments
+    more = {} if arguments["min_p"] is None else {"min_p": arguments["min_p"]}
+    if arguments["repetition_penalty"] != 1.0:
+        more["repetition_penalty"] = arguments["repetition_penalty"]
+    more |= arguments["generation_kwargs"] or {}
+    return Sampling(
+        arguments["max_completion_length"], arguments["temperature"], arguments["top_p"], arguments["top_k"], more
+    )
 
 
 def draw(

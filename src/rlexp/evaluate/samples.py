@@ -264,7 +264,7 @@ def conditions(typed: Iterable[str]) -> tuple[Condition, ...]:
     return tuple(Condition(one.wanted, "=", "true") if one.sign == PART else one for one in read)
 
 
-def check(choice: Choice, terms: Sequence[str]) -> None:
+def validate(choice: Choice, terms: Sequence[str]) -> None:
     """Checks whether a choice speaks of what completions have; before a model is loaded for it.
 
     Raises:

@@ -148,13 +148,13 @@ def ratio_explosion(window: Window, steps: int) -> Reading | None:
 
 def engine_mismatch(window: Window, steps: int) -> Reading | None:
     """Mean difference of the log-probabilities that the engine sampled with and those that the trainer computes."""
-    apart = window.mean("sampling/sampling_logp_difference/mean", steps)
-    if apart is None:
+    difference = window.mean("sampling/sampling_logp_difference/mean", steps)
+    if difference is None:
         return None
     ratio = (window.values("sampling/importance_sampling_ratio/mean", 1) or [math.nan])[0]
     return Reading(
-        apart,
-        f"vLLM and the trainer differ by {apart:.2g} nats a token (mean importance ratio {ratio:.2g}): what is "
+        difference,
+        f"vLLM and the trainer differ by {difference:.2g} nats a token (mean importance ratio {ratio:.2g}): what is "
         "sampled is not the policy that learns",
         "type rollout=generate to compare; top_p=1, top_k=0 and min_p=null; the same dtype in both",
     )

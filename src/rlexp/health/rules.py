@@ -62,7 +62,7 @@ def judge(window: Window, limits: Mapping[str, Limits]) -> list[Finding]:
     return found
 
 
-def check(limits: Mapping[str, Limits]) -> None:
+def validate(limits: Mapping[str, Limits]) -> None:
     """Checks whether every rule that conf names exists and can be asked.
 
     Raises:

@@ -182,8 +182,8 @@ def sampled(batches: Sequence[Batch], known: WatchFacts, highest: float) -> Samp
     below = [group for group in groups if min((rewards[n] or 0.0 for n in group), default=0.0) < highest - 1e-6]
     # An equal sum of unequal terms is no lack of variance where each term is standardised.
     scores = [[score for batch in batches for score in batch.scores[name]] for name in batches[0].scores]
-    told = scores if known.reward.combine.name == "normalize" else [rewards]
-    equal = [group for group in below if all(len({row[n] for n in group}) == 1 for row in told)]
+    compared = scores if known.reward.combine.name == "normalize" else [rewards]
+    equal = [group for group in below if all(len({row[n] for n in group}) == 1 for row in compared)]
     same = [group for group in below if len({texts[n] for n in group}) == 1]
     every = max(1, len(texts) // LOOKED_AT)
     looked = texts[::every][:LOOKED_AT]

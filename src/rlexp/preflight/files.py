@@ -45,14 +45,14 @@ def positions(model_dir: Path, longest: int, vllm: bool) -> Verdict:
             warning at most, where the model was never trained.
     """
     name, config = "model.positions", _json(model_dir / "config.json")
-    held = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
-    if not isinstance(held, int):
+    stated = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
+    if not isinstance(stated, int):
         return Verdict(name, Level.skipped, f"{_shown(model_dir)}/config.json states no max_position_embeddings")
-    if longest <= held:
-        return Verdict(name, Level.passed, f"sequences of {longest} tokens, {held} positions")
-    message = f"sequences may have {longest} tokens, and {_shown(model_dir)} was made for {held} positions"
+    if longest <= stated:
+        return Verdict(name, Level.passed, f"sequences of {longest} tokens, {stated} positions")
+    message = f"sequences may have {longest} tokens, and {_shown(model_dir)} was made for {stated} positions"
     level = Level.failed if vllm else Level.warning
-    return Verdict(name, level, message, "model.max_seq_length", f"type model.max_seq_length={held}")
+    return Verdict(name, level, message, "model.max_seq_length", f"type model.max_seq_length={stated}")
 
 
 def chat_template(model_dir: Path) -> str:

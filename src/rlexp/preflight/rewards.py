@@ -60,14 +60,14 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
     key = ["told apart", {name: source.md5 for name, source in sources.items()}, params, str(rows), kinds, REVISION]
     found = remembered(json.dumps(key, sort_keys=True, default=str), lambda: _scored(run, sources, rows, kinds))
     judge = any(kind.startswith(GOLD) for kind in kinds)
-    told = verdicts(run, sources, found["scores"], judge, whole=len(sources) == len(inputs.rewards))
+    judged = verdicts(run, sources, found["scores"], judge, whole=len(sources) == len(inputs.rewards))
     if found["failed"]:
         message = (
             f"{found['failed']} of {found['scored']} completions that the reward was tried with made it raise or hang"
         )
         hint = "python -m rlexp score tries it alone; reward.max_failed says how many may fail while training"
-        told.insert(0, Verdict("reward.scores", Level.warning, message, "reward.terms", hint))
-    return told
+        judged.insert(0, Verdict("reward.scores", Level.warning, message, "reward.terms", hint))
+    return judged
 
 
 def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, list[str | None]]:

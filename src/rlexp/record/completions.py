@@ -58,13 +58,13 @@ def parse_steps(text: str, present: Sequence[int], run_dir: Path) -> list[int]:
         found = [step for step in present if int(span[1]) <= step <= int(span[2])]
         if found:
             return found
-        asked = [int(span[1])]
+        wanted = [int(span[1])]
     elif re.fullmatch(r"\d+(,\d+)*", text):
-        asked = [int(part) for part in text.split(",")]
+        wanted = [int(part) for part in text.split(",")]
     else:
         guess = nearest(text, ["last"])
         raise RunError(f"{text!r} is no step", where=where, hint=f"type step={guess or present[-1]}, 1,5 or 1..20")
-    for step in asked:
+    for step in wanted:
         if step not in present:
             near = min(present, key=lambda other: abs(other - step))
             raise RunError(
@@ -73,4 +73,4 @@ def parse_steps(text: str, present: Sequence[int], run_dir: Path) -> list[int]:
                 where=where,
                 hint=f"type step={near}",
             )
-    return asked
+    return wanted

@@ -71,9 +71,9 @@ def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, 
 
 def _of_another(number: int, rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> str | None:
     """The next row's gold completion whose answer is another one."""
-    mine = rows[number].get("answer", gold[number])
+    own = rows[number].get("answer", gold[number])
     following = [(number + step) % len(rows) for step in range(1, len(rows))]
-    return next((gold[other] for other in following if rows[other].get("answer", gold[other]) != mine), None)
+    return next((gold[other] for other in following if rows[other].get("answer", gold[other]) != own), None)
 
 
 def _other_case(answer: str, text: str) -> str | None:

@@ -120,7 +120,9 @@ class Rubric:
     def _function(self, name: str, first: bool, num_generations: int) -> Callable[..., list[float | None]]:
         def score_term(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float | None]:
             state = columns.pop("trainer_state", None)
-            if first:  # scores the batch by all terms at once; the functions behind this one only hand out theirs
+            if (
+                first
+            ):  # scores the batch by all terms at once; the functions behind this one only hand out their own scores
                 step = state.global_step + 1 if state else 0
                 if self._kept and self._kept[-1].step != step:
                     self._kept = []

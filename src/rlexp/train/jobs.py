@@ -104,7 +104,7 @@ def make_ready(run: Run, root: Path) -> None:
             where="hardware.devices",
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
-    health_rules.check(run.health.rules)
+    health_rules.validate(run.health.rules)
     server.check(run)
     inputs = prepare(run, root)
     checks.refuse(run, inputs, root)

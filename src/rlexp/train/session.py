@@ -71,9 +71,9 @@ def train(
         trainer = build(
             TrainerInputs(model, tokenizer, loaded.rows, trainer_test, rubric, requested, loaded.engine, run)
         )
-        held = effective.table(run, requested, trainer.args)
-        record.content["effective_arguments"] = effective.to_json(held)
-        effective.require(held)
+        trainer_arguments = effective.table(run, requested, trainer.args)
+        record.content["effective_arguments"] = effective.to_json(trainer_arguments)
+        effective.require(trainer_arguments)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         locked = lock.lock(run, digest, job.overrides, tokenizer, fresh)
         record.write_lock(locked, loaded.inputs.rewards.values())

@@ -87,7 +87,7 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
             verdict = broke_off(run, error, len(clock.took) + 1)
             if verdict is None:
                 raise
-            settle([verdict], smoke_dir, {}, console.warn)
+            write_and_require([verdict], smoke_dir, {}, console.warn)
         finally:
             live.stop()
         most, finite = moved(model, weights)
@@ -103,7 +103,7 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
         "device": device(),
         **summary(facts),
     }
-    settle(verdicts(facts), smoke_dir, figures, console.warn)
+    write_and_require(verdicts(facts), smoke_dir, figures, console.warn)
     return figures
 
 
@@ -128,7 +128,9 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
     return None
 
 
-def settle(found: list[Verdict], smoke_dir: Path, figures: dict[str, Any], warn: Callable[[str], None]) -> None:
+def write_and_require(
+    found: list[Verdict], smoke_dir: Path, figures: dict[str, Any], warn: Callable[[str], None]
+) -> None:
     """Writes the verdicts beside the steps' completions, and prints the warnings.
 
     Raises:
@@ -165,8 +167,8 @@ def steps(run: Run) -> int:
 
 def requested(run: Run, smoke_dir: Path) -> dict[str, Any]:
     """The run's own arguments of the trainer, less what saves, evaluates and shuffles."""
-    asked = arguments.requested(run, smoke_dir)
-    return asked | {
+    requested_arguments = arguments.requested(run, smoke_dir)
+    return requested_arguments | {
         name: value
         for name, value in {
             "max_steps": steps(run),
@@ -181,7 +183,7 @@ def requested(run: Run, smoke_dir: Path) -> dict[str, Any]:
             "shuffle_dataset": False,
             "train_sampling_strategy": "sequential",
         }.items()
-        if name in asked
+        if name in requested_arguments
     }
 
 
@@ -194,7 +196,7 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     """
     columns = [name for name in ("completion", "chosen", "rejected") if name in run.dataset.type.columns]
     given = rows.select_columns(["prompt", *columns]).to_list()
-    several = [[_turns(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
+    several = [[_dialogue(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
     found = sorted(range(len(several)), key=lambda n: -max(map(_characters, several[n])))[:MEASURED]
     extra = {"add_generation_prompt": not columns, **run.chat_template_kwargs}
     counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
@@ -203,7 +205,7 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     return order[: run.prompts_per_step] * again + order[: (steps(run) - again) * run.prompts_per_step]
 
 
-def _turns(prompt: Any, completion: Any) -> Any:
+def _dialogue(prompt: Any, completion: Any) -> Any:
     if isinstance(prompt, str) or not isinstance(completion, str):
         return prompt + completion
     return [*prompt, {"role": "assistant", "content": completion}]

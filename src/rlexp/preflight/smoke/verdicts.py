@@ -77,13 +77,13 @@ class SmokeFacts:
 
 def verdicts(facts: SmokeFacts) -> list[Verdict]:
     """Every verdict on a smoke, the cause before what follows from it."""
-    asked = [finite(facts)]
+    verdicts = [finite(facts)]
     if facts.online:
-        asked += [empty(facts), truncated(facts), all_zero(facts), variance(facts)]
-    asked += [adapter_moved(facts), signal(facts)]
+        verdicts += [empty(facts), truncated(facts), all_zero(facts), variance(facts)]
+    verdicts += [adapter_moved(facts), signal(facts)]
     if facts.online:
-        asked.append(full_length(facts))
-    return asked
+        verdicts.append(full_length(facts))
+    return verdicts
 
 
 def finite(facts: SmokeFacts) -> Verdict:

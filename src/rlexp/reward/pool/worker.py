@@ -1,6 +1,6 @@
 """The inside of a worker process: rewards loaded once, completions scored under a clock, scores noted as they come.
 
-A worker is told what to do through a pipe. What it notes while it scores lies in memory that the pool sees too
+A worker receives its work through a pipe. What it notes while it scores lies in memory that the pool sees too
 (``Board``): when a completion hangs or ends the worker, the pool knows which one it was and keeps the scores before it.
 """
 
@@ -51,7 +51,7 @@ class Board:
 def main(pipe: Connection) -> None:
     """A worker's life: loads the rewards, then scores what comes through the pipe until its other end is closed.
 
-    First it is told (rewards, names to load, seconds a completion, board, trace, parent): the last are two file
+    First it receives (rewards, names to load, seconds a completion, board, trace, parent): the last are two file
     descriptors and a process id. It answers ("loading", name) and ("ready", {name: RunError}). Then chunks come,
     (name, columns, completions a call), and it answers ("scores", first completion, scores) where they do not fit on
     the board, and at last ("done", completions, seconds) or ("mistake", RunError).
