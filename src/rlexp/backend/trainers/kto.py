@@ -15,5 +15,5 @@ def trainer(inputs: TrainerInputs) -> Any:
     from trl import KTOConfig, KTOTrainer
 
     built = KTOTrainer(args=KTOConfig(**inputs.arguments), **inputs.common)
-    base_reference.use_base(built.model)
+    inputs.engine.patches.apply(base_reference, built.model)
     return built
