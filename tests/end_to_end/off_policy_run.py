@@ -28,7 +28,6 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     prepare(run, project)
     inputs = find_inputs(run, project)
     from rlexp.backend import model as models
-
     from rlexp.backend.patches import Patches
 
     patches = Patches()

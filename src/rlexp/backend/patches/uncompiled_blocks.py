@@ -4,7 +4,7 @@ Unsloth compiles every transformer block of a model with an adapter, and its pac
 compiled: only the comparison with single sequences at the first of them uses it, after 20 s at 4B. A value of the
 variable that the user set is left as it is.
 
-Source: unsloth/models/_block_compile.py; perf/startup_gpu.py.
+Source: UNSLOTH_BLOCK_COMPILE_LEGACY in unsloth/models/llama.py; perf/startup_gpu.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATCH = Patch(
     reason="Packed GRPO passes go around compiled blocks, which only their first comparison would run.",
     gain="a warm start 76 -> 50 s at 4B on an H100, the step the same (perf/results/2026-11-25_4b_h100.md; measured "
     "with the wider switch UNSLOTH_BLOCK_COMPILE=0)",
-    upstream="https://github.com/unslothai/unsloth/blob/main/unsloth/models/_block_compile.py",
+    upstream="https://github.com/unslothai/unsloth/blob/main/unsloth/models/llama.py",
     made_for={"unsloth": "2026.10"},
     expires="when Unsloth compiles no blocks where GRPO's passes are packed",
 )
