@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 Lists = list[list[Any]]
 
 
-def of_completions(trainer: Any, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
+def of_completions(trainer: OnlineTrainer, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
     """The log-probability of every token of the completions by the trainer's policy as it is now."""
     import torch
 
@@ -40,7 +43,7 @@ def numbers(rows: Lists) -> list[list[float]]:
     return [[float("nan") if item is None else item for item in row] for row in rows]
 
 
-def of_batch(trainer: Any, batch: dict[str, Any]) -> Any:
+def of_batch(trainer: OnlineTrainer, batch: dict[str, Any]) -> Any:
     """The policy's own log-probabilities of a batch of TRL's, [sequences, tokens]."""
     import torch
 
@@ -49,7 +52,7 @@ def of_batch(trainer: Any, batch: dict[str, Any]) -> Any:
     return _pass(trainer, ids, mask, batch["completion_ids"].shape[1])
 
 
-def _pass(trainer: Any, ids: Any, mask: Any, logits_to_keep: int) -> Any:
+def _pass(trainer: OnlineTrainer, ids: Any, mask: Any, logits_to_keep: int) -> Any:
     import torch
 
     size = trainer.args.per_device_train_batch_size

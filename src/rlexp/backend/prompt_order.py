@@ -6,9 +6,12 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlexp.backend.logprobs import Lists
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 
 def prompts_digest(prompt_ids: Lists) -> str:
@@ -16,7 +19,7 @@ def prompts_digest(prompt_ids: Lists) -> str:
     return hashlib.sha256(json.dumps(prompt_ids).encode()).hexdigest()
 
 
-def batches(trainer: Any) -> Iterator[list[Any]]:
+def batches(trainer: OnlineTrainer) -> Iterator[list[Any]]:
     """The rows of every generation in the order in which the trainer's loader gives them, epoch after epoch.
 
     Read from a sampler of its own: it shuffles with a generator of its own by the same seed, and is a class that the

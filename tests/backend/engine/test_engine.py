@@ -176,3 +176,21 @@ def test_after_a_run_the_environment_is_as_it_was_and_its_trainers_can_go(compos
     engine.close()
     assert "LOCAL_RANK" not in os.environ and os.environ["MASTER_PORT"] == "1"
     assert gc.get_freeze_count() == 0
+
+
+def test_without_patches_trl_starts_its_own_engine_which_ends_with_the_run_all_the_same(composed, trl):
+    run = composed(*GPU, "rollout=colocate", "rollout.patches=off", "preflight.smoke=never")
+    engine, before = engine_of(run, allowed=False), trl.LLM
+    with engine.given():
+        assert trl.LLM is before
+        llm = trl.LLM(model="m")
+    assert llm.asked == {"model": "m"}
+    engine.adopt(SimpleNamespace(llm=llm))
+    assert engine.made is llm
+    assert {name: found["status"] for name, found in engine.patches.to_json().items()}["shared_engine"] == "skipped"
+
+
+def test_unsloths_engine_is_none_of_trls(composed):
+    engine = engine_of(composed(*GPU, "rollout=unsloth"))
+    engine.adopt(SimpleNamespace(llm=object()))
+    assert engine.made is None

@@ -32,6 +32,7 @@ from rlexp.errors import RunError
 
 if TYPE_CHECKING:
     from rlexp.backend.engine.engine import Engine
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 PATCHES: dict[str, Patch] = {
     patch.name: patch
@@ -120,7 +121,7 @@ class Patches:
         }
 
 
-def prepare_sampling(trainer: Any, engine: Engine, off_policy_steps: int = 0) -> None:
+def prepare_sampling(trainer: OnlineTrainer, engine: Engine, off_policy_steps: int = 0) -> None:
     """Patches a trainer that samples while it trains, once its engine, where it has one, has started.
 
     Neither samples nor gradients are changed, but for one exception that is asked for: ``method.off_policy_steps``.

@@ -17,11 +17,14 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
 from rlexp.errors import RunError
 from rlexp.record.lock import versions
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import GRPOTrainer, OnlineTrainer, Trainer
 
 EXTREMES = {"min": min, "max": max}
 """How the figures of the passes become one of the step; the others are means."""
@@ -42,7 +45,7 @@ PATCH = Patch(
 )
 
 
-def apply(trainer: Any) -> Outcome:
+def apply(trainer: OnlineTrainer) -> Outcome:
     """Takes the ratio from the training pass where the extra pass would compute the same."""
     if not applies(trainer):
         return not_needed("there is no extra pass, or it does not compute what the training pass does")
@@ -50,22 +53,22 @@ def apply(trainer: Any) -> Outcome:
     return APPLIED
 
 
-def applies(trainer: Any) -> bool:
+def applies(trainer: OnlineTrainer) -> bool:
     """Whether the extra pass would compute what the training pass does."""
     arguments = trainer.args
     dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
     return bool(
-        (is_rloo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
+        (not is_grpo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
         and trainer.num_iterations == 1
         and arguments.gradient_accumulation_steps % arguments.steps_per_generation == 0
         and not dropout
     )
 
 
-def use_training_pass(trainer: Any) -> None:
+def use_training_pass(trainer: OnlineTrainer) -> None:
     """Takes the importance ratio of a ``trl.GRPOTrainer``, or the old log-probabilities of a ``trl.RLOOTrainer`` (or of
     what Unsloth made of them), from the training pass."""
-    if is_rloo(trainer):
+    if not is_grpo(trainer):
         _trl(trainer, _same, spared=not trainer.beta)  # else the reward holds them
         return
     if is_rewritten(trainer):
@@ -75,12 +78,12 @@ def use_training_pass(trainer: Any) -> None:
     trainer._generate_and_score_completions = uncorrected(trainer)
 
 
-def is_rloo(trainer: Any) -> bool:
-    """Whether it is RLOO's trainer and not GRPO's: it corrects for no sampler."""
-    return not hasattr(trainer, "vllm_importance_sampling_correction")
+def is_grpo(trainer: OnlineTrainer) -> TypeGuard[GRPOTrainer]:
+    """Whether it is GRPO's trainer and not RLOO's, which corrects for no sampler."""
+    return hasattr(trainer, "vllm_importance_sampling_correction")
 
 
-def uncorrected(trainer: Any) -> Callable[[Any], Any]:
+def uncorrected(trainer: GRPOTrainer) -> Callable[[Any], Any]:
     """The trainer's scoring without the correction, and so without the pass it needs; the loss still corrects."""
     score = trainer._generate_and_score_completions
 
@@ -95,13 +98,13 @@ def uncorrected(trainer: Any) -> Callable[[Any], Any]:
     return without_pass
 
 
-def is_rewritten(trainer: Any) -> bool:
+def is_rewritten(trainer: Trainer) -> bool:
     """Whether Unsloth is loaded and rewrote the trainer's class; its CPU back end leaves TRL's own."""
     classes = type(trainer).__mro__
     return "unsloth" in sys.modules and any(c.__module__.startswith("Unsloth") for c in classes)
 
 
-def replace_loss(trainer: Any, by: type[Loss], patch: str) -> None:
+def replace_loss(trainer: OnlineTrainer, by: type[Loss], patch: str) -> None:
     """Puts ``by`` around the loss function of a trainer that Unsloth rewrote, in place of what an earlier trainer put
     there.
 
@@ -170,12 +173,12 @@ def _trl(trainer: Any, put: Callable[[Any, dict[str, Any], Any], None], spared: 
     trainer._get_per_token_logps_and_entropies = computed
 
 
-def _same(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+def _same(trainer: OnlineTrainer, inputs: dict[str, Any], own: Any) -> None:
     """Puts RLOO's old log-probabilities, those of whole sequences, into the micro-batch. Arguments as ``_correct``."""
     inputs["old_logps"] = (own * inputs["completion_mask"]).sum(1)
 
 
-def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+def _correct(trainer: GRPOTrainer, inputs: dict[str, Any], own: Any) -> None:
     """Puts the importance ratio into the micro-batch, and its figures into the trainer's metrics.
 
     Args:

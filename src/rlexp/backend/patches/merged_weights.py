@@ -18,6 +18,7 @@ from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed, ski
 
 if TYPE_CHECKING:
     from rlexp.backend.engine.engine import Engine
+    from rlexp.backend.trainers.protocol import Generation, OnlineTrainer
 
 PATCH = Patch(
     name="merged_weights",
@@ -32,7 +33,7 @@ PATCH = Patch(
 )
 
 
-def apply(trainer: Any, generation: Any, engine: Engine) -> Outcome:
+def apply(trainer: OnlineTrainer, generation: Generation, engine: Engine) -> Outcome:
     """Replaces TRL's weight sync of one trainer, in the process or to a server.
 
     Args:
@@ -54,7 +55,7 @@ def apply(trainer: Any, generation: Any, engine: Engine) -> Outcome:
     return APPLIED
 
 
-def _write_in_place(trainer: Any, generation: Any, engine: Engine) -> None:
+def _write_in_place(trainer: OnlineTrainer, generation: Generation, engine: Engine) -> None:
     if engine.weights is None:
         # ``LLM.apply_model`` may hand out the model without what wraps it, so TRL's own chain is used.
         samples = generation.llm.llm_engine.model_executor.driver_worker.model_runner.model
@@ -67,7 +68,7 @@ def _write_in_place(trainer: Any, generation: Any, engine: Engine) -> None:
     generation.sync_weights = sync_weights
 
 
-def _send_merged(trainer: Any, generation: Any) -> None:
+def _send_merged(trainer: OnlineTrainer, generation: Generation) -> None:
     """TRL asks this once for names and shapes, then whenever it sends the weights to the server."""
     adapted(trainer.model)  # raises before anything is replaced
     generation._iter_named_params = lambda: weights(trainer.model)

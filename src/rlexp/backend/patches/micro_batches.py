@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import Logprobs, OnlineTrainer
 
 PROMPT = frozenset({"prompt_ids", "prompt_mask"})
 """[sequences, prompt tokens], padded on the left."""
@@ -56,7 +58,7 @@ PATCH = Patch(
 )
 
 
-def apply(trainer: Any) -> Outcome:
+def apply(trainer: OnlineTrainer) -> Outcome:
     """Sorts the micro-batches of a trainer by length where that leaves its gradient as it is."""
     arguments = trainer.args
     if arguments.steps_per_generation <= 1:
@@ -67,7 +69,7 @@ def apply(trainer: Any) -> Outcome:
     return APPLIED
 
 
-def applies(trainer: Any) -> bool:
+def applies(trainer: OnlineTrainer) -> bool:
     """Whether a step has several passes, and its gradient does not depend on which sequences share one."""
     arguments = trainer.args
     return bool(
@@ -94,7 +96,7 @@ def rotary(config: Any) -> bool:
     return bool(kinds) and not any(kind.get("rope_type", "default") in BY_WIDTH for kind in kinds)
 
 
-def by_length(trainer: Any) -> None:
+def by_length(trainer: OnlineTrainer) -> None:
     """Sorts the micro-batches of a ``trl.GRPOTrainer`` or ``RLOOTrainer`` (or what Unsloth made of it) by length."""
     prepare, loss = trainer._prepare_inputs, trainer._compute_loss
     means = TOKEN_MEANS + (CLIPPED if getattr(trainer, "importance_sampling_level", "") == "token" else ())
@@ -119,7 +121,7 @@ def by_length(trainer: Any) -> None:
         made = loss(model, inputs)
         if trainer.model.training:
             for name in means:
-                if len(values := metrics.get(name, ())) > before[name]:
+                if len(values := metrics.get(name, [])) > before[name]:
                     # A pass of short sequences must not count as much as one of long ones.
                     values[-1] *= shares[trainer._step % len(shares)]
             for name, join in EXTREMES.items():
@@ -134,7 +136,7 @@ def by_length(trainer: Any) -> None:
         trainer._get_per_token_logps_and_entropies = _passes(trainer, logprobs)
 
 
-def _passes(trainer: Any, compute: Callable[..., Any]) -> Callable[..., Any]:
+def _passes(trainer: OnlineTrainer, compute: Logprobs) -> Logprobs:
     """The passes before the training's (old and reference log-probabilities) by length, too; what is padding stays 0.
 
     The training pass itself and an evaluation go through as they are.

@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlexp.backend import logprobs
 from rlexp.backend.engine import request
@@ -41,6 +41,9 @@ from rlexp.backend.logprobs import Lists
 from rlexp.backend.patches import importance_ratio
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch
 from rlexp.backend.prompt_order import batches, prompts_digest
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 FILE = "off_policy.json"
 """The completions that wait, in a checkpoint's folder; written before ``trainer_state.json``, which makes it whole."""
@@ -59,7 +62,7 @@ PATCH = Patch(
 )
 
 
-def apply(trainer: Any) -> Outcome:
+def apply(trainer: OnlineTrainer) -> Outcome:
     """Has the trainer sample one step ahead."""
     OffPolicy(trainer).install()
     return APPLIED
@@ -79,11 +82,11 @@ class Sampled:
 class OffPolicy:
     """Has a ``trl.GRPOTrainer`` or ``trl.RLOOTrainer`` (or what Unsloth made of one) sample one step ahead."""
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: OnlineTrainer) -> None:
         self.trainer = trainer
         self.generation: Any = getattr(trainer, "vllm_generation", None)
         self.overlaps = getattr(self.generation, "mode", None) == "server"
-        self.grpo = not importance_ratio.is_rloo(trainer)
+        self.grpo = importance_ratio.is_grpo(trainer)
         self.waiting: Future[Sampled] | None = None
         """The completions of the next step, there or under way."""
         self.batches: Iterator[list[Any]] | None = None
@@ -93,7 +96,7 @@ class OffPolicy:
 
     def install(self) -> None:
         """Wraps the trainer's methods."""
-        trainer = self.trainer
+        trainer: Any = self.trainer
         trainer._generate_single_turn = self._taking(self.sample)
         trainer._save_rng_state = _before(trainer._save_rng_state, self.save)
         trainer._load_rng_state = _before(trainer._load_rng_state, self.restore)

@@ -7,9 +7,12 @@ Source: ``detokenize`` and ``flat_logprobs`` of ``vllm.SamplingParams``; ``VLLMG
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import Generation
 
 IDS_ONLY = {"detokenize": False, "flat_logprobs": True}
 READS_TEXT = frozenset({"stop", "bad_words", "structured_outputs"})
@@ -27,7 +30,7 @@ PATCH = Patch(
 )
 
 
-def apply(generation: Any) -> Outcome:
+def apply(generation: Generation) -> Outcome:
     """Sets the two sampling parameters of TRL's generation with a vLLM in the process, unless text is read there."""
     if generation.mode != "colocate":
         return not_needed("the server returns token ids")

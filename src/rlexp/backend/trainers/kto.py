@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rlexp.backend.load_unsloth import patch_dpo
 from rlexp.backend.patches import base_reference
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import Trainer
 
 
-def trainer(inputs: TrainerInputs) -> Any:
+def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.KTOTrainer`` of these inputs; Unsloth is imported already."""
     patch_dpo()
     from trl import KTOConfig, KTOTrainer

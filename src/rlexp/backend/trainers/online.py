@@ -6,9 +6,10 @@ from typing import Any
 
 from rlexp.backend.patches import base_reference, prepare_sampling
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import OnlineTrainer
 
 
-def online_trainer(inputs: TrainerInputs, config_class: Any, trainer_class: Any) -> Any:
+def online_trainer(inputs: TrainerInputs, config_class: Any, trainer_class: Any) -> OnlineTrainer:
     """A trainer that samples while it trains, of these inputs; the loader's libraries are imported already."""
     rewards: list[Any] = inputs.rubric.functions(inputs.run.num_generations)
     with inputs.engine.given():
