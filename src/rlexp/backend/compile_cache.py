@@ -1,4 +1,4 @@
-"""Where kernels compiled for a GPU are kept, so that the next run need not compile them again.
+"""The cache of kernels compiled for a GPU, which spares the next run from compiling them again.
 
 ``~/.cache/rlexp/compiled/<key>/`` (below XDG_CACHE_HOME where that is set), shared by all projects and runs. The key
 stands for what decides whether a compiled kernel may be used again: the versions of the libraries that generate and run

@@ -30,7 +30,7 @@ def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, colu
 
 
 def with_system(row: dict[str, Any], system_prompt: str | None) -> dict[str, Any]:
-    """The row, its conversation opened by the system prompt where it has none."""
+    """The row, with the system prompt in front of a conversation that has none."""
     prompt = row["prompt"]
     if not system_prompt or isinstance(prompt, str) or prompt[0]["role"] == "system":
         return row

@@ -9,7 +9,7 @@ from rlexp.compose.run import Run
 
 
 def begin() -> None:
-    """Measures from here on; what is held already counts."""
+    """Starts the measurement; memory that is in use already counts."""
     import torch
 
     if torch.cuda.is_available():

@@ -29,8 +29,8 @@ CLASSES = {
 
 def installed() -> Path | None:
     """The folder of the installed vLLM, which is not imported; None without one."""
-    found = importlib.util.find_spec("vllm")
-    return Path(found.origin).parent if found and found.origin else None
+    spec = importlib.util.find_spec("vllm")
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -69,13 +69,13 @@ def private(folder: Path) -> dict[str, Any]:
     Args:
         folder: vLLM's package.
     """
-    found: dict[str, Any] = {"vllm": _version(folder), "names": {}}
-    for place, names in VLLM.items():
+    names: dict[str, list[str]] = {}
+    for place, used in VLLM.items():
         path, _, holder = place.partition(":")
         file = folder / path
         known = _defined(ast.parse(file.read_text()), holder) if file.is_file() else set()
-        found["names"][place] = [name for name in names if name in known]
-    return found
+        names[place] = [name for name in used if name in known]
+    return {"vllm": _version(folder), "names": names}
 
 
 def _defined(tree: ast.Module, holder: str) -> set[str]:

@@ -25,7 +25,7 @@ from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
+"""Variables that TRL sets for an engine in the process; a later trainer would take them for a launcher's."""
 
 SHOWN = 250
 """Characters of vLLM's own message that are shown."""

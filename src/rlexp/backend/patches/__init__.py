@@ -114,10 +114,10 @@ class Patches:
     def to_json(self) -> dict[str, dict[str, str]]:
         """Every patch -> its status, and why where it was not applied: what the manifest holds."""
         rest = UNUSED if self.allowed else OFF
-        found = {name: self.outcomes.get(name, rest) for name in PATCHES}
+        outcomes = {name: self.outcomes.get(name, rest) for name in PATCHES}
         return {
             name: {"status": outcome.status.value, **({"why": outcome.why} if outcome.why else {})}
-            for name, outcome in found.items()
+            for name, outcome in outcomes.items()
         }
 
 

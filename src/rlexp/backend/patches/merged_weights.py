@@ -79,7 +79,7 @@ class Adapted:
     """One linear layer with an adapter."""
 
     name: str
-    """As transformers names it: ``model.layers.0.self_attn.q_proj``."""
+    """The name of the layer in transformers: ``model.layers.0.self_attn.q_proj``."""
     layer: Any
     """``peft.tuners.lora.Linear``."""
 

@@ -76,7 +76,7 @@ class Sampled:
     """The digest of the prompts that they answer (``prompts_digest``)."""
     ids: list[list[int]]
     logprobs: list[list[float]]
-    """Of every token, by the policy that sampled it; NaN where vLLM had none."""
+    """The log-probability of every token by the policy that sampled it; NaN where vLLM had none."""
 
 
 class OffPolicy:
@@ -113,15 +113,15 @@ class OffPolicy:
             trainer.vllm_importance_sampling_correction = False
             trainer._generate_and_score_completions = self._with_old(trainer._generate_and_score_completions)
 
-    def save(self, folder: str) -> None:
+    def save(self, checkpoint_dir: str) -> None:
         """Writes the completions that wait into a checkpoint; those under way are waited for."""
         if self.waiting is not None:
-            (Path(folder) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
+            (Path(checkpoint_dir) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
 
-    def restore(self, folder: str | None) -> None:
+    def restore(self, checkpoint_dir: str | None) -> None:
         """Takes them from a checkpoint; from one of an on-policy training there are none to take."""
-        file = Path(folder or "") / FILE
-        if folder and file.is_file():
+        file = Path(checkpoint_dir or "") / FILE
+        if checkpoint_dir and file.is_file():
             self.waiting = Future()
             self.waiting.set_result(Sampled(**json.loads(file.read_text())))
 

@@ -58,7 +58,7 @@ def apply() -> Outcome:
 
 def _repeatable(function: Any) -> Any:
     """The ``torch.autograd.Function`` with a deterministic backward: flash attention adds up the gradient of the
-    queries in the order in which its blocks end, unless torch is told to be deterministic."""
+    queries in the order in which its blocks end, unless torch is set to be deterministic."""
     import torch
 
     class Repeatable(function):

@@ -64,15 +64,15 @@ class Patch:
 
     def other_versions(self) -> list[str]:
         """The installed packages that are of another version than it was made for: ``trl 1.16.0 (made for 1.15)``."""
-        found = []
+        other = []
         for package, prefix in self.made_for.items():
             try:
                 version = metadata.version(package)
             except metadata.PackageNotFoundError:
                 continue
             if not f"{version}.".startswith(f"{prefix}."):
-                found.append(f"{package} {version} (made for {prefix})")
-        return found
+                other.append(f"{package} {version} (made for {prefix})")
+        return other
 
 
 class PatchModule(Protocol):
