@@ -32,7 +32,7 @@ def main() -> None:
     from trl.generation.vllm_generation import extract_logprobs
     from vllm.logprobs import FlatLogprobs
 
-    from rlexp.backend.patches import sampled_logprobs
+    from rlexp.backend.patches import flat_logprobs
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sequences", type=int, default=32)
@@ -46,7 +46,7 @@ def main() -> None:
         outputs.append(SimpleNamespace(outputs=[SimpleNamespace(logprobs=flat)]))
     sides = {
         "TRL": lambda: extract_logprobs(outputs),
-        "rlexp": lambda: sampled_logprobs.extract(outputs, extract_logprobs),
+        "rlexp": lambda: flat_logprobs.extract(outputs, extract_logprobs),
     }
     assert sides["TRL"]() == sides["rlexp"]()
     found: dict[str, list[float]] = {name: [] for name in sides}

@@ -57,8 +57,10 @@ def main(rounds: int) -> None:
     scratch = tempfile.TemporaryDirectory()
     with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers, scratch as place:
         from rlexp.backend import model as models
+        from rlexp.backend.patches import Patches
 
-        models.import_libraries(run)
+        patches = Patches()
+        models.import_libraries(run, patches)
         import torch
         from transformers import set_seed
 
@@ -68,7 +70,7 @@ def main(rounds: int) -> None:
         from rlexp.backend.trainers.inputs import TrainerInputs
         from rlexp.health.watch import Watch
 
-        model, tokenizer = models.load(run, inputs.model)
+        model, tokenizer = models.load(run, inputs.model, patches)
         rows = dataset.load(run, inputs.data, "train", None, ("answer",))
         rubric = Rubric(run.reward, inputs.rewards, workers)
         fresh = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
@@ -81,7 +83,8 @@ def main(rounds: int) -> None:
                         parameter.copy_(fresh[name])
             set_seed(0)
             asked = arguments.requested(run, folder)
-            trainer = build(TrainerInputs(model, tokenizer, rows, None, rubric, asked, Engine(run, inputs.model), run))
+            engine = Engine(run, inputs.model, patches)
+            trainer = build(TrainerInputs(model, tokenizer, rows, None, rubric, asked, engine, run))
             trainer.remove_callback(callbacks.PrinterCallback)
             spent: dict[str, float] = {}
             if watched:

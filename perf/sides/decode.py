@@ -53,14 +53,14 @@ def unsloth_model(job: dict[str, Any]) -> Any:
 
     from rlexp.backend.engine.arguments import over
 
-    theirs = vllm.LLM
+    original = vllm.LLM
     own = {"enable_lora": False, "kv_cache_memory_bytes": int(job["kv_gib"] * 2**30)}
 
-    class Told(theirs):  # type: ignore[misc, valid-type]
+    class LLMWithRunArguments(original):  # type: ignore[misc, valid-type]
         def __init__(self, **given: Any) -> None:
             super().__init__(**over({**given, **own}, job["engine"]))
 
-    vllm.LLM = Told
+    vllm.LLM = LLMWithRunArguments
     model, _ = unsloth.FastLanguageModel.from_pretrained(
         model_name=job["model"],
         max_seq_length=job["length"],
@@ -72,7 +72,7 @@ def unsloth_model(job: dict[str, Any]) -> Any:
         max_num_seqs=job["sequences"],
         max_num_batched_tokens=4096,
     )
-    vllm.LLM = theirs
+    vllm.LLM = original
     model = unsloth.FastLanguageModel.get_peft_model(
         model, r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS
     )

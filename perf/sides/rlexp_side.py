@@ -34,8 +34,8 @@ def main() -> None:
     import_libraries = models.import_libraries
     turns: list[Any] = []
 
-    def imported(run: Any) -> None:
-        import_libraries(run)  # Unsloth before transformers
+    def imported(*arguments: Any) -> None:
+        import_libraries(*arguments)  # Unsloth before transformers
         from transformers import trainer
 
         turns.append(turn.callback(spec))

@@ -8,8 +8,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from rlexp.backend.engine.engine import Engine
-from rlexp.backend.patches import merged_weights
-from rlexp.backend.patches.rollout import IDS_ONLY
+from rlexp.backend.patches import Patches, merged_weights
+from rlexp.backend.patches.token_ids_only import IDS_ONLY
 
 vllm = pytest.importorskip("vllm")
 if not vllm.platforms.current_platform.is_cpu():
@@ -31,7 +31,7 @@ def start(composed, root, monkeypatch):
     engines = []
 
     def started():
-        engine = Engine(run, folder)
+        engine = Engine(run, folder, Patches())
         engines.append(engine)
         os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost"}
         os.environ["MASTER_PORT"] = str(29600 + len(engines))
@@ -64,12 +64,12 @@ def prompts(root):
     ]
 
 
-def sampled(llm, prompts, **asked):
+def sampled(llm, prompts, **requested):
     """(ids, log-probabilities) of every completion, as TRL reads them."""
     from trl.generation.vllm_generation import extract_logprobs
 
-    said = vllm.SamplingParams(max_tokens=20, logprobs=0, **asked)
-    found = llm.generate([{"prompt_token_ids": ids} for ids in prompts], sampling_params=said, use_tqdm=False)
+    parameters = vllm.SamplingParams(max_tokens=20, logprobs=0, **requested)
+    found = llm.generate([{"prompt_token_ids": ids} for ids in prompts], sampling_params=parameters, use_tqdm=False)
     scores, _ = extract_logprobs(found)
     return [list(one.outputs[0].token_ids) for one in found], [[token[0] for token in one] for one in scores]
 

@@ -25,7 +25,7 @@ def test_the_table_is_what_the_installed_vllm_says():
     folder = vllm_table.installed()
     if folder is None:
         pytest.skip("vLLM is not installed")
-    assert vllm_table.text(folder) == vllm_table.TABLE.read_text()
+    assert vllm_table.text(vllm_table.table(folder)) == vllm_table.TABLE.read_text()
 
 
 def test_the_names_are_read_from_the_sources(tmp_path):

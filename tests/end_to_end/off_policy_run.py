@@ -28,8 +28,10 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     prepare(run, project)
     inputs = find_inputs(run, project)
     from rlexp.backend import model as models
+    from rlexp.backend.patches import Patches
 
-    models.import_libraries(run)
+    patches = Patches()
+    models.import_libraries(run, patches)
     import torch
     from transformers import TrainerCallback, set_seed
 
@@ -39,7 +41,7 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     from rlexp.backend.trainers.inputs import TrainerInputs
 
     set_seed(run.seed)
-    model, tokenizer = models.load(run, inputs.model)
+    model, tokenizer = models.load(run, inputs.model, patches)
     rows = dataset.load(run, inputs.data, "train", None, ("answer",))
     learned = [parameter for _, parameter in sorted(model.named_parameters()) if parameter.requires_grad]
     seen: dict[str, Any] = {"generated": [], "steps": []}
@@ -64,7 +66,7 @@ def main(project: Path, folder: Path, mode: str, overrides: list[str]) -> None:
     with workers_for(run.reward, inputs.rewards, 0) as workers:
         rubric = Rubric(run.reward, inputs.rewards, workers)
         asked = arguments.requested(run, folder)
-        engine = Engine(run, inputs.model)
+        engine = Engine(run, inputs.model, patches)
         trainer: Any = build(TrainerInputs(model, tokenizer, rows, None, rubric, asked, engine, run))
         generate, score = trainer.model.generate, trainer._generate_and_score_completions
         batches: list[dict[str, Any]] = []

@@ -119,9 +119,9 @@ def test_every_method_trains_on_a_gpu(shared_project, method, dataset):
 PACKED = """
 import unsloth
 from unsloth.utils import attention_dispatch as dispatch
-from rlexp.backend.patches import packing
-assert packing._right(packing._repeatable(dispatch._LeanFlashVarlen).apply)
-packing.one_kernel()
+from rlexp.backend.patches import packed_kernel
+assert packed_kernel._right(packed_kernel._repeatable(dispatch._LeanFlashVarlen).apply)
+packed_kernel.apply()
 assert dispatch._TORCH_VARLEN_ATTN or dispatch.HAS_XFORMERS or dispatch.HAS_FLASH_ATTENTION
 """
 SAMPLED = """
@@ -130,8 +130,8 @@ from vllm.v1.worker.gpu.sample import logprob
 from rlexp.backend.patches import sampled_logprobs
 logits = 3 * torch.randn(32, 151936, device="cuda")
 ids = logits.argmax(-1, keepdim=True)
-theirs = logprob.compute_token_logprobs(logits, ids)
-torch.testing.assert_close(sampled_logprobs.compute(logits, ids), theirs, atol=1e-4, rtol=0)
+original = logprob.compute_token_logprobs(logits, ids)
+torch.testing.assert_close(sampled_logprobs.compute(logits, ids), original, atol=1e-4, rtol=0)
 """
 
 

@@ -63,5 +63,5 @@ def test_another_models_shape_is_a_warning_with_the_keys_to_type(composed):
 
 def test_the_peak_is_said_beside_the_estimate():
     found = {"estimated": {"total": 21.7}, "measured": {"reserved": 23.08, "allocated": 20.0}}
-    assert peak_memory.line(found) == "peak 23.1 GiB (estimated 21.7)"
-    assert peak_memory.line({**found, "estimated": None}) == "peak 23.1 GiB"
+    assert peak_memory.summary_line(found) == "peak 23.1 GiB (estimated 21.7)"
+    assert peak_memory.summary_line({**found, "estimated": None}) == "peak 23.1 GiB"

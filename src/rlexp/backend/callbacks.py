@@ -1,4 +1,4 @@
-"""What the trainer tells while it trains: metrics, completions and a live line. Nothing here changes training."""
+"""Callbacks that report while a trainer trains: metrics, completions and a live line. None changes training."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Metrics(TrainerCallback):
     """Appends every log entry of training to metrics.jsonl: ``{"step": 1, ..., "timing": {...}}``.
 
     Args:
-        timing: asked at every entry for what else belongs to its timing.
+        timing: answers, at every entry, what else belongs to its timing.
     """
 
     def __init__(self, path: Path, timing: Callable[[], dict[str, float]] = dict) -> None:
@@ -55,13 +55,13 @@ class Metrics(TrainerCallback):
 
 class Completions(TrainerCallback):
     """Writes the completions of every step to completions/step-000001.parquet: prompt, completion, its group, its
-    length and whether the limit cut it, the score of every term, the combined reward, and what else the
+    length and whether it was truncated, the score of every term, the combined reward, and the other columns that the
     terms read, to be scored again."""
 
-    def __init__(self, folder: Path, rubric: Rubric, group_size: int) -> None:
-        self.folder = folder
+    def __init__(self, completions_dir: Path, rubric: Rubric, num_generations: int) -> None:
+        self.completions_dir = completions_dir
         self.rubric = rubric
-        self.group_size = group_size
+        self.num_generations = num_generations
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         self.rubric.forget()
@@ -73,12 +73,12 @@ class Completions(TrainerCallback):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.folder.mkdir(exist_ok=True)
+        self.completions_dir.mkdir(exist_ok=True)
         rows: dict[str, list[Any]] = {
             "prompt": [text for batch in batches for text in batch.prompts],
             "completion": [text for batch in batches for text in batch.completions],
         }
-        rows["group"] = [number // self.group_size for number in range(len(rows["prompt"]))]
+        rows["group"] = [number // self.num_generations for number in range(len(rows["prompt"]))]
         if all(batch.tokens for batch in batches):
             rows["tokens"] = [length for batch in batches for length in batch.tokens or ()]
             ends = end_tokens(live["model"], live["processing_class"])
@@ -88,15 +88,15 @@ class Completions(TrainerCallback):
         rows["reward"] = [reward for batch in batches for reward in batch.rewards]
         for name in batches[0].columns:
             rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
-        pq.write_table(pa.table(rows), self.folder / f"step-{state.global_step:06d}.parquet")
+        pq.write_table(pa.table(rows), self.completions_dir / f"step-{state.global_step:06d}.parquet")
 
 
 class FirstStep(TrainerCallback):
-    """Calls ``lap("first_step_begins")`` and ``lap("first_step_ends")`` around the first step of this process."""
+    """Calls ``mark("first_step_begins")`` and ``mark("first_step_ends")`` around the first step of this process."""
 
-    def __init__(self, lap: Callable[[str], None]) -> None:
-        self.lap = lap
-        self.said: set[str] = set()
+    def __init__(self, mark: Callable[[str], None]) -> None:
+        self.mark = mark
+        self.marked: set[str] = set()
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self.once("first_step_begins")
@@ -105,10 +105,10 @@ class FirstStep(TrainerCallback):
         self.once("first_step_ends")
 
     def once(self, name: str) -> None:
-        """Calls ``lap`` the first time a name is said."""
-        if name not in self.said:
-            self.said.add(name)
-            self.lap(name)
+        """Calls ``mark`` the first time that a name is given."""
+        if name not in self.marked:
+            self.marked.add(name)
+            self.mark(name)
 
 
 class Live(TrainerCallback):
@@ -118,7 +118,7 @@ class Live(TrainerCallback):
         self.console = console
         self.progress: Progress | None = None
         self.began = time.perf_counter()
-        self.said = -1
+        self.last_tenth = -1
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.began = time.perf_counter()
@@ -136,8 +136,8 @@ class Live(TrainerCallback):
             self.progress.update(self.task, completed=state.global_step, description=text)
             return
         tenth = state.global_step * 10 // max(state.max_steps, 1)
-        if tenth > self.said or state.global_step == 1:
-            self.said = tenth
+        if tenth > self.last_tenth or state.global_step == 1:
+            self.last_tenth = tenth
             took = time.perf_counter() - self.began
             left = took / state.global_step * (state.max_steps - state.global_step)
             self.console.print(f"step {state.global_step}/{state.max_steps}  {text}  {took:.0f} s, {left:.0f} s left")
@@ -153,9 +153,9 @@ class Live(TrainerCallback):
 
 def headline(logs: dict[str, Any]) -> str:
     """The few values of a log entry that a person watches."""
-    shown = [("loss", "loss"), ("reward", "reward"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")]
-    shown += [(key, key.split("/")[1]) for key in logs if key.startswith("rewards/") and key.endswith("/mean")]
-    shown += [("completions/mean_length", "length"), ("kl", "kl")]
+    parts = [("loss", "loss"), ("reward", "reward"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")]
+    parts += [(key, key.split("/")[1]) for key in logs if key.startswith("rewards/") and key.endswith("/mean")]
+    parts += [("completions/mean_length", "length"), ("kl", "kl")]
     if "reward" in logs:
-        shown.remove(("loss", "loss"))
-    return "  ".join(f"{name} {float(logs[key]):.3g}" for key, name in shown if logs.get(key) is not None)
+        parts.remove(("loss", "loss"))
+    return "  ".join(f"{name} {float(logs[key]):.3g}" for key, name in parts if logs.get(key) is not None)

@@ -1,4 +1,4 @@
-"""Where kernels compiled for a GPU are kept, so that the next run need not compile them again.
+"""The cache of kernels compiled for a GPU, which spares the next run from compiling them again.
 
 ``~/.cache/rlexp/compiled/<key>/`` (below XDG_CACHE_HOME where that is set), shared by all projects and runs. The key
 stands for what decides whether a compiled kernel may be used again: the versions of the libraries that generate and run
@@ -55,7 +55,8 @@ class Cache:
     """The compile cache of this installation on this machine."""
 
     stands_for: Mapping[str, Any]
-    """Package -> version, python, the GPUs with their driver, and whether kernels are chosen without timing them."""
+    """The facts that the key names: package -> version, python, the GPUs with their driver, and whether kernels are
+    chosen without timing them."""
     home: Path
 
     @property
@@ -65,7 +66,7 @@ class Cache:
 
     @property
     def folder(self) -> Path:
-        """Where it lies, or will."""
+        """The folder of the cache, which need not exist yet."""
         return self.home / self.key
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
@@ -83,31 +84,31 @@ def repeatable() -> bool:
 
 
 def cache() -> Cache:
-    """The one in use, or that would be; nothing is made."""
-    found: dict[str, Any] = {
+    """The cache in use, or that would be; nothing is made."""
+    stands_for: dict[str, Any] = {
         "python": platform.python_version(),
         "gpus": sorted({f"{g.name} {g.driver}" for g in gpus()}),
         "repeatable": repeatable(),
     }
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            stands_for[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return Cache(found, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlexp" / "compiled")
+    return Cache(stands_for, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlexp" / "compiled")
 
 
 @functools.cache
 def _chosen() -> tuple[Cache, dict[str, str], dict[str, Any]]:
     """(cache, environment variables, facts for the record) of this process, decided before a library sees them."""
-    found = cache()
+    chosen = cache()
     given = sorted(name for name in FOLDERS if os.environ.get(name))
-    facts = {"key": found.key, "warm": (found.folder / KEY).is_file(), "bytes_before": size(found.folder) or 0}
-    variables = found.variables(os.environ)
+    facts = {"key": chosen.key, "warm": (chosen.folder / KEY).is_file(), "bytes_before": size(chosen.folder) or 0}
+    variables = chosen.variables(os.environ)
     try:
         # Nobody else may write there: Unsloth does not load what another user could have changed.
-        found.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write_text(found.folder / KEY, json.dumps(dict(found.stands_for), indent=1) + "\n")
+        chosen.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_text(chosen.folder / KEY, json.dumps(dict(chosen.stands_for), indent=1) + "\n")
     except OSError as error:  # the libraries find places of their own
         variables = {name: os.environ[name] for name in given}
         facts["not_kept"] = str(error)
@@ -117,7 +118,7 @@ def _chosen() -> tuple[Cache, dict[str, str], dict[str, Any]]:
     if not os.environ.get(GENERATED):
         variables[GENERATED] = tempfile.mkdtemp(prefix="unsloth_compiled_")
         atexit.register(shutil.rmtree, variables[GENERATED], ignore_errors=True)
-    return found, variables, facts
+    return chosen, variables, facts
 
 
 def keep() -> None:
@@ -131,10 +132,10 @@ def keep() -> None:
 
 
 def used() -> dict[str, Any]:
-    """For the record, at the end of a run: the key, whether the cache was there before (``warm``), its bytes before and
-    now, and which folders the user set. A run that found all it needed adds next to nothing."""
-    found, _, facts = _chosen()
-    return {**facts, "bytes_after": size(found.folder) or 0}
+    """The cache's facts for the record at the end of a run: the key, whether it was there before (``warm``), its bytes
+    before and now, and which folders the user set. A run that found all it needed adds next to nothing."""
+    chosen, _, facts = _chosen()
+    return {**facts, "bytes_after": size(chosen.folder) or 0}
 
 
 def size(folder: Path) -> int | None:

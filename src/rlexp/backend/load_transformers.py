@@ -9,15 +9,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend.patches import Patches
 from rlexp.compose.run import Run
 
 
-def import_libraries(method: str) -> None:
-    """Imports TRL."""
+def import_libraries(method: str, patches: Patches) -> None:
+    """Imports TRL; nothing is patched for it."""
     import trl  # noqa: F401
 
 
-def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
+def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
     """Loads the base model, and puts the adapter on it unless every weight is trained. As ``backend.model.load``.
 
     The adapter's weights are float32, as Unsloth's are: a learning rate of 1e-5 is lost in bfloat16's eight bits.
@@ -26,8 +27,8 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    named = str(folder or run.model.hub_id)
-    pinned: dict[str, Any] = {} if folder or not run.model.revision else {"revision": run.model.revision}
+    named = str(model_dir or run.model.hub_id)
+    pinned: dict[str, Any] = {} if model_dir or not run.model.revision else {"revision": run.model.revision}
     tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:

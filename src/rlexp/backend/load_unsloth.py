@@ -4,44 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlexp.backend.engine.arguments import added, confirm
-from rlexp.backend.patches import one_trainer, packing, sampled_logprobs
+from rlexp.backend.engine.arguments import confirm
+from rlexp.backend.patches import (
+    Patches,
+    engine_class,
+    flat_logprobs,
+    one_trainer,
+    packed_check,
+    packed_kernel,
+    sampled_logprobs,
+    uncompiled_blocks,
+)
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 
 PREFILL = 4096
 """Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
-BLOCKS = "UNSLOTH_BLOCK_COMPILE_LEGACY"
-"""Unsloth's switch: whether it compiles the blocks of models that have its own forward pass."""
 UNREAD = ("original/*", "onnx/*", "*.pth", "*.gguf", "*.h5", "*.msgpack")
 """Files of a hub model in forms that are not loaded here."""
 
 
-def import_libraries(method: str) -> None:
+def import_libraries(method: str, patches: Patches) -> None:
     """Imports Unsloth, which rewrites the method's trainer of TRL and transformers' classes, before them."""
-    one_trainer.only(method)
+    patches.apply(one_trainer, method)
     import unsloth  # isort: skip  # noqa: F401
     import trl  # noqa: F401
 
 
-def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
+def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
     """Loads the base model, and puts the adapter on it unless every weight is trained. As ``backend.model.load``."""
     from unsloth import FastLanguageModel  # isort: skip
     import torch
 
     if run.hardware.device is Device.cuda:
-        packing.one_kernel()
+        patches.apply(packed_kernel)
     # Unsloth's own offloading form of recomputation where it exists.
     checkpointing = "unsloth" if run.hardware.gradient_checkpointing else False
     engine: dict[str, Any] = {}
     if run.rollout.fast_inference:
-        sampled_logprobs.install()
+        patches.apply(sampled_logprobs)
+        patches.apply(flat_logprobs)
         engine = {
             "fast_inference": True,
             "gpu_memory_utilization": run.rollout.gpu_memory_utilization,
@@ -51,8 +57,13 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
             "max_num_batched_tokens": max(PREFILL, run.geometry.sequences_per_step),
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
-    named = source(run, folder)
-    with added(run), uncompiled(run):
+    named = source(run, model_dir)
+    own_class = patches.apply(engine_class, run)
+    without_blocks = patches.apply(uncompiled_blocks, run)
+    with (
+        engine_class.replaced(run) if own_class else contextlib.nullcontext(),
+        uncompiled_blocks.uncompiled() if without_blocks else contextlib.nullcontext(),
+    ):
         model, tokenizer = FastLanguageModel.from_pretrained(
             model_name=named,
             # A folder is whole: nothing is asked of the hub, and Unsloth does not look for the internet first.
@@ -73,41 +84,23 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
                 random_state=run.seed,
                 max_seq_length=run.model.max_seq_length,
             )
-    confirm(run, model)
-    packing.check_once(model)
+    if own_class:
+        confirm(run, model)
+    if run.hardware.device is Device.cuda:
+        patches.apply(packed_check, model)
     return model, tokenizer
 
 
-@contextlib.contextmanager
-def uncompiled(run: Run) -> Iterator[None]:
-    """A model that is loaded inside has no compiled blocks where packed passes would not run them.
-
-    Unsloth compiles every transformer block of a model with an adapter, and its packed passes of GRPO go around
-    what was compiled: only the comparison with single sequences at the first of them uses it, after 20 s at 4B.
-    Whoever sets the variable is obeyed.
-
-    Source: unsloth/models/_block_compile.py; perf/startup_gpu.py.
-    """
-    if not run.method.packs_passes or BLOCKS in os.environ:
-        yield
-        return
-    os.environ[BLOCKS] = "0"
-    try:
-        yield
-    finally:
-        del os.environ[BLOCKS]
-
-
-def source(run: Run, folder: Path | None) -> str:
-    """What Unsloth is told to load: the folder; of a hub model whose commit is named, that commit's in the hub's cache.
+def source(run: Run, model_dir: Path | None) -> str:
+    """The folder that Unsloth loads; of a hub model whose commit is named, that commit's folder in the hub's cache.
 
     By its hub id Unsloth may load another repository (a mirror, a 4-bit copy), and its vLLM the newest commit: not what
     the lock says.
 
     Source: ``Ignoring revision`` in unsloth/models/loader.py.
     """
-    if folder or not run.model.revision:
-        return str(folder or run.model.hub_id)
+    if model_dir or not run.model.revision:
+        return str(model_dir or run.model.hub_id)
     import huggingface_hub
 
     return huggingface_hub.snapshot_download(

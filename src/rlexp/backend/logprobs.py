@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 Lists = list[list[Any]]
 
 
-def of_completions(trainer: Any, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
+def of_completions(trainer: OnlineTrainer, prompt_ids: Lists, completion_ids: Lists) -> list[list[float]]:
     """The log-probability of every token of the completions by the trainer's policy as it is now."""
     import torch
 
@@ -16,20 +19,21 @@ def of_completions(trainer: Any, prompt_ids: Lists, completion_ids: Lists) -> li
     pairs = list(zip(prompt_ids, completion_ids, strict=True))
     ids = [[pads] * (left - len(p)) + [*p, *c] + [pads] * (right - len(c)) for p, c in pairs]
     mask = [[0] * (left - len(p)) + [1] * (len(p) + len(c)) + [0] * (right - len(c)) for p, c in pairs]
-    found = _pass(trainer, torch.tensor(ids, device=device), torch.tensor(mask, device=device), right)
-    return unpadded(found.tolist(), right, [len(p) for p in prompt_ids], [len(c) for c in completion_ids])
+    logps = _pass(trainer, torch.tensor(ids, device=device), torch.tensor(mask, device=device), right)
+    return unpadded(logps.tolist(), right, [len(p) for p in prompt_ids], [len(c) for c in completion_ids])
 
 
-def unpadded(rows: Lists, kept: int, prompts: list[int], completions: list[int]) -> Lists:
+def unpadded(rows: Lists, logits_to_keep: int, prompts: list[int], completions: list[int]) -> Lists:
     """The log-probabilities of the completions' own tokens.
 
     Args:
-        rows: [completions, kept], each from its first token on; or, as Unsloth lays them out, [completions, kept +
-            most padding in front of a prompt], a row as many places further right as its prompt has less padding.
-        kept: tokens of the longest completion.
+        rows: [completions, logits_to_keep], each from its first token on; or, as Unsloth lays them out, [completions,
+            logits_to_keep + most padding in front of a prompt], a row as many places further right as its prompt has
+            less padding.
+        logits_to_keep: tokens of the longest completion.
         prompts, completions: their lengths.
     """
-    longest, shift = max(prompts), len(rows[0]) - kept
+    longest, shift = max(prompts), len(rows[0]) - logits_to_keep
     starts = [max(0, shift - (longest - length)) for length in prompts]
     return [row[start : start + length] for row, start, length in zip(rows, starts, completions, strict=True)]
 
@@ -39,7 +43,7 @@ def numbers(rows: Lists) -> list[list[float]]:
     return [[float("nan") if item is None else item for item in row] for row in rows]
 
 
-def of_batch(trainer: Any, batch: dict[str, Any]) -> Any:
+def of_batch(trainer: OnlineTrainer, batch: dict[str, Any]) -> Any:
     """The policy's own log-probabilities of a batch of TRL's, [sequences, tokens]."""
     import torch
 
@@ -48,10 +52,10 @@ def of_batch(trainer: Any, batch: dict[str, Any]) -> Any:
     return _pass(trainer, ids, mask, batch["completion_ids"].shape[1])
 
 
-def _pass(trainer: Any, ids: Any, mask: Any, kept: int) -> Any:
+def _pass(trainer: OnlineTrainer, ids: Any, mask: Any, logits_to_keep: int) -> Any:
     import torch
 
     size = trainer.args.per_device_train_batch_size
     with torch.no_grad():
-        found = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, kept, batch_size=size)[0]
-    return found.float()
+        logps = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, logits_to_keep, batch_size=size)[0]
+    return logps.float()

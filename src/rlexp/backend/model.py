@@ -10,39 +10,43 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend import compile_cache
+from rlexp.backend.patches import Patches
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
 
 
-def import_libraries(run: Run) -> None:
+def import_libraries(run: Run, patches: Patches) -> None:
     """Imports the libraries that train ``run``; Unsloth before TRL and transformers, or not at all.
 
     Raises:
-        RunError: an earlier run of this process imported them otherwise.
+        RunError: an earlier run of this process imported them otherwise, or left patches that this one goes without.
     """
+    patches.require_clean_process()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     # With more than one GPU in sight transformers would split every batch over them behind the geometry's back.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
-    what = None
+    conflict = None
     if run.rollout.loader is Loader.transformers and "unsloth" in sys.modules:
-        what = "Unsloth is imported in this process and has rewritten TRL; this run is meant to be trained without it"
+        conflict = (
+            "Unsloth is imported in this process and has rewritten TRL; this run is meant to be trained without it"
+        )
     elif run.rollout.loader is Loader.unsloth and "trl" in sys.modules and "unsloth" not in sys.modules:
-        what = "TRL is imported in this process, and Unsloth must be before it"
-    if what:
+        conflict = "TRL is imported in this process, and Unsloth must be before it"
+    if conflict:
         raise RunError(
-            what,
+            conflict,
             where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
-    with kept_kernels(run):
-        _loader(run).import_libraries(run.method.name)
+    with compiled_kernels(run):
+        _loader(run).import_libraries(run.method.name, patches)
 
 
 @contextlib.contextmanager
-def kept_kernels(run: Run) -> Iterator[None]:
-    """Has what a GPU run compiles kept (``compile_cache``), also where the libraries meanwhile point elsewhere."""
+def compiled_kernels(run: Run) -> Iterator[None]:
+    """Keeps what a GPU run compiles inside (``compile_cache``), also where the libraries meanwhile point elsewhere."""
     cuda = run.hardware.device is Device.cuda
     if cuda:
         compile_cache.keep()
@@ -61,19 +65,20 @@ def _loader(run: Run) -> Any:
     return load_unsloth
 
 
-def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
+def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
     """Loads the base model, and puts the adapter on it unless every weight is trained.
 
     Seeds everything first: TRL seeds only once the adapter exists (trl#6688).
 
     Args:
-        folder: the base model's folder, or None to load ``run.model.hub_id`` at ``run.model.revision``.
+        model_dir: the base model's folder, or None to load ``run.model.hub_id`` at ``run.model.revision``.
+        patches: those of the run.
 
     Returns:
         (model, tokenizer).
 
     Raises:
-        RunError: the model cannot be found, has no chat template or does not fit what was asked.
+        RunError: the model cannot be found, has no chat template or is not fit for the run.
     """
     loader = _loader(run)
     import torch
@@ -83,28 +88,31 @@ def load(run: Run, folder: Path | None) -> tuple[Any, Any]:
         raise RunError("torch sees no CUDA device", where=f"hardware={run.hardware.name}", hint="type hardware=cpu")
     set_seed(run.seed)
     try:
-        with kept_kernels(run):
-            model, tokenizer = loader.load(run, folder)
+        with compiled_kernels(run):
+            model, tokenizer = loader.load(run, model_dir, patches)
     except OSError as error:
         raise RunError(
-            f"the model {folder or run.model.hub_id} cannot be loaded: {str(error).splitlines()[0]}",
-            where="model.path" if folder else f"model.hub_id, revision {run.model.revision}",
+            f"the model {model_dir or run.model.hub_id} cannot be loaded: {str(error).splitlines()[0]}",
+            where="model.path" if model_dir else f"model.hub_id, revision {run.model.revision}",
             hint="download it where the hub can be reached, and type model.path=FOLDER",
         ) from error
     if tokenizer.chat_template is None:
         raise RunError(
-            "the tokenizer has no chat template", where=str(folder or run.model.hub_id), hint="choose an instruct model"
+            "the tokenizer has no chat template",
+            where=str(model_dir or run.model.hub_id),
+            hint="choose an instruct model",
         )
     return model, tokenizer
 
 
-def load_trained(run: Run, folder: Path | None, weights: Path) -> tuple[Any, Any]:
+def load_trained(run: Run, model_dir: Path | None, weights: Path, patches: Patches) -> tuple[Any, Any]:
     """Loads what a run trained: the base model with the adapter of ``weights``, or the model that lies there when every
     weight was trained.
 
     Args:
-        folder: the base model's folder; None for a hub id.
-        weights: what ``save`` or a checkpoint of the trainer wrote.
+        model_dir: the base model's folder; None for a hub id.
+        weights: the folder that ``save`` or a checkpoint of the trainer wrote.
+        patches: those of the run.
 
     Returns:
         (model, tokenizer), as ``load``.
@@ -113,24 +121,24 @@ def load_trained(run: Run, folder: Path | None, weights: Path) -> tuple[Any, Any
         RunError: as ``load``; or the adapter is not one of this run's layers.
     """
     if run.model.full_finetuning:
-        return load(run, weights)
-    model, tokenizer = load(run, folder)
+        return load(run, weights, patches)
+    model, tokenizer = load(run, model_dir, patches)
     from peft import load_peft_weights, set_peft_model_state_dict
 
     trained = load_peft_weights(str(weights), device=str(model.device))
-    found: Any = set_peft_model_state_dict(model, trained)
-    fresh = [name for name in found.missing_keys if "lora_" in name]
-    if found.unexpected_keys or fresh:
+    keys: Any = set_peft_model_state_dict(model, trained)
+    fresh = [name for name in keys.missing_keys if "lora_" in name]
+    if keys.unexpected_keys or fresh:
         raise RunError(
-            f"the adapter does not fit the run's layers: {(found.unexpected_keys or fresh)[0]}",
+            f"the adapter does not fit the run's layers: {(keys.unexpected_keys or fresh)[0]}",
             where=str(weights),
             hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
         )
     return model, tokenizer
 
 
-def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
-    """The tokenizer and what the configs say of it, as transformers reads them, without loading the model.
+def look(run: Run, model_dir: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
+    """The tokenizer and what the configs state about it, as transformers reads them, without loading the model.
 
     Returns:
         (tokenizer, rows of the embedding, ids that end a completion); None where they cannot be had: loading the model
@@ -138,7 +146,7 @@ def look(run: Run, folder: Path | None) -> tuple[Any, int | None, tuple[int, ...
     """
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-    named, revision = str(folder or run.model.hub_id), None if folder else run.model.revision
+    named, revision = str(model_dir or run.model.hub_id), None if model_dir else run.model.revision
     pinned: dict[str, Any] = {"revision": revision} if revision else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
@@ -165,11 +173,11 @@ def shape(run: Run) -> Size | None:
 
 def end_ids(generation: Any) -> tuple[int, ...]:
     """The ids that end a completion by a ``transformers.GenerationConfig``; it holds one, several or none."""
-    found = generation.eos_token_id
-    return tuple(found) if isinstance(found, list | tuple) else () if found is None else (found,)
+    ids = generation.eos_token_id
+    return tuple(ids) if isinstance(ids, list | tuple) else () if ids is None else (ids,)
 
 
-def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
+def save(run: Run, model: Any, tokenizer: Any, run_dir: Path) -> Path:
     """Writes the trained weights and the tokenizer below the run folder: ``adapter/``, or ``model/`` when every weight
     was trained.
 
@@ -179,7 +187,7 @@ def save(run: Run, model: Any, tokenizer: Any, folder: Path) -> Path:
     Returns:
         The folder written.
     """
-    weights = folder / ("model" if run.model.full_finetuning else "adapter")
+    weights = run_dir / ("model" if run.model.full_finetuning else "adapter")
     for adapter in getattr(model, "peft_config", {}).values():
         adapter.base_model_name_or_path = run.model.path or run.model.hub_id
         adapter.target_modules = sorted(adapter.target_modules)

@@ -9,7 +9,7 @@ from rlexp.compose.run import Run
 
 
 def begin() -> None:
-    """Measures from here on; what is held already counts."""
+    """Starts the measurement; memory that is in use already counts."""
     import torch
 
     if torch.cuda.is_available():
@@ -33,7 +33,7 @@ def figures(run: Run) -> dict[str, Any] | None:
     }
 
 
-def line(found: dict[str, Any]) -> str:
+def summary_line(figures: dict[str, Any]) -> str:
     """``peak 23.1 GiB (estimated 21.7)``."""
-    estimated = f" (estimated {found['estimated']['total']:.1f})" if found["estimated"] else ""
-    return f"peak {found['measured']['reserved']:.1f} GiB{estimated}"
+    estimated = f" (estimated {figures['estimated']['total']:.1f})" if figures["estimated"] else ""
+    return f"peak {figures['measured']['reserved']:.1f} GiB{estimated}"

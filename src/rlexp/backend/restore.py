@@ -9,18 +9,18 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-SIDES = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
-"""What trainers set on a tokenizer."""
+TOKENIZER_STATE = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
+"""The attributes that trainers set on a tokenizer."""
 
 
 @contextlib.contextmanager
-def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
+def restored_after(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     """Lets trainers work on a model and a tokenizer, then undoes what they did.
 
     Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, configs, the mode
-    of every module, wrapped forward functions, what an engine remembers of prompts, the tokenizer's sides and tokens,
-    and the random states of python, numpy, torch and CUDA. After an error nothing is: the model is not used again, and
-    a device that stopped working could not be written to.
+    of every module, wrapped forward functions, an engine's cache of prompts, TOKENIZER_STATE, and the random states of
+    python, numpy, torch and CUDA. Nothing is undone after an error: the model is not used again, and a device that
+    stopped working could not be written to.
 
     Yields:
         The trainable weights as they were, by name, on the CPU.
@@ -31,7 +31,7 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     modes = {module: module.training for module in model.modules()}
     forwards = {module: vars(module)["forward"] for module in model.modules() if "forward" in vars(module)}
     configs = [(config, _plain(vars(config))) for config in (model.config, model.generation_config)]
-    sides = {name: getattr(tokenizer, name) for name in SIDES}
+    tokenizer_state = {name: getattr(tokenizer, name) for name in TOKENIZER_STATE}
     with random_states():
         yield weights
     with torch.no_grad():
@@ -48,7 +48,7 @@ def kept(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
             vars(module).pop("forward", None)
     for config, before in configs:
         vars(config).update(before)
-    for name, value in sides.items():
+    for name, value in tokenizer_state.items():
         setattr(tokenizer, name, value)
     engine = getattr(model, "vllm_engine", None)
     if engine is not None:
@@ -76,13 +76,13 @@ def random_states() -> Iterator[None]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """A copy without the configs inside a config, which modules hold on to."""
+    """A copy of a config's values without the configs inside it, which modules hold on to."""
     kinds = (bool, int, float, str, list, tuple, dict, type(None))
     return {name: copy.deepcopy(value) for name, value in values.items() if isinstance(value, kinds)}
 
 
-def moved(model: Any, weights: dict[str, Any]) -> tuple[float, bool]:
-    """(largest absolute change, whether all are finite) of the trainable weights against those given."""
+def weight_change(model: Any, weights: dict[str, Any]) -> tuple[float, bool]:
+    """The largest absolute change of the trainable weights against those given, and whether all are finite."""
     import torch
 
     most, finite = 0.0, True

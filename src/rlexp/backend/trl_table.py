@@ -59,14 +59,14 @@ def _entry(method: str, path: str) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": kind, "default": _plain(_default(field))}
         if optional or entry["default"] is None:
             entry["optional"] = True
-        if found := CHOICES.get((method, field.name)) or choices:
-            entry["choices"] = sorted(found)
+        if known := CHOICES.get((method, field.name)) or choices:
+            entry["choices"] = sorted(known)
         arguments[field.name] = entry
     return {"config": path, "arguments": arguments}
 
 
 def _describe(hint: Any) -> tuple[str, bool, list[str]]:
-    """(one plain type name, may it be null, the values of an enum) of a type hint."""
+    """The plain type name of a type hint, whether it may be null, and the values of an enum."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if union else [hint]
     optional = type(None) in members

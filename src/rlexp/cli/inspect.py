@@ -18,6 +18,7 @@ from rich.console import Console
 from rlexp import project
 from rlexp.backend import dataset
 from rlexp.backend import model as models
+from rlexp.backend.patches import Patches
 from rlexp.cli import inspect_view
 from rlexp.cli.arguments import Parser
 from rlexp.compose.points import points
@@ -228,17 +229,18 @@ def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look
 def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: str, weights: Path | None) -> Look:
     """Loads the model, samples and scores."""
     # A few prompts are sampled quicker by transformers than vLLM's engine starts.
-    run = dataclasses.replace(run, rollout=Rollout(name="generate"))
+    run = dataclasses.replace(run, rollout=Rollout(name="generate", patches=run.rollout.patches))
+    patches = Patches(run.rollout.patches)
     generations = options.generations or run.num_generations
     reasons, sources = Reasons(run.reward, inputs.rewards, root), inputs.rewards
     message = f"loading {run.model.name}, then {options.rows} prompts x {generations} completions"
     scoring = workers_for(run.reward, sources, run.hardware.reward_workers)
     with _waiting(message), quiet(Path(os.devnull)), scoring as workers:
-        models.import_libraries(run)
+        models.import_libraries(run, patches)
         if weights:
-            model, tokenizer = models.load_trained(run, inputs.model, weights)
+            model, tokenizer = models.load_trained(run, inputs.model, weights, patches)
         else:
-            model, tokenizer = models.load(run, inputs.model)
+            model, tokenizer = models.load(run, inputs.model, patches)
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         data_rows = dataset.load(run, inputs.data, options.split, None, read_columns)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from rlexp.compare import patches
 from rlexp.compare.differences import ABSENT, differences
 from rlexp.compose.methods import METHODS
 from rlexp.inputs.digest import file_md5, json_sha256
@@ -39,6 +40,7 @@ RULES = (
     *((f"software.{name}", "software", "medium", "software") for name in TRAINING),
     ("software.*", "software", "low", ""),
     ("code.*", "code", "medium", "code"),
+    ("patches.*", "patches", "medium", ""),
     ("hardware.dtype", "hardware", "medium", ""),
     ("hardware.*", "hardware", "low", ""),
     ("machine.*", "hardware", "low", ""),
@@ -98,12 +100,11 @@ def changes(a: FinishedRun, b: FinishedRun, same_code: bool | None = None) -> li
         same_code: whether the project's own code was the same in both, whatever the commits are called; None where
             that is not known.
     """
-    trees = facts(a), facts(b)
+    trees = patches.added(a, b, facts(a), facts(b))
     found = differences(*trees)
     pair = _Pair(found, trees, (*a.lock["overrides"], *b.lock["overrides"]), same_code)
     listed = [_change(pair, key, *values) for key, values in found.items() if not pair.left_out(key)]
-    if pair.methods[0] != pair.methods[1]:
-        listed += [_only(pair, side) for side in (0, 1)]
+    listed += [_only(pair, side) for side in (0, 1) if pair.methods[0] != pair.methods[1]]
     order = {area: number for number, (_, area, _, _) in enumerate(RULES)}
     return sorted(listed, key=lambda c: (RISKS.index(c.risk), not c.big, order[c.area], c.key))
 
@@ -166,13 +167,12 @@ class _Pair:
         self.methods = [tree["method"]["name"] for tree in trees]
         self.typed = {match[0] for o in overrides if (match := re.match(r"[\w./@-]+", o.lstrip("+~")))}
         self.online = any(METHODS[name].online for name in self.methods if name in METHODS)
-        hashed = all(tree["model"]["file"] for tree in trees)
         self.same_files = {
-            "model": hashed and trees[0]["model"]["file"] == trees[1]["model"]["file"],
+            "model": all(t["model"]["file"] for t in trees) and trees[0]["model"]["file"] == trees[1]["model"]["file"],
             "dataset": "dataset.snapshot" not in found,
         }
-        names = [f"model.{name}" for name in NAMES]
-        self.other_model = not self.same_files["model"] and any(_any(key, ("model.file.*", *names)) for key in found)
+        names = ("model.file.*", *(f"model.{name}" for name in NAMES))
+        self.other_model = not self.same_files["model"] and any(_any(key, names) for key in found)
 
     def left_out(self, key: str) -> bool:
         """Says whether another line shows it already."""
@@ -185,6 +185,8 @@ class _Pair:
         """The difference that brought this one along, empty where it stands for itself or was typed."""
         if key in self.typed:
             return ""
+        if key.startswith("patches."):
+            return "rollout.patches" if "rollout.patches" in self.found else ""
         if key in ("template", "model.system_prompt"):
             return "model" if self.other_model else ""
         sources = [source for pattern, source in SOURCES if fnmatchcase(key, pattern)]
@@ -221,8 +223,7 @@ def _change(pair: _Pair, key: str, a: Any, b: Any) -> Change:
     area, risk, variable = next((area, *rest) for pattern, area, *rest in RULES if fnmatchcase(key, pattern))
     term = key.split(".")[2] if area == "reward" else ""
     follows, note = pair.follows(key), pair.no_variable(key)
-    if follows or note:
-        variable = ""
+    variable = "" if follows or note else variable
     if note:
         risk = "low"
     elif key.endswith(".code") and str(a).split()[0] == str(b).split()[0]:

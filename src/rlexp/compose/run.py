@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import fit, geometry, memory, rollout, validate
+from rlexp.compose import fit, geometry, memory, needed_patches, rollout, validate
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -138,6 +138,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
         job = _job(groups, method, arguments, sequences)
         groups.rollout = rollout.choose(groups, job, ahead=off_policy_steps > 0)
     validate.groups_of(groups, method, arguments)
+    needed_patches.check(groups, method, arguments, off_policy_steps)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device

@@ -231,6 +231,9 @@ class Rollout:
     engine: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the vLLM that starts with the run, in the names of ``vllm.LLM``; they go before those of
     TRL, Unsloth and rlexp, ``compilation_config`` key by key."""
+    patches: bool = True
+    """Patches of TRL, Unsloth and vLLM that save time or memory (docs/patches.md); off: none is applied, and a run that
+    cannot do without one is refused."""
     server_url: str | None = None
     """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
     server_gpu: int = 1

@@ -185,7 +185,9 @@ def on_this_machine(run: Run, root: Path) -> Run:
     """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
     if run.hardware.device.name == "cpu":
         return run
-    machine = points(root / "conf", ["hardware=auto", "rollout=generate"], multirun=False)[0].run
+    machine = points(
+        root / "conf", ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"], multirun=False
+    )[0].run
     if machine.hardware.device is run.hardware.device:
         return run
     config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}

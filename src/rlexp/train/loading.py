@@ -13,6 +13,7 @@ from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
 from rlexp.backend.loaded import Loaded
+from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
 from rlexp.inputs import find, hashes, reward_versions
@@ -57,15 +58,17 @@ def load(
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
     serving = running.enter_context(server.started(run, inputs.model, record.run_dir))
-    engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
+    patches = Patches(run.rollout.patches, console.warn)
+    running.callback(lambda: record.content.update(patches=patches.to_json()))
+    engine = running.enter_context(contextlib.closing(Engine(run, inputs.model, patches)))
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
-    models.import_libraries(run)
+    models.import_libraries(run, patches)
     record.mark("imported")
     read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
     rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, read if run.method.online else ())
     gate.before_load(rows)
-    model, tokenizer = models.load(run, inputs.model)
+    model, tokenizer = models.load(run, inputs.model, patches)
     if inputs.model is None:
         digest["model"] = hashes.model_digest(run, None, root)  # the hub's files are there only now
     if serving:

@@ -134,7 +134,7 @@ def train(
         console.warn(f"{rubric.failed} of {rubric.scored} scores failed and were left out; {FAILURES} holds them")
     console.print(step_time.line(took))
     if peaks:
-        console.print(peak_memory.line(peaks))
+        console.print(peak_memory.summary_line(peaks))
     console.print(f"{weights.name} and record: {os.path.relpath(run_dir, job.root)}")
 
 

@@ -4,7 +4,7 @@ TRL times the same parts for its trackers only, by decorators that Unsloth's rew
 of the methods are what both keep. So the methods of the one trainer are wrapped, and the optimizer's time is taken from
 transformers' callbacks. A part inside another (the scoring inside the preparation of inputs) counts for itself alone,
 and what no part covers is ``other``: the parts of a step add up to it. Completions that are sampled a step ahead
-(``build.off_policy``) count for the step that samples them; from a server, what a step waits for those it trains on.
+(``patches.off_policy``) count for the step that samples them; from a server, what a step waits for those it trains on.
 
 A GPU works behind the host, so the device is waited for where a part begins and ends. At most of these places the host
 waits anyway (sampled tokens are read, the loss is looked at for NaN, the gradient norm is logged); added are about two
@@ -24,6 +24,8 @@ from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
+
+from rlexp.backend.trainers.protocol import Trainer
 
 METHODS = {
     "vllm_generation.sync_weights": "weight_sync",
@@ -56,7 +58,7 @@ class StepTime(TrainerCallback):
         clock: seconds, read once the device is idle.
     """
 
-    def __init__(self, trainer: Any, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, trainer: Trainer, clock: Callable[[], float] | None = None) -> None:
         self.steps: list[dict[str, float]] = []
         """The times of each step: part -> seconds, and ``step`` for the whole."""
         self._clock = clock or device_clock()

@@ -10,11 +10,17 @@ import pytest
 import requests
 import torch
 
-from rlexp.backend.engine.arguments import ours
+from rlexp.backend.engine.arguments import defaults
 from rlexp.backend.engine.engine import Engine, free_port, options
+from rlexp.backend.patches import Patches
 from rlexp.errors import RunError
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
+
+
+def engine_of(run, folder=None, allowed=True):
+    """The engine of a run, before a trainer is built."""
+    return Engine(run, folder, Patches(allowed))
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def trl(monkeypatch):
 
 
 def test_a_second_trainer_is_given_the_engine_of_the_first(composed, trl):
-    engine, before, state = Engine(composed(*GPU, "rollout=colocate"), None), trl.LLM, torch.get_rng_state()
+    engine, before, state = engine_of(composed(*GPU, "rollout=colocate")), trl.LLM, torch.get_rng_state()
     made = []
     for _ in range(2):
         with engine.given():
@@ -45,20 +51,20 @@ def test_a_second_trainer_is_given_the_engine_of_the_first(composed, trl):
 def test_runs_that_start_together_do_not_meet_on_one_port(composed, trl, monkeypatch):
     ports = []
     for _ in range(2):
-        engine = Engine(composed(*GPU, "rollout=colocate"), None)
+        engine = engine_of(composed(*GPU, "rollout=colocate"))
         with engine.given():
             ports.append(os.environ["MASTER_PORT"])
         engine.close()
         assert os.environ["MASTER_PORT"] == ""
     assert ports[0] != ports[1]
     monkeypatch.setenv("MASTER_PORT", "1")  # of a launcher
-    with Engine(composed(*GPU, "rollout=colocate"), None).given():
+    with engine_of(composed(*GPU, "rollout=colocate")).given():
         assert os.environ["MASTER_PORT"] == "1"
 
 
 def test_after_an_error_trl_finds_its_own_class_again(composed, trl):
     before = trl.LLM
-    with pytest.raises(ZeroDivisionError), Engine(composed(*GPU, "rollout=colocate"), None).given():
+    with pytest.raises(ZeroDivisionError), engine_of(composed(*GPU, "rollout=colocate")).given():
         raise ZeroDivisionError
     assert trl.LLM is before
 
@@ -71,14 +77,14 @@ def test_an_engine_that_cannot_start_is_the_users_to_change(composed, trl, monke
     monkeypatch.setattr(trl, "LLM", refuse)
     with (
         pytest.raises(RunError, match=r"did not start: max_model_len \(1024\) is greater than 512 and so on"),
-        Engine(composed(*GPU, "rollout=colocate"), None).given(),
+        engine_of(composed(*GPU, "rollout=colocate")).given(),
     ):
         trl.LLM(model="org/name")
 
 
 def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):
     before = trl.LLM
-    with Engine(composed("hardware=cpu"), None).given():
+    with engine_of(composed("hardware=cpu")).given():
         assert trl.LLM is before
 
 
@@ -102,13 +108,13 @@ def test_the_engine_holds_the_model_that_is_trained(composed, overrides, folder,
 
 
 def test_trls_engine_takes_the_arguments_of_the_run(composed, trl):
-    engine = Engine(composed(*GPU, "rollout=colocate", "rollout.engine.async_scheduling=false"), Path("m"))
+    engine = engine_of(composed(*GPU, "rollout=colocate", "rollout.engine.async_scheduling=false"), Path("m"))
     with engine.given():
         asked = trl.LLM(model="m", max_num_seqs=8).asked
     assert asked == {
         **{"dtype": "bfloat16", "enforce_eager": False, "model": "m", "max_num_seqs": 8},
         "async_scheduling": False,
-        **ours(engine.run),
+        **defaults(engine.run),
     }
 
 
@@ -129,7 +135,7 @@ def test_trainer_and_server_meet_once_however_many_trainers_there_are(composed, 
             self.communicator = None
 
     monkeypatch.setattr(vllm_generation, "VLLMClient", Client)
-    engine = Engine(composed(*GPU, "rollout=server"), None)
+    engine = engine_of(composed(*GPU, "rollout=server"))
     for _ in range(2):
         with engine.given():
             client = vllm_generation.VLLMClient(base_url="http://127.0.0.1:8000")
@@ -151,7 +157,7 @@ def test_a_server_of_ones_own_that_has_ended_is_not_called_for_a_minute(composed
             self.session.mount("http://", HTTPAdapter(max_retries=Retry(5, backoff_factor=2, status_forcelist=[500])))
 
     monkeypatch.setattr(vllm_generation, "VLLMClient", Client, raising=False)
-    with Engine(composed(*GPU, "rollout=server", *named), None).given():
+    with engine_of(composed(*GPU, "rollout=server", *named)).given():
         session = vllm_generation.VLLMClient(base_url="http://127.0.0.1:8000").session
     assert session.get_adapter("http://a").max_retries.total == again
     if not named:
@@ -164,9 +170,27 @@ def test_a_server_of_ones_own_that_has_ended_is_not_called_for_a_minute(composed
 def test_after_a_run_the_environment_is_as_it_was_and_its_trainers_can_go(composed, trl, monkeypatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setenv("MASTER_PORT", "1")
-    engine = Engine(composed(*GPU, "rollout=unsloth"), None)
+    engine = engine_of(composed(*GPU, "rollout=unsloth"))
     os.environ |= {"LOCAL_RANK": "0", "MASTER_PORT": "2"}  # as TRL does
     gc.freeze()
     engine.close()
     assert "LOCAL_RANK" not in os.environ and os.environ["MASTER_PORT"] == "1"
     assert gc.get_freeze_count() == 0
+
+
+def test_without_patches_trl_starts_its_own_engine_which_ends_with_the_run_all_the_same(composed, trl):
+    run = composed(*GPU, "rollout=colocate", "rollout.patches=off", "preflight.smoke=never")
+    engine, before = engine_of(run, allowed=False), trl.LLM
+    with engine.given():
+        assert trl.LLM is before
+        llm = trl.LLM(model="m")
+    assert llm.asked == {"model": "m"}
+    engine.adopt(SimpleNamespace(llm=llm))
+    assert engine.made is llm
+    assert {name: found["status"] for name, found in engine.patches.to_json().items()}["shared_engine"] == "skipped"
+
+
+def test_unsloths_engine_is_none_of_trls(composed):
+    engine = engine_of(composed(*GPU, "rollout=unsloth"))
+    engine.adopt(SimpleNamespace(llm=object()))
+    assert engine.made is None

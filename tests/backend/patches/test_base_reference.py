@@ -4,6 +4,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from rlexp.backend.patches import base_reference
+from rlexp.backend.patches.patch import Status
 
 
 class Layers(torch.nn.Sequential):
@@ -21,9 +22,9 @@ def test_the_copy_of_the_adapter_goes_and_the_model_without_adapter_says_what_it
     model.set_adapter("ref")
     copied = model(given)
     model.set_adapter("default")
-    base_reference.use_base(model)
+    assert base_reference.apply(model).status is Status.applied
     assert list(model.peft_config) == ["default"] and model.active_adapters == ["default"]
     with model.disable_adapter():
         assert torch.equal(model(given), copied)
-    base_reference.use_base(model)  # nothing is left to do
-    base_reference.use_base(torch.nn.Linear(1, 1))
+    assert base_reference.apply(model).status is Status.not_needed
+    assert base_reference.apply(torch.nn.Linear(1, 1)).status is Status.not_needed

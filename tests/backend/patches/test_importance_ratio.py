@@ -1,12 +1,14 @@
 """The importance ratio from the training pass."""
 
+import sys
 from collections import defaultdict
-from types import SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
 from rlexp.backend.patches import importance_ratio
+from rlexp.errors import RunError
 
 NAN = float("nan")
 
@@ -155,3 +157,40 @@ def test_unsloths_loss_is_given_the_policys_own_log_probabilities():
     assert not found[1].requires_grad
     assert wrapped.apply(new, sampling, None, sampling)[1] is sampling
     assert wrapped.apply(new, None, None, None)[1] is None
+
+
+@pytest.fixture
+def rewritten(monkeypatch):
+    """A trainer whose class Unsloth wrote into a module of its own; without the loss function in it."""
+    monkeypatch.setitem(sys.modules, "unsloth", ModuleType("unsloth"))
+    names = {"__name__": "UnslothGRPOTrainer"}
+    compute_loss = FunctionType((lambda self: None).__code__, names)
+    kind = type("UnslothGRPOTrainer", (Trainer,), {"__module__": "UnslothGRPOTrainer", "compute_loss": compute_loss})
+    made = kind(**vars(trainer()), _generate_and_score_completions=lambda inputs: inputs)
+    return made, names
+
+
+def test_the_loss_of_the_trainer_that_unsloth_wrote_is_replaced_and_trls_methods_are_left(rewritten):
+    made, names = rewritten
+    names["UnslothEfficientGRPO"] = original = SimpleNamespace(apply=lambda *arguments: arguments)
+    importance_ratio.use_training_pass(made)
+    importance_ratio.use_training_pass(made)
+    assert names["UnslothEfficientGRPO"].loss is original
+    assert not hasattr(made, "_compute_loss")
+
+
+def test_without_the_function_in_its_place_nothing_is_changed_and_the_patch_is_named(rewritten):
+    made, _ = rewritten
+    score = made._generate_and_score_completions
+    with pytest.raises(RunError, match="the patch importance_ratio does not find UnslothEfficientGRPO") as caught:
+        importance_ratio.use_training_pass(made)
+    assert "unsloth" in (caught.value.where or "") and "rollout.patches=off" in (caught.value.hint or "")
+    assert made._generate_and_score_completions is score
+
+
+def test_a_trainer_of_trls_own_is_none_that_unsloth_wrote(rewritten, monkeypatch):
+    made, _ = rewritten
+    assert importance_ratio.is_rewritten(made)
+    assert not importance_ratio.is_rewritten(Trainer())  # Unsloth's CPU back end writes none
+    monkeypatch.delitem(sys.modules, "unsloth")
+    assert not importance_ratio.is_rewritten(made)

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rlexp.backend import logprobs
+from rlexp.backend import logprobs, prompt_order
 from rlexp.backend.engine import request
-from rlexp.backend.patches import off_policy, rollout
+from rlexp.backend.patches import Patches, off_policy, prepare_sampling
 
 NAN = float("nan")
 STEPS = 4
@@ -215,8 +215,11 @@ def test_the_ratio_is_not_taken_from_the_training_pass_as_well():
     served = Served()
     trainer = made(served)
     trainer.use_vllm = True
-    rollout.prepare(trainer, None, off_policy_steps=1)
+    patches = Patches()
+    prepare_sampling(trainer, SimpleNamespace(patches=patches), off_policy_steps=1)
     gc.unfreeze()
+    assert patches.to_json()["off_policy"] == {"status": "applied"}
+    assert patches.to_json()["importance_ratio"]["status"] == "not needed"
     assert not hasattr(trainer, "_compute_loss") and trainer.vllm_importance_sampling_correction is False
     assert served.logprobs == 0
 
@@ -273,7 +276,7 @@ def test_the_prompts_ahead_are_those_that_the_loader_gives(prompts, passes):
         num_iterations=1,
         _get_train_sampler=sampler,
     )
-    ahead = off_policy.batches(trainer)
+    ahead = prompt_order.batches(trainer)
     loader = DataLoader(rows, batch_size=size, sampler=sampler(), collate_fn=list)
     for _ in range(3):  # epochs
         given = list(loader)

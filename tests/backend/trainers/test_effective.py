@@ -43,7 +43,7 @@ def test_the_options_of_plan_are_said_to_be_wrong_in_one_message(project):
 
 
 def test_what_the_libraries_print_meanwhile_goes_to_a_file_since_vllm_redirects_its_descriptor(composed, monkeypatch):
-    def libraries(run):
+    def libraries(run, patches):
         assert sys.stdout.fileno() > 2 and sys.stderr.fileno() > 2
         raise ZeroDivisionError
 

@@ -2,15 +2,12 @@
 
 TRL starts an engine, or meets a server, whenever a trainer is built; the trainer of a smoke and that of the run behind
 it would hold one each. Both sample with the same here: what the first left in the engine is overwritten before the
-second samples, since TRL sends the weights before the first step of every trainer.
-
-Source: ``trl.generation.vllm_generation.VLLMGeneration._init_vllm``, which looks ``LLM`` and ``VLLMClient`` up.
+second samples, since TRL sends the weights before the first step of every trainer (``patches.shared_engine``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -21,36 +18,35 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend.engine import arguments
-from rlexp.backend.patches import sampled_logprobs
+from rlexp.backend.patches import Patches, flat_logprobs, sampled_logprobs, shared_engine
 from rlexp.backend.restore import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What TRL sets in the environment for an engine in the process: a later trainer would take it for a launcher's."""
-
-AGAIN = 2
-"""Times that a request is sent again where the connection to a server of one's own fails."""
+"""Variables that TRL sets for an engine in the process; a later trainer would take them for a launcher's."""
 
 SHOWN = 250
-"""Characters of what vLLM says."""
+"""Characters of vLLM's own message that are shown."""
 
 
 class Engine:
     """TRL's vLLM for the trainers of one run; none is ever made where the run has none.
 
     Args:
-        folder: the base model's folder; None for a hub id.
+        model_dir: the base model's folder; None for a hub id.
+        patches: those of the run, which every trainer of the engine is patched by.
     """
 
-    def __init__(self, run: Run, folder: Path | None) -> None:
+    def __init__(self, run: Run, model_dir: Path | None, patches: Patches) -> None:
         self.run = run
-        self.folder = folder
+        self.model_dir = model_dir
+        self.patches = patches
         self.made: Any = None
         """``vllm.LLM`` or ``VLLMClient``, once a trainer has been built."""
         self.weights: Any = None
-        """``merged.InPlace``: where the adapted weights lie in it. Only a new engine can be compared with the base."""
+        """``merged_weights.InPlace``: the adapted weights in it; only a new engine can be searched for them."""
         self.before = {name: os.environ.get(name) for name in LAUNCHED}
 
     def close(self) -> None:
@@ -74,61 +70,64 @@ class Engine:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        gc.unfreeze()  # the run's trainers (rollout.prepare)
+        gc.unfreeze()  # the run's trainers (patches.prepare_sampling)
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
         """A trainer built inside is given this engine; as it starts, the random states stay as they are.
 
         Raises:
-            RunError: vLLM refuses what it is told, or has no room.
+            RunError: vLLM refuses an argument, or has no room.
         """
         mode = self.run.rollout.vllm_mode
         if mode is VllmMode.none:
             yield
             return
-        from trl.generation import vllm_generation as trl
-
-        if mode is VllmMode.colocate and not os.environ.get("MASTER_PORT"):
-            # TRL would name the first of a short list that is free, which another run names too until this one listens.
-            os.environ["MASTER_PORT"] = str(free_port())
-        name = "LLM" if mode is VllmMode.colocate else "VLLMClient"
-        theirs = getattr(trl, name)
-        own = self.run.rollout.server_url is None
-        make = functools.partial(self._start, theirs) if name == "LLM" else _client(theirs, own)
-
-        def give(**asked: Any) -> Any:
-            if self.made is None:
-                with random_states(), fit(self.run):
-                    self.made = make(**asked)
-            return self.made
-
-        setattr(trl, name, give)
-        try:
+        if mode is VllmMode.colocate:
+            self.patches.apply(flat_logprobs)
+            self.patches.apply(sampled_logprobs)
+            if not os.environ.get("MASTER_PORT"):
+                # TRL would name the first of a short list that is free, which another run names too until this one
+                # listens.
+                os.environ["MASTER_PORT"] = str(free_port())
+        if not self.patches.apply(shared_engine, mode):
             yield
-        finally:
-            setattr(trl, name, theirs)
+            return
+        with shared_engine.replaced(mode, self._give):
+            yield
 
-    def _start(self, theirs: Any, **asked: Any) -> Any:
-        sampled_logprobs.install()
-        ours = {**options(self.run, self.folder), **arguments.ours(self.run), **asked}
-        return theirs(**arguments.over(ours, self.run.rollout.engine))
+    def adopt(self, generation: Any) -> None:
+        """Takes the engine that TRL made by itself, so that it ends with the run."""
+        if self.made is None and self.run.rollout.vllm_mode is not VllmMode.none:
+            self.made = getattr(generation, "llm", None) or getattr(generation, "vllm_client", None)
+
+    def _give(self, original: type, **given: Any) -> Any:
+        """The engine of the run, made of TRL's class at the first call."""
+        if self.made is None:
+            with random_states(), fit(self.run):
+                if self.run.rollout.vllm_mode is VllmMode.colocate:
+                    given = {**options(self.run, self.model_dir), **arguments.defaults(self.run), **given}
+                    self.made = original(**arguments.over(given, self.run.rollout.engine))
+                else:
+                    own = self.run.rollout.server_url is None
+                    self.made = shared_engine.shared_client(original, own)(**given)
+        return self.made
 
 
-def options(run: Run, folder: Path | None) -> dict[str, Any]:
-    """What ``vllm.LLM`` is told beyond TRL's own arguments, in vLLM's words.
+def options(run: Run, model_dir: Path | None) -> dict[str, Any]:
+    """The arguments of ``vllm.LLM`` beyond TRL's own.
 
     Args:
-        folder: the base model's folder; None for a hub id.
+        model_dir: the base model's folder; None for a hub id.
     """
     # TRL leaves the type to the model's files and the revision to the hub: the trained model's are meant.
-    pinned = {"revision": run.model.revision} if folder is None and run.model.revision else {}
+    pinned = {"revision": run.model.revision} if model_dir is None and run.model.revision else {}
     return {"dtype": run.hardware.dtype.name, "enforce_eager": run.rollout.enforce_eager, **pinned}
 
 
 @contextlib.contextmanager
 def fit(run: Run) -> Iterator[None]:
-    """vLLM's own words where it cannot start with these settings; the first ones, it may go on for pages.
+    """Shows the beginning of vLLM's own message, which may be pages long, where it cannot start with these settings.
 
     Raises:
         RunError: it did not start.
@@ -151,38 +150,6 @@ def fit(run: Run) -> Iterator[None]:
 
 def free_port() -> int:
     """A port of this machine where nobody listens, another at every call."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def _client(theirs: type, own: bool) -> type:
-    """TRL's client of a server, fit to be given to several trainers one after another.
-
-    Args:
-        own: the server was started with the run, on this machine. TRL would call one that has ended for a minute; this
-            client tries again at once (an idle connection may have been closed just then), and not after an answer.
-    """
-
-    class Client(theirs):
-        def __init__(self, **asked: Any) -> None:
-            super().__init__(**asked)
-            if own:
-                from urllib3.util.retry import Retry
-
-                for adapter in self.session.adapters.values():
-                    adapter.max_retries = Retry(AGAIN, backoff_factor=0, allowed_methods=None)
-
-        def init_communicator(self, device: Any = 0) -> None:
-            """Joins the group over which weights are sent, once: a server that waits for a second would hang."""
-            if self.communicator is None:
-                super().init_communicator(device)
-
-        def update_named_params(self, metadata: Any, named_params: Any) -> None:
-            """Sends weights; vLLM reads them on streams of its own, so the optimizer's step is waited for first."""
-            import torch
-
-            torch.cuda.synchronize()
-            super().update_named_params(metadata, named_params)
-
-    return Client
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]

@@ -1,7 +1,7 @@
 """TRL's vLLM as a server: started on a GPU of its own, waited for, and ended with the run.
 
 It starts while the libraries are imported and the model is loaded. It listens on this machine only: vLLM's development
-endpoints, through which TRL sends weights, ask nobody who he is.
+endpoints, through which TRL sends weights, check no credentials.
 
 Source: ``trl.scripts.vllm_serve.build_command`` for what TRL asks of a server.
 """
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend import compile_cache
-from rlexp.backend.engine.arguments import ours, over
+from rlexp.backend.engine.arguments import defaults, over
 from rlexp.backend.engine.engine import LAUNCHED, free_port
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
@@ -36,7 +36,7 @@ from rlexp.errors import RunError
 from rlexp.nvidia import gpus
 
 LOG = "server.log"
-"""What the server says, below the run folder."""
+"""The server's output, below the run folder."""
 OTHERS = "rollout=colocate, or rollout=unsloth"
 MOST_AT_ONCE = 1024
 """Sequences that are decoded together; more wait."""
@@ -47,18 +47,18 @@ PREFIX = re.compile(r"(?:\(\w+ pid=\d+\) )?(?:[A-Z]+ [\d-]+ [\d:]+ \[[^]]*\] ?)?
 PLACES = ("Traceback ", "  File ", "    ")
 """How the lines of a traceback begin that say where, not what."""
 DYING_S = 20.0
-"""Seconds that a server which no longer answers is given to say why and to end."""
+"""Seconds that a server which no longer answers is given to log why and to end."""
 END_S = 15.0
 """Seconds that ``guard`` is given to end the server."""
-OURS = (*LAUNCHED, "VLLM_ENABLE_V1_MULTIPROCESSING")
-"""What stands in the environment for an engine in this process; the server is no part of its group."""
+LAUNCHERS = (*LAUNCHED, "VLLM_ENABLE_V1_MULTIPROCESSING")
+"""Environment variables of an engine in this process, to whose group the server does not belong."""
 
 
-def command(run: Run, folder: Path | None) -> list[str]:
+def command(run: Run, model_dir: Path | None) -> list[str]:
     """The command line of the server, ``vllm serve`` from ``serve`` on.
 
     Args:
-        folder: the base model's folder; None for a hub id.
+        model_dir: the base model's folder; None for a hub id.
     """
     rollout = run.rollout
     options = {
@@ -77,36 +77,36 @@ def command(run: Run, folder: Path | None) -> list[str]:
         "weight-transfer-config": json.dumps({"backend": "nccl"}),
         "uvicorn-log-level": "warning",
     }
-    if folder is None and run.model.revision:
+    if model_dir is None and run.model.revision:
         options["revision"] = run.model.revision
-    said = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    words = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     eager = ["--enforce-eager"] if rollout.enforce_eager else []
-    return ["serve", str(folder or run.model.hub_id), *said, *eager, *flags(over(ours(run), rollout.engine))]
+    return ["serve", str(model_dir or run.model.hub_id), *words, *eager, *flags(over(defaults(run), rollout.engine))]
 
 
 def flags(engine: dict[str, Any]) -> list[str]:
-    """``rollout.engine`` in the words of ``vllm serve``, where the last of two equal options counts."""
-    said = []
+    """``rollout.engine`` as options of ``vllm serve``, where the last of two equal options counts."""
+    words = []
     for name, value in engine.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
-            said.append(f"--{flag}" if value else f"--no-{flag}")
+            words.append(f"--{flag}" if value else f"--no-{flag}")
         elif isinstance(value, list):
-            said += [f"--{flag}", *map(str, value)]
+            words += [f"--{flag}", *map(str, value)]
         elif value is not None:
-            said += [f"--{flag}", json.dumps(value) if isinstance(value, dict) else str(value)]
-    return said
+            words += [f"--{flag}", json.dumps(value) if isinstance(value, dict) else str(value)]
+    return words
 
 
 def typed(run: Run) -> str:
-    """The same as one would type it, for a server of one's own."""
-    folder = Path(run.model.path) if run.model.path else None
-    return f"VLLM_SERVER_DEV_MODE=1 {shlex.join(['vllm', *command(run, folder)])}"
+    """The command as one would type it, for a server that one starts oneself."""
+    model_dir = Path(run.model.path) if run.model.path else None
+    return f"VLLM_SERVER_DEV_MODE=1 {shlex.join(['vllm', *command(run, model_dir)])}"
 
 
 @functools.cache
 def visible() -> tuple[str, ...]:
-    """The GPUs of this process as CUDA_VISIBLE_DEVICES names them; asked once, since a run leaves itself only one."""
+    """The GPUs of this process as CUDA_VISIBLE_DEVICES names them; read once, since a run leaves itself only one."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return tuple(name.strip() for name in named.split(",") if name.strip())
@@ -114,7 +114,7 @@ def visible() -> tuple[str, ...]:
 
 
 def check(run: Run) -> None:
-    """Whether vLLM is there for a run that samples with it; whether a server can be started, or the named one be used.
+    """Refuses a run whose vLLM is not installed, or whose server cannot be started or, where one is named, be used.
 
     Raises:
         RunError: vLLM is missing, there is no GPU for it, a port is taken, or the named server is not fit.
@@ -148,20 +148,21 @@ def check(run: Run) -> None:
 
 
 def _check_running(run: Run) -> None:
-    """Whether the named server answers, takes weights, and holds sequences of the run's length."""
+    """Refuses a named server that does not answer, takes no weights, or holds shorter sequences than the run's."""
     hint = f"start it so: {typed(run)}"
     try:
-        holds = _asked(f"{run.rollout.address}/v1/models")["data"][0].get("max_model_len") or run.model.max_seq_length
-        _asked(f"{run.rollout.address}/get_world_size")
+        model = _get_json(f"{run.rollout.address}/v1/models")["data"][0]
+        longest = model.get("max_model_len") or run.model.max_seq_length
+        _get_json(f"{run.rollout.address}/get_world_size")
     except urllib.error.HTTPError as error:
-        what = f"{run.rollout.address} answers {error.code}: it takes no weights"
-        raise RunError(what, where="rollout.server_url", hint=hint) from error
+        fault = f"{run.rollout.address} answers {error.code}: it takes no weights"
+        raise RunError(fault, where="rollout.server_url", hint=hint) from error
     except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError, AttributeError) as error:
-        what = f"no vLLM server answers at {run.rollout.address}: {getattr(error, 'reason', error)}"
-        raise RunError(what, where="rollout.server_url", hint=hint) from error
-    if holds < run.model.max_seq_length:
+        fault = f"no vLLM server answers at {run.rollout.address}: {getattr(error, 'reason', error)}"
+        raise RunError(fault, where="rollout.server_url", hint=hint) from error
+    if longest < run.model.max_seq_length:
         raise RunError(
-            f"the server holds sequences of {holds} tokens, and the run has {run.model.max_seq_length}",
+            f"the server holds sequences of {longest} tokens, and the run has {run.model.max_seq_length}",
             where="rollout.server_url, model.max_seq_length",
             hint=hint,
         )
@@ -171,8 +172,8 @@ class Server:
     """A server that was started.
 
     Args:
-        log: what it says.
-        seconds: that it may take until it answers.
+        log: the file that its output goes to.
+        seconds: the time that it may take until it answers.
     """
 
     def __init__(self, arguments: list[str], environment: dict[str, str], address: str, log: Path, seconds: float):
@@ -225,7 +226,7 @@ class Server:
             )
 
     def let_end(self) -> None:
-        """Where it has answered and no longer does: lets it say why, and end."""
+        """Lets a server that has answered and no longer does log why, and end."""
         if self.answered and not _answers(f"{self.address}/health"):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(DYING_S)
@@ -233,8 +234,8 @@ class Server:
     def tail(self) -> str:
         """The last lines of its log; of a traceback only what was raised."""
         lines = [PREFIX.sub("", line) for line in self.log.read_text(errors="replace").splitlines()]
-        said = [line for line in lines if line.strip() and not line.startswith(PLACES)]
-        return "\n".join(f"  | {line}" for line in said[-SHOWN:])
+        messages = [line for line in lines if line.strip() and not line.startswith(PLACES)]
+        return "\n".join(f"  | {line}" for line in messages[-SHOWN:])
 
     def end(self) -> None:
         """Ends it and what it started."""
@@ -247,14 +248,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | None]:
+def started(run: Run, model_dir: Path | None, run_dir: Path) -> Iterator[Server | None]:
     """The server of a run, starting; None where the run needs none started. It ends with the block.
 
     This process keeps the first GPU; call it before CUDA is in use.
 
     Args:
-        model: the base model's folder; None for a hub id.
-        folder: of the run; the log lies in it.
+        model_dir: the base model's folder; None for a hub id.
+        run_dir: the run folder, in which the log lies.
 
     Raises:
         RunError: it cannot be started, or had ended before an error of the block.
@@ -265,7 +266,7 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
         return
     devices = visible()
     compile_cache.keep()
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    environment = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[0]
     # Where the trainer waits for the server when they meet to exchange weights.
     os.environ["VLLM_HOST_IP"] = "127.0.0.1"
@@ -274,8 +275,8 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_SERVER_DEV_MODE": "1",
     }
-    arguments = [sys.executable, "-m", "vllm.entrypoints.cli.main", *command(run, model)]
-    server = Server(arguments, environment, run.rollout.address, folder / LOG, run.rollout.server_timeout)
+    arguments = [sys.executable, "-m", "vllm.entrypoints.cli.main", *command(run, model_dir)]
+    server = Server(arguments, environment, run.rollout.address, run_dir / LOG, run.rollout.server_timeout)
     try:
         yield server
     except RunError:
@@ -291,7 +292,7 @@ def started(run: Run, model: Path | None, folder: Path) -> Iterator[Server | Non
         server.end()
 
 
-def _asked(url: str) -> Any:
+def _get_json(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=5) as answer:
         return json.load(answer)
 
@@ -305,10 +306,10 @@ def _answers(url: str) -> bool:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            tried.bind(("127.0.0.1", port))
+            candidate.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

@@ -1,7 +1,7 @@
 """Runs a command that ends when the process which started it does, however that one ends.
 
 A program of its own, for ``server.started``: ``python -I server_guard.py PARENT COMMAND...``. The command and what it
-starts are asked to end (SIGTERM), then made to (SIGKILL).
+starts get SIGTERM first, then SIGKILL.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 PATIENCE_S = 10.0
-"""Between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 PR_SET_PDEATHSIG = 1
 
 

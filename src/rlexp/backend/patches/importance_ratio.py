@@ -15,42 +15,75 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
+from rlexp.errors import RunError
+from rlexp.record.lock import versions
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import GRPOTrainer, OnlineTrainer, Trainer
 
 EXTREMES = {"min": min, "max": max}
 """How the figures of the passes become one of the step; the others are means."""
+UNSLOTHS_LOSS = "UnslothEfficientGRPO"
+"""The autograd function that the loss of Unsloth's GRPO trainer looks up in its own module."""
+
+PATCH = Patch(
+    name="importance_ratio",
+    target="_generate_and_score_completions, _compute_loss and _get_per_token_logps_and_entropies of a "
+    f"trl.GRPOTrainer or RLOOTrainer; {UNSLOTHS_LOSS} in the module that Unsloth writes for GRPO",
+    reason="TRL computes the policy's log-probabilities in a pass of its own, which the training pass computes again.",
+    gain="a forward pass each step: 0.60 s of TRL's 5.69 s, none here, at 4B on an H100 "
+    "(perf/results/2026-11-25_4b_h100.md); RLOO 0.43 -> 0.34 s a step on a CPU "
+    "(perf/results/2026-11-25_micro_batches.md)",
+    upstream="https://github.com/huggingface/trl/issues/5412",
+    made_for={"trl": "1.15", "unsloth": "2026.10"},
+    expires="when TRL and Unsloth skip the pass where the policy that samples is the one that learns",
+)
 
 
-def applies(trainer: Any) -> bool:
+def apply(trainer: OnlineTrainer) -> Outcome:
+    """Takes the ratio from the training pass where the extra pass would compute the same."""
+    if not applies(trainer):
+        return not_needed("there is no extra pass, or it does not compute what the training pass does")
+    use_training_pass(trainer)
+    return APPLIED
+
+
+def applies(trainer: OnlineTrainer) -> bool:
     """Whether the extra pass would compute what the training pass does."""
     arguments = trainer.args
     dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
     return bool(
-        (is_rloo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
+        (not is_grpo(trainer) or (trainer.use_vllm and trainer.vllm_importance_sampling_correction))
         and trainer.num_iterations == 1
         and arguments.gradient_accumulation_steps % arguments.steps_per_generation == 0
         and not dropout
     )
 
 
-def use_training_pass(trainer: Any) -> None:
+def use_training_pass(trainer: OnlineTrainer) -> None:
     """Takes the importance ratio of a ``trl.GRPOTrainer``, or the old log-probabilities of a ``trl.RLOOTrainer`` (or of
     what Unsloth made of them), from the training pass."""
-    if is_rloo(trainer):
+    if not is_grpo(trainer):
         _trl(trainer, _same, spared=not trainer.beta)  # else the reward holds them
         return
-    trainer._generate_and_score_completions = uncorrected(trainer)
-    if not replace_loss(trainer, Loss):
+    if is_rewritten(trainer):
+        replace_loss(trainer, Loss, PATCH.name)
+    else:
         _trl(trainer, _correct)
+    trainer._generate_and_score_completions = uncorrected(trainer)
 
 
-def is_rloo(trainer: Any) -> bool:
-    """Whether it is RLOO's trainer and not GRPO's: it corrects for no sampler."""
-    return not hasattr(trainer, "vllm_importance_sampling_correction")
+def is_grpo(trainer: OnlineTrainer) -> TypeGuard[GRPOTrainer]:
+    """Whether it is GRPO's trainer and not RLOO's, which corrects for no sampler."""
+    return hasattr(trainer, "vllm_importance_sampling_correction")
 
 
-def uncorrected(trainer: Any) -> Callable[[Any], Any]:
+def uncorrected(trainer: GRPOTrainer) -> Callable[[Any], Any]:
     """The trainer's scoring without the correction, and so without the pass it needs; the loss still corrects."""
     score = trainer._generate_and_score_completions
 
@@ -65,17 +98,32 @@ def uncorrected(trainer: Any) -> Callable[[Any], Any]:
     return without_pass
 
 
-def replace_loss(trainer: Any, by: type[Loss]) -> bool:
-    """Puts ``by`` around the loss function of Unsloth's trainer, in place of what an earlier trainer put there.
+def is_rewritten(trainer: Trainer) -> bool:
+    """Whether Unsloth is loaded and rewrote the trainer's class; its CPU back end leaves TRL's own."""
+    classes = type(trainer).__mro__
+    return "unsloth" in sys.modules and any(c.__module__.startswith("Unsloth") for c in classes)
 
-    Returns:
-        False where the trainer is TRL's own.
+
+def replace_loss(trainer: OnlineTrainer, by: type[Loss], patch: str) -> None:
+    """Puts ``by`` around the loss function of a trainer that Unsloth rewrote, in place of what an earlier trainer put
+    there.
+
+    Args:
+        patch: the name of the patch that needs it, for the message.
+
+    Raises:
+        RunError: Unsloth's trainer looks its loss function up elsewhere.
     """
     names = inspect.unwrap(type(trainer).compute_loss).__globals__
-    if "UnslothEfficientGRPO" not in names:
-        return False
-    names["UnslothEfficientGRPO"] = by(names["UnslothEfficientGRPO"])
-    return True
+    if UNSLOTHS_LOSS not in names:
+        installed = versions()
+        raise RunError(
+            f"the patch {patch} does not find {UNSLOTHS_LOSS} in the trainer that Unsloth wrote",
+            where=f"unsloth {installed.get('unsloth')}, trl {installed.get('trl')}",
+            hint=f"install the versions of constraints-gpu.txt (unsloth {PATCH.made_for['unsloth']}), or type "
+            "rollout.patches=off",
+        )
+    names[UNSLOTHS_LOSS] = by(names[UNSLOTHS_LOSS])
 
 
 class Loss:
@@ -114,23 +162,23 @@ def _trl(trainer: Any, put: Callable[[Any, dict[str, Any], Any], None], spared: 
     @functools.wraps(logprobs)
     def computed(*args: Any, **kwargs: Any) -> Any:
         if spared and micro_batch is None:
-            _, ids, _, kept, *_ = args
-            return torch.zeros(len(ids), kept, device=ids.device), None, None
-        found = logprobs(*args, **kwargs)
+            _, ids, _, logits_to_keep, *_ = args
+            return torch.zeros(len(ids), logits_to_keep, device=ids.device), None, None
+        answer = logprobs(*args, **kwargs)
         if micro_batch is not None:
-            put(trainer, micro_batch, found[0].detach())
-        return found
+            put(trainer, micro_batch, answer[0].detach())
+        return answer
 
     trainer._compute_loss = compute_loss
     trainer._get_per_token_logps_and_entropies = computed
 
 
-def _same(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+def _same(trainer: OnlineTrainer, inputs: dict[str, Any], own: Any) -> None:
     """Puts RLOO's old log-probabilities, those of whole sequences, into the micro-batch. Arguments as ``_correct``."""
     inputs["old_logps"] = (own * inputs["completion_mask"]).sum(1)
 
 
-def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
+def _correct(trainer: GRPOTrainer, inputs: dict[str, Any], own: Any) -> None:
     """Puts the importance ratio into the micro-batch, and its figures into the trainer's metrics.
 
     Args:
@@ -139,9 +187,9 @@ def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
     mask = inputs["completion_mask"]
     if "tool_mask" in inputs:
         mask = mask * inputs["tool_mask"]
-    apart = own - inputs["sampling_per_token_logps"]
-    scored = mask.bool() & ~apart.isnan()  # a token that vLLM could not score is left uncorrected
-    difference = apart.where(scored, 0.0)
+    unmasked = own - inputs["sampling_per_token_logps"]
+    scored = mask.bool() & ~unmasked.isnan()  # a token that vLLM could not score is left uncorrected
+    difference = unmasked.where(scored, 0.0)
     mode = trainer.vllm_importance_sampling_mode
     whole = mode.startswith("sequence")
     ratio = (difference.sum(dim=-1, keepdim=True) if whole else difference).exp()
@@ -152,19 +200,19 @@ def _correct(trainer: Any, inputs: dict[str, Any], own: Any) -> None:
         outside = (ratio < (-math.inf if low is None else low)) | (ratio > (math.inf if high is None else high))
         ratio = ratio.masked_fill(outside, 0.0)
     inputs["importance_sampling_ratio"] = ratio
-    shown, apart = (ratio if whole else ratio[mask.bool()]).flatten(), apart[scored].abs()
-    if not apart.numel():
+    logged, distance = (ratio if whole else ratio[mask.bool()]).flatten(), unmasked[scored].abs()
+    if not distance.numel():
         return
     metrics = trainer._metrics["train" if trainer.model.training else "eval"]
     for name, value in {
-        "sampling_logp_difference/mean": apart.mean(),
-        "sampling_logp_difference/max": apart.max(),
-        "importance_sampling_ratio/min": shown.min(),
-        "importance_sampling_ratio/mean": shown.mean(),
-        "importance_sampling_ratio/max": shown.max(),
+        "sampling_logp_difference/mean": distance.mean(),
+        "sampling_logp_difference/max": distance.max(),
+        "importance_sampling_ratio/min": logged.min(),
+        "importance_sampling_ratio/mean": logged.mean(),
+        "importance_sampling_ratio/max": logged.max(),
     }.items():
-        held, join = metrics[f"sampling/{name}"], EXTREMES.get(name.rpartition("/")[2])
-        if join and held and trainer._step % trainer.args.steps_per_generation:  # of the step, not of the pass
-            held[-1] = join(held[-1], value.item())
+        values, join = metrics[f"sampling/{name}"], EXTREMES.get(name.rpartition("/")[2])
+        if join and values and trainer._step % trainer.args.steps_per_generation:  # of the step, not of the pass
+            values[-1] = join(values[-1], value.item())
         else:
-            held.append(value.item())
+            values.append(value.item())

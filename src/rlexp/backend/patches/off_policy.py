@@ -27,22 +27,45 @@ Source: https://arxiv.org/abs/2410.18252 (asynchronous RLHF, one step off-policy
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlexp.backend import logprobs
 from rlexp.backend.engine import request
 from rlexp.backend.logprobs import Lists
 from rlexp.backend.patches import importance_ratio
+from rlexp.backend.patches.patch import APPLIED, Outcome, Patch
+from rlexp.backend.prompt_order import batches, prompts_digest
+
+if TYPE_CHECKING:
+    from rlexp.backend.trainers.protocol import OnlineTrainer
 
 FILE = "off_policy.json"
 """The completions that wait, in a checkpoint's folder; written before ``trainer_state.json``, which makes it whole."""
+
+PATCH = Patch(
+    name="off_policy",
+    target="_generate_single_turn, _generate_and_score_completions, _get_per_token_logps_and_entropies, train and "
+    "the checkpoints of the random state of a trl.GRPOTrainer or RLOOTrainer; sync_weights of its VLLMGeneration",
+    reason="method.off_policy_steps=1 samples a step's completions while the step before it trains.",
+    gain="4.123 -> 3.133 s a step at 4B with a server on a second H100 (perf/results/2026-11-25_4b_h100.md); none "
+    "elsewhere",
+    upstream="https://github.com/huggingface/trl/issues/4766",
+    made_for={"trl": "1.15", "unsloth": "2026.10", "transformers": "5.17"},
+    expires="when TRL's trainers sample ahead by a fixed number of steps, and checkpoint what waits",
+    needed_for="method.off_policy_steps=1",
+)
+
+
+def apply(trainer: OnlineTrainer) -> Outcome:
+    """Has the trainer sample one step ahead."""
+    OffPolicy(trainer).install()
+    return APPLIED
 
 
 @dataclass(frozen=True)
@@ -50,25 +73,20 @@ class Sampled:
     """Completions of one generation, group after group."""
 
     prompts: str
-    """What they were asked for: ``named`` of the prompts' ids."""
+    """The digest of the prompts that they answer (``prompts_digest``)."""
     ids: list[list[int]]
     logprobs: list[list[float]]
-    """Of every token, by the policy that sampled it; NaN where vLLM had none."""
-
-
-def named(prompt_ids: Lists) -> str:
-    """A name of the prompts by their token ids."""
-    return hashlib.sha256(json.dumps(prompt_ids).encode()).hexdigest()
+    """The log-probability of every token by the policy that sampled it; NaN where vLLM had none."""
 
 
 class OffPolicy:
     """Has a ``trl.GRPOTrainer`` or ``trl.RLOOTrainer`` (or what Unsloth made of one) sample one step ahead."""
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: OnlineTrainer) -> None:
         self.trainer = trainer
         self.generation: Any = getattr(trainer, "vllm_generation", None)
         self.overlaps = getattr(self.generation, "mode", None) == "server"
-        self.grpo = not importance_ratio.is_rloo(trainer)
+        self.grpo = importance_ratio.is_grpo(trainer)
         self.waiting: Future[Sampled] | None = None
         """The completions of the next step, there or under way."""
         self.batches: Iterator[list[Any]] | None = None
@@ -78,7 +96,7 @@ class OffPolicy:
 
     def install(self) -> None:
         """Wraps the trainer's methods."""
-        trainer = self.trainer
+        trainer: Any = self.trainer
         trainer._generate_single_turn = self._taking(self.sample)
         trainer._save_rng_state = _before(trainer._save_rng_state, self.save)
         trainer._load_rng_state = _before(trainer._load_rng_state, self.restore)
@@ -88,21 +106,22 @@ class OffPolicy:
             self.generation.sync_weights = _before(self.generation.sync_weights, self._settle)
         if not self.grpo:
             trainer._get_per_token_logps_and_entropies = self._answering(trainer._get_per_token_logps_and_entropies)
-        elif importance_ratio.replace_loss(trainer, _Loss):
+        elif importance_ratio.is_rewritten(trainer):
+            importance_ratio.replace_loss(trainer, _Loss, PATCH.name)
             trainer._generate_and_score_completions = importance_ratio.uncorrected(trainer)
         else:
             trainer.vllm_importance_sampling_correction = False
             trainer._generate_and_score_completions = self._with_old(trainer._generate_and_score_completions)
 
-    def save(self, folder: str) -> None:
+    def save(self, checkpoint_dir: str) -> None:
         """Writes the completions that wait into a checkpoint; those under way are waited for."""
         if self.waiting is not None:
-            (Path(folder) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
+            (Path(checkpoint_dir) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
 
-    def restore(self, folder: str | None) -> None:
+    def restore(self, checkpoint_dir: str | None) -> None:
         """Takes them from a checkpoint; from one of an on-policy training there are none to take."""
-        file = Path(folder or "") / FILE
-        if folder and file.is_file():
+        file = Path(checkpoint_dir or "") / FILE
+        if checkpoint_dir and file.is_file():
             self.waiting = Future()
             self.waiting.set_result(Sampled(**json.loads(file.read_text())))
 
@@ -119,15 +138,15 @@ class OffPolicy:
                 return sample(prompt_ids, images, fields, *rest)
             waiting, self.waiting = self.waiting, None
             if waiting is None:  # the first step
-                waiting = self._asked(prompt_ids, images, fields, *rest)
+                waiting = self._request(prompt_ids, images, fields, *rest)
             self.waiting = waiting  # an interrupted wait leaves it to be ended
             taken = waiting.result()
             self.waiting = None
-            if taken.prompts != named(prompt_ids):
+            if taken.prompts != prompts_digest(prompt_ids):
                 raise RuntimeError("the completions that wait were sampled for other prompts than those of this step")
             state = self.trainer.state
             if state.global_step + 1 < state.max_steps:
-                self.waiting = self._asked(*self._next_prompts(), *rest)
+                self.waiting = self._request(*self._next_prompts(), *rest)
             if self.grpo:
                 return taken.ids, taken.logprobs
             self.unanswered = taken.logprobs
@@ -141,23 +160,24 @@ class OffPolicy:
             self.batches = itertools.islice(batches(self.trainer), self.trainer.state.global_step + 1, None)
         return self.trainer._tokenize_prompts([row["prompt"] for row in next(self.batches)])
 
-    def _asked(self, prompt_ids: Lists, images: Any, fields: Any, *rest: Any) -> Future[Sampled]:
+    def _request(self, prompt_ids: Lists, images: Any, fields: Any, *rest: Any) -> Future[Sampled]:
         """The completions of these prompts by the policy as it is now."""
         trainer = self.trainer
         if not self.overlaps:
             done: Future[Sampled] = Future()
-            found = self.sample(prompt_ids, images, fields, *rest)
-            ids, given = found if self.grpo else (found, None)
-            old = given or logprobs.of_completions(trainer, prompt_ids, ids)
-            done.set_result(Sampled(named(prompt_ids), ids, logprobs.numbers(old)))
+            answer = self.sample(prompt_ids, images, fields, *rest)
+            ids, sampled = answer if self.grpo else (answer, None)
+            old = sampled or logprobs.of_completions(trainer, prompt_ids, ids)
+            done.set_result(Sampled(prompts_digest(prompt_ids), ids, logprobs.numbers(old)))
             return done
         if trainer.state.global_step != trainer._last_loaded_step:
             self.generation.sync_weights()
             trainer._last_loaded_step = trainer.state.global_step
 
         def generated() -> Sampled:
-            _, ids, given, _ = self.generation.generate(prompt_ids, images, trainer.num_generations)
-            return Sampled(named(prompt_ids), ids, logprobs.numbers([[token[0] for token in row] for row in given]))
+            _, ids, sampled, _ = self.generation.generate(prompt_ids, images, trainer.num_generations)
+            first = [[token[0] for token in row] for row in sampled]
+            return Sampled(prompts_digest(prompt_ids), ids, logprobs.numbers(first))
 
         return request.in_thread(generated)
 
@@ -167,22 +187,22 @@ class OffPolicy:
             self.waiting.exception()
 
     def _with_old(self, score: Callable[..., Any]) -> Callable[..., Any]:
-        """TRL's GRPO: the sampler's log-probabilities as the old ones."""
+        """TRL's GRPO takes the sampler's log-probabilities as the old ones."""
 
         @functools.wraps(score)
         def scored(inputs: Any) -> Any:
-            found = score(inputs)
+            batch = score(inputs)
             if self.trainer.model.training:
-                old = found.pop("sampling_per_token_logps")
+                old = batch.pop("sampling_per_token_logps")
                 if old.isnan().any():
-                    old = old.where(~old.isnan(), logprobs.of_batch(self.trainer, found))
-                found["old_per_token_logps"] = old
-            return found
+                    old = old.where(~old.isnan(), logprobs.of_batch(self.trainer, batch))
+                batch["old_per_token_logps"] = old
+            return batch
 
         return scored
 
     def _answering(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        """RLOO: they are its old ones, and so what its KL penalty is computed from."""
+        """RLOO takes them as its old ones, and so computes its KL penalty from them."""
 
         @functools.wraps(compute)
         def answer(model: Any, input_ids: Any, *args: Any, **kwargs: Any) -> Any:
@@ -222,23 +242,6 @@ class _Loss(importance_ratio.Loss):
         if old is None and sampling is not None:
             old = sampling.where(~sampling.isnan(), new.detach())
         return self.loss.apply(new, old, reference, sampling, *rest)
-
-
-def batches(trainer: Any) -> Iterator[list[Any]]:
-    """The rows of every generation in the order in which the trainer's loader gives them, epoch after epoch.
-
-    Read from a sampler of its own: it shuffles with a generator of its own by the same seed, and is a class that the
-    loader asks once an epoch as well, so the loader itself is not touched.
-    """
-    sampler = trainer._get_train_sampler()
-    repeats = trainer.args.steps_per_generation * trainer.num_iterations
-    size = trainer.args.per_device_train_batch_size * trainer.args.steps_per_generation
-    while True:
-        indices = iter(sampler)
-        while len(batch := list(itertools.islice(indices, size))) == size:
-            yield [trainer.train_dataset[number] for number in batch]
-            for _ in itertools.islice(indices, size * (repeats - 1)):
-                pass
 
 
 def _before(method: Callable[..., Any], first: Callable[..., None]) -> Callable[..., Any]:

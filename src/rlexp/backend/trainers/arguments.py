@@ -13,11 +13,11 @@ from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
 from rlexp.reward.combine import weights
 
 
-def requested(run: Run, folder: Path) -> dict[str, Any]:
-    """Every argument of the trainer's config class: what the experiment says, what was derived, else TRL's default.
+def requested(run: Run, run_dir: Path) -> dict[str, Any]:
+    """Every argument of the trainer's config class: the experiment's value, a derived one, else TRL's default.
 
     Args:
-        folder: the run folder; checkpoints go below it.
+        run_dir: the run folder, below which checkpoints go.
     """
     arguments = {name: entry["default"] for name, entry in run.method.all_arguments.items()}
     cuda = run.hardware.device is Device.cuda
@@ -25,8 +25,8 @@ def requested(run: Run, folder: Path) -> dict[str, Any]:
     float16 = cuda and run.hardware.dtype is Dtype.float16
     arguments |= run.arguments
     arguments |= {
-        "output_dir": str(folder / "checkpoints"),
-        "run_name": folder.name,
+        "output_dir": str(run_dir / "checkpoints"),
+        "run_name": run_dir.name,
         "seed": run.seed,
         "data_seed": run.seed,
         "per_device_train_batch_size": run.geometry.per_device_train_batch_size,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rlexp.backend.load_unsloth import patch_dpo
 from rlexp.backend.patches import base_reference
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import Trainer
 
 
-def trainer(inputs: TrainerInputs) -> Any:
+def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.DPOTrainer`` of these inputs; Unsloth is imported already."""
     patch_dpo()
     from trl import DPOConfig, DPOTrainer
 
     built = DPOTrainer(args=DPOConfig(**inputs.arguments), **inputs.common)
-    base_reference.use_base(built.model)
+    inputs.engine.patches.apply(base_reference, built.model)
     return built

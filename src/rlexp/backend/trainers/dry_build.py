@@ -10,6 +10,7 @@ from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
+from rlexp.backend.patches import Patches
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.run import Run
@@ -28,13 +29,14 @@ def built(run: Run, inputs: Inputs) -> list[effective.Argument]:
         contextlib.redirect_stderr(log),
     ):
         serving = running.enter_context(server.started(run, inputs.model, Path(scratch)))
-        models.import_libraries(run)
-        model, tokenizer = models.load(run, inputs.model)
+        patches = Patches(run.rollout.patches)
+        models.import_libraries(run, patches)
+        model, tokenizer = models.load(run, inputs.model, patches)
         rows = dataset.load(run, inputs.data, "train", run.prompts_per_step)
         requested = arguments.requested(run, Path(scratch))
         with workers_for(run.reward, inputs.rewards, 0) as workers:
             rubric = Rubric(run.reward, inputs.rewards, workers)
-            engine = running.enter_context(contextlib.closing(Engine(run, inputs.model)))
+            engine = running.enter_context(contextlib.closing(Engine(run, inputs.model, patches)))
             if serving:
                 serving.wait()
             parts = TrainerInputs(model, tokenizer, rows, None, rubric, requested, engine, run)

@@ -28,16 +28,16 @@ ADJUSTED = {
     "eval_accumulation_steps": "left open; Unsloth moves evaluation results off the device as often as it accumulates",
     "dataset_num_proc": "left open; Unsloth chooses the number of processes that tokenize",
 }
-"""Arguments that Unsloth, TRL or transformers may hold otherwise without changing what is learned."""
+"""Arguments that Unsloth, TRL or transformers may change without changing what is learned."""
 
 
 class Status(Enum):
     """How an argument came to the value that the trainer holds."""
 
     default = "default"
-    """TRL's own, said aloud."""
+    """TRL's own default, stated all the same."""
     requested = "asked"
-    """The experiment says it."""
+    """The experiment sets it."""
     derived = "derived"
     """Another part of the composed tree decides it."""
     adjusted = "adjusted"
@@ -67,65 +67,69 @@ def table(run: Run, requested: dict[str, Any], effective: Any) -> list[Argument]
     return [_argument(run, name, requested[name], getattr(effective, name, None)) for name in sorted(requested)]
 
 
-def _argument(run: Run, name: str, wanted: Any, got: Any) -> Argument:
-    requested, effective = plain(wanted), plain(got)
-    default = plain(run.method.all_arguments[name]["default"])
-    if differs(wanted, got):
+def _argument(run: Run, name: str, requested_value: Any, effective_value: Any) -> Argument:
+    requested, effective = json_value(requested_value), json_value(effective_value)
+    default = json_value(run.method.all_arguments[name]["default"])
+    if differs(requested_value, effective_value):
         status = Status.adjusted if name in ADJUSTED else Status.changed
         return Argument(name, requested, effective, status, ADJUSTED.get(name, "Unsloth or TRL changed it"))
     if requested == default and isinstance(requested, bool) is isinstance(default, bool):
         return Argument(name, requested, effective, Status.default, "TRL's default")
-    if name in run.arguments and plain(run.arguments[name]) == requested:
+    if name in run.arguments and json_value(run.arguments[name]) == requested:
         return Argument(name, requested, effective, Status.requested, f"method.{name}")
     return Argument(name, requested, effective, Status.derived, owner(name) or "follows from other arguments")
 
 
 def require(arguments: list[Argument]) -> None:
-    """Nothing is in effect otherwise than requested, for no known reason.
+    """Refuses arguments that are in effect otherwise than requested, for no known reason.
 
     Raises:
         RunError: something is; the message names every such argument.
     """
     changed = [item for item in arguments if item.status is Status.changed]
     if changed:
-        held = ", ".join(f"{item.name}={item.effective!r} where {item.requested!r} was asked for" for item in changed)
+        values = ", ".join(f"{item.name}={item.effective!r} where {item.requested!r} was asked for" for item in changed)
         raise RunError(
-            f"the trainer holds {held}",
+            f"the trainer holds {values}",
             where=", ".join(f"method.{item.name}" for item in changed),
             hint="Unsloth or TRL changed it; ask for the value it holds, or report this with the versions",
         )
 
 
 def to_json(arguments: list[Argument]) -> dict[str, dict[str, Any]]:
-    """The table for the manifest, by status: name -> the value that is held; with asked and why where they say more.
+    """The table for the manifest, by status: name -> the value in effect; with the requested one and the reason where
+    they add to it.
 
     Without ``output_dir``, which is a path of this machine: a manifest can be committed.
     """
-    found: dict[str, dict[str, Any]] = {status.value: {} for status in Status}
+    by_status: dict[str, dict[str, Any]] = {status.value: {} for status in Status}
     for item in arguments:
         if item.name == "output_dir":
             continue
         short = item.status in (Status.default, Status.requested)
         whole = {"asked": item.requested, "held": item.effective, "why": item.why}
-        found[item.status.value][item.name] = item.effective if short else whole
-    return {status: items for status, items in found.items() if items}
+        by_status[item.status.value][item.name] = item.effective if short else whole
+    return {status: items for status, items in by_status.items() if items}
 
 
-def differs(wanted: Any, got: Any) -> bool:
-    """Whether an argument is held otherwise than asked; nothing is so in whatever form, zero and False are values."""
-    wanted, got = plain(wanted), plain(got)
-    return bool(got != wanted and (got or wanted or isinstance(wanted, bool | int | float)))
+def differs(requested: Any, effective: Any) -> bool:
+    """Whether an argument is in effect otherwise than requested.
+
+    Every form of nothing is the same (None, an empty list, ``none``); zero and False are values.
+    """
+    requested, effective = json_value(requested), json_value(effective)
+    return bool(effective != requested and (effective or requested or isinstance(requested, bool | int | float)))
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """An argument's value as JSON can hold it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, list | tuple):
-        items = [plain(item) for item in value]
+        items = [json_value(item) for item in value]
         return None if items in ([], ["none"]) else items
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()} or None
+        return {key: json_value(item) for key, item in value.items()} or None
     if value in ("none", ""):
         return None
     return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.backend.trainers.online import online_trainer
+from rlexp.backend.trainers.protocol import OnlineTrainer
 
 
-def trainer(inputs: TrainerInputs) -> Any:
+def trainer(inputs: TrainerInputs) -> OnlineTrainer:
     """A ``trl.GRPOTrainer`` of these inputs; the loader's libraries are imported already."""
     from trl import GRPOConfig, GRPOTrainer
 

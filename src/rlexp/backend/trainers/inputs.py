@@ -24,7 +24,7 @@ class TrainerInputs:
     arguments: dict[str, Any]
     """Every argument of TRL's config class."""
     engine: Engine
-    """What samples, where TRL's vLLM does."""
+    """TRL's vLLM, where it samples, and the patches of the run."""
     run: Run
 
     @property

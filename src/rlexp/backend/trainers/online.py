@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.backend.patches import base_reference, rollout
+from rlexp.backend.patches import base_reference, prepare_sampling
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import OnlineTrainer
 
 
-def online_trainer(inputs: TrainerInputs, config_class: Any, trainer_class: Any) -> Any:
+def online_trainer(inputs: TrainerInputs, config_class: Any, trainer_class: Any) -> OnlineTrainer:
     """A trainer that samples while it trains, of these inputs; the loader's libraries are imported already."""
     rewards: list[Any] = inputs.rubric.functions(inputs.run.num_generations)
     with inputs.engine.given():
         trainer = trainer_class(args=config_class(**inputs.arguments), reward_funcs=rewards, **inputs.common)
-    base_reference.use_base(trainer.model)
-    rollout.prepare(trainer, inputs.engine, inputs.run.off_policy_steps)
+    inputs.engine.adopt(getattr(trainer, "vllm_generation", None))
+    inputs.engine.patches.apply(base_reference, trainer.model)
+    prepare_sampling(trainer, inputs.engine, inputs.run.off_policy_steps)
     return trainer

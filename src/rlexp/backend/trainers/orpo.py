@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.backend.trainers.protocol import Trainer
 
 
-def trainer(inputs: TrainerInputs) -> Any:
+def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.experimental.orpo.ORPOTrainer`` of these inputs; Unsloth is imported already."""
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 

@@ -82,7 +82,7 @@ def engine_for(run: Run) -> Run:
     rollout = run.rollout
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
     typed = rollout.enforce_eager or "compilation_config" in rollout.engine
-    if not rollout.in_process or typed or tokens > UNCOMPILED_TOKENS:
+    if not (rollout.in_process and rollout.patches) or typed or tokens > UNCOMPILED_TOKENS:
         return run
     return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
 

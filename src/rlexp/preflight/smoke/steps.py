@@ -23,7 +23,7 @@ from transformers import TrainerCallback
 
 from rlexp.backend import callbacks, peak_memory
 from rlexp.backend.loaded import Loaded
-from rlexp.backend.restore import kept, moved
+from rlexp.backend.restore import restored_after, weight_change
 from rlexp.backend.trainers import arguments, build
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.run import Run
@@ -65,7 +65,7 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
     clock, iterations = Clock(), run.arguments.get("num_iterations", 1)
     forced = iterations + run.off_policy_steps
     peak_memory.begin()
-    with kept(model, tokenizer) as weights:
+    with restored_after(model, tokenizer) as weights:
         inputs = TrainerInputs(
             model, tokenizer, rows.select(order), None, rubric, arguments_of_smoke, loaded.engine, run
         )
@@ -90,7 +90,7 @@ def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -
             write_and_require([verdict], smoke_dir, {}, console.warn)
         finally:
             live.stop()
-        most, finite = moved(model, weights)
+        most, finite = weight_change(model, weights)
         peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else peak_rss()
         del trainer, seen  # with the optimizer's state
     facts = read_facts(run, smoke_dir, most, finite, forced + 1)

@@ -1,4 +1,4 @@
-"""Unsloth's packed passes: the kernel that is put there, and the check that is not repeated."""
+"""The kernel that Unsloth's packed passes are given."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -6,21 +6,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from rlexp.backend.patches import packing
-
-
-def config(kind="default"):
-    found = SimpleNamespace(rope_parameters={"rope_type": kind})
-    found.get_text_config = lambda: found
-    return found
-
-
-@pytest.mark.parametrize(("kind", "once"), [("default", True), ("longrope", False)])
-def test_longer_rows_are_not_checked_again_where_positions_rotate_alike_at_every_length(kind, once):
-    model = SimpleNamespace(config=config(kind))
-    packing.check_once(model)
-    assert getattr(model, "_unsloth_seq_packing_grad_verified_T", 0) == (packing.ANY_LENGTH if once else 0)
-    assert len(vars(model)) == (5 if once else 1)
+from rlexp.backend.patches import packed_kernel
+from rlexp.backend.patches.patch import Status
 
 
 class Squared(torch.autograd.Function):
@@ -41,7 +28,7 @@ class Squared(torch.autograd.Function):
 
 def test_the_backward_of_the_kernel_is_deterministic_and_nothing_else():
     x = torch.tensor([3.0], requires_grad=True)
-    packing._repeatable(Squared).apply(x).sum().backward()
+    packed_kernel._repeatable(Squared).apply(x).sum().backward()
     assert x.grad.item() == 6 and Squared.deterministic
     assert not torch.are_deterministic_algorithms_enabled()
 
@@ -50,6 +37,7 @@ def test_the_backward_of_the_kernel_is_deterministic_and_nothing_else():
 def dispatch(monkeypatch):
     """Unsloth's module of attention, where nothing is installed that attends to a packed row."""
     found = SimpleNamespace(
+        __name__="unsloth.utils.attention_dispatch",
         HAS_FLASH_ATTENTION=False,
         HAS_XFORMERS=False,
         _TORCH_VARLEN_ATTN=None,
@@ -76,18 +64,21 @@ def test_the_kernel_is_put_where_there_is_none_and_only_if_it_computes_attention
     dispatch, monkeypatch, there, right, put
 ):
     vars(dispatch).update(there)
-    monkeypatch.setattr(packing, "_right", lambda apply: right)
+    monkeypatch.setattr(packed_kernel, "_right", lambda apply: right)
     before, eager = dispatch._TORCH_VARLEN_ATTN, dispatch._LeanFlashVarlen
-    assert packing.one_kernel() is put
+    assert (packed_kernel.apply().status is Status.applied) is put
     assert (dispatch._TORCH_VARLEN_ATTN is before) is not put
     assert issubclass(dispatch._LeanFlashVarlen, eager) and (dispatch._LeanFlashVarlen is eager) is not put
     if put:
+        assert packed_kernel.apply().status is Status.applied  # again, for the next run of the process
         assert dispatch._LEAN_VARLEN and not dispatch._varlen_can_use_cudnn(1, 2, enable_gqa=True)
 
 
 def test_an_unsloth_that_is_built_otherwise_stays_as_it_is(dispatch):
     del dispatch._varlen_attn_call
-    assert not packing.one_kernel() and dispatch._TORCH_VARLEN_ATTN is None
+    outcome = packed_kernel.apply()
+    assert outcome.status is Status.skipped and "_varlen_attn_call" in outcome.why
+    assert dispatch._TORCH_VARLEN_ATTN is None
 
 
 def test_grouped_heads_are_repeated_for_torchs_own_function(monkeypatch):
@@ -101,6 +92,6 @@ def test_grouped_heads_are_repeated_for_torchs_own_function(monkeypatch):
     module.varlen_attn = varlen_attn
     monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", module)
     query, key = torch.zeros(3, 4, 8), torch.arange(3.0 * 2 * 8).view(3, 2, 8)
-    packing._grouped()(query, key, key, 1, window_size=(-1, 0), scale=2.0, enable_gqa=True)
+    packed_kernel._grouped()(query, key, key, 1, window_size=(-1, 0), scale=2.0, enable_gqa=True)
     assert taken["key"].shape == (3, 4, 8) and torch.equal(taken["key"][:, 1], key[:, 0])
     assert taken["rest"] == (1,) and taken["window_size"] == (-1, 0) and taken["options"] == {"scale": 2.0}

@@ -1,13 +1,12 @@
-"""What Unsloth's packed passes need to be fast: one attention kernel for a whole row, and one check of a model.
+"""Unsloth attends to a packed row by one kernel: torch's variable-length flash attention.
 
 Unsloth packs the sequences of a GRPO pass into one row. Where neither flash-attn nor xformers loads and torch is older
 than 2.12, its attention takes every run of equally long sequences by itself, and the backward of each slice fills and
-adds tensors as large as the row. The kernel for all of them is in torch 2.11 and groups queries, too; only
-``varlen_attn`` there has no word for that.
+adds tensors as large as the row. The kernel for all of them is in torch 2.11 and groups queries, too; only its function
+``varlen_attn`` does not take ``enable_gqa`` there.
 
 Source: ``unsloth.utils.attention_dispatch`` (``_load_torch_varlen_attn``, ``_LeanFlashVarlen``,
-``_sdpa_packed_segments``); ``unsloth_zoo.rl_replacements.grpo_accumulated_loss`` for the check;
-``_flash_attention_backward`` in ATen for what is deterministic.
+``_sdpa_packed_segments``); ``_flash_attention_backward`` in ATen for what is deterministic.
 """
 
 from __future__ import annotations
@@ -16,64 +15,64 @@ import inspect
 import logging
 from typing import Any
 
-from rlexp.backend.patches.micro_batches import rotary
+from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed, skipped
 
-ANY_LENGTH = 1 << 40
-CHECKED = ("grad", "nograd")
-"""The passes that Unsloth checks: those of the training, and those of old and reference log-probabilities."""
+NEEDED = ("_LeanFlashVarlen", "_TORCH_VARLEN_ATTN", "_varlen_attn_call")
+"""The names that Unsloth's module must have, in this version, to be given the kernel."""
+
+PATCH = Patch(
+    name="packed_kernel",
+    target="unsloth.utils.attention_dispatch: _TORCH_VARLEN_ATTN, _LeanFlashVarlen, _LEAN_VARLEN, "
+    "_varlen_can_use_cudnn",
+    reason="Without flash-attn, xformers or torch 2.12 Unsloth's packed attention takes sequence after sequence.",
+    gain="forward/backward 1.22 -> 0.97 s of a step at 4B on an H100 (perf/results/2026-11-25_4b_h100.md)",
+    upstream="https://github.com/pytorch/pytorch/pull/179468",
+    made_for={"unsloth": "2026.10", "torch": "2.11"},
+    expires="torch >= 2.12, whose varlen_attn takes enable_gqa",
+    whole_process=True,
+)
 
 
-def check_once(model: Any) -> None:
-    """Has Unsloth compare packed sequences with single ones at their first pass only, and not again whenever a longer
-    row comes, which takes a forward pass a sequence; where positions are rotated alike at every length."""
-    if not rotary(model.config):
-        return
-    for passes in CHECKED:
-        for what in ("T", "seg"):
-            setattr(model, f"_unsloth_seq_packing_{passes}_verified_{what}", ANY_LENGTH)
-
-
-def one_kernel() -> bool:
-    """Lets Unsloth attend to a packed row by torch's variable-length flash kernel.
-
-    Returns:
-        Whether it does so by this; False where Unsloth has a kernel already, or this one does not compute on this
-        device what attention is (tried on a few tokens).
-    """
+def apply() -> Outcome:
+    """Gives Unsloth torch's kernel where it has none, once this device computed attention with it (on a few tokens)."""
     from unsloth.utils import attention_dispatch as dispatch
 
-    wanted = ("_LeanFlashVarlen", "_TORCH_VARLEN_ATTN", "_varlen_attn_call")
-    if any(not hasattr(dispatch, name) for name in wanted) or dispatch._TORCH_VARLEN_ATTN is not None:
-        return False
-    if dispatch.HAS_FLASH_ATTENTION or dispatch.HAS_XFORMERS:
-        return False
+    if missing := [name for name in NEEDED if not hasattr(dispatch, name)]:
+        return skipped(f"{dispatch.__name__} has no {missing[0]}")
+    if getattr(dispatch._LeanFlashVarlen, "repeatable", False):
+        return APPLIED
+    if dispatch._TORCH_VARLEN_ATTN is not None or dispatch.HAS_FLASH_ATTENTION or dispatch.HAS_XFORMERS:
+        return not_needed("Unsloth has a kernel for packed rows")
     try:
         attend, eager = _grouped(), _repeatable(dispatch._LeanFlashVarlen)
         if not _right(eager.apply):
-            return False
+            return skipped("torch's variable-length attention computes something else on this device")
     except (AttributeError, ImportError, RuntimeError, TypeError) as error:
         logging.getLogger(__name__).warning("torch's variable-length attention is not used: %s", error)
-        return False
+        return skipped(f"torch's variable-length attention does not run: {str(error).splitlines()[0]}")
     dispatch._TORCH_VARLEN_ATTN, dispatch._LeanFlashVarlen = attend, eager
     dispatch._LEAN_VARLEN = True
     dispatch._varlen_can_use_cudnn = lambda *_, **__: False
-    return True
+    return APPLIED
 
 
 def _repeatable(function: Any) -> Any:
-    """A ``torch.autograd.Function`` whose backward says the same every time: flash attention adds up the gradient of
-    the queries in the order in which its blocks end, unless torch is told to be deterministic."""
+    """The ``torch.autograd.Function`` with a deterministic backward: flash attention adds up the gradient of the
+    queries in the order in which its blocks end, unless torch is set to be deterministic."""
     import torch
 
     class Repeatable(function):
+        repeatable = True
+
         @staticmethod
         def backward(ctx: Any, *gradients: Any) -> Any:
-            asked = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+            enabled = torch.are_deterministic_algorithms_enabled()
+            warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
             torch.use_deterministic_algorithms(True)
             try:
                 return function.backward(ctx, *gradients)
             finally:
-                torch.use_deterministic_algorithms(asked[0], warn_only=asked[1])
+                torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
 
     return Repeatable
 
@@ -95,7 +94,7 @@ def _grouped() -> Any:
 
 
 def _right(apply: Any) -> bool:
-    """Whether the kernel and its backward say what ``scaled_dot_product_attention`` says of each of two sequences.
+    """Whether the kernel and its backward compute what ``scaled_dot_product_attention`` does for each of two sequences.
 
     Args:
         apply: of (query, key, value, cu_seqlens, longest, causal, scale, window_left, window_right); the first three

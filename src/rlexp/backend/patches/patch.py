@@ -1,0 +1,82 @@
+"""A patch of another library as a value, and the three answers that applying one can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from importlib import metadata
+from typing import Protocol
+
+
+class Status(Enum):
+    """How a patch came out for a run."""
+
+    applied = "applied"
+    not_needed = "not needed"
+    """The run has no use for it, or the library does it by itself."""
+    skipped = "skipped"
+    """It would have been of use, and was not applied: it was switched off, or the library is not as expected."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer of a patch, and why where it was not applied."""
+
+    status: Status
+    why: str = ""
+
+
+APPLIED = Outcome(Status.applied)
+
+
+def not_needed(why: str) -> Outcome:
+    """The answer of a patch that this run has no use for."""
+    return Outcome(Status.not_needed, why)
+
+
+def skipped(why: str) -> Outcome:
+    """The answer of a patch that could not be applied."""
+    return Outcome(Status.skipped, why)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What is changed in another library, why, and until when."""
+
+    name: str
+    """The name of its module."""
+    target: str
+    """The names of the library that are replaced, wrapped or set."""
+    reason: str
+    gain: str
+    """What it was measured to gain, with the file in perf/results, or that it was not measured alone."""
+    upstream: str
+    """The issue, pull request or source file that it concerns."""
+    made_for: Mapping[str, str]
+    """Package -> the beginning of the versions that it was written against."""
+    expires: str
+    """When it can go."""
+    needed_for: str = ""
+    """What a run cannot do without it; empty where it only saves time or memory."""
+    whole_process: bool = False
+    """It stays in the process after the run that applied it."""
+
+    def other_versions(self) -> list[str]:
+        """The installed packages that are of another version than it was made for: ``trl 1.16.0 (made for 1.15)``."""
+        other = []
+        for package, prefix in self.made_for.items():
+            try:
+                version = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+            if not f"{version}.".startswith(f"{prefix}."):
+                other.append(f"{package} {version} (made for {prefix})")
+        return other
+
+
+class PatchModule(Protocol):
+    """A module of this package that holds one patch."""
+
+    PATCH: Patch
+    apply: Callable[..., Outcome]
