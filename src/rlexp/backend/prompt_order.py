@@ -1,4 +1,4 @@
-"""The prompts of a trainer's coming generations, in the order in which its loader will give them."""
+"""The prompts of a trainer's coming generations in the order of its loader, and completions that wait for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlexp.backend.logprobs import Lists
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 def prompts_digest(prompt_ids: Lists) -> str:
     """Sixty-four hex digits that name the prompts by their token ids."""
     return hashlib.sha256(json.dumps(prompt_ids).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Completions of one generation, group after group."""
+
+    prompts: str
+    """The digest of the prompts that they answer (``prompts_digest``)."""
+    ids: list[list[int]]
+    logprobs: list[list[float]]
+    """The log-probability of every token by the policy that sampled it; NaN where vLLM had none."""
 
 
 def batches(trainer: OnlineTrainer) -> Iterator[list[Any]]:

@@ -31,7 +31,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ from rlexp.backend.engine import request
 from rlexp.backend.logprobs import Lists
 from rlexp.backend.patches import importance_ratio
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch
-from rlexp.backend.prompt_order import batches, prompts_digest
+from rlexp.backend.prompt_order import Sampled, batches, prompts_digest
 
 if TYPE_CHECKING:
     from rlexp.backend.trainers.protocol import OnlineTrainer
@@ -66,17 +66,6 @@ def apply(trainer: OnlineTrainer) -> Outcome:
     """Has the trainer sample one step ahead."""
     OffPolicy(trainer).install()
     return APPLIED
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """Completions of one generation, group after group."""
-
-    prompts: str
-    """The digest of the prompts that they answer (``prompts_digest``)."""
-    ids: list[list[int]]
-    logprobs: list[list[float]]
-    """The log-probability of every token by the policy that sampled it; NaN where vLLM had none."""
 
 
 class OffPolicy:
