@@ -183,7 +183,8 @@ def preference_note(run: Run) -> str:
     if whole <= capacity:
         return f"{default}, and fits: it {copy} ({needs}); {lean.name} needs {no_sft}"
     if without <= capacity:
-        return f"{lean.name}: {referring.name} {copy}, and does not fit ({needs}) unless method.precompute_ref_log_probs=true"
+        ways = f"{lean.name} needs {no_sft}; to stay with {referring.name}: method.precompute_ref_log_probs=true"
+        return f"{lean.name}: {referring.name} {copy}, and does not fit ({needs}); {ways}"
     return f"neither fits ({referring.name} {needs}): with model.full_finetuning=false the reference takes no memory"
 
 
