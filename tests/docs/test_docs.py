@@ -15,6 +15,8 @@ The conventions, which docs/contributing.md shows to writers:
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 import shlex
@@ -25,10 +27,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rlexp.__main__ import VERBS
+from rlexp.compose.methods import METHODS, Method
 from rlexp.compose.points import points
+from rlexp.health.rules import RULES
+from rlexp.record.finished import run_folders
+from rlexp.record.run_folder import LOCK, MANIFEST
 from tests.conftest import ROOT, copy_project
+
+
+def options(group: str) -> list[str]:
+    """The options of a config group."""
+    return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -119,7 +132,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def typed(line: str, folder: Path) -> tuple[int, str]:
-    """(exit code, everything printed) of a command line in a folder, ``python`` and the tools being those of this test."""
+    """(exit code, everything printed) of a command line in a folder, with the tools of this test's environment."""
     author = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     source = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
@@ -165,6 +178,38 @@ def test_the_console_blocks_of_a_page_do_what_they_show(page, clone):
             assert code == command.code, f"{page.name}: $ {command.line}\nexit {code}\n{printed}"
             if not agrees(command.shown, printed):
                 pytest.fail(f"{page.name}: $ {command.line}\nprinted otherwise than shown:\n{printed}", pytrace=False)
+    assert not undocumented(clone)
+
+
+def undocumented(project: Path) -> set[str]:
+    """What the run folders of a project hold, files and keys of lock and manifest, and docs/record.md does not name."""
+    found: set[str] = set()
+    for path in run_folders(project):
+        lock = yaml.safe_load((path / LOCK).read_text()) if (path / LOCK).is_file() else {}
+        inputs = {f"inputs.{name}" for name in lock.pop("inputs", {})}
+        found |= {entry.name for entry in path.iterdir()} | {*lock, *inputs, *json.loads((path / MANIFEST).read_text())}
+    return {name for name in found if not re.search(rf"`{re.escape(name)}[`/]", (ROOT / "docs/record.md").read_text())}
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("README.md", VERBS),
+        ("docs/debugging.md", RULES),
+        ("docs/add-a-method.md", [field.name for field in dataclasses.fields(Method)]),
+        ("docs/methods.md", METHODS),
+        ("docs/security.md", ["code_tests", "sandbox=none"]),
+        *(("docs/compose.md", options(group)) for group in ("model", "method", "dataset", "reward")),
+        *(("docs/compose.md", options(group)) for group in ("rollout", "tracking", "health", "experiment")),
+        ("docs/gpu.md", options("hardware")),
+        ("docs/rewards.md", options("reward")),
+        ("docs/data.md", options("dataset")),
+    ],
+    ids=str,
+)
+def test_a_page_names_all_there_is(page, names):
+    text = (ROOT / page).read_text()
+    assert names and [name for name in names if f"`{name}`" not in text and f"{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -218,5 +263,5 @@ def test_a_gpu_block_that_does_not_compose_is_refused():
     compose("pip install x")
     with pytest.raises(Exception, match="no_such_model"):
         compose("python -m rlexp model=no_such_model")
-    with pytest.raises(AssertionError, match="there is no perf/none.py"):
+    with pytest.raises(AssertionError, match="there is no perf/none"):
         compose("python perf/none.py 135m")
