@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check format table clean
+.PHONY: run test check format table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -22,6 +22,9 @@ format: .venv/.tests
 
 table: .venv/.runs ## rewrite the table of TRL's arguments after a change of its version
 	$(BIN)/python -m rlexp.backend.trl_table
+
+docs: .venv/.tests ## build the site of docs/ into site/, strictly and offline
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv

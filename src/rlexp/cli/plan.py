@@ -10,9 +10,12 @@ from typing import Any
 
 from rlexp import project
 from rlexp.cli.arguments import hydra_options
+from rlexp.compose import memory
+from rlexp.compose.memory import GIB, UNKNOWN_GIB
+from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.points import Point, points
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, VllmMode
+from rlexp.compose.schema import DatasetType, Device, VllmMode
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs, find_inputs
@@ -114,6 +117,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_off_policy(run),
         *_memory(run),
+        *_preference(run),
         ("seed", str(run.seed)),
         ("smoke", smoke_passes.describe(run, inputs, root)),
     ]
@@ -139,6 +143,49 @@ def _memory(run: Run) -> list[tuple[str, str]]:
     if run.rollout.gpu_memory_utilization is not None:
         rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
     return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
+
+
+def _preference(run: Run) -> list[tuple[str, str]]:
+    """Which method the pairs of a preference data set and the memory suggest; nothing for any other data set."""
+    if run.dataset.type is not DatasetType.preference:
+        return []
+    return [("dpo or orpo", preference_note(run))]
+
+
+def preference_note(run: Run) -> str:
+    """One line on what memory and data suggest between the method with a reference model (DPO) and that without (ORPO).
+
+    The memory of each is the least it can take of one device: one pair a pass, with recomputation.
+    """
+    pairs = [method for method in METHODS.values() if method.dataset_type is DatasetType.preference]
+    referring = next(method for method in pairs if method.reference is Reference.always)
+    lean = next(method for method in pairs if method.reference is Reference.never)
+    default, no_sft = f"{referring.name} is the well-trodden default", "no SFT stage before it"
+    asked_before = bool(run.arguments.get("precompute_ref_log_probs"))
+    if not run.model.full_finetuning or asked_before:
+        answers = "is asked before training" if asked_before else "is the base with the adapter off"
+        free = f"its reference {answers} and takes no memory"
+        return f"{default}: {free}; {lean.name} learns without a reference, and needs {no_sft}"
+    copy = "holds one more copy of the weights, its reference"
+    size, hardware = run.model.size, run.hardware
+    if size is None or hardware.device is Device.cpu:
+        return f"{default}, and {copy}; {lean.name} holds none, and needs {no_sft}"
+    sequences = run.geometry.sequences_per_step // run.geometry.devices
+    whole, without = (
+        memory.estimate(
+            memory.Workload(size, run.model, hardware, run.rollout, method, run.arguments, sequences), 1, True
+        ).total
+        / GIB
+        for method in (referring, lean)
+    )
+    capacity = hardware.memory_gib or UNKNOWN_GIB
+    needs = f"{whole:.1f} GiB at least, {lean.name} {without:.1f}, of {capacity:g}"
+    if whole <= capacity:
+        return f"{default}, and fits: it {copy} ({needs}); {lean.name} needs {no_sft}"
+    if without <= capacity:
+        ways = f"{lean.name} needs {no_sft}; to stay with {referring.name}: method.precompute_ref_log_probs=true"
+        return f"{lean.name}: {referring.name} {copy}, and does not fit ({needs}); {ways}"
+    return f"neither fits ({referring.name} {needs}): with model.full_finetuning=false the reference takes no memory"
 
 
 def _off_policy(run: Run) -> list[tuple[str, str]]:
