@@ -8,7 +8,6 @@ import yaml
 from omegaconf import OmegaConf
 
 from rlexp.compose import fit, memory, model_size
-from rlexp.compose.options import hardware_named
 from rlexp.compose.run import resolve
 from rlexp.compose.schema import Size
 from rlexp.record.lock import identity
@@ -248,28 +247,3 @@ def test_the_folder_goes_before_the_option(composed, tmp_path, root):
 )
 def test_a_shape_is_read_from_a_config_or_not_at_all(content, found):
     assert model_size.of_config(content) == found
-
-
-@pytest.mark.parametrize(
-    ("gpu", "option"),
-    [
-        ("NVIDIA H100 80GB HBM3", "h100"),
-        ("NVIDIA H200", "h200"),
-        ("NVIDIA GH200 480GB", "cuda"),
-        ("Tesla T4", "t4_16gb"),
-        ("NVIDIA L4", "l4_24gb"),
-        ("NVIDIA L40S", "cuda"),
-        ("NVIDIA A100-SXM4-80GB", "a100_80gb"),
-        ("NVIDIA A100 80GB PCIe", "a100_80gb"),
-        ("NVIDIA A100-SXM4-40GB", "cuda"),
-        ("NVIDIA GeForce RTX 4090", "rtx4090_24gb"),
-        ("NVIDIA GeForce RTX 4090 Laptop GPU", "cuda"),
-        ("NVIDIA RTX A6000", "cuda"),
-    ],
-)
-def test_auto_finds_the_option_by_what_nvidia_smi_calls_the_gpu(root, gpu, option):
-    assert hardware_named(gpu, {path.stem for path in (root / "conf/hardware").glob("*.yaml")}) == option
-
-
-def test_auto_finds_an_option_of_ones_own_by_a_word_of_the_name():
-    assert hardware_named("NVIDIA RTX A6000", {"cuda", "cpu", "a6000"}) == "a6000"
