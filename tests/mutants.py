@@ -58,8 +58,8 @@ class Places(ast.NodeVisitor):
 
     def span(self, node: ast.AST) -> tuple[int, int]:
         """First and last byte of a node."""
-        start = self._lines[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-        return start, self._lines[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
+        start = self._lines[node.lineno - 1] + node.col_offset
+        return start, self._lines[node.end_lineno - 1] + node.end_col_offset
 
     def text(self, node: ast.AST) -> str:
         """The source of a node."""
@@ -85,7 +85,7 @@ class Places(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
-        self.between(*node.values[:2], node.op)
+        self.between(node.values[0], node.values[1], node.op)
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -219,7 +220,7 @@ def test_the_pinned_identity_stands(composed):
 def test_the_options_state_the_sizes_of_the_models_that_are_here(composed, root):
     seen = []
     for path in sorted((root / "conf/model").glob("*.yaml")):
-        option = OmegaConf.load(path)
+        option: Any = OmegaConf.load(path)
         stated = Size(**option["size"])
         folder = root / (option.get("path") or "nowhere")
         if found := model_size.of_folder(folder):

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -35,7 +36,7 @@ def everything():
 
 def a_few(rows):
     """Three rows of every family, whose solutions differ in their numbers only."""
-    families = {}
+    families: dict[str, Any] = {}
     for row in rows:
         families.setdefault(re.sub(r"\d+|'\w+'|\"\w*\"|\w+(?=\()", "", row["solution"]), []).append(row)
     return [row for family in families.values() for row in family[:3]]
