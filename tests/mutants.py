@@ -200,9 +200,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests of compose, record and reward.")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="modules whose name begins so")
+    parser.add_argument("--only", default="", help="modules whose name begins so, several with commas")
     asked = parser.parse_args()
-    found = [(module, change) for module, change in candidates() if module.startswith(asked.only)]
+    found = [(module, change) for module, change in candidates() if module.startswith(tuple(asked.only.split(",")))]
     chosen = sorted(random.Random(asked.seed).sample(found, min(asked.count, len(found))))
     print(f"{len(chosen)} of {len(found)} mutants, seed {asked.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:

@@ -212,3 +212,38 @@ def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
     run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
     locked = yaml.safe_load(yaml.safe_dump(run.config()))
     assert resolve(OmegaConf.create(locked)).config() == run.config()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["hardware=h100", "rollout=unsloth", "model=qwen3_4b"],
+        ["hardware=cuda", "rollout=colocate", "model=qwen3_0_6b"],
+        ["hardware=cpu"],
+    ],
+)
+def test_the_record_holds_numbers_and_reads_back_as_the_same_run(composed, overrides):
+    run = composed(*overrides)
+    locked = yaml.safe_load(yaml.safe_dump(run.config()))
+    for key in ("sequences_per_device", "gradient_checkpointing"):
+        assert locked["hardware"][key] is not None
+    assert resolve(OmegaConf.create(locked)).config() == run.config()
+
+
+def test_a_lock_from_before_there_were_sizes_is_the_same_run(composed):
+    run = composed("hardware=h100", "model=qwen3_0_6b", "rollout=unsloth")
+    older = run.config()
+    del older["model"]["size"], older["hardware"]["memory_gib"], older["hardware"]["rollout_devices"]
+    again = resolve(OmegaConf.create(older))
+    assert identity(again) == identity(run)
+    assert again.geometry == run.geometry and again.rollout == run.rollout
+    assert again.hardware.gradient_checkpointing == run.hardware.gradient_checkpointing
+
+
+def test_the_size_does_not_change_the_identity(composed):
+    one = composed("model=qwen3_4b", "hardware=h100")
+    assert identity(composed("model=qwen3_4b", "hardware=h100", "model.size.hidden_size=4096")) == identity(one)
+
+
+def test_the_pinned_identity_stands(composed):
+    assert identity(composed("hardware=cpu")) == "0ca3ed73c5b72c23"

@@ -20,7 +20,7 @@ code_tests = load_script(ROOT / "rewards/code_tests.py")
 OPTION = yaml.safe_load((ROOT / "conf/dataset/small_programs.yaml").read_text())
 TASKS = sum(len(family.params) for family in small_programs.FAMILIES)
 
-needs_sandbox = pytest.mark.skipif(not available(), reason="no sandbox here: tests/reward/test_sandbox.py says why")
+needs_sandbox = pytest.mark.skipif(not available(), reason="no sandbox here: tests/reward/sandboxes.py says why")
 
 
 def asked(split):
