@@ -1,15 +1,17 @@
 """From overrides to a checked run: identities, choices and mistakes."""
 
-import re
+import dataclasses
+import json
 
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
 from rlexp.cli import plan
+from rlexp.compose import memory
 from rlexp.compose.methods import METHODS, owner
-from rlexp.compose.points import points
 from rlexp.compose.run import resolve
+from rlexp.compose.schema import RunSchema, Size
 from rlexp.errors import RunError
 from rlexp.record.lock import identity
 
@@ -83,104 +85,6 @@ def test_every_argument_of_a_method_has_one_owner(composed, root, name):
 @pytest.mark.parametrize(
     ("overrides", "what", "hint"),
     [
-        (["reward=format+corect"], "no reward named 'corect'", "reward=format+correct"),
-        (["reward=format+format"], "names format twice", "reward=format"),
-        (["method.num_generation=4"], "no key method.num_generation", "method.num_generations"),
-        (["+method.junk=1"], "no key method.junk", "--cfg job --package method"),
-        (["+method.max_length=9"], "no key method.max_length", "max_completion_length"),
-        (["method.beta=abc"], "could not be converted to Float", "method.beta=VALUE"),
-        (["method.num_generations=1"], "num_generations is 1", "method.num_generations=2"),
-        (["method.loss_type=dapoo"], "'dapoo' is no loss_type of grpo", "method.loss_type=dapo"),
-        (["method.gradient_accumulation_steps=2"], "not set by hand: derived from", None),
-        (["+method.vllm_mode=server"], "not set by hand: the hardware option", None),
-        (["method.loss_type=cispo"], "cispo caps the importance weight", "method.epsilon_high=5.0"),
-        (["method.learning_rate=0"], "learning_rate is 0", "above 0"),
-        (["method.learning_rate=nan"], "learning_rate is nan", "finite"),
-        (["method.off_policy_steps=2"], "off_policy_steps is 2", "0: "),
-        (["method.off_policy_steps=-1"], "off_policy_steps is -1", "0: "),
-        (["method.off_policy_steps=1", "method.num_iterations=2"], "serves 2 updates", "method.num_iterations=1"),
-        ([*PREFERENCES, "method.off_policy_steps=1"], "no key method.off_policy_steps", None),
-        (["method.max_steps=0"], "nothing would be trained", "positive"),
-        (["method=dppo"], "no method named 'dppo'", "method=dpo"),
-        (["method.name=ppo"], "no method named 'ppo'", "method="),
-        (["modle=tiny"], "no key modle", "model"),
-        (["model=tinny"], "no model named 'tinny'", "model=tiny"),
-        (["reward.terms.correct.wieght=2"], "no key reward.terms.correct.wieght", "weight"),
-        (["reward.terms.correct.weight=inf"], "the weight is inf", "finite"),
-        (["model.max_seq_length=20"], "leave no room for the prompt", "model.max_seq_length=64"),
-        (["hardware.devices=7"], "do not divide by 7 devices", "method.prompts_per_step="),
-        (["rollout=unsloth", "hardware=cpu"], "needs a GPU", "rollout=generate"),
-        (["rollout=server", "hardware=cpu"], "needs a GPU", "rollout=generate"),
-        (["rollout=unsloth", "hardware=h100", "rollout.server_url=http://a:1"], "asks none", "rollout=server"),
-        (["rollout=server", "hardware=h100", "rollout.server_url=a:1"], "no address", "server_url=http://a:1"),
-        (["rollout=server", "hardware=h100", "rollout.server_gpu=0"], "server_gpu is 0", "from 1"),
-        (["rollout=server", "hardware=h100", "rollout.server_port=51216"], "share port", "group_port"),
-        (["rollout=server", "hardware=h100", "rollout.server_timeout=0"], "server_timeout is 0", "above 0"),
-        (["rollout=server", "hardware=h100", "rollout.server_timeout=nan"], "server_timeout is nan", "above 0"),
-        (
-            ["rollout=colocate", "hardware=h100", "rollout.engine.async_schedulin=false"],
-            "takes no",
-            "async_scheduling=",
-        ),
-        (
-            ["rollout=unsloth", "hardware=h100", "rollout.engine={compilation_config:{cudagraph_mod:FULL}}"],
-            "takes no cudagraph_mod",
-            "rollout.engine.compilation_config.cudagraph_mode=",
-        ),
-        (
-            [
-                *("rollout=server", "hardware=h100", "rollout.engine.cudagraph_capture_sizes=[8]"),
-                "rollout.engine.compilation_config={cudagraph_capture_sizes:[8]}",
-            ],
-            "said twice",
-            "leave one",
-        ),
-        (["rollout=unsloth", "hardware=h100", "rollout.engine.dtype=auto"], "not said here", "hardware.dtype="),
-        (["rollout=unsloth", "hardware=h100", "rollout.engine.quantization=fp8"], "not said here", "leave it out"),
-        (["rollout.engine.max_num_seqs=8"], "starts no vLLM", "rollout=unsloth"),
-        (
-            [
-                *("rollout=server", "hardware=h100", "rollout.server_url=http://a:1"),
-                "rollout.engine.max_num_seqs=8",
-            ],
-            "runs already",
-            "give it to the server",
-        ),
-        (["rollout=colocate", "hardware=h100", "rollout.gpu_memory_utilization=1.1"], "more than the device", "to 1"),
-        (["rollout.gpu_memory_utilization=nan"], "gpu_memory_utilization is nan", "at least 0.01"),
-        (["hardware=h100", "hardware.memory_gib=inf"], "memory_gib is inf", "at least 1"),
-        (["hardware=h100", "hardware.memory_gib=nan"], "memory_gib is nan", "at least 1"),
-        (["rollout=unsloth", "hardware=h100", "model.full_finetuning=true"], "shares frozen", "rollout=colocate"),
-        (["model.size=null", "model.size.hidden_size=8"], "states no size", "conf/model"),
-        ([*PREFERENCES, "rollout=unsloth", "hardware=h200"], "samples no completions", "rollout=generate"),
-        (["model.path=null"], "neither a folder nor a hub id", "model.path=FOLDER"),
-        (["seed=x"], "could not be converted to Integer", "seed=VALUE"),
-        (["dataset=local"], "a value is missing", "dataset.params.file=VALUE"),
-        (["method.beta=["], "cannot be read", "quote"),
-        (["hardware.dtype=float8"], "expected one of [float32", None),
-    ],
-)
-def test_a_mistake_is_one_message_with_the_nearest_valid_choice(composed, overrides, what, hint):
-    with pytest.raises(RunError) as caught:
-        composed(*overrides)
-    assert what in caught.value.what
-    assert hint is None or hint in (caught.value.hint or "")
-
-
-def test_a_sweep_names_every_impossible_point(root):
-    with pytest.raises(RunError, match="2 of 4 points") as caught:
-        points(root / "conf", ["method.beta=0,0.04", "method.num_generations=1,4"], multirun=True)
-    assert len(re.findall(r"method\.num_generations=1", caught.value.what)) == 2
-
-
-def test_a_sweep_over_num_generations_is_not_cut_by_divisibility(root):
-    made = points(root / "conf", ["method.num_generations=2,3,5,7,16", "method.prompts_per_step=6"], multirun=True)
-    assert [point.run.geometry.sequences_per_step for point in made] == [12, 18, 30, 42, 96]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "what", "hint"),
-    [
         (["reward=correct", "reward.combine=gate"], "the gate is the term 'format'", "reward.gate=correct"),
         (["reward=format+correct", "reward.combine=gate", "reward.gate=corect"], "'corect'", "reward.gate=correct"),
         (["method=rloo", "reward.combine=normalize"], "rloo cannot standardise", "method=grpo"),
@@ -247,3 +151,59 @@ def test_the_size_does_not_change_the_identity(composed):
 
 def test_the_pinned_identity_stands(composed):
     assert identity(composed("hardware=cpu")) == "0ca3ed73c5b72c23"
+
+
+def test_a_run_says_its_completions_a_prompt_and_its_memory(composed):
+    grpo, dpo = composed("method.num_generations=4"), composed(*PREFERENCES)
+    assert (grpo.num_generations, dpo.num_generations) == (4, 1)
+    assert grpo.geometry.sequences_per_step == 4 * grpo.prompts_per_step
+    assert dpo.geometry.sequences_per_step == dpo.prompts_per_step
+    assert grpo.chat_template_kwargs == {}
+    assert composed("method.chat_template_kwargs={a: 1}").chat_template_kwargs == {"a": 1}
+
+
+@pytest.mark.parametrize("checkpointing", ["true", "false"])
+def test_the_memory_of_a_run_is_that_of_its_micro_batch_on_one_device(composed, checkpointing):
+    run = composed(
+        *("hardware=h100", "model=qwen3_0_6b", "hardware.devices=2", "hardware.sequences_per_device=4"),
+        *("rollout=generate", f"hardware.gradient_checkpointing={checkpointing}"),
+    )
+    share = run.geometry.sequences_per_step // 2
+    job = memory.Job(run.model.size, run.model, run.hardware, run.rollout, run.method, run.arguments, share)
+    assert run.memory == memory.estimate(job, 4, checkpointing == "true")
+    assert run.memory.cache == memory.cache_per_token(job) * job.tokens * share
+
+
+def test_the_tree_of_a_run_holds_plain_values_and_what_says_the_problem_less(composed):
+    config = composed("method.off_policy_steps=1", "rollout=generate", "hardware=cpu").config()
+    assert list(config) == [f.name for f in dataclasses.fields(RunSchema)]
+    assert json.loads(json.dumps(config)) == config
+    assert (config["hardware"]["device"], config["dataset"]["type"]) == ("cpu", "prompt_only")
+    assert list(config["method"])[:3] == ["name", "prompts_per_step", "off_policy_steps"]
+    assert sorted(list(config["method"])[3:]) == list(config["method"])[3:]
+    assert "off_policy_steps" not in composed(*PREFERENCES).config()["method"]
+    experiment = composed("method.off_policy_steps=1").experiment()
+    assert list(experiment) == ["seed", "model", "method", "dataset", "reward"]
+    assert experiment["method"]["off_policy_steps"] == 1
+    plain = composed().experiment()
+    assert "off_policy_steps" not in plain["method"]
+    assert not {"gold"} & plain["dataset"].keys() and "size" not in plain["model"]
+    assert not {"time_limit", "max_failed"} & plain["reward"].keys()
+
+
+def test_a_method_that_there_is_not_is_named_in_a_tree_of_any_origin(composed):
+    config = composed().config()
+    for name, near in (("grppo", "grpo"), (None, "grpo"), ("dpoo", "dpo")):
+        config["method"]["name"] = name
+        with pytest.raises(RunError, match="no method named") as caught:
+            resolve(OmegaConf.create(config))
+        assert caught.value.hint == f"type method={near}"
+
+
+def test_the_size_of_the_folder_goes_before_that_of_the_tree(composed):
+    config = OmegaConf.create(composed("model=qwen3_4b", "hardware=h100").config())
+    size = Size(2, 8, 16, 4, 2, 3, 32, False)
+    assert resolve(config, size).model.size == size
+    assert resolve(config).model.size.num_hidden_layers == 36
+    config.model.size = None
+    assert resolve(config).memory is None
