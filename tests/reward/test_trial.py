@@ -137,7 +137,7 @@ def test_a_reward_that_hangs_is_given_up_after_a_while(write, monkeypatch):
 def asked(monkeypatch, tmp_path):
     """``require`` for a run with one reward, whose trial is at hand; what was tried."""
     tried = []
-    known = {}
+    known: dict[str, bool] = {}
     monkeypatch.setattr(trial, "data_rows", lambda folder, count: [{"prompt": "p"}] * count)
     monkeypatch.setattr(
         trial, "remembered", lambda key, make: known[key] if key in known else known.setdefault(key, make())
