@@ -121,3 +121,13 @@ def test_a_lock_from_before_there_were_sizes_is_the_same_run(composed):
 def test_the_size_does_not_change_the_identity(composed):
     one = composed("model=qwen3_4b", "hardware=h100")
     assert identity(composed("model=qwen3_4b", "hardware=h100", "model.size.hidden_size=4096")) == identity(one)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
+    dataset = {"prompt_only": "arithmetic", "preference": "arithmetic_preferences"}.get(
+        METHODS[method].dataset_type.name, "arithmetic_judged" if method == "kto" else "arithmetic_demonstrations"
+    )
+    run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
+    locked = yaml.safe_load(yaml.safe_dump(run.config()))
+    assert resolve(OmegaConf.create(locked)).config() == run.config()

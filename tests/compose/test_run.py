@@ -4,11 +4,9 @@ import dataclasses
 import json
 
 import pytest
-import yaml
 from omegaconf import OmegaConf
 
 from rlexp.compose import memory
-from rlexp.compose.methods import METHODS
 from rlexp.compose.run import resolve
 from rlexp.compose.schema import RunSchema, Size
 from rlexp.errors import RunError
@@ -26,16 +24,6 @@ def test_the_order_of_reward_terms_says_nothing_about_the_run(composed):
 def test_a_dictionary_of_trl_can_be_given_keys(composed):
     run = composed("method.chat_template_kwargs={enable_thinking: false}")
     assert run.arguments["chat_template_kwargs"] == {"enable_thinking": False}
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
-    dataset = {"prompt_only": "arithmetic", "preference": "arithmetic_preferences"}.get(
-        METHODS[method].dataset_type.name, "arithmetic_judged" if method == "kto" else "arithmetic_demonstrations"
-    )
-    run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
-    locked = yaml.safe_load(yaml.safe_dump(run.config()))
-    assert resolve(OmegaConf.create(locked)).config() == run.config()
 
 
 def test_the_pinned_identity_stands(composed):

@@ -3,6 +3,7 @@
 import json
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -168,8 +169,8 @@ def test_as_many_workers_as_processors_unless_it_is_said(tmp_path, monkeypatch, 
     reward = Reward(terms={"a": Term(file="a.py", params={"x": 1})}, time_limit=3.0)
     source = read(tmp_path, "a.py")
     assert workers_for(reward, {"a": source}, processes) == ({"a": (source, {"x": 1})}, made, 3.0)
-    (_, none, _) = workers_for(Reward(), {}, processes)
-    assert none == 0
+    none: Any = workers_for(Reward(), {}, processes)
+    assert none[1] == 0
 
 
 def test_failures_are_kept_with_their_place_only_where_there_is_a_run_folder(tmp_path):
