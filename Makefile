@@ -2,19 +2,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test check format table docs clean
+.PHONY: run test test-long check format mutants table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
 
-test: .venv/.tests ## set up, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+test: .venv/.tests ## set up, then run the tests, without those that are marked long or gpu
+	$(TESTS)
 
-check: .venv/.tests ## lint, format and types
+test-long: .venv/.tests ## the tests that are marked long
+	$(TESTS) -m 'long and not gpu'
+
+check: .venv/.tests ## lint, format, types, layers, declared dependencies, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/codespell
+
+mutants: .venv/.tests ## break compose, record and reward in small ways: do the tests notice? Takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 format: .venv/.tests
 	$(BIN)/ruff check --fix .

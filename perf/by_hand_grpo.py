@@ -10,6 +10,7 @@ import io
 import json
 import sys
 import time
+from typing import Any
 
 STARTED, STEPS = float(sys.argv[1]), int(sys.argv[2])
 laps = {"python": time.time() - STARTED}
@@ -39,18 +40,18 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.St
     import correct
     import format as format_
 
-    def format_reward(completions, **_):
+    def format_reward(completions: Any, **_: Any) -> Any:
         """Scores the tags."""
         return format_.score([turns[-1]["content"] for turns in completions])
 
-    def correct_reward(completions, answer, **_):
+    def correct_reward(completions: Any, answer: Any, **_: Any) -> Any:
         """Scores the answer."""
         return correct.score([turns[-1]["content"] for turns in completions], answer)
 
     class Laps(TrainerCallback):
         """Notes when the first step begins."""
 
-        def on_step_begin(self, args, state, control, **_):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             """The first call is the one that counts."""
             laps.setdefault("first_step_begins", time.time() - STARTED)
 

@@ -44,8 +44,10 @@ COLUMNS = (
     "reward_std",
     "frac_reward_zero_std",
     "completions/mean_length",
+    "completions/clipped_ratio",
+    "entropy",
+    "grad_norm",
 )
-COLUMNS += ("completions/clipped_ratio", "entropy", "grad_norm")
 COLOURS = ("#1f77b4", "#d62728")
 
 

@@ -35,7 +35,7 @@ SHARED_BYTES = 200_000
 
 
 @triton.jit
-def multiplied(
+def multiplied(  # type: ignore[no-untyped-def]  # Triton reads the annotations
     inputs, weights, outputs, width, DEPTH: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr
 ):
     """``inputs`` [ROWS, DEPTH] times ``weights`` [width, DEPTH] transposed, one tile of outputs a program."""
@@ -86,7 +86,7 @@ def products(shape: work.Shape) -> dict[str, tuple[int, int]]:
 def measure(rows: int, width: int, depth: int) -> dict[str, float]:
     """Seconds of one product, by what computes it."""
     copies = max(2, min(36, int(COPIES_BYTES / (width * depth * 2))))
-    place = {"device": "cuda", "dtype": torch.bfloat16}
+    place: dict[str, Any] = {"device": "cuda", "dtype": torch.bfloat16}
     weights = [torch.randn(width, depth, **place) * 0.02 for _ in range(copies)]
     inputs, outputs = torch.randn(rows, depth, **place), torch.empty(rows, width, **place)
     took = {}

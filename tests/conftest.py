@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -35,8 +36,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., Run]:
-    """Composes one run from overrides, in this process."""
-    return lambda *overrides: points(ROOT / "conf", list(overrides), multirun=False)[0].run
+    """Composes one run from overrides, in this process; each once, as nobody changes a Run."""
+    return functools.cache(lambda *overrides: points(ROOT / "conf", list(overrides), multirun=False)[0].run)
 
 
 def copy_project(folder: Path) -> Path:

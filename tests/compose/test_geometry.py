@@ -1,6 +1,8 @@
 """The cut of a step into micro-batches."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlexp.compose.geometry import Geometry, derive
 from rlexp.errors import RunError
@@ -21,13 +23,24 @@ def test_a_step_is_cut_with_the_fewest_passes_that_fit(prompts, completions, dev
     assert derive(prompts, completions, devices, fits) == expected
 
 
-@pytest.mark.parametrize("devices", [1, 2, 4, 8])
-@pytest.mark.parametrize("fits", [1, 3, 8, 64])
-@pytest.mark.parametrize("completions", [2, 4, 6, 16])
-def test_the_optimisation_problem_is_the_same_on_any_hardware(devices, fits, completions):
-    cut = derive(8, completions, devices, fits)
-    assert cut.devices * cut.per_device_train_batch_size * cut.gradient_accumulation_steps == 8 * completions
-    assert cut.per_device_train_batch_size <= fits
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 16), st.integers(1, 256))
+def test_the_optimisation_problem_is_the_same_on_any_hardware_or_refused_with_the_next_that_fits(
+    prompts, completions, devices, fits
+):
+    sequences = prompts * completions
+    if sequences % devices:
+        with pytest.raises(RunError) as caught:
+            derive(prompts, completions, devices, fits)
+        more = int(caught.value.hint.removeprefix("type method.prompts_per_step="))
+        assert not any(n * completions % devices == 0 for n in range(prompts, more))
+        assert derive(more, completions, devices, fits).sequences_per_step == more * completions
+        return
+    cut = derive(prompts, completions, devices, fits)
+    assert (cut.sequences_per_step, cut.devices) == (sequences, devices)
+    assert cut.devices * cut.per_device_train_batch_size * cut.gradient_accumulation_steps == sequences
+    share = sequences // devices
+    # The largest that fits and divides: no pass more than there must be.
+    assert cut.per_device_train_batch_size == max(n for n in range(1, min(fits, share) + 1) if share % n == 0)
 
 
 def test_what_does_not_divide_by_the_devices_is_refused_with_a_number_that_does():

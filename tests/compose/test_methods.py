@@ -1,67 +1,84 @@
-"""The facts of a method stand in one place, and nothing else asks for its name."""
+"""The facts of the methods, and the schemas made of TRL's arguments."""
 
-import ast
-from pathlib import Path
+from __future__ import annotations
+
+import dataclasses
 
 import pytest
+from omegaconf import MISSING, OmegaConf
 
-from rlexp.backend.trainers import TRAINERS
-from rlexp.compose.methods import METHODS, Reference, table
+from rlexp.compose.methods import HARDWARE, METHODS, OWNED, Reference, owner, schema, table
+from rlexp.compose.schema import DatasetType
 
-SRC = Path(__file__).parents[2] / "src"
-REGISTRIES = {"rlexp/compose/methods.py", "rlexp/backend/trainers/__init__.py", "rlexp/backend/trl_table.py"}
-"""Where a method is entered by its name."""
-
-
-def names_compared(tree: ast.AST) -> list[int]:
-    """Lines that compare something with the name of a method, or look a method's name up in a collection of names."""
-    found = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Compare):
-            continue
-        sides = [node.left, *node.comparators]
-        texts = {
-            leaf.value
-            for side in sides
-            for leaf in ([side] if not isinstance(side, ast.Tuple | ast.List | ast.Set) else side.elts)
-            if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
-        }
-        if texts & METHODS.keys():
-            found.append(node.lineno)
-    return found
-
-
-@pytest.mark.parametrize("text", ["run.method.name == 'dpo'", "name in ('sft', 'kto')", "'grpo' != method"])
-def test_a_comparison_with_a_methods_name_is_found(text):
-    assert names_compared(ast.parse(text)) == [1]
+FACTS = {
+    # samples, reference, sequences a row, flags
+    "grpo": (True, Reference.with_beta, 1, {"packs_passes"}),
+    "rloo": (True, Reference.with_beta, 1, {"leave_one_out"}),
+    "dpo": (False, Reference.always, 2, {"imitates"}),
+    "orpo": (False, Reference.never, 2, {"adds_bos", "keeps_all_columns", "whole_logits"}),
+    "kto": (False, Reference.always, 1, {"imitates"}),
+    "sft": (False, Reference.never, 1, {"imitates", "takes_eos_token"}),
+}
+FLAGS = (
+    "imitates",
+    "takes_eos_token",
+    "adds_bos",
+    "keeps_all_columns",
+    "whole_logits",
+    "leave_one_out",
+    "packs_passes",
+)
+TYPES = {"grpo": "prompt_only", "rloo": "prompt_only", "dpo": "preference", "orpo": "preference"}
+TYPES |= {"kto": "unpaired_preference", "sft": "prompt_completion"}
 
 
-@pytest.mark.parametrize("text", ["kind == 'cpu'", "name in METHODS", "method.online"])
-def test_other_comparisons_are_not(text):
-    assert names_compared(ast.parse(text)) == []
+@pytest.mark.parametrize("name", METHODS)
+def test_the_facts_of_a_method(name):
+    method, (online, reference, sequences, flags) = METHODS[name], FACTS[name]
+    assert method.name == name
+    assert (method.online, method.reference, method.sequences_per_row) == (online, reference, sequences)
+    assert {flag for flag in FLAGS if getattr(method, flag)} == flags
+    assert method.dataset_type is DatasetType[TYPES[name]]
+    assert method.config_class.endswith(f".{name.upper()}Config")
 
 
-def test_no_other_file_compares_a_methods_name():
-    files = {path.relative_to(SRC).as_posix(): path for path in SRC.rglob("*.py")}
-    assert len(files) > 100 and files.keys() >= REGISTRIES
-    found = [
-        f"{name}:{line}"
-        for name, path in files.items()
-        if name not in REGISTRIES
-        for line in names_compared(ast.parse(path.read_text()))
-    ]
-    assert found == []
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("vllm_mode", HARDWARE),
+        ("vllm_anything", HARDWARE),
+        ("seed", "set seed"),
+        ("per_device_train_batch_size", OWNED["generation_batch_size"]),
+        ("learning_rate", None),
+        ("beta", None),
+    ],
+)
+def test_an_argument_has_an_owner_or_is_the_experiments(argument, said):
+    assert owner(argument) == said
 
 
-def test_every_method_has_a_trainer_and_an_option():
-    options = {path.stem for path in (SRC.parent / "conf/method").glob("*.yaml")}
-    assert METHODS.keys() == TRAINERS.keys() == options
+@pytest.mark.parametrize("name", METHODS)
+def test_a_schema_has_the_arguments_that_the_experiment_owns_at_trls_defaults(name):
+    method, kind = METHODS[name], schema(name)
+    made = {f.name: f for f in dataclasses.fields(kind)}
+    own = {"name", "prompts_per_step"} | ({"off_policy_steps"} if method.online else set())
+    every = table()["methods"][name]["arguments"]
+    assert set(made) == own | {argument for argument in every if owner(argument) is None}
+    assert set(method.arguments) == set(made) - own and set(method.all_arguments) == set(every)
+    assert made["name"].default == name and made["prompts_per_step"].default == MISSING
+    assert made["learning_rate"].default == f"${{model.learning_rate.{name}}}"
+    node = OmegaConf.structured(kind)
+    for argument, entry in method.arguments.items():
+        if argument != "learning_rate":
+            assert node[argument] == entry["default"], argument
 
 
-def test_the_facts_that_the_rest_goes_by():
-    online = {name for name, method in METHODS.items() if method.online}
-    assert online == {"grpo", "rloo"} == {n for n, m in METHODS.items() if m.reference is Reference.with_beta}
-    assert {n for n, m in METHODS.items() if m.sequences_per_row == 2} == {"dpo", "orpo"}
-    assert {n for n, m in METHODS.items() if m.reference is Reference.always} == {"dpo", "kto"}
-    classes = {name: entry["config"] for name, entry in table()["methods"].items()}
-    assert classes == {name: method.config_class for name, method in METHODS.items()}
+def test_two_trees_of_a_method_share_no_list():
+    one, two = schema("dpo")(prompts_per_step=1), schema("dpo")(prompts_per_step=1)
+    lists = [f.name for f in dataclasses.fields(one) if isinstance(getattr(one, f.name), list)]
+    assert lists and all(getattr(one, name) is not getattr(two, name) for name in lists)
+
+
+def test_sampling_ahead_is_off_unless_it_is_typed():
+    (field,) = [f for f in dataclasses.fields(schema("grpo")) if f.name == "off_policy_steps"]
+    assert field.default == 0

@@ -1,17 +1,14 @@
 """From overrides to a checked run: identities, choices and mistakes."""
 
 import dataclasses
-import re
+import json
 
 import pytest
-import yaml
 from omegaconf import OmegaConf
 
-from rlexp.cli import plan
-from rlexp.compose import schema
-from rlexp.compose.methods import METHODS, owner
-from rlexp.compose.points import points
+from rlexp.compose import memory
 from rlexp.compose.run import resolve
+from rlexp.compose.schema import RunSchema, Size
 from rlexp.errors import RunError
 from rlexp.record.lock import identity
 
@@ -24,219 +21,66 @@ def test_the_order_of_reward_terms_says_nothing_about_the_run(composed):
     assert list(one.reward.terms) == ["correct", "format", "length"]
 
 
-@pytest.mark.parametrize(
-    "override",
-    ["seed=1", "method.beta=0.04", "reward=format", "reward.terms.correct.weight=2", "model.lora.r=8", "dataset=gcd"],
-)
-def test_what_changes_the_problem_changes_the_identity(composed, override):
-    assert identity(composed(override)) != identity(composed())
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        ([], None),
-        (["method=rloo"], "no time is gained"),
-        (["rollout=server", "hardware=h100x2"], "while that one trains"),
-    ],
-)
-def test_sampling_ahead_is_another_problem_wherever_it_samples_and_plan_says_so(composed, overrides, said):
-    ahead = composed("method.off_policy_steps=1", *overrides)
-    assert identity(ahead) != identity(composed(*overrides))
-    assert plan._off_policy(composed(*overrides)) == []
-    ((name, told),) = plan._off_policy(ahead)
-    assert name == "off-policy" and (said or "") in told
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        ([], "1 more for a vLLM server (idle)"),  # the rollout's line says what would use it
-        (["rollout=generate"], "1 more for a vLLM server (idle: rollout=server)"),
-        (["rollout=server"], "1 more for a vLLM server"),
-    ],
-)
-def test_plan_says_whether_a_second_gpu_is_used(composed, overrides, said):
-    assert plan._devices(composed("hardware=h100x2", *overrides)).endswith(said)
-
-
-@pytest.mark.parametrize(
-    "override", ["hardware=h200", "hardware.sequences_per_device=8", "tracking=wandb", "held_out.rows=8"]
-)
-def test_where_it_runs_and_what_is_watched_does_not_change_the_identity(composed, override):
-    assert identity(composed(override)) == identity(composed("hardware=cpu"))
-
-
-def test_hardware_auto_names_a_concrete_option(composed):
-    assert composed("hardware=auto").hardware.name in ("cpu", "cuda", "h100", "h200")
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_argument_of_a_method_has_one_owner(composed, root, name):
-    dataset = next(
-        path.stem
-        for path in sorted((root / "conf/dataset").glob("arithmetic*.yaml"))
-        if f"type: {METHODS[name].dataset_type.name}\n" in path.read_text()
-    )
-    run = composed(f"method={name}", f"dataset={dataset}")
-    assert set(run.arguments) == {a for a in METHODS[name].all_arguments if owner(a) is None}
-
-
-def test_every_shipped_option_composes(composed, root):
-    for group in ("model", "hardware", "tracking"):
-        for path in (root / "conf" / group).glob("*.yaml"):
-            composed(f"{group}={path.stem}")
-    for path in (root / "conf/dataset").glob("*.yaml"):
-        kind = OmegaConf.load(path).type
-        method = next(name for name, method in METHODS.items() if method.dataset_type.name == kind)
-        composed(f"dataset={path.stem}", f"method={method}", *(["dataset.params.file=x"] * (path.stem == "local")))
-    for path in (root / "conf/experiment").glob("*.yaml"):
-        composed(f"experiment={path.stem}")
-    composed("rollout=unsloth", "hardware=h200")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "what", "hint"),
-    [
-        (["reward=format+corect"], "no reward named 'corect'", "reward=format+correct"),
-        (["reward=format+format"], "names format twice", "reward=format"),
-        (["method.num_generation=4"], "no key method.num_generation", "method.num_generations"),
-        (["+method.junk=1"], "no key method.junk", "--cfg job --package method"),
-        (["+method.max_length=9"], "no key method.max_length", "max_completion_length"),
-        (["method.beta=abc"], "could not be converted to Float", "method.beta=VALUE"),
-        (["method.num_generations=1"], "num_generations is 1", "method.num_generations=2"),
-        (["method.loss_type=dapoo"], "'dapoo' is no loss_type of grpo", "method.loss_type=dapo"),
-        (["method.gradient_accumulation_steps=2"], "not set by hand: derived from", None),
-        (["+method.vllm_mode=server"], "not set by hand: the hardware option", None),
-        (["method.loss_type=cispo"], "cispo caps the importance weight", "method.epsilon_high=5.0"),
-        (["method.learning_rate=0"], "learning_rate is 0", "above 0"),
-        (["method.learning_rate=nan"], "learning_rate is nan", "finite"),
-        (["method.off_policy_steps=2"], "off_policy_steps is 2", "0: "),
-        (["method.off_policy_steps=-1"], "off_policy_steps is -1", "0: "),
-        (["method.off_policy_steps=1", "method.num_iterations=2"], "serves 2 updates", "method.num_iterations=1"),
-        ([*PREFERENCES, "method.off_policy_steps=1"], "no key method.off_policy_steps", None),
-        (["method.max_steps=0"], "nothing would be trained", "positive"),
-        (["method=dppo"], "no method named 'dppo'", "method=dpo"),
-        (["method.name=ppo"], "no method named 'ppo'", "method="),
-        (["modle=tiny"], "no key modle", "model"),
-        (["model=tinny"], "no model named 'tinny'", "model=tiny"),
-        (["reward.terms.correct.wieght=2"], "no key reward.terms.correct.wieght", "weight"),
-        (["reward.terms.correct.weight=inf"], "the weight is inf", "finite"),
-        (["model.max_seq_length=20"], "leave no room for the prompt", "model.max_seq_length=64"),
-        (["hardware.devices=7"], "do not divide by 7 devices", "method.prompts_per_step="),
-        (["rollout=unsloth", "hardware=cpu"], "needs a GPU", "rollout=generate"),
-        (["rollout=server", "hardware=cpu"], "needs a GPU", "rollout=generate"),
-        (["rollout=unsloth", "hardware=h100", "rollout.server_url=http://a:1"], "asks none", "rollout=server"),
-        (["rollout=server", "hardware=h100", "rollout.server_url=a:1"], "no address", "server_url=http://a:1"),
-        (["rollout=server", "hardware=h100", "rollout.server_gpu=0"], "server_gpu is 0", "from 1"),
-        (["rollout=server", "hardware=h100", "rollout.server_port=51216"], "share port", "group_port"),
-        (["rollout=server", "hardware=h100", "rollout.server_timeout=0"], "server_timeout is 0", "above 0"),
-        (["rollout=server", "hardware=h100", "rollout.server_timeout=nan"], "server_timeout is nan", "above 0"),
-        (
-            ["rollout=colocate", "hardware=h100", "rollout.engine.async_schedulin=false"],
-            "takes no",
-            "async_scheduling=",
-        ),
-        (
-            ["rollout=unsloth", "hardware=h100", "rollout.engine={compilation_config:{cudagraph_mod:FULL}}"],
-            "takes no cudagraph_mod",
-            "rollout.engine.compilation_config.cudagraph_mode=",
-        ),
-        (
-            [
-                *("rollout=server", "hardware=h100", "rollout.engine.cudagraph_capture_sizes=[8]"),
-                "rollout.engine.compilation_config={cudagraph_capture_sizes:[8]}",
-            ],
-            "said twice",
-            "leave one",
-        ),
-        (["rollout=unsloth", "hardware=h100", "rollout.engine.dtype=auto"], "not said here", "hardware.dtype="),
-        (["rollout=unsloth", "hardware=h100", "rollout.engine.quantization=fp8"], "not said here", "leave it out"),
-        (["rollout.engine.max_num_seqs=8"], "starts no vLLM", "rollout=unsloth"),
-        (
-            [
-                *("rollout=server", "hardware=h100", "rollout.server_url=http://a:1"),
-                "rollout.engine.max_num_seqs=8",
-            ],
-            "runs already",
-            "give it to the server",
-        ),
-        (["rollout=colocate", "hardware=h100", "rollout.gpu_memory_utilization=1.1"], "more than the device", "to 1"),
-        (["rollout.gpu_memory_utilization=nan"], "gpu_memory_utilization is nan", "at least 0.01"),
-        (["hardware=h100", "hardware.memory_gib=inf"], "memory_gib is inf", "at least 1"),
-        (["hardware=h100", "hardware.memory_gib=nan"], "memory_gib is nan", "at least 1"),
-        (["rollout=unsloth", "hardware=h100", "model.full_finetuning=true"], "shares frozen", "rollout=colocate"),
-        (["model.size=null", "model.size.hidden_size=8"], "states no size", "conf/model"),
-        ([*PREFERENCES, "rollout=unsloth", "hardware=h200"], "samples no completions", "rollout=generate"),
-        (["model.path=null"], "neither a folder nor a hub id", "model.path=FOLDER"),
-        (["seed=x"], "could not be converted to Integer", "seed=VALUE"),
-        (["dataset=local"], "a value is missing", "dataset.params.file=VALUE"),
-        (["method.beta=["], "cannot be read", "quote"),
-        (["hardware.dtype=float8"], "expected one of [float32", None),
-    ],
-)
-def test_a_mistake_is_one_message_with_the_nearest_valid_choice(composed, overrides, what, hint):
-    with pytest.raises(RunError) as caught:
-        composed(*overrides)
-    assert what in caught.value.what
-    assert hint is None or hint in (caught.value.hint or "")
-
-
-def test_a_sweep_names_every_impossible_point(root):
-    with pytest.raises(RunError, match="2 of 4 points") as caught:
-        points(root / "conf", ["method.beta=0,0.04", "method.num_generations=1,4"], multirun=True)
-    assert len(re.findall(r"method\.num_generations=1", caught.value.what)) == 2
-
-
-def test_a_sweep_over_num_generations_is_not_cut_by_divisibility(root):
-    made = points(root / "conf", ["method.num_generations=2,3,5,7,16", "method.prompts_per_step=6"], multirun=True)
-    assert [point.run.geometry.sequences_per_step for point in made] == [12, 18, 30, 42, 96]
-
-
-def test_every_config_field_is_read_somewhere(root):
-    code = "\n".join(p.read_text() for p in (root / "src").rglob("*.py") if p.name != "schema.py")
-    unread = [
-        f"{group.__name__}.{field.name}"
-        for group in vars(schema).values()
-        if dataclasses.is_dataclass(group) and isinstance(group, type)
-        if f"asdict(run.model.{group.__name__.lower()})" not in code  # handed over whole
-        for field in dataclasses.fields(group)
-        if not re.search(rf"\.{field.name}\b", code)
-    ]
-    assert unread == []
-
-
-@pytest.mark.parametrize(
-    ("overrides", "what", "hint"),
-    [
-        (["reward=correct", "reward.combine=gate"], "the gate is the term 'format'", "reward.gate=correct"),
-        (["reward=format+correct", "reward.combine=gate", "reward.gate=corect"], "'corect'", "reward.gate=correct"),
-        (["method=rloo", "reward.combine=normalize"], "rloo cannot standardise", "method=grpo"),
-        (["reward.combine=mean"], "mean", "sum"),
-    ],
-)
-def test_terms_that_cannot_be_combined_so_are_refused(composed, overrides, what, hint):
-    with pytest.raises(RunError) as caught:
-        composed(*overrides)
-    assert what in caught.value.what and hint in str(caught.value)
-
-
-def test_how_a_reward_is_guarded_does_not_change_the_identity(composed):
-    guarded = composed("reward.time_limit=3", "reward.max_failed=0.5", "dataset.gold=x", "hardware.reward_workers=1")
-    assert identity(guarded) == identity(composed())
-    assert identity(composed("reward.combine=normalize")) != identity(composed())
-
-
 def test_a_dictionary_of_trl_can_be_given_keys(composed):
     run = composed("method.chat_template_kwargs={enable_thinking: false}")
     assert run.arguments["chat_template_kwargs"] == {"enable_thinking": False}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
-    dataset = {"prompt_only": "arithmetic", "preference": "arithmetic_preferences"}.get(
-        METHODS[method].dataset_type.name, "arithmetic_judged" if method == "kto" else "arithmetic_demonstrations"
+def test_the_pinned_identity_stands(composed):
+    assert identity(composed("hardware=cpu")) == "0ca3ed73c5b72c23"
+
+
+def test_a_run_says_its_completions_a_prompt_and_its_memory(composed):
+    grpo, dpo = composed("method.num_generations=4"), composed(*PREFERENCES)
+    assert (grpo.num_generations, dpo.num_generations) == (4, 1)
+    assert grpo.geometry.sequences_per_step == 4 * grpo.prompts_per_step
+    assert dpo.geometry.sequences_per_step == dpo.prompts_per_step
+    assert grpo.chat_template_kwargs == {}
+    assert composed("method.chat_template_kwargs={a: 1}").chat_template_kwargs == {"a": 1}
+
+
+@pytest.mark.parametrize("checkpointing", ["true", "false"])
+def test_the_memory_of_a_run_is_that_of_its_micro_batch_on_one_device(composed, checkpointing):
+    run = composed(
+        *("hardware=h100", "model=qwen3_0_6b", "hardware.devices=2", "hardware.sequences_per_device=4"),
+        *("rollout=generate", f"hardware.gradient_checkpointing={checkpointing}"),
     )
-    run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
-    locked = yaml.safe_load(yaml.safe_dump(run.config()))
-    assert resolve(OmegaConf.create(locked)).config() == run.config()
+    share = run.geometry.sequences_per_step // 2
+    job = memory.Workload(run.model.size, run.model, run.hardware, run.rollout, run.method, run.arguments, share)
+    assert run.memory == memory.estimate(job, 4, checkpointing == "true")
+    assert run.memory.cache == memory.cache_per_token(job) * job.tokens * share
+
+
+def test_the_tree_of_a_run_holds_plain_values_and_what_says_the_problem_less(composed):
+    config = composed("method.off_policy_steps=1", "rollout=generate", "hardware=cpu").config()
+    assert list(config) == [f.name for f in dataclasses.fields(RunSchema)]
+    assert json.loads(json.dumps(config)) == config
+    assert (config["hardware"]["device"], config["dataset"]["type"]) == ("cpu", "prompt_only")
+    assert list(config["method"])[:3] == ["name", "prompts_per_step", "off_policy_steps"]
+    assert sorted(list(config["method"])[3:]) == list(config["method"])[3:]
+    assert "off_policy_steps" not in composed(*PREFERENCES).config()["method"]
+    experiment = composed("method.off_policy_steps=1").experiment()
+    assert list(experiment) == ["seed", "model", "method", "dataset", "reward"]
+    assert experiment["method"]["off_policy_steps"] == 1
+    plain = composed().experiment()
+    assert "off_policy_steps" not in plain["method"]
+    assert not {"gold"} & plain["dataset"].keys() and "size" not in plain["model"]
+    assert not {"time_limit", "max_failed"} & plain["reward"].keys()
+
+
+def test_a_method_that_there_is_not_is_named_in_a_tree_of_any_origin(composed):
+    config = composed().config()
+    for name, near in (("grppo", "grpo"), (None, "grpo"), ("dpoo", "dpo")):
+        config["method"]["name"] = name
+        with pytest.raises(RunError, match="no method named") as caught:
+            resolve(OmegaConf.create(config))
+        assert caught.value.hint == f"type method={near}"
+
+
+def test_the_size_of_the_folder_goes_before_that_of_the_tree(composed):
+    config = OmegaConf.create(composed("model=qwen3_4b", "hardware=h100").config())
+    size = Size(2, 8, 16, 4, 2, 3, 32, False)
+    assert resolve(config, size).model.size == size
+    assert resolve(config).model.size.num_hidden_layers == 36
+    config.model.size = None
+    assert resolve(config).memory is None

@@ -1,9 +1,13 @@
 """The committed names of vLLM's arguments are those of the pinned version, and of the installed one."""
 
+import dataclasses
+
 import pytest
 
 from rlexp.backend import vllm_table
 from rlexp.compose import vllm_arguments
+from rlexp.compose.schema import Rollout, VllmMode
+from rlexp.errors import RunError
 
 
 def test_the_table_is_of_the_pinned_version(root):
@@ -36,3 +40,55 @@ def test_the_names_are_read_from_the_sources(tmp_path):
     fields = "    mode: int = None\n    made: int = field(default=0, init=False)\n    def f(self): ...\n"
     (tmp_path / "config/compilation.py").write_text(f"class Other:\n    x: int\nclass CompilationConfig:\n{fields}")
     assert vllm_table.table(tmp_path) == {"vllm": "1.2.3", "engine": ["a", "b"], "compilation_config": ["mode"]}
+
+
+COLOCATE = Rollout(name="colocate", vllm_mode=VllmMode.colocate)
+SIZES = {"cudagraph_capture_sizes": [8]}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "engine", "what", "where", "hint"),
+    [
+        (Rollout(name="generate"), {"max_num_seqs": 8}, "rollout=generate starts no vLLM", "", "rollout=unsloth"),
+        (
+            Rollout(name="server", vllm_mode=VllmMode.server, server_url="http://a"),
+            {"max_num_seqs": 8},
+            "the server runs already",
+            "",
+            "give it to the server",
+        ),
+        (COLOCATE, {"max_num_seq": 8}, "takes no max_num_seq", ".max_num_seq", "engine.max_num_seqs=..."),
+        (COLOCATE, {"zzzzzzzz": 8}, "takes no zzzzzzzz", ".zzzzzzzz", "the names are those of vllm.LLM"),
+        (COLOCATE, {"dtype": "auto"}, "dtype is not said here", ".dtype", "type hardware.dtype=..."),
+        (COLOCATE, {"quantization": "fp8"}, "quantization is not said here", ".quantization", "leave it out"),
+        (
+            COLOCATE,
+            {"compilation_config": {"cudagraph_mod": 1}},
+            "takes no cudagraph_mod",
+            ".compilation_config.cudagraph_mod",
+            "compilation_config.cudagraph_mode=...",
+        ),
+        (COLOCATE, {**SIZES, "compilation_config": SIZES}, "cudagraph_capture_sizes is said twice", "", "leave one"),
+    ],
+)
+def test_an_argument_that_the_engine_does_not_take_here_is_refused(rollout, engine, what, where, hint):
+    with pytest.raises(RunError) as caught:
+        vllm_arguments.validate(dataclasses.replace(rollout, engine=engine))
+    assert what in caught.value.what and caught.value.where == f"rollout.engine{where}"
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rollout", "engine"),
+    [
+        (Rollout(name="generate"), {}),
+        (COLOCATE, {"max_num_seqs": 8, **SIZES}),
+        (COLOCATE, {"compilation_config": SIZES}),
+        (COLOCATE, {"compilation_config": 3, **SIZES}),
+        (COLOCATE, {**SIZES, "compilation_config": {"cudagraph_mode": "FULL"}}),
+        (Rollout(name="unsloth", fast_inference=True), {"max_num_seqs": 8}),
+        (Rollout(name="server", vllm_mode=VllmMode.server), {"max_num_seqs": 8}),
+    ],
+)
+def test_an_argument_that_it_takes_is_none_to_refuse(rollout, engine):
+    vllm_arguments.validate(dataclasses.replace(rollout, engine=engine))

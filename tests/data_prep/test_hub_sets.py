@@ -1,6 +1,7 @@
 """GSM8K and UltraFeedback, with a hub that answers from memory."""
 
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -23,7 +24,7 @@ every_script = pytest.mark.parametrize("script", SPLITS, ids=["gsm8k", "ultrafee
 @pytest.fixture
 def fill(monkeypatch):
     """Puts both splits of a set on the hub, at the commit of its shipped option; all else is out of reach."""
-    held = {}
+    held: dict[Any, Any] = {}
 
     def load_dataset(path, name=None, *, split, revision):
         if (revision, split) not in held:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ code_tests = load_script(ROOT / "rewards/code_tests.py")
 OPTION = yaml.safe_load((ROOT / "conf/dataset/small_programs.yaml").read_text())
 TASKS = sum(len(family.params) for family in small_programs.FAMILIES)
 
-needs_sandbox = pytest.mark.skipif(not available(), reason="no sandbox here: tests/reward/test_sandbox.py says why")
+needs_sandbox = pytest.mark.skipif(not available(), reason="no sandbox here: tests/reward/sandboxes.py says why")
 
 
 def asked(split):
@@ -35,7 +36,7 @@ def everything():
 
 def a_few(rows):
     """Three rows of every family, whose solutions differ in their numbers only."""
-    families = {}
+    families: dict[str, Any] = {}
     for row in rows:
         families.setdefault(re.sub(r"\d+|'\w+'|\"\w*\"|\w+(?=\()", "", row["solution"]), []).append(row)
     return [row for family in families.values() for row in family[:3]]

@@ -69,6 +69,7 @@ def test_rloo_samples_and_corrects_alike(shared_project):
     sampled_one_update_back(trained(shared_project, "outputs/rloo", "train", AHEAD, "method=rloo", "method.beta=0.01"))
 
 
+@pytest.mark.long
 def test_a_killed_training_goes_on_with_the_completions_that_waited(shared_project, ahead):
     trained(shared_project, "outputs/killed", "kill", AHEAD)
     again = trained(shared_project, "outputs/killed", "resume", AHEAD)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
+from rlexp.compare.ladder import read, verdict
 from tests.conftest import rlexp
 from tests.end_to_end.planted import SMOKED, caught_at
 from tests.end_to_end.test_train import manifest, train
@@ -55,14 +57,17 @@ def test_the_smoke_verb_leaves_a_pass_and_a_preference_run_is_the_same_with_and_
 
 def test_a_ladder_adds_one_term_at_a_time_and_says_what_each_did(shared_project):
     ladder = ("ladder", "reward=format+correct+length", "reward.terms.length.weight=2", "hydra.sweep.dir=multirun/l")
-    done = rlexp(shared_project, *ladder, "method.max_steps=2", "held_out.rows=16", timeout=600)
+    done = rlexp(shared_project, *ladder, "seed=3", "method.max_steps=2", "held_out.rows=16", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [shared_project / "multirun/l" / number for number in "012"]
     assert [manifest(folder)["choices"]["reward"] for folder in folders] == [
         *("format", "correct+format", "correct+format+length")
     ]
-    assert {"seed=0"} >= {o for folder in folders for o in manifest(folder)["overrides"] if o.startswith("seed")}
+    locks = [yaml.safe_load((folder / "run.lock.yaml").read_text()) for folder in folders]
+    assert [lock["config"]["seed"] for lock in locks] == [3, 3, 3]
+    assert len({lock["fresh_adapter_sha256"] for lock in locks}) == 1  # the same seed: the rungs begin alike
     assert "smoke" not in manifest(folders[0])
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines if line.startswith("+ ")] == [["+", "correct"], ["+", "length"]] * 2
-    assert lines[-2] == "no addition did harm" or lines[-2].startswith("adding ")
+    order = ["format", "correct", "length"]
+    assert lines[-2] == verdict([read(folder, order[: n + 1]) for n, folder in enumerate(folders)])

@@ -195,6 +195,7 @@ def test_the_other_combinations_train_and_weights_are_swept(shared_project):
     assert manifest(normalized)["status"] == "finished"
 
 
+@pytest.mark.long
 def test_a_killed_run_keeps_its_record(shared_project):
     where = shared_project / "outputs/killed"
     command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/killed", "method.max_steps=1000"]

@@ -1,6 +1,7 @@
 """A reward that tells no completions apart is found; one that merely scores something else than the answer is not."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from rlexp.inputs import reward_source
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import rewards
 
-ROWS = [{"prompt": f"What is {n} + 1?", "answer": str(n + 1), "n": n} for n in range(12)]
+ROWS: list[dict[str, Any]] = [{"prompt": f"What is {n} + 1?", "answer": str(n + 1), "n": n} for n in range(12)]
 
 
 @pytest.fixture

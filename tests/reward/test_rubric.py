@@ -1,13 +1,17 @@
 """The rubric: what it hands to a reward, what it keeps, and what it refuses to take from one."""
 
 import json
+import os
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rlexp.compose.schema import Combine, Reward, Term
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import read
-from rlexp.reward.rubric import FAILURES, Rubric, workers_for
+from rlexp.reward.pool.call import Failure
+from rlexp.reward.rubric import FAILURES, Rubric, text_of, worded, workers_for
 
 
 def rubric(folder, reward=None, **bodies):
@@ -101,3 +105,78 @@ def test_an_asynchronous_reward_is_waited_for(tmp_path):
         "import asyncio\nasync def score(completions):\n    await asyncio.sleep(0)\n    return [1.0] * len(completions)"
     )
     assert rubric(tmp_path, slow=body).score(["x", "y"], ["p", "p"], {}).rewards == [1.0, 1.0]
+
+
+def state(step):
+    return SimpleNamespace(global_step=step)
+
+
+def test_batches_of_one_step_are_kept_together_until_the_next_step_scores(tmp_path):
+    made = rubric(tmp_path, a="def score(completions): return [float(len(c)) for c in completions]")
+    (function,) = made.functions(num_generations=1)
+    for step, text in ((0, "x"), (0, "yy"), (1, "zzz")):
+        function(prompts=["p"], completions=[text], trainer_state=state(step))
+        if text == "yy":
+            assert [batch.completions for batch in made.of_step(1)] == [["x"], ["yy"]]
+    assert made.of_step(1) == [] and [batch.scores for batch in made.of_step(2)] == [{"a": [3.0]}]
+    assert (made.scored, made.failed) == (3, 0)
+
+
+def test_a_batch_keeps_what_was_read_and_the_lengths_where_ids_were_there(tmp_path):
+    made = rubric(tmp_path, a="def score(completions, completion_ids, note=None): return [1.0] * len(completions)")
+    batch = made.score(["x", ""], ["p", "q"], {"completion_ids": [[7, 8, 9], []], "note": [1, 2]}, step=4)
+    assert (batch.step, batch.prompts, batch.tokens, batch.last) == (4, ["p", "q"], [3, 0], [9, None])
+    assert batch.columns == {"completion_ids": [[7, 8, 9], []], "note": [1, 2]}
+    other = rubric(tmp_path, b="def score(completions): return [1.0] * len(completions)").score(["x"], ["p"], {})
+    assert (other.tokens, other.last, other.step) == (None, None, 0)
+
+
+def test_a_term_whose_columns_are_not_there_is_left_out(tmp_path):
+    made = rubric(
+        tmp_path,
+        a="def score(completions, answer): return [1.0] * len(completions)",
+        b="def score(completions): return [2.0] * len(completions)",
+    )
+    batch = made.score(["x"], ["p"], {})
+    assert batch.scores == {"b": [2.0]} and batch.rewards == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (Failure("raised", "ValueError: x", "w"), "raised ValueError: x"),
+        (Failure("died", "exit code 3", "w"), "died: exit code 3"),
+        (Failure("timed out", "", "w"), "timed out"),
+    ],
+)
+def test_a_failure_is_the_rest_of_a_sentence(failure, text):
+    assert worded(failure) == text
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [("x", "x"), ([{"content": "a"}, {"content": "b"}], "b"), ([], ""), (None, ""), ([{"content": 5}], "5")],
+)
+def test_a_conversation_is_the_text_of_its_last_turn(item, text):
+    assert text_of(item) == text
+
+
+@pytest.mark.parametrize(("processes", "made"), [(None, 3), (0, 0), (2, 2)])
+def test_as_many_workers_as_processors_unless_it_is_said(tmp_path, monkeypatch, processes, made):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    monkeypatch.setattr("rlexp.reward.rubric.Workers", lambda *given: given)
+    (tmp_path / "a.py").write_text("version = 1\ndef score(completions): return []\n")
+    reward = Reward(terms={"a": Term(file="a.py", params={"x": 1})}, time_limit=3.0)
+    source = read(tmp_path, "a.py")
+    assert workers_for(reward, {"a": source}, processes) == ({"a": (source, {"x": 1})}, made, 3.0)
+    none: Any = workers_for(Reward(), {}, processes)
+    assert none[1] == 0
+
+
+def test_failures_are_kept_with_their_place_only_where_there_is_a_run_folder(tmp_path):
+    made = rubric(
+        tmp_path, Reward(max_failed=1.0), a="def score(completions): return [1 / len(c) for c in completions]"
+    )
+    made._failures = None
+    assert made.score([""], ["p"], {}).scores == {"a": [None]}
+    assert not (tmp_path / FAILURES).exists()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,7 +238,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     length, takes_weights = 4096, True
 
     def do_GET(self):
-        found = {"/v1/models": {"data": [{"id": "m", "max_model_len": self.length}]}}
+        found: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "max_model_len": self.length}]}}
         if self.takes_weights:
             found["/get_world_size"] = {"world_size": 1}
         self.send_response(200 if self.path in found else 404)

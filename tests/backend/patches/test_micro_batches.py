@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -91,7 +92,7 @@ def test_the_gradient_of_the_step_is_the_same():
 def gradient_by_trl(loss_type, batches):
     """Of the log-probabilities of every token (one number for all, not one a place) by TRL's own loss."""
     level = "sequence" if loss_type == "luspo" else "token"
-    options = {"use_bias_correction_kl": False, "delta": None, "steps_per_generation": 4}
+    options: dict[str, Any] = {"use_bias_correction_kl": False, "delta": None, "steps_per_generation": 4}
     options |= {"sapo_temperature_pos": 1.0, "sapo_temperature_neg": 1.05}
     options |= {"vespo_k_pos": 2.0, "vespo_lambda_pos": 3.0, "vespo_k_neg": 3.0, "vespo_lambda_neg": 2.0}
     held = trainer(

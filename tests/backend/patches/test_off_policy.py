@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -277,7 +278,7 @@ def test_the_prompts_ahead_are_those_that_the_loader_gives(prompts, passes):
         _get_train_sampler=sampler,
     )
     ahead = prompt_order.batches(trainer)
-    loader = DataLoader(rows, batch_size=size, sampler=sampler(), collate_fn=list)
+    loader: DataLoader[Any] = DataLoader(rows, batch_size=size, sampler=sampler(), collate_fn=list)
     for _ in range(3):  # epochs
         given = list(loader)
         assert len(given) == 11 // prompts * passes

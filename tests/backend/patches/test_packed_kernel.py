@@ -2,6 +2,7 @@
 
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_an_unsloth_that_is_built_otherwise_stays_as_it_is(dispatch):
 
 
 def test_grouped_heads_are_repeated_for_torchs_own_function(monkeypatch):
-    taken = {}
+    taken: dict[str, Any] = {}
 
     def varlen_attn(query, key, value, *rest, window_size=(-1, -1), **options):
         taken.update(key=key, rest=rest, window_size=window_size, options=options)

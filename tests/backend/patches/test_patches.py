@@ -66,7 +66,7 @@ def test_another_version_than_it_was_made_for_is_one_warning_in_a_process(monkey
         return version
 
     monkeypatch.setattr(patch.metadata, "version", installed)
-    warnings = []
+    warnings: list[str] = []
     for _ in range(2):
         patches = Patches(warn=warnings.append)
         patches.apply(module([APPLIED]))

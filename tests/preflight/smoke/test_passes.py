@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rlexp.preflight.smoke import passes
 
-DIGEST = {
+DIGEST: dict[str, Any] = {
     "data": {"md5": "d.dir", "rows": {"train": 9}},
     "rewards": {"format": {"md5": "r", "version": 1, "weight": 1.0}},
     "model": {"md5": "m.dir", "revision": None, "files": {}},

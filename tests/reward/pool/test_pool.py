@@ -13,7 +13,7 @@ import pytest
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import read
 from rlexp.reward.pool.call import Failure
-from rlexp.reward.pool.jobs import FIRST_CHUNK, ChunkSizes, ScoreRequest
+from rlexp.reward.pool.jobs import ChunkSizes, ScoreRequest
 from rlexp.reward.pool.pool import Workers, hard_limit
 
 LIMIT = 0.2
@@ -328,26 +328,6 @@ def test_a_worker_that_is_ended_while_idle_is_replaced(pool):
     assert processes(pool).isdisjoint(before)
 
 
-MATHEMATICS = """
-from math_verify import parse, verify
-SLOW = parse(r"$\\sum_{k=1}^{100000000} \\frac{1}{k^2+1}$"), parse(r"$\\sum_{k=2}^{100000001} \\frac{1}{(k-1)^2+1}$")
-
-def score(completions, seconds):
-    return [float(verify(*SLOW, timeout_seconds=seconds[0], raise_on_error=completions[0] == "tells"))]
-"""
-
-
-def test_the_time_limits_of_math_verify_and_of_the_pool_go_together(tmp_path):
-    """Its alarm of one second comes first, its alarm of nine never; and what comes next has both again. The comparison
-    takes more than 25 seconds."""
-    columns = {"completions": ["is silent", "is silent", "tells"], "seconds": [1, 9, 1]}
-    with Workers({"maths": (source(tmp_path, "maths", MATHEMATICS), {})}, 1, 2.0) as workers:
-        scores = workers.score("maths", columns)
-    assert scores[0] == 0.0
-    assert scores[1].kind == "timed out"
-    assert scores[2] == Failure("raised", "TimeoutException: Timeout during comparison", "rewards/maths.py:7")
-
-
 def test_the_pool_starts_in_the_background_and_each_worker_loads_a_file_once(tmp_path):
     note = f"import os, time; open('{tmp_path}/' + __name__ + str(os.getpid()), 'x').close(); time.sleep(0.5)\n"
     plain = source(tmp_path, "plain", note + "def score(completions): return [1.0]")
@@ -426,34 +406,6 @@ def score(completions):
         assert started and not any(map(gone, started))
         parent.kill()
     assert eventually(lambda: all(map(gone, started)))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "sizes"),
-    [
-        ([0.001] * 5, [16, 32, 64, 128, 256]),  # fast ones travel in bulk
-        ([9.0] * 5, [16, 8, 4, 2, 1]),  # slow ones alone
-        ([0.04] * 3, [16, 16, 16]),  # about right
-        ([0.01, 9.0, 0.01], [16, 32, 16]),  # one that hangs says little of the others
-    ],
-)
-def test_chunks_are_sized_by_the_time_they_take(seconds, sizes):
-    chosen, job = ChunkSizes(2), ScoreRequest("mine", {"completions": ["x"] * 100_000}, 1)
-    seen = []
-    for taken in seconds:
-        seen.append(chosen.next(job))
-        chosen.learn("mine", seen[-1], taken)
-    assert seen == sizes
-
-
-def test_chunks_shrink_towards_the_end_and_hold_whole_groups():
-    chosen, job, sizes = ChunkSizes(2), ScoreRequest("mine", {"completions": ["x"] * 100}, 4), []
-    while job.waiting:
-        sizes.append(len(job.take(chosen.next(job)).rows))
-    assert sum(sizes) == 100
-    assert sizes == sorted(sizes, reverse=True)
-    assert (sizes[0], sizes[-1]) == (FIRST_CHUNK, 4)
-    assert {size % 4 for size in sizes} == {0}
 
 
 def test_the_hard_limit_leaves_the_soft_one_time():
