@@ -15,13 +15,14 @@ test: .venv/.tests ## set up, then run the tests, without those that are marked 
 test-long: .venv/.tests ## the tests that are marked long
 	$(TESTS) -m 'long and not gpu'
 
-check: .venv/.tests ## lint, format, types, layers, declared dependencies, spelling
+check: .venv/.tests ## lint, format, types, layers, declared dependencies, spelling, the site of the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/codespell
+	$(MAKE) docs
 
 mutants: .venv/.tests ## break compose, record and reward in small ways: do the tests notice? Takes half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
