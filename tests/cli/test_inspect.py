@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rlexp.cli.inspect import OWN, sort_out
+from rlexp.cli.inspect_words import OWN, sort_out
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
 from rlexp.record.completions import parse_steps

@@ -205,7 +205,7 @@ def undocumented(project: Path) -> set[str]:
         ("docs/rewards.md", options("reward")),
         ("docs/data.md", options("dataset")),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_page_names_all_there_is(page, names):
     text = (ROOT / page).read_text()

@@ -3,7 +3,8 @@
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.evaluate.samples import Choice, SampledGroups, TextSpan, choose, conditions, disagreements, grouped, summary
+from rlexp.evaluate.choice import Choice, choose, conditions
+from rlexp.evaluate.samples import SampledGroups, TextSpan, disagreements, grouped, summary
 
 RANGES = {"correct": (0.0, 1.0), "format": (0.0, 1.0)}
 CORRECT = [0.0, 1.0, 0.0, 0.0, 1.0, 1.0, None, 1.0]

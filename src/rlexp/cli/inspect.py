@@ -20,14 +20,14 @@ from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
 from rlexp.cli import inspect_view
-from rlexp.cli.arguments import Parser
+from rlexp.cli.inspect_words import read_words
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Rollout, RunSchema
+from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
-from rlexp.errors import RunError, nearest
 from rlexp.evaluate import sampled, samples, stored
-from rlexp.evaluate.samples import Choice, Group, Ranges
+from rlexp.evaluate.choice import Choice, choose, conditions, validate
+from rlexp.evaluate.samples import Group, Ranges
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
@@ -37,20 +37,6 @@ from rlexp.record.completions import parse_steps
 from rlexp.reward.reasons import Reasons
 from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.verdict import Verdict
-
-OWN = {
-    "rows": "rows=4",
-    "generations": "generations=8",
-    "sort": "sort=worst",
-    "term": "term=correct",
-    "where": "where='correct<1'",
-    "split": "split=test",
-    "step": "step=last",
-    "checkpoint": "checkpoint=50",
-}
-"""The options that are written like overrides, each with an example; everything else is Hydra's."""
-SPLITS = ("train", "test")
-ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -73,8 +59,8 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: a word of the command line, the run, a step, a term or an order is none; nothing was written.
     """
-    options, root = _options(arguments), project.root()
-    choice = Choice(samples.conditions(options.where), options.sort, options.term)
+    options, root = read_words(arguments), project.root()
+    choice = Choice(conditions(options.where), options.sort, options.term)
     # Completions may hold what the terminal's encoding does not know.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -85,11 +71,11 @@ def command(arguments: list[str], here: Path) -> int:
         look = _trained(options, choice, here, root)
     else:
         run = points(root / "conf", options.overrides, multirun=False)[0].run
-        samples.validate(choice, list(run.reward.terms))
+        validate(choice, list(run.reward.terms))
         with contextlib.redirect_stdout(sys.stderr):
             inputs = prepare(run, root)
         look = _sampled(run, inputs, options, root, "base model", None)
-    chosen = samples.choose(look.groups, choice)
+    chosen = choose(look.groups, choice)
     shown = chosen[: options.rows]
     whole = samples.summary(look.groups, look.compared)
     if options.json:
@@ -111,96 +97,10 @@ def command(arguments: list[str], here: Path) -> int:
     return 0
 
 
-def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("inspect", "Prints what the model sees and says, and why it scored so.")
-    parser.add_argument(
-        "words",
-        metavar="WORD",
-        nargs="*",
-        help="a run (its latest weights; step= its stored completions), or overrides (the base model of that run); and "
-        f"{', '.join(OWN.values())}",
-    )
-    parser.add_argument("--json", action="store_true", help="a JSON object instead of the view")
-    options = parser.parse_intermixed_args(arguments)
-    split = sort_out(options.words)
-    given = [name for name in ("split", "checkpoint", "generations") if name in split.given]
-    if split.step is not None and given:
-        raise RunError(
-            f"{given[0]}= says what is sampled, and step={split.step} reads what was stored",
-            where="the command line",
-            hint=f"leave out {given[0]}= or step=",
-        )
-    return Namespace(**vars(split), json=options.json)
-
-
-def sort_out(words: list[str]) -> Namespace:
-    """A command line's words as the run, Hydra's overrides, and the values of OWN.
-
-    Raises:
-        RunError: a word is none of them, or a value is no number where one is needed.
-    """
-    runs, overrides, own, where = [], [], {}, []
-    groups = {field.name for field in dataclasses.fields(RunSchema)} | {"experiment", "hydra"}
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign and word[:1] not in "~+" and name not in OWN:
-            runs.append(word)
-        elif name == "where":
-            where.append(value)
-        elif name in OWN:
-            own[name] = value
-        elif name.isidentifier() and name not in groups and nearest(name, OWN):
-            guess = nearest(name, OWN)
-            raise RunError(f"inspect has no option {name}", where=word, hint=f"did you mean {guess}={value}?")
-        else:
-            overrides.append(word)
-    if len(runs) > 1:
-        raise RunError(f"{runs[0]} and {runs[1]}: one run at a time", where="the command line", hint="name one run")
-    if runs and overrides:
-        raise RunError(
-            f"a run is inspected as it was locked, so {overrides[0]} cannot be set",
-            where=overrides[0],
-            hint=f"leave it out, or leave out {runs[0]} to sample the base model; options: {', '.join(OWN)}",
-        )
-    for name in ("step", "checkpoint"):
-        if name in own and not runs:
-            raise RunError(
-                f"{name}={own[name]} is of which run?",
-                where="the command line",
-                hint=f"type inspect RUN {name}={own[name]}; python -m rlexp runs lists them",
-            )
-    split = own.get("split", "train")
-    if split not in SPLITS:
-        guess = nearest(split, SPLITS) or "test"
-        raise RunError(f"there is no split {split!r}", where=f"split={split}", hint=f"type split={guess}")
-    return Namespace(
-        run=runs[0] if runs else None,
-        overrides=overrides,
-        given=sorted(own),
-        rows=_count(own, "rows") or ROWS,
-        generations=_count(own, "generations"),
-        checkpoint=_count(own, "checkpoint"),
-        sort=own.get("sort"),
-        term=own.get("term"),
-        step=own.get("step"),
-        split=split,
-        where=where,
-    )
-
-
-def _count(own: dict[str, str], name: str) -> int | None:
-    if name not in own:
-        return None
-    if not own[name].isdigit() or int(own[name]) < 1:
-        what = f"{own[name]!r} is no number of at least 1"
-        raise RunError(what, where=f"{name}={own[name]}", hint=f"type {OWN[name]}")
-    return int(own[name])
-
-
 def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     original = finished.open(options.run, here, root)
     run = original.run
-    samples.validate(choice, list(run.reward.terms))
+    validate(choice, list(run.reward.terms))
     wanted = parse_steps(options.step, original.completion_steps(), original.run_dir)
     sources = original.reward_sources()
     reasons, ranges = Reasons(run.reward, sources, root), _ranges(sources)
@@ -217,7 +117,7 @@ def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
 def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     original = finished.open(options.run, here, root)
     run = finished.on_this_machine(original.run, root)
-    samples.validate(choice, list(run.reward.terms))
+    validate(choice, list(run.reward.terms))
     weights = original.weights(options.checkpoint)
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)

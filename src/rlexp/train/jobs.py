@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
-from rlexp.backend.engine import server
+from rlexp.backend.engine import server_command
 from rlexp.compose import model_size
 from rlexp.compose.explain import explain
 from rlexp.compose.points import points
@@ -105,7 +105,7 @@ def make_ready(run: Run, root: Path) -> None:
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
     health_rules.validate(run.health.rules)
-    server.check(run)
+    server_command.validate(run)
     inputs = prepare(run, root)
     checks.refuse(run, inputs, root)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rlexp.backend.engine import server
+from rlexp.backend.engine import server, server_command
 from rlexp.errors import RunError
 
 SERVED = ("hardware=h100", "model=qwen3_0_6b", "model.revision=null", "rollout=server")
@@ -59,8 +59,8 @@ def start(tmp_path, port):
 @pytest.fixture
 def two_gpus(monkeypatch):
     """A machine with vLLM and two GPUs, as far as is looked at."""
-    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(server, "visible", lambda: ("4", "5"))
+    monkeypatch.setattr(server_command.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(server_command, "visible", lambda: ("4", "5"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def two_gpus(monkeypatch):
 )
 def test_the_command_line_says_what_the_run_says(composed, overrides, folder, there, absent):
     run = composed(*SERVED, "method.prompts_per_step=8", "method.num_generations=8", *overrides)
-    said = " ".join(server.command(run, folder))
+    said = " ".join(server_command.command(run, folder))
     assert all(part in said for part in there) and absent not in said
 
 
@@ -112,7 +112,7 @@ def test_a_server_that_answers_is_waited_for_and_ends_with_all_that_it_started(s
     running = start()
     running.wait()
     running.end()
-    assert server._is_free(port)
+    assert server_command.is_free(port)
     with pytest.raises(RunError, match="exit code"):
         running.require()
 
@@ -160,13 +160,13 @@ def test_a_server_ends_when_its_run_is_killed(tmp_path, port):
     parent.wait()
     parent.stdout.close()
     patience = time.monotonic() + 10
-    while not server._is_free(port):
+    while not server_command.is_free(port):
         assert time.monotonic() < patience
         time.sleep(0.05)
 
 
 def test_an_error_is_put_down_to_the_server_where_that_had_ended(composed, tmp_path, port, two_gpus, monkeypatch):
-    monkeypatch.setattr(server, "command", lambda run, folder: ["-c", "no such command"])
+    monkeypatch.setattr(server_command, "command", lambda run, folder: ["-c", "no such command"])
     monkeypatch.setattr(os, "environ", dict(os.environ))
     run = composed(*SERVED, f"rollout.server_port={port}")
     with pytest.raises(RunError, match="the vLLM server ended"), server.started(run, None, tmp_path) as running:
@@ -211,13 +211,13 @@ def test_a_run_that_wants_no_server_starts_none(composed, tmp_path):
 @pytest.mark.parametrize(("named", "expected"), [("2,3", ("2", "3")), ("", ()), ("MIG-a, MIG-b", ("MIG-a", "MIG-b"))])
 def test_the_gpus_are_those_that_the_process_was_given(monkeypatch, named, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert server.visible.__wrapped__() == expected
+    assert server_command.visible.__wrapped__() == expected
 
 
 def test_a_machine_with_one_gpu_is_told_what_else_to_type(composed, monkeypatch, two_gpus):
-    monkeypatch.setattr(server, "visible", lambda: ("0",))
+    monkeypatch.setattr(server_command, "visible", lambda: ("0",))
     with pytest.raises(RunError, match="1 GPU can be seen") as error:
-        server.check(composed(*SERVED))
+        server_command.validate(composed(*SERVED))
     assert "rollout=colocate" in error.value.hint and "server_url" in error.value.hint
 
 
@@ -228,7 +228,7 @@ def test_a_port_that_is_taken_is_named_with_a_free_one(composed, two_gpus, name)
         taken.listen()
         number = taken.getsockname()[1]
         with pytest.raises(RunError, match=f"port {number} is taken") as error:
-            server.check(composed(*SERVED, f"rollout.{name}={number}"))
+            server_command.validate(composed(*SERVED, f"rollout.{name}={number}"))
     assert error.value.where == f"rollout.{name}" and f"rollout.{name}=" in error.value.hint
 
 
@@ -264,10 +264,10 @@ def test_a_server_of_ones_own_must_take_weights_and_hold_the_sequences(composed,
         run = composed(*SERVED, f"rollout.server_url=http://127.0.0.1:{serving.server_port}")
         try:
             if message is None:
-                server.check(run)
+                server_command.validate(run)
             else:
                 with pytest.raises(RunError, match=message) as error:
-                    server.check(run)
+                    server_command.validate(run)
                 assert "VLLM_SERVER_DEV_MODE=1 vllm serve" in error.value.hint
         finally:
             serving.shutdown()
@@ -276,10 +276,10 @@ def test_a_server_of_ones_own_must_take_weights_and_hold_the_sequences(composed,
 @pytest.mark.parametrize("address", ["http://a:b", "http://"])
 def test_what_is_no_address_is_told_like_a_server_that_does_not_answer(composed, two_gpus, address):
     with pytest.raises(RunError, match="no vLLM server answers"):
-        server.check(composed(*SERVED, f"rollout.server_url='{address}'"))
+        server_command.validate(composed(*SERVED, f"rollout.server_url='{address}'"))
 
 
 def test_a_server_that_does_not_answer_is_told_with_how_to_start_it(composed, two_gpus, port):
     with pytest.raises(RunError, match="no vLLM server answers") as error:
-        server.check(composed(*SERVED, f"rollout.server_url=http://127.0.0.1:{port}"))
+        server_command.validate(composed(*SERVED, f"rollout.server_url=http://127.0.0.1:{port}"))
     assert "vllm serve" in error.value.hint

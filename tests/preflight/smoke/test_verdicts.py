@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rlexp.preflight.smoke import verdicts
-from rlexp.preflight.smoke.verdicts import SmokeFacts, SmokeStep
+from rlexp.preflight.smoke.facts import SmokeFacts, SmokeStep
 from rlexp.verdict import Level
 
 LOGS = {"loss": 0.0, "grad_norm": 0.2, "reward": 0.5, "completions/clipped_ratio": 0.0, "completions/mean_length": 9.0}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -27,17 +26,16 @@ from rlexp.backend.restore import restored_after, weight_change
 from rlexp.backend.trainers import arguments, build
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Combine
 from rlexp.console import RunConsole
 from rlexp.errors import RunError
-from rlexp.preflight.smoke.verdicts import OVERFLOWS, SmokeFacts, SmokeStep, summary, verdicts
+from rlexp.preflight.smoke.facts import read_facts, step_seconds
+from rlexp.preflight.smoke.rows import longest_first, steps
+from rlexp.preflight.smoke.verdicts import OVERFLOWS, summary, verdicts
 from rlexp.record.run_folder import COMPLETIONS, METRICS
 from rlexp.verdict import Level, Verdict, require
 
 FOLDER = "smoke"
 """Below the run folder: completions, metrics and verdicts of the smoke."""
-MEASURED = 4096
-"""Rows whose tokens are counted; of more, those with the most characters."""
 
 
 def take(loaded: Loaded, run_dir: Path, startup_s: float, console: RunConsole) -> dict[str, Any]:
@@ -160,11 +158,6 @@ def describe(figures: dict[str, Any]) -> str:
     )
 
 
-def steps(run: Run) -> int:
-    """Optimizer steps of the smoke: at least three generations, one of which is of full length."""
-    return max(run.preflight.smoke_steps, 3 * run.arguments.get("num_iterations", 1))
-
-
 def requested(run: Run, smoke_dir: Path) -> dict[str, Any]:
     """The run's own arguments of the trainer, less what saves, evaluates and shuffles."""
     requested_arguments = arguments.requested(run, smoke_dir)
@@ -185,95 +178,6 @@ def requested(run: Run, smoke_dir: Path) -> dict[str, Any]:
         }.items()
         if name in requested_arguments
     }
-
-
-def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
-    """The rows of the smoke, by number: those of the first step until the one of full length, the others by their
-    tokens, most first.
-
-    Counted is what the model is given: the prompt as rendered, with the longest completion where the row has some. Of
-    more than MEASURED rows those with most characters are rendered.
-    """
-    columns = [name for name in ("completion", "chosen", "rejected") if name in run.dataset.type.columns]
-    given = rows.select_columns(["prompt", *columns]).to_list()
-    several = [[_dialogue(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
-    found = sorted(range(len(several)), key=lambda n: -max(map(_characters, several[n])))[:MEASURED]
-    extra = {"add_generation_prompt": not columns, **run.chat_template_kwargs}
-    counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
-    order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
-    again = 1 + run.off_policy_steps
-    return order[: run.prompts_per_step] * again + order[: (steps(run) - again) * run.prompts_per_step]
-
-
-def _dialogue(prompt: Any, completion: Any) -> Any:
-    if isinstance(prompt, str) or not isinstance(completion, str):
-        return prompt + completion
-    return [*prompt, {"role": "assistant", "content": completion}]
-
-
-def _characters(item: Any) -> int:
-    return len(item) if isinstance(item, str) else sum(len(str(turn["content"])) for turn in item)
-
-
-def _tokens(tokenizer: Any, item: Any, extra: dict[str, Any]) -> int:
-    text = item if isinstance(item, str) else tokenizer.apply_chat_template(item, tokenize=False, **extra)
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def read_facts(run: Run, smoke_dir: Path, most: float, finite: bool, forced: int) -> SmokeFacts:
-    """The facts of a smoke, read from what its steps left in ``folder``.
-
-    Args:
-        most: largest change of a trained weight.
-        finite: whether the weights are numbers.
-        forced: number of the step whose completions were driven to full length.
-    """
-    import pyarrow.parquet as pq
-
-    lines = [json.loads(line) for line in (smoke_dir / METRICS).read_text().splitlines()]
-    logged = {line["step"]: line for line in lines if "loss" in line}
-    found = []
-    for number, line in sorted(logged.items()):
-        file = smoke_dir / COMPLETIONS / f"step-{number:06d}.parquet"
-        columns = pq.read_table(file).to_pydict() if file.is_file() else {}
-        found.append(_step(run, line, columns, number == forced))
-    limit = run.arguments["max_completion_length"] if run.method.online else None
-    return SmokeFacts(
-        steps=found,
-        online=run.method.online,
-        moved=most,
-        finite=finite,
-        full_length=limit,
-        full=limit is not None and any(step.logs.get("completions/min_length", 0) >= limit for step in found),
-        learning_rate=run.arguments["learning_rate"],
-        num_generations=run.num_generations,
-    )
-
-
-def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced: bool) -> SmokeStep:
-    logs = {key: float(value) for key, value in line.items() if isinstance(value, int | float) and key != "step"}
-    if not columns:
-        return SmokeStep(logs)
-    # Standardised terms each have an advantage of their own; else only their combination has.
-    watched = [*run.reward.terms] if run.reward.combine is Combine.normalize else ["reward"]
-    groups: dict[int, list[tuple[Any, ...]]] = {}
-    for number, *scores in zip(columns["group"], *(columns[name] for name in watched), strict=True):
-        groups.setdefault(number, []).append(tuple(scores))
-    return SmokeStep(
-        logs,
-        rewards=columns["reward"],
-        groups=len(groups),
-        unequal=sum(len(set(group)) > 1 for group in groups.values()),
-        empty=sum(not text.strip() for text in columns["completion"]),
-        forced=forced,
-    )
-
-
-def step_seconds(took: list[float], iterations: int) -> float:
-    """The median of what a step took, without the first generation's; where several steps share a generation, their
-    mean is taken first."""
-    shared = [took[n : n + iterations] for n in range(iterations, len(took), iterations)] or [took]
-    return statistics.median(map(statistics.fmean, shared))
 
 
 def device() -> str:

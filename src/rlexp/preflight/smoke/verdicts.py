@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from rlexp.preflight.smoke.facts import SmokeFacts, SmokeStep
 from rlexp.verdict import Level, Verdict
 
 CUT_ALL, CUT_MANY = 0.9, 0.5
@@ -26,53 +26,6 @@ EXPLODED = 3.0
 """The loss has exploded where it ends at so many times what it began with."""
 OVERFLOWS = "a 16-bit hardware.dtype overflows sooner"
 ANYWAY = "preflight.smoke=never trains without this check"
-
-
-@dataclass(frozen=True)
-class SmokeStep:
-    """One optimizer step of the smoke."""
-
-    logs: dict[str, float]
-    """The values that the trainer logged; numbers only."""
-    rewards: list[float | None] = field(default_factory=list)
-    """The combined reward of each completion; None where no term applies. Empty where the step sampled nothing."""
-    groups: int = 0
-    """Prompts that completions were sampled for."""
-    unequal: int = 0
-    """Groups whose completions differ in reward."""
-    empty: int = 0
-    """Completions without text."""
-    forced: bool = False
-    """Its completions were driven to their full length, so that their rewards say nothing."""
-
-
-@dataclass(frozen=True)
-class SmokeFacts:
-    """The facts of a smoke."""
-
-    steps: list[SmokeStep]
-    online: bool
-    """True where completions were sampled."""
-    moved: float
-    """Largest absolute change of a trained weight."""
-    finite: bool
-    """True where every trained weight is a number."""
-    full_length: int | None
-    """Tokens a completion may have; None where none are sampled."""
-    full: bool
-    """True where a step met completions of that length."""
-    learning_rate: float
-    num_generations: int
-
-    @property
-    def sampled(self) -> list[SmokeStep]:
-        """The steps whose completions the model ended as it liked."""
-        return [step for step in self.steps if step.groups and not step.forced]
-
-    @property
-    def rewards(self) -> list[float]:
-        """The rewards of these steps, where a term applied."""
-        return [reward for step in self.sampled for reward in step.rewards if reward is not None]
 
 
 def verdicts(facts: SmokeFacts) -> list[Verdict]:
