@@ -98,6 +98,7 @@ MANY = {f"quite_long_{n}": n for n in range(21)}
             "there is no key method.num_generations",
             "it is an argument of grpo, rloo",
         ),
+        ({"a": {}}, "a.zzzz", "there is no key a.zzzz", "python -m rlexp --cfg job --package a lists them"),
         ({"method": {"zzzz": 1}}, "method.xyzzy", "there is no key method.xyzzy", "one of: zzzz"),
         (
             {"model": {"zzzz": 1}},

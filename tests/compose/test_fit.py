@@ -87,6 +87,8 @@ def test_a_step_whose_cache_is_half_of_it_is_sampled_in_two_waves():
         taken = memory.weights(work) + memory.workspace(work) + part * needed
         small = job(sequences=64, changed={**COLOCATE, "rollout.gpu_memory_utilization": (taken + 1) / work.capacity})
         assert fit.waves(small) == waves
+    none = job(sequences=64, changed={**COLOCATE, "rollout.gpu_memory_utilization": 0.001})
+    assert fit.waves(none) == needed  # no cache at all: as many as can be
 
 
 @pytest.mark.parametrize(

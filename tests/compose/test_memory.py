@@ -187,3 +187,13 @@ def test_a_share_leaves_half_of_what_is_free_to_training_but_holds_one_sequence(
 
 def test_a_servers_share_is_of_a_device_of_its_own():
     assert memory.share(jobs.job(changed=jobs.SERVER)) == 0.9
+
+
+@pytest.mark.parametrize(("mode", "copies"), [(jobs.UNSLOTH, 0), (jobs.COLOCATE, 1)])
+def test_a_share_counts_what_training_takes_before_it_halves_the_rest(mode, copies):
+    work = jobs.job(sequences=10**6, changed={**mode, "size.num_hidden_layers": 400_000, "model.full_finetuning": True})
+    own, trained = memory.weights(work) + 2 * GIB + 32 * 32 * 10**6, memory.trained(work)
+    assert memory.weights(work) > 0.5 * GIB and trained > 1.5 * GIB
+    free = 10 * GIB - own - copies * memory.weights(work) - trained - 1.5 * GIB
+    expected = (own + free / 2) / (10 * GIB) / (0.98 if mode == jobs.UNSLOTH else 1.0) + 0.005
+    assert memory.share(work) == round(expected, 2)

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import ValidationError
 
 from rlexp.compose.methods import HARDWARE, METHODS, OWNED, Reference, owner, schema, table
 from rlexp.compose.schema import DatasetType
@@ -82,3 +83,15 @@ def test_two_trees_of_a_method_share_no_list():
 def test_sampling_ahead_is_off_unless_it_is_typed():
     (field,) = [f for f in dataclasses.fields(schema("grpo")) if f.name == "off_policy_steps"]
     assert field.default == 0
+
+
+def test_an_optional_argument_takes_none_and_its_own_type_and_an_optional_dictionary_takes_keys():
+    node = OmegaConf.structured(schema("grpo"))
+    node.epsilon_high = None
+    node.epsilon_high = 5
+    assert node.epsilon_high == 5.0
+    with pytest.raises(ValidationError):
+        node.epsilon_high = "x"
+    assert OmegaConf.merge(node, {"chat_template_kwargs": {"a": 1}}).chat_template_kwargs == {"a": 1}
+    with pytest.raises(ValidationError):
+        node.learning_rate = None

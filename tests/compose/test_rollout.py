@@ -23,6 +23,8 @@ def chosen(size, changed, method="grpo", ahead=False, sequences=8):
     groups = RunSchema(model=made.model, hardware=made.hardware, rollout=made.rollout)
     made.model.size = size
     found = rollout.choose(groups, made, ahead)
+    assert found.fast_inference is (found.name == "unsloth")
+    assert found.vllm_mode.name == (found.name if found.name in ("colocate", "server") else "none")
     return found.name, found.loader.name, found.why
 
 

@@ -33,6 +33,7 @@ def test_the_pinned_identity_stands(composed):
 def test_a_run_says_its_completions_a_prompt_and_its_memory(composed):
     grpo, dpo = composed("method.num_generations=4"), composed(*PREFERENCES)
     assert (grpo.num_generations, dpo.num_generations) == (4, 1)
+    assert (grpo.off_policy_steps, dpo.off_policy_steps) == (0, 0)
     assert grpo.geometry.sequences_per_step == 4 * grpo.prompts_per_step
     assert dpo.geometry.sequences_per_step == dpo.prompts_per_step
     assert grpo.chat_template_kwargs == {}

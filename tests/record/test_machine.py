@@ -54,6 +54,10 @@ def test_a_large_new_file_alone_is_a_difference_without_a_patch(repository, monk
     assert (facts["dirty"], facts["untracked"], patch) == (True, ["large.bin"], "")
 
 
+def test_large_is_a_mebibyte():
+    assert machine.LARGE == 1024 * 1024
+
+
 def test_no_more_than_fifty_new_files_are_named(repository):
     for number in range(60):
         (repository.path / f"new{number:02}").write_text("x")

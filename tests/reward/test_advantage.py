@@ -43,4 +43,6 @@ def test_a_group_without_variance_teaches_nothing(composed):
     run, normalized = composed(), composed("reward.combine=normalize")
     opposed = {"correct": [0.0, 1.0], "format": [1.0, 0.0]}
     assert no_signal(run, opposed, [1.0, 1.0]) and not no_signal(normalized, opposed, [1.0, 1.0])
+    same = {"correct": [1.0, 1.0], "format": [0.5, 0.5]}
+    assert no_signal(normalized, same, [1.5, 1.5]) is True and no_signal(run, same, [1.5, 1.5]) is True
     assert no_signal(run, opposed, [None, 1.0]) and not no_signal(run, opposed, [0.0, 1.0])

@@ -203,3 +203,15 @@ def test_an_unknown_sandbox_is_refused(name, hint):
     with pytest.raises(RunError, match="no sandbox named") as caught:
         run("print(1)", sandbox=name)
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("content", ["print('\ud800')", b"\x00\xff"])
+def test_what_is_handed_over_can_be_read_and_by_nobody_written(content):
+    with sandbox._sealed(content) as number:
+        data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        assert os.read(number, 100) == data
+        for change in (lambda: os.pwrite(number, b"x", 0), lambda: os.ftruncate(number, 0)):
+            with pytest.raises(PermissionError):
+                change()
+    with pytest.raises(OSError):
+        os.read(number, 1)

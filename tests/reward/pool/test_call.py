@@ -156,3 +156,8 @@ def test_the_clock_rings_in_a_reward_only_and_says_so(monkeypatch):
         (signal.ITIMER_PROF, 0),
     ]
     assert not issubclass(TimedOut, Exception)
+
+
+def test_the_clock_may_ring_while_the_function_runs_and_not_before_or_after(reward):
+    made = reward("from rlexp.reward.pool.call import clock\ndef score(completions): return [float(clock.running)]")
+    assert made.scores({"completions": ["a"]}) == [1.0] and not call.clock.running

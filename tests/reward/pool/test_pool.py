@@ -346,6 +346,7 @@ def test_the_pool_starts_in_the_background_and_each_worker_loads_a_file_once(tmp
     ("body", "what", "where"),
     [
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it' when imported", "mine.py:2"),
+        ("import os; os._exit(0)", "a worker ended with exit code 0 while loading the reward mine", "mine.py"),
         ("import os; os._exit(7)", "a worker ended with exit code 7 while loading the reward mine", "mine.py"),
     ],
 )
