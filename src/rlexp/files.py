@@ -41,6 +41,11 @@ def whole_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def lies_inside(path: Path, folder: Path) -> bool:
+    """Says whether a path, which need not exist, lies in a folder once its symbolic links are followed."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _beside(path: Path) -> Path:
     """A name that no other process takes, in the same folder, so that renaming is one step of the file system."""
     return path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -186,7 +186,7 @@ class _Pair:
         if key in self.typed:
             return ""
         if key.startswith("patches."):
-            return "rollout.patches" if "rollout.patches" in self.found else ""
+            return patches.follows(self.found)
         if key in ("template", "model.system_prompt"):
             return "model" if self.other_model else ""
         sources = [source for pattern, source in SOURCES if fnmatchcase(key, pattern)]

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+from rlexp.files import lies_inside
 from rlexp.inputs import prepare, reward_source, snapshot, store
 from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
 from rlexp.inputs.find import Inputs
@@ -29,25 +30,30 @@ class Search:
     """The notes and faults of the search for locked inputs."""
 
     root: Path
+    make: bool = True
+    """What is missing is restored from DVC's cache, or made by its script."""
     notes: list[str] = field(default_factory=list)
     """Inputs that were not where the lock says, and what was used instead."""
     faults: list[tuple[str, str, str]] = field(default_factory=list)
     """(input, expected hash, actual hash) of those that could not be found."""
 
 
-def find(lock: dict[str, Any], run: Run, root: Path, sources: Path) -> tuple[Inputs, list[str]]:
+def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool = True) -> tuple[Inputs, list[str]]:
     """The inputs that a lock names, with the notes a person should read.
 
+    What is written or deleted lies inside of the project, whatever the lock says; an input outside of it is only read.
+
     Args:
-        lock: the content of ``run.lock.yaml``.
+        lock: the content of ``run.lock.yaml``, whose shape was verified (``lock.read_lock``).
         run: the run of its config.
         root: the project folder.
         sources: the folder of reward files that was kept beside the lock.
+        make: restore what is missing, or make it with its script; False runs nothing and writes nothing.
 
     Raises:
         RunError: inputs are not the locked ones and cannot be had; the message names every one, expected and actual.
     """
-    search, digest = Search(root), lock["inputs"]
+    search, digest = Search(root, make), lock["inputs"]
     rewards = {name: _reward(search, term, sources) for name, term in digest["rewards"].items()}
     data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
@@ -58,7 +64,9 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path) -> tuple[Inp
             f"{len(search.faults)} of the lock's inputs are not what they were; nothing was started\n{table}",
             where="the working copy, DVC's cache and remote, the lock's own copies, the scripts of data_prep/",
             hint="put them back (git checkout, dvc pull, or remove the edited folder so that its script makes it "
-            "again), or train a new run of what is there now",
+            "again), or train a new run of what is there now"
+            if make
+            else "a replay without --check restores or makes what can be had; --check runs nothing",
         )
     kept = {name: source for name, source in rewards.items() if source}
     return Inputs(data, snapshot.describe(data), None, model, None, kept), search.notes
@@ -84,6 +92,8 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     named, wanted = search.root / digest["path"], digest["md5"]
     actual = folder_md5(named) if named.is_dir() else MISSING
     if actual == wanted:
+        if not lies_inside(named, search.root):
+            search.notes.append(f"{digest['path']} lies outside of the project: it is read there")
         return named
     beside = named.parent / BESIDE / wanted.removesuffix(".dir")
     place = beside if named.exists() else named
@@ -92,6 +102,9 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     if place.is_dir() and folder_md5(place) == wanted:
         search.notes.append(f"{state}: the locked one lies in {shown}")
         return place
+    if not search.make or not lies_inside(place, search.root):
+        search.faults.append((digest["path"], _short(wanted), _short(actual)))
+        return named
     shutil.rmtree(place, ignore_errors=True)  # a copy beside that is not whole
     place.parent.mkdir(parents=True, exist_ok=True)
     if store.restore(search.root, wanted, place):

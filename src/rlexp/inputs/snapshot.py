@@ -10,11 +10,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp import files
+from rlexp import files, shapes
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
+from rlexp.shapes import COUNT, MD5, NAME, PATH, SCRIPT, TEXT, mapping, record
 
 DESCRIPTION = "snapshot.json"
+
+
+SCHEMA = record(
+    {
+        "columns": mapping(TEXT, TEXT),
+        "splits": mapping(record({"file": NAME, "rows": COUNT}, {"md5": MD5}), NAME),
+        "source": record({}, {"script": SCRIPT, "script_md5": MD5, "params": mapping({}), "files": mapping(MD5, PATH)}),
+    },
+    {"description": TEXT},
+)
+"""The shape of ``snapshot.json``."""
 
 
 def write(
@@ -39,7 +51,7 @@ def write(
             f"{snapshot_dir} exists already; a snapshot is never written over",
             hint="remove it, or choose another dataset.name",
         )
-    record: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
+    content: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
     with files.whole_folder(snapshot_dir) as partial:
         for split, rows in splits.items():
             if not rows:
@@ -53,11 +65,11 @@ def write(
             table = pa.Table.from_pylist([dict(row) for row in rows])
             path = partial / f"{split}.parquet"
             pq.write_table(table, path, compression="zstd")
-            record["columns"] = {
+            content["columns"] = {
                 name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)
             }
-            record["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
-        (partial / DESCRIPTION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+            content["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
+        (partial / DESCRIPTION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     return snapshot_dir
 
 
@@ -71,6 +83,8 @@ def describe(snapshot_dir: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"the snapshot's description is broken: {error}", where=str(path)) from error
+    shapes.require(content, SCHEMA, "snapshot's description", path)
+    return content

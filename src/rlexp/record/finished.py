@@ -52,16 +52,17 @@ class FinishedRun:
         """
         return run_of(self.lock["config"], self.root, LOCK)
 
-    def inputs(self, run: Run | None = None) -> tuple[Inputs, list[str]]:
+    def inputs(self, run: Run | None = None, make: bool = True) -> tuple[Inputs, list[str]]:
         """The locked inputs as they are found on this machine (``locked.find``), and the notes a person should read.
 
         Args:
             run: the run that is trained with them, where it is not the locked one (``on_this_machine``).
+            make: restore or make what is missing; False runs nothing and writes nothing.
 
         Raises:
             RunError: an input is not the locked one and cannot be had.
         """
-        return locked.find(self.lock, run or self.run, self.root, self.run_dir / SOURCES)
+        return locked.find(self.lock, run or self.run, self.root, self.run_dir / SOURCES, make)
 
     def reward_sources(self) -> dict[str, RewardSource]:
         """The copies of its reward files that the run kept, by term.
@@ -174,11 +175,20 @@ def run_of(config: Any, root: Path, name: str) -> Run:
         RunError: it is no run of this version.
     """
     try:
-        defaults = points(root / "conf", [], multirun=False)[0].run.config()
+        defaults = _defaults(root / "conf")
         return resolve(OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config}))
     except (HydraException, OmegaConfBaseException) as error:
         reason = explain(error, root / "conf")
         raise RunError(reason.what, where=f"{name}: {reason.where}", hint=reason.hint) from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        message = f"its config is no run of this version: {type(error).__name__}: {error}"
+        raise RunError(message, where=name, hint="it was written by another version of rlexp, or changed") from error
+
+
+@functools.cache
+def _defaults(conf: Path) -> dict[str, Any]:
+    """The config of a run for which nothing is typed."""
+    return points(conf, [], multirun=False)[0].run.config()
 
 
 def on_this_machine(run: Run, root: Path) -> Run:

@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
+from rlexp import shapes
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import json_sha256
 from rlexp.record.machine import machine
+from rlexp.shapes import COUNT, INSIDE, MD5, NAME, PATH, SCRIPT, SHA256, TEXT, mapping, record
 
 FORMAT = 2
 PACKAGES = (
@@ -32,6 +34,53 @@ PACKAGES = (
         "math-verify",
     ),
 )
+
+
+SCHEMA = record(
+    {
+        "identity": {"type": "string", "pattern": r"\A[0-9a-f]{16}\Z", "description": "an identity of 16 hex digits"},
+        "overrides": {"type": "array", "items": TEXT, "maxItems": 10_000},
+        "config": record(
+            {
+                "seed": {"type": "integer"},
+                "model": record({"name": NAME}, {"path": {"anyOf": [PATH, {"type": "null"}]}}),
+                "method": record({"name": NAME}),
+                "dataset": record({"name": NAME}, {"path": PATH}),
+                "reward": record({"terms": mapping(record({"file": INSIDE}), NAME)}),
+                "hardware": record({"name": NAME, "device": NAME}),
+            }
+        ),
+        "inputs": record(
+            {
+                "data": record(
+                    {"path": PATH, "md5": MD5},
+                    {
+                        "rows": mapping(COUNT, NAME),
+                        "columns": mapping(TEXT, TEXT),
+                        "source": record(
+                            {},
+                            {"script": SCRIPT, "script_md5": MD5, "params": mapping({}), "files": mapping(MD5, PATH)},
+                        ),
+                    },
+                ),
+                "rewards": mapping(record({"file": INSIDE, "md5": MD5, "version": {"type": "integer"}}), NAME),
+                "model": record(
+                    {"md5": MD5, "files": mapping(MD5, INSIDE)},
+                    {"path": PATH, "source": record({"script": SCRIPT, "script_md5": MD5})},
+                ),
+            }
+        ),
+        "chat_template_sha256": SHA256,
+        "fresh_adapter_sha256": {"anyOf": [SHA256, {"type": "null"}]},
+        "versions": mapping(TEXT, TEXT),
+        "machine": record({}, {"gpus": {"type": "array", "items": TEXT}, "threads": COUNT}),
+        "checksum": SHA256,
+    },
+    {"format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"}},
+)
+"""The shape of a lock: what is used of it, and nothing that leads out of the project."""
+LARGEST = 4 * 2**20
+"""Bytes of a lock file."""
 
 
 def identity(run: Run) -> str:
@@ -82,14 +131,17 @@ def read_lock(file: Path) -> dict[str, Any]:
     """The content of a lock file, its own checksum verified.
 
     Raises:
-        RunError: it is no lock, or was changed after it was written.
+        RunError: it is no lock, a key of it has a shape that no lock has, or it was changed after it was written.
     """
     try:
+        if file.stat().st_size > LARGEST:
+            raise RunError(f"the lock has more than {LARGEST} bytes: it is none of rlexp's", where=str(file))
         content = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunError(f"the lock cannot be read: {str(error).splitlines()[0]}", where=str(file)) from error
     if not isinstance(content, dict) or "checksum" not in content:
         raise RunError("this file is no lock of a run", where=str(file), hint="name a run folder, or its run.lock.yaml")
+    shapes.require(content, SCHEMA, "lock", file)
     actual = checksum(content)
     if content["checksum"] != actual:
         raise RunError(

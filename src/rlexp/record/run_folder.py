@@ -15,11 +15,12 @@ from typing import Any
 
 import yaml
 
-from rlexp import files
+from rlexp import files, shapes
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.record.machine import commit_and_patch, machine
+from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
 LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
@@ -27,6 +28,27 @@ CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
+
+SCHEMA = record(
+    {"status": NAME},
+    {
+        "outputs": mapping(MD5, INSIDE),
+        "overrides": {"type": "array", "items": TEXT},
+        "choices": mapping(TEXT, NAME),
+        "timings_s": mapping({"type": "number"}, NAME),
+        "reason": TEXT,
+        "host": TEXT,
+        "pid": COUNT,
+        "started": TEXT,
+        "ended": TEXT,
+        "started_unix": {"type": "number"},
+        "git": record({}, {"sha": TEXT}),
+        "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
+        "patches": mapping(record({"status": TEXT}), NAME),
+        "inputs_changed": {"type": "array", "items": TEXT},
+    },
+)
+"""The shape of a manifest: what is used of it."""
 
 
 class Record:
@@ -107,10 +129,9 @@ def read_manifest(run_dir: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"the manifest cannot be read: {error}", where=str(path)) from error
-    if not isinstance(content, dict):
-        raise RunError("this file is no manifest of a run", where=str(path))
+    shapes.require(content, SCHEMA, "manifest", path)
     return content
 
 

@@ -1,0 +1,77 @@
+"""The shapes of what is read from files that others may have written: hashes, names, paths that stay inside.
+
+A lock, a manifest and a snapshot's description are data from a stranger: each is held against its schema (JSON Schema)
+before anything of it is used. A schema says the shape of every key that is known; keys that are not are left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import RunError
+
+LONGEST = 100_000
+"""Characters of a text."""
+SHOWN = 80
+"""Characters of a faulty value in a message."""
+
+TEXT = {"type": "string", "maxLength": LONGEST, "pattern": r"\A[^\x00]*\Z", "description": "a text"}
+MD5 = {"type": "string", "pattern": r"\A[0-9a-f]{32}(\.dir)?\Z", "description": "an md5 in hexadecimal digits"}
+SHA256 = {"type": "string", "pattern": r"\A[0-9a-f]{64}\Z", "description": "a sha256 in hexadecimal digits"}
+NAME = {
+    "type": "string",
+    "maxLength": 200,
+    "pattern": r"\A(?!\.)[\w.+@=,-]+\Z",
+    "description": "a name of letters, digits and . _ + @ = , - that begins with no dot",
+}
+INSIDE = {
+    "type": "string",
+    "maxLength": 1000,
+    "pattern": r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00\\]+\Z",
+    "description": "a path inside of its folder",
+}
+PATH = {"type": "string", "maxLength": 4000, "pattern": r"\A[^\x00]+\Z", "description": "a path"}
+SCRIPT = {"type": "string", "pattern": r"\Adata_prep/[\w-]+\.py\Z", "description": "a script of data_prep/"}
+COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53, "description": "a number of at least 0"}
+
+
+def mapping(values: dict[str, Any], keys: dict[str, Any] | None = None, most: int = 10_000) -> dict[str, Any]:
+    """The schema of a mapping whose values, and keys where they are given, have one shape."""
+    names = {"propertyNames": keys} if keys else {}
+    return {"type": "object", "additionalProperties": values, "maxProperties": most, **names}
+
+
+def record(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The schema of a mapping with known keys, those of ``required`` among them."""
+    return {"type": "object", "properties": {**required, **(optional or {})}, "required": list(required)}
+
+
+def require(content: Any, schema: dict[str, Any], what: str, where: Path) -> None:
+    """Holds what was read against its schema.
+
+    Args:
+        what: what the file is, for the message: ``lock``.
+        where: the file.
+
+    Raises:
+        RunError: it has another shape; the message names the first key that has.
+    """
+    import jsonschema
+
+    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
+    if fault is None:
+        return
+    key = ".".join(str(part) for part in fault.absolute_path)
+    if fault.validator == "required":
+        message = f"the {what} has no {'.'.join(filter(None, (key, _missing(fault))))}"
+    else:
+        value = repr(fault.instance)
+        shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+        wanted = fault.schema.get("description") or f"of the type {fault.schema.get('type', 'it should be')}"
+        message = f"the {what} is not one of rlexp's: {key or 'it'} is {shown}, which is not {wanted}"
+    raise RunError(message, where=str(where), hint="take it from where it came from; it was not used")
+
+
+def _missing(fault: Any) -> str:
+    return next(name for name in fault.validator_value if name not in fault.instance)
