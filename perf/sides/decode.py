@@ -132,7 +132,7 @@ def main() -> None:
         return (time.perf_counter() - start) / count * 1000
 
     def decoded(name: str, logprobs: int | None) -> dict[str, Any]:
-        # As TRL samples, and without text as rlexp does (build/rollout.py).
+        # As TRL samples, and without text as rlexp does (backend/patches/token_ids_only.py).
         asked = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "n": 1}
         length = 2 * job["tokens"] + 3 * SETTLE
         sampling = SamplingParams(

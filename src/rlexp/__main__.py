@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli.usage import HELP, HYDRA, of_verb, overview
 from rlexp.errors import RunError, nearest
 
 VERBS = {
@@ -56,10 +57,13 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         print(f"rlexp {metadata.version('rlexp')}")
         return 0
-    verb = "train"
+    verb, named = "train", False
     if arguments and not arguments[0].startswith("-") and "=" not in arguments[0] and arguments[0][:1] not in "+~":
-        verb = arguments.pop(0)
+        verb, named = arguments.pop(0), True
         sys.argv.pop(1)
+    if set(arguments) & set(HELP) and (not named or verb in HYDRA):
+        print(of_verb(verb, VERBS[verb]) if named and verb in VERBS else overview(VERBS))
+        return 0
     if verb not in VERBS:
         guess = nearest(verb, VERBS)
         raise RunError(

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from rlexp.cli import inspect_view
+from rlexp.cli import inspect_json, inspect_view
 from rlexp.evaluate.samples import SampledGroups, Target, TextSpan, grouped, summary
 from rlexp.verdict import Level, Verdict
 
@@ -80,4 +80,4 @@ def test_equal_completions_become_one_line(run, monkeypatch):
     out = io.StringIO()
     inspect_view.show_group(inspect_view.console_for(out), groups[0], "prompt", {})
     assert "1 x3" in out.getvalue() and "it teaches nothing" in out.getvalue()
-    assert inspect_view.to_json(groups[0])["samples"][3]["as_seen"] == "b"
+    assert inspect_json.to_json(groups[0])["samples"][3]["as_seen"] == "b"

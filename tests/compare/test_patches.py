@@ -26,6 +26,7 @@ def test_a_patch_that_was_active_in_one_run_only_is_named(composed, tmp_path):
     assert named(a, b) == {
         "patches.micro_batches": ("applied", "skipped", "medium", "rollout.patches"),
         "patches.newer": (None, "applied", "medium", "rollout.patches"),
+        "rollout.patches": (True, False, "medium", ""),
     }
     assert big_variables(changes(a, b)) == []
 

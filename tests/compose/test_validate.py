@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rlexp.compose import validate
+from rlexp.compose import validate, validate_server
 from rlexp.compose.methods import METHODS
 from rlexp.compose.schema import (
     Combine,
@@ -259,7 +259,7 @@ SERVER = Rollout(name="server", vllm_mode=VllmMode.server)
     ],
 )
 def test_a_server_that_cannot_be_is_refused(refused, rollout, what, hint):
-    refused(validate.server_of, rollout, what=what, hint=hint)
+    refused(validate_server.server_of, rollout, what=what, hint=hint)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_server_that_cannot_be_is_refused(refused, rollout, what, hint):
     ],
 )
 def test_a_server_that_can_be(changed):
-    validate.server_of(dataclasses.replace(SERVER, **changed))
+    validate_server.server_of(dataclasses.replace(SERVER, **changed))
 
 
 def terms(*names, **changed):

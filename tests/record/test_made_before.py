@@ -53,6 +53,7 @@ def test_diff_finds_nothing_between_it_and_itself():
 
 def test_replay_check_finds_its_inputs(tmp_path):
     project = copy_project(tmp_path / "project")
+    assert rlexp(project, "prepare").returncode == 0
     done = rlexp(project, "replay", str(PINNED), "--check")
     assert done.returncode == 0, done.stderr
     assert "inputs identical: data/arithmetic, rewards/correct.py, rewards/format.py, tiny" in done.stdout

@@ -1,5 +1,7 @@
-"""``inspect``: what does the model really see and say? Prompts as the model sees them, completions with the score of
-every term, and the statistics of their groups; of a base model, of a trained run, or of a stored step."""
+"""``inspect``: prompts as the model sees them, completions with every score and why, statistics of their groups.
+
+Of a base model, of a trained run, or of a stored step.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from rlexp import project
 from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
-from rlexp.cli import inspect_view
+from rlexp.cli import inspect_json, inspect_view
 from rlexp.cli.inspect_words import read_words
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
@@ -82,8 +84,8 @@ def command(arguments: list[str], here: Path) -> int:
         content = {
             "head": dict(look.head),
             "verdicts": [{**dataclasses.asdict(v), "level": v.level.value} for v in look.verdicts],
-            "groups": [inspect_view.to_json(group) for group in shown],
-            "summary": inspect_view.summary_to_json(whole),
+            "groups": [inspect_json.to_json(group) for group in shown],
+            "summary": inspect_json.summary_to_json(whole),
         }
         print(json.dumps(content, indent=1, default=str))
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -212,30 +211,6 @@ def show_summary(console: Console, summary: Summary, weights: dict[str, float], 
     console.print(", ".join(facts))
     if note:
         console.print(_escaped(note, "dim"))
-
-
-def to_json(group: Group) -> dict[str, Any]:
-    """A group as JSON values: its texts as the model sees them."""
-    content = dataclasses.asdict(group)
-    content["prompt"] = _joined(group.prompt)
-    content["targets"] = [
-        {"name": target.name, "text": _joined(target.pieces), "tokens": target.tokens, "cut": target.truncated}
-        for target in group.targets
-    ]
-    for sample in content["samples"]:
-        sample["cut"] = sample.pop("truncated")
-        sample["as_seen"] = "".join(piece["text"] for piece in sample.pop("pieces"))
-    return content
-
-
-def summary_to_json(summary: Summary) -> dict[str, Any]:
-    """A summary as JSON values."""
-    content = dataclasses.asdict(summary)
-    return {"cut" if name == "truncated" else name: value for name, value in content.items()}
-
-
-def _joined(pieces: Iterable[TextSpan]) -> str:
-    return "".join(piece.text for piece in pieces)
 
 
 def _escaped(text: str, style: str = "") -> Text:

@@ -35,7 +35,7 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: there is nothing to add, or a rung is not possible; nothing was started.
     """
-    options, root = hydra_options(arguments), project.root()
+    options, root = hydra_options(arguments, "ladder"), project.root()
     if options.multirun:
         raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
     overrides = with_defaults(options.overrides)

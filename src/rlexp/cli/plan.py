@@ -38,7 +38,7 @@ def command(arguments: list[str], here: Path) -> int:
     Returns:
         0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
-    options, root = hydra_options(arguments, **FLAGS), project.root()
+    options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
     if options.effective:
         made = points(root / "conf", options.overrides, options.multirun)
         if len(made) > 1:

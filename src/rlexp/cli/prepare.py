@@ -12,7 +12,7 @@ from rlexp.inputs.prepare import prepare
 
 def command(arguments: list[str], here: Path) -> int:
     """``prepare [overrides]``: makes the data snapshot and the base model of a run where they are missing."""
-    options, root = hydra_options(arguments), project.root()
+    options, root = hydra_options(arguments, "prepare"), project.root()
     for point in points(root / "conf", options.overrides, options.multirun):
         prepare(point.run, root)
         print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")

@@ -40,7 +40,7 @@ RULES = (
     *((f"software.{name}", "software", "medium", "software") for name in TRAINING),
     ("software.*", "software", "low", ""),
     ("code.*", "code", "medium", "code"),
-    ("patches.*", "patches", "medium", ""),
+    *((key, "patches", "medium", "") for key in ("patches.*", "rollout.patches")),
     ("hardware.dtype", "hardware", "medium", ""),
     ("hardware.*", "hardware", "low", ""),
     ("machine.*", "hardware", "low", ""),

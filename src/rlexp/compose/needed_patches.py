@@ -41,7 +41,8 @@ def check(groups: RunSchema, method: Method, arguments: dict[str, Any], off_poli
             "rollout.enforce_eager",
             f"type rollout.enforce_eager=false, or {ON}",
         )
-    if groups.preflight.smoke is not When.never:
+    short = groups.preflight.smoke is When.auto and 0 < arguments["max_steps"] <= groups.preflight.smoke_steps
+    if groups.preflight.smoke is not When.never and not short:  # a run no longer than a smoke has none
         two_trainers(groups, method, arguments)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from rlexp.compose import vllm_arguments
 from rlexp.compose.methods import Method
-from rlexp.compose.schema import Combine, Device, Loader, Reward, Rollout, RunSchema, VllmMode
+from rlexp.compose.schema import Combine, Device, Loader, Reward, RunSchema, VllmMode
+from rlexp.compose.validate_server import server_of
 from rlexp.errors import RunError, nearest
 
 
@@ -192,42 +193,6 @@ def rollout_of(groups: RunSchema, method: Method) -> None:
             "the weights of a 4-bit base cannot be sent to an engine of its own",
             where=where,
             hint="type rollout=unsloth",
-        )
-
-
-def server_of(rollout: Rollout) -> None:
-    """Checks whether the server is described so that it can be one.
-
-    Raises:
-        RunError: the address is none, is given to a run that wants no server, or a number is out of range.
-    """
-    if rollout.server_url is not None:
-        if rollout.vllm_mode is not VllmMode.server:
-            raise RunError(
-                f"a server is named, and rollout={rollout.name} asks none",
-                where="rollout.server_url",
-                hint="type rollout=server",
-            )
-        if not rollout.server_url.startswith(("http://", "https://")):
-            raise RunError(
-                f"{rollout.server_url} is no address",
-                where="rollout.server_url",
-                hint=f"type rollout.server_url=http://{rollout.server_url}",
-            )
-    for name, least, most in (("server_port", 1, 65535), ("group_port", 1, 65535), ("server_gpu", 1, 1023)):
-        if not least <= getattr(rollout, name) <= most:
-            raise RunError(
-                f"{name} is {getattr(rollout, name)}", where=f"rollout.{name}", hint=f"from {least} to {most}"
-            )
-    if rollout.server_port == rollout.group_port:
-        raise RunError(
-            f"requests and weights would share port {rollout.group_port}",
-            where="rollout.server_port, rollout.group_port",
-            hint="type rollout.group_port=51216",
-        )
-    if not 0 < rollout.server_timeout < math.inf:
-        raise RunError(
-            f"server_timeout is {rollout.server_timeout:g}", where="rollout.server_timeout", hint="seconds above 0"
         )
 
 

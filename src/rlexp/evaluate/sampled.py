@@ -104,7 +104,7 @@ def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> It
         else:
             answer = target if isinstance(target, list) else [{"role": "assistant", "content": target}]
             messages = [*prompt, *answer]
-            text = tokenizer.apply_chat_template(messages, tokenize=False)
+            text = tokenizer.apply_chat_template(messages, tokenize=False, **run.chat_template_kwargs)
         whole = tokenizer(text, add_special_tokens=False)["input_ids"]
         shared = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), len(alone))
         own = whole[shared:]

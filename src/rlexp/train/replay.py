@@ -43,14 +43,15 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
         RunError: there is nothing to compare with, or an input is not the locked one and cannot be had.
     """
     lock, root, where = original.lock, original.root, original.run_dir
-    if not check and level != "inputs" and not finished.metrics_lines(where):
+    compared = not check and level != "inputs"
+    if compared and not finished.metrics_lines(where):
         raise RunError(
             "there is no metrics.jsonl beside the lock, so only the inputs can be compared",
             where=str(where),
             hint="type --level inputs, or name the run folder",
         )
     written = original.manifest.get("outputs", {}).get(METRICS)
-    if level != "inputs" and written and written != file_md5(where / METRICS):
+    if compared and written and written != file_md5(where / METRICS):
         raise RunError(
             f"{METRICS} is not what the run left: there is nothing true to compare with",
             where=str(where / METRICS),

@@ -13,9 +13,10 @@ from rlexp.backend.patches.uncompiled_blocks import BLOCKS
 @pytest.mark.parametrize(
     ("typed", "set_by_user", "inside"),
     [
-        ((), None, "0"),
-        ((), "1", "1"),
-        (("method=dpo", "dataset=arithmetic_preferences"), None, None),
+        (("hardware=h100",), None, "0"),
+        (("hardware=h100",), "1", "1"),
+        (("hardware=cpu",), None, None),
+        (("hardware=h100", "method=dpo", "dataset=arithmetic_preferences"), None, None),
     ],
 )
 def test_blocks_that_packed_passes_go_around_are_not_compiled_unless_it_is_asked_for(

@@ -1,7 +1,7 @@
 """The patches of TRL, Unsloth and vLLM: one module each, listed in PATCHES, and what became of them in a run.
 
 A module holds ``PATCH``, which says what is changed and why, and ``apply``, which answers whether it was. Nothing else
-in rlexp assigns to an attribute of another library. ``surface`` lists the private names that are relied on.
+in rlexp assigns to an attribute of a library's module. ``surface`` lists the private names that are relied on.
 """
 
 from __future__ import annotations

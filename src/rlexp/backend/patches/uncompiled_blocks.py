@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 
 BLOCKS = "UNSLOTH_BLOCK_COMPILE_LEGACY"
 """Unsloth's switch: whether it compiles the blocks of models that have their own forward pass."""
@@ -32,7 +33,9 @@ PATCH = Patch(
 
 
 def apply(run: Run) -> Outcome:
-    """Whether ``uncompiled`` has anything to set for this run."""
+    """Answers applied where ``uncompiled`` has something to set for this run."""
+    if run.hardware.device is Device.cpu:
+        return not_needed("Unsloth compiles no blocks on a CPU")
     if not run.method.packs_passes:
         return not_needed("the method's passes run the compiled blocks")
     return not_needed(f"{BLOCKS} is set by the user") if BLOCKS in os.environ else APPLIED
