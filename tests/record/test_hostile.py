@@ -1,5 +1,5 @@
-"""A lock, a manifest and a snapshot's description are data from a stranger: every leaf of them in turn, in every wrong
-way, is read or refused in one message, and nothing outside of the project is touched."""
+"""A lock, a manifest and a snapshot's description are data from a stranger: their leaves in turn, in every wrong way, are
+read or refused in one message, and nothing outside of the project is touched."""
 
 import copy
 import json
@@ -121,9 +121,10 @@ def test_some_leaves_in_some_wrong_ways(place, cases):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("cases", [OUTSIDE_CONFIG, IN_CONFIG], ids=["outside of the config", "of the config"])
-def test_every_leaf_in_every_wrong_way(place, cases):
-    assert judged(place, cases) < len(cases)
+def test_every_leaf_outside_of_the_config_in_every_wrong_way_and_a_third_of_the_config(place):
+    assert judged(place, OUTSIDE_CONFIG) < len(OUTSIDE_CONFIG) / 2
+    some = random.Random(SEED).sample(IN_CONFIG, len(IN_CONFIG) // 3)
+    assert judged(place, some) < len(some)
 
 
 @pytest.mark.parametrize(
