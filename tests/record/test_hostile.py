@@ -1,5 +1,5 @@
-"""A lock, a manifest and a snapshot's description are data from a stranger: their leaves in turn, in every wrong way, are
-read or refused in one message, and nothing outside of the project is touched."""
+"""A lock, a manifest and a snapshot's description are data from a stranger: their leaves in turn, in every wrong way,
+are read or refused in one message, and nothing outside of the project is touched."""
 
 import copy
 import json
