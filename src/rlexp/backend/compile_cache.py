@@ -79,7 +79,8 @@ class Cache:
 
 
 def repeatable() -> bool:
-    """Whether the kernels that Inductor compiles are those of the next process; yes unless the user set REPEATABLE."""
+    """Says whether the kernels that Inductor compiles are those of the next process; yes unless the user set
+    REPEATABLE."""
     return (os.environ.get(REPEATABLE) or "1") == "1"
 
 

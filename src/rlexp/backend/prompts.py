@@ -1,4 +1,4 @@
-"""How a dialogue becomes the text, and the tokens, that the model reads: the one place where prompts are rendered."""
+"""Renders a dialogue into the text, and the tokens, that the model reads: the one place where prompts are rendered."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CLASSES = {
     "engine": ("engine/arg_utils.py", "EngineArgs"),
     "compilation_config": ("config/compilation.py", "CompilationConfig"),
 }
-"""What takes the names -> the file and the class that declares them."""
+"""Taker of the names -> the file and the class that declares them."""
 
 
 def installed() -> Path | None:

@@ -13,7 +13,7 @@ HYDRA = ("train", "plan", "prepare", "smoke", "ladder")
 
 
 def overview(verbs: Mapping[str, str]) -> str:
-    """What ``python -m rlexp --help`` prints: one line for each verb, and where Hydra's own help is.
+    """The text of ``python -m rlexp --help``: one line for each verb, and where Hydra's own help is.
 
     Args:
         verbs: verb -> its module.
@@ -36,7 +36,7 @@ def overview(verbs: Mapping[str, str]) -> str:
 
 
 def of_verb(verb: str, module: str) -> str:
-    """What ``VERB --help`` prints of a verb whose command line is Hydra's: its docstrings, and the grammar."""
+    """The text of ``VERB --help`` for a verb whose command line is Hydra's: its docstrings, and the grammar."""
     tree = ast.parse(_source(module).read_text())
     command = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "command")
     usage = (ast.get_docstring(command) or "").partition(":")[0].strip("`").partition("`")[0]

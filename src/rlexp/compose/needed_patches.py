@@ -47,7 +47,7 @@ def check(groups: RunSchema, method: Method, arguments: dict[str, Any], off_poli
 
 
 def two_trainers(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
-    """Whether the trainer of a smoke and that of the run behind it can follow each other on one model.
+    """Checks whether the trainer of a smoke and that of the run behind it can follow each other on one model.
 
     Raises:
         RunError: TRL's vLLM, or its copy of the adapter, is in the way.

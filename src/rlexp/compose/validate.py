@@ -92,7 +92,7 @@ def off_policy_of(steps: int, arguments: dict[str, Any]) -> None:
 
 
 def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
-    """What two groups must agree on.
+    """Checks what two groups must agree on.
 
     Raises:
         RunError: the first disagreement.

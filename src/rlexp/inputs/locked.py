@@ -31,7 +31,7 @@ class Search:
 
     root: Path
     make: bool = True
-    """What is missing is restored from DVC's cache, or made by its script."""
+    """True where a missing input is restored from DVC's cache, or made by its script."""
     notes: list[str] = field(default_factory=list)
     """Inputs that were not where the lock says, and what was used instead."""
     faults: list[tuple[str, str, str]] = field(default_factory=list)

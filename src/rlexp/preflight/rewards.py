@@ -88,7 +88,7 @@ def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> dict
 def verdicts(
     run: Run, sources: Mapping[str, RewardSource], scores: Mapping[str, Scores], judge: bool, whole: bool
 ) -> list[Verdict]:
-    """What the scores say of each term.
+    """The verdicts on each term by its scores.
 
     Args:
         scores: term -> its scores by kind; a term that could not be scored is absent.

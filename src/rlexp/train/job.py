@@ -10,7 +10,7 @@ from rlexp.compose.run import Run
 
 @dataclass(frozen=True)
 class Job:
-    """What is run, for which project, into which folder, and what was typed for it."""
+    """A run, its project, its folder, and what was typed for it."""
 
     run: Run
     root: Path

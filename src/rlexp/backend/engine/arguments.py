@@ -59,8 +59,8 @@ def defaults(run: Run) -> dict[str, Any]:
 
 
 def folds(run: Run) -> bool:
-    """Whether Unsloth samples with the adapter folded into the weights that it shares with vLLM, as it does for LoRA on
-    linear layers of a 16-bit base: vLLM then needs no LoRA layers of its own.
+    """Says whether Unsloth samples with the adapter folded into the weights that it shares with vLLM, as it does for
+    LoRA on linear layers of a 16-bit base: vLLM then needs no LoRA layers of its own.
 
     Source: ``unsloth_zoo.vllm_utils.prepare_merged_rollout``.
     """

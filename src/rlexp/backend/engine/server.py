@@ -31,9 +31,9 @@ LOG = "server.log"
 SHOWN = 8
 """Lines of the log in a message."""
 PREFIX = re.compile(r"(?:\(\w+ pid=\d+\) )?(?:[A-Z]+ [\d-]+ [\d:]+ \[[^]]*\] ?)?")
-"""What vLLM puts in front of a line: process, level, time and place."""
+"""The prefix that vLLM puts in front of a line: process, level, time and place."""
 PLACES = ("Traceback ", "  File ", "    ")
-"""How the lines of a traceback begin that say where, not what."""
+"""Beginnings of the lines of a traceback that say where, not what."""
 DYING_S = 20.0
 """Seconds that a server which no longer answers is given to log why and to end."""
 END_S = 15.0

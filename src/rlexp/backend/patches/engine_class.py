@@ -36,7 +36,7 @@ def overrides(run: Run) -> dict[str, Any]:
 
 
 def apply(run: Run) -> Outcome:
-    """Whether ``replaced`` has anything to put over Unsloth's arguments."""
+    """Answers applied where ``replaced`` has anything to put over Unsloth's arguments."""
     if not run.rollout.fast_inference:
         return not_needed("Unsloth starts no vLLM")
     return APPLIED if overrides(run) else not_needed("the run says nothing that Unsloth would not")

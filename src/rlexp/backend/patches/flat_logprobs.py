@@ -28,7 +28,7 @@ PATCH = Patch(
 
 
 def extract(outputs: Sequence[Any], original: Callable[[Any], Any]) -> Any:
-    """As TRL's ``extract_logprobs``, which is asked for what is not flat with one number for each position.
+    """Does as TRL's ``extract_logprobs``, which is asked for what is not flat with one number for each position.
 
     Args:
         outputs: ``vllm.RequestOutput``, [prompts] with [completions] each.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rlexp.backend.trainers.protocol import GRPOTrainer, OnlineTrainer, Trainer
 
 EXTREMES = {"min": min, "max": max}
-"""How the figures of the passes become one of the step; the others are means."""
+"""The function that makes one figure of the step out of those of its passes; the others are means."""
 UNSLOTHS_LOSS = "UnslothEfficientGRPO"
 """The autograd function that the loss of Unsloth's GRPO trainer looks up in its own module."""
 
@@ -54,7 +54,7 @@ def apply(trainer: OnlineTrainer) -> Outcome:
 
 
 def applies(trainer: OnlineTrainer) -> bool:
-    """Whether the extra pass would compute what the training pass does."""
+    """Says whether the extra pass would compute what the training pass does."""
     arguments = trainer.args
     dropout = any(config.lora_dropout for config in getattr(trainer.model, "peft_config", {}).values())
     return bool(
@@ -79,7 +79,7 @@ def use_training_pass(trainer: OnlineTrainer) -> None:
 
 
 def is_grpo(trainer: OnlineTrainer) -> TypeGuard[GRPOTrainer]:
-    """Whether it is GRPO's trainer and not RLOO's, which corrects for no sampler."""
+    """Says whether it is GRPO's trainer and not RLOO's, which corrects for no sampler."""
     return hasattr(trainer, "vllm_importance_sampling_correction")
 
 
@@ -99,7 +99,7 @@ def uncorrected(trainer: GRPOTrainer) -> Callable[[Any], Any]:
 
 
 def is_rewritten(trainer: Trainer) -> bool:
-    """Whether Unsloth is loaded and rewrote the trainer's class; its CPU back end leaves TRL's own."""
+    """Says whether Unsloth is loaded and rewrote the trainer's class; its CPU back end leaves TRL's own."""
     classes = type(trainer).__mro__
     return "unsloth" in sys.modules and any(c.__module__.startswith("Unsloth") for c in classes)
 
@@ -133,7 +133,7 @@ class Loss:
         self.loss: Any = loss.loss if isinstance(loss, Loss) else loss
 
     def apply(self, new: Any, old: Any, reference: Any, sampling: Any, *rest: Any) -> Any:
-        """As ``torch.autograd.Function.apply``; all [sequences, tokens]."""
+        """Does as ``torch.autograd.Function.apply``; all [sequences, tokens]."""
         own = new.detach() if old is None and sampling is not None else old
         return self.loss.apply(new, own, reference, sampling, *rest)
 

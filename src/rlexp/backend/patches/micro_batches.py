@@ -40,7 +40,7 @@ CLIPPED = ("clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mea
 """Metrics that TRL takes as means over the tokens of a pass (CLIPPED: where ratios are token by token), and then as
 means over the passes."""
 EXTREMES = {"clip_ratio/low_min": min, "clip_ratio/high_max": max}
-"""Those of the sequence that is clipped least or most in a pass, of which TRL takes the mean as well."""
+"""Metrics of the sequence that is clipped least or most in a pass, of which TRL takes the mean as well."""
 BY_MICRO_BATCH = frozenset({"bnpo"})
 """Losses that divide by the tokens of the micro-batch: its members matter."""
 BY_WIDTH = frozenset({"dynamic", "longrope"})
@@ -70,7 +70,7 @@ def apply(trainer: OnlineTrainer) -> Outcome:
 
 
 def applies(trainer: OnlineTrainer) -> bool:
-    """Whether a step has several passes, and its gradient does not depend on which sequences share one."""
+    """Says whether a step has several passes, and its gradient does not depend on which sequences share one."""
     arguments = trainer.args
     return bool(
         arguments.steps_per_generation > 1
@@ -86,7 +86,7 @@ def applies(trainer: OnlineTrainer) -> bool:
 
 
 def rotary(config: Any) -> bool:
-    """Whether attention sees the distance of tokens and nothing else, so that padding in front shifts nothing.
+    """Says whether attention sees the distance of tokens and nothing else, so that padding in front shifts nothing.
 
     TRL counts positions from the first column, padding or not. Learned positions are shifted by it, and the rotation of
     the two BY_WIDTH follows the longest sequence that is seen.

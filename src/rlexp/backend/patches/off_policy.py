@@ -227,7 +227,7 @@ class _Loss(importance_ratio.Loss):
     """
 
     def apply(self, new: Any, old: Any, reference: Any, sampling: Any, *rest: Any) -> Any:
-        """As ``torch.autograd.Function.apply``; all [sequences, tokens]. A token without has a ratio of 1."""
+        """Does as ``torch.autograd.Function.apply``; all [sequences, tokens]. A token without has a ratio of 1."""
         if old is None and sampling is not None:
             old = sampling.where(~sampling.isnan(), new.detach())
         return self.loss.apply(new, old, reference, sampling, *rest)

@@ -19,7 +19,7 @@ from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed, ski
 
 MODULE = "unsloth.models.rl"
 NEEDED = ("patch_trl_rl_trainers", "_patch_trl_rl_trainers", "_patch_trl_experimental_trainer")
-"""What the module must have, in this version, for its walk over all trainers to be replaced."""
+"""Names that the module must have, in this version, for its walk over all trainers to be replaced."""
 
 PATCH = Patch(
     name="one_trainer",

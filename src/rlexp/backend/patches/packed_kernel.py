@@ -94,7 +94,8 @@ def _grouped() -> Any:
 
 
 def _right(apply: Any) -> bool:
-    """Whether the kernel and its backward compute what ``scaled_dot_product_attention`` does for each of two sequences.
+    """Says whether the kernel and its backward compute what ``scaled_dot_product_attention`` does for each of two
+    sequences.
 
     Args:
         apply: of (query, key, value, cu_seqlens, longest, causal, scale, window_left, window_right); the first three

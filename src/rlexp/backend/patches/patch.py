@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Status(Enum):
-    """How a patch came out for a run."""
+    """The outcome of a patch for a run."""
 
     applied = "applied"
     not_needed = "not needed"
@@ -42,7 +42,7 @@ def skipped(why: str) -> Outcome:
 
 @dataclass(frozen=True)
 class Patch:
-    """What is changed in another library, why, and until when."""
+    """A change in another library, its reason, and until when."""
 
     name: str
     """The name of its module."""
@@ -50,7 +50,7 @@ class Patch:
     """The names of the library that are replaced, wrapped or set."""
     reason: str
     gain: str
-    """What it was measured to gain, with the file in perf/results, or that it was not measured alone."""
+    """The measured gain, with the file in perf/results, or that it was not measured alone."""
     upstream: str
     """The issue, pull request or source file that it concerns."""
     made_for: Mapping[str, str]
@@ -58,7 +58,7 @@ class Patch:
     expires: str
     """When it can go."""
     needed_for: str = ""
-    """What a run cannot do without it; empty where it only saves time or memory."""
+    """The thing that a run cannot do without it; empty where it only saves time or memory."""
     whole_process: bool = False
     """It stays in the process after the run that applied it."""
 

@@ -34,7 +34,7 @@ PATCH = Patch(
 
 
 def apply(mode: VllmMode) -> Outcome:
-    """Whether ``replaced`` has a class to replace."""
+    """Answers applied where ``replaced`` has a class to replace."""
     return APPLIED if mode in NAMES else not_needed("TRL starts no vLLM")
 
 

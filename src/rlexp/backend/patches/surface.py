@@ -13,7 +13,7 @@ ONLINE_TRAINER = (
     *("_buffered_inputs", "_step", "_metrics", "_tokenizer", "_last_loaded_step", "vllm_generation"),
     *("num_iterations", "num_generations", "beta", "use_vllm", "aux_loss_enabled", "generation_config"),
 )
-"""What is used of ``trl.GRPOTrainer`` and ``trl.RLOOTrainer`` alike."""
+"""Names that are used of ``trl.GRPOTrainer`` and ``trl.RLOOTrainer`` alike."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "trl.GRPOTrainer": (
@@ -87,7 +87,8 @@ UNSLOTH_TEXTS: dict[str, tuple[str, ...]] = {
 """Module of Unsloth -> words of its source: attributes that it sets on a model or trainer, environment variables."""
 
 REWRITTEN = ("_generate_and_score_completions", "_get_per_token_logps_and_entropies", "_prepare_inputs", "compute_loss")
-"""What the GRPO trainer that Unsloth writes must have; its ``compute_loss`` looks ``UnslothEfficientGRPO`` up."""
+"""Names that the GRPO trainer which Unsloth writes must have; its ``compute_loss`` looks ``UnslothEfficientGRPO``
+up."""
 
 VLLM: dict[str, tuple[str, ...]] = {
     "entrypoints/llm.py:LLM": ("llm_engine", "reset_prefix_cache"),

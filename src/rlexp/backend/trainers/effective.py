@@ -32,7 +32,7 @@ ADJUSTED = {
 
 
 class Status(Enum):
-    """How an argument came to the value that the trainer holds."""
+    """The way in which an argument came to the value that the trainer holds."""
 
     default = "default"
     """TRL's own default, stated all the same."""
@@ -113,7 +113,7 @@ def to_json(arguments: list[Argument]) -> dict[str, dict[str, Any]]:
 
 
 def differs(requested: Any, effective: Any) -> bool:
-    """Whether an argument is in effect otherwise than requested.
+    """Says whether an argument is in effect otherwise than requested.
 
     Every form of nothing is the same (None, an empty list, ``none``); zero and False are values.
     """

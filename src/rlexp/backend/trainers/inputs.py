@@ -1,4 +1,4 @@
-"""What a trainer is made of."""
+"""The live objects and arguments that a trainer is made of."""
 
 from __future__ import annotations
 

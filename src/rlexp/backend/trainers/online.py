@@ -1,4 +1,5 @@
-"""What the trainers of online methods share: reward functions, vLLM, and the patches of sampling and its passes."""
+"""The parts that trainers of online methods share: reward functions, vLLM, and the patches of sampling and its
+passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is used of TRL's trainers, public and private, as types: the contract that a new version of TRL must keep.
+"""The surface that is used of TRL's trainers, public and private, as types: the contract that a new version of TRL must
+keep.
 
 ``patches.surface`` lists the private names again, by the class of TRL that has them; a test looks them up there.
 Methods that patches replace are attributes here, since a method of a protocol cannot be assigned to.
@@ -88,7 +89,7 @@ class Generation(Protocol):
     """TRL's client, with a server."""
     generation_kwargs: dict[str, Any]
     logprobs: int | None
-    """How many log-probabilities are asked for besides the sampled token's; None for none at all."""
+    """The number of log-probabilities that are asked for besides the sampled token's; None for none at all."""
     generate: Callable[..., Any]
     sync_weights: Callable[[], None]
     _iter_named_params: Callable[[], Any]
