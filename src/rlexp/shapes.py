@@ -6,6 +6,7 @@ before anything of it is used. A schema says the shape of every key that is know
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,25 @@ def require(content: Any, schema: dict[str, Any], what: str, where: Path) -> Non
         wanted = fault.schema.get("description") or f"of the type {fault.schema.get('type', 'it should be')}"
         message = f"the {what} is not one of rlexp's: {key or 'it'} is {shown}, which is not {wanted}"
     raise RunError(message, where=str(where), hint="take it from where it came from; it was not used")
+
+
+def read_json(path: Path, schema: dict[str, Any], what: str) -> Any:
+    """The content of a JSON file, held against its schema; None where there is no such file.
+
+    Args:
+        what: what the file is, for the message: ``manifest``.
+
+    Raises:
+        RunError: it cannot be read, or has another shape.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"the {what} cannot be read: {error}", where=str(path)) from error
+    require(content, schema, what, path)
+    return content
 
 
 def _missing(fault: Any) -> str:

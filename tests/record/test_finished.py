@@ -141,7 +141,9 @@ def test_the_inputs_are_asked_for_by_the_lock_the_run_and_its_own_sources(projec
     monkeypatch.setattr(finished.locked, "find", lambda *given: asked.append(given) or ("inputs", ["note"]))
     run, other = opened(project, "outputs/day/one"), composed("seed=9")
     assert run.inputs(other) == ("inputs", ["note"])
-    assert asked == [(run.lock, other, project, run.run_dir / "sources")]
+    run.inputs(other, make=False)
+    given = (run.lock, other, project, run.run_dir / "sources")
+    assert asked == [(*given, True), (*given, False)]
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------

@@ -66,14 +66,14 @@ def test_a_sweep_with_a_failed_point_says_so_and_counts_as_failed(tmp_path, caps
 
 def test_a_manifest_is_read_or_missing_or_refused(tmp_path):
     assert read_manifest(tmp_path) is None
-    for text, what in (("{", "cannot be read"), ("[]", "is no manifest")):
+    for text, what in (("{", "cannot be read"), ("[]", "is not one of rlexp's"), ("{}", "has no status")):
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(RunError, match=what):
             read_manifest(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"a": 1}')
-    assert read_manifest(tmp_path) == {"a": 1}
+    (tmp_path / "manifest.json").write_text('{"status": "finished"}')
+    assert read_manifest(tmp_path) == {"status": "finished"}
     update_manifest(tmp_path, b=2)
-    assert status(tmp_path) == {"a": 1, "b": 2}
+    assert status(tmp_path) == {"status": "finished", "b": 2}
 
 
 @pytest.mark.parametrize(

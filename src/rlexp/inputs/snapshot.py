@@ -79,12 +79,4 @@ def describe(snapshot_dir: Path) -> dict[str, Any] | None:
     Raises:
         RunError: the description cannot be read.
     """
-    path = snapshot_dir / DESCRIPTION
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"the snapshot's description is broken: {error}", where=str(path)) from error
-    shapes.require(content, SCHEMA, "snapshot's description", path)
-    return content
+    return shapes.read_json(snapshot_dir / DESCRIPTION, SCHEMA, "snapshot's description")

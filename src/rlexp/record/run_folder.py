@@ -124,15 +124,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any] | None:
     Raises:
         RunError: it cannot be read.
     """
-    path = run_dir / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"the manifest cannot be read: {error}", where=str(path)) from error
-    shapes.require(content, SCHEMA, "manifest", path)
-    return content
+    return shapes.read_json(run_dir / MANIFEST, SCHEMA, "manifest")
 
 
 def choices(config: dict[str, Any]) -> dict[str, str]:
