@@ -170,7 +170,7 @@ def test_check_runs_no_script_and_restores_nothing(place, tmp_path):
     shutil.copytree(RUN, bare / "outputs/run")
     before = files(bare)
     done = rlexp(bare, "replay", "outputs/run", "--level", "inputs", "--check")
-    assert done.returncode == 2 and "data/arithmetic" in done.stderr and "--check runs nothing" in done.stderr
+    assert done.returncode == 2 and "data/arithmetic" in done.stderr and "--check, which runs nothing" in done.stderr
     assert "Traceback" not in done.stderr and files(bare) == before
 
 

@@ -13,11 +13,18 @@ import yaml
 from rlexp.errors import RunError
 from rlexp.record import lock
 
+DIGEST = {
+    "data": {"path": "data/arithmetic", "md5": "d" * 32 + ".dir"},
+    "rewards": {},
+    "model": {"md5": "e" * 32 + ".dir", "files": {}},
+}
+"""The hashes of a run's inputs."""
+
 
 @pytest.fixture
 def content(composed):
     tokenizer = SimpleNamespace(chat_template="{{ x }}")
-    return lock.lock(composed("hardware=cpu"), {"data": {"md5": "d"}}, ["hardware=cpu"], tokenizer, "a" * 64)
+    return lock.lock(composed("hardware=cpu"), DIGEST, ["hardware=cpu"], tokenizer, "a" * 64)
 
 
 def test_a_lock_holds_what_a_run_began_with(content, composed):
@@ -28,7 +35,7 @@ def test_a_lock_holds_what_a_run_began_with(content, composed):
     ]
     assert (content["format"], content["overrides"]) == (2, ["hardware=cpu"])
     assert content["identity"] == lock.identity(run) == lock.json_sha256(run.experiment())[:16]
-    assert content["config"] == run.config() and content["inputs"] == {"data": {"md5": "d"}}
+    assert content["config"] == run.config() and content["inputs"] == DIGEST
     assert content["chat_template_sha256"] == hashlib.sha256(b"{{ x }}").hexdigest()
     assert content["fresh_adapter_sha256"] == "a" * 64
     assert content["checksum"] == lock.checksum(content) != lock.checksum({**content, "format": 3})

@@ -66,7 +66,8 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
             hint="put them back (git checkout, dvc pull, or remove the edited folder so that its script makes it "
             "again), or train a new run of what is there now"
             if make
-            else "a replay without --check restores or makes what can be had; --check runs nothing",
+            else "put them back (git checkout, dvc pull), or leave out --check, which runs nothing: a replay "
+            "restores or makes what can be had",
         )
     kept = {name: source for name, source in rewards.items() if source}
     return Inputs(data, snapshot.describe(data), None, model, None, kept), search.notes
