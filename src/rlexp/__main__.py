@@ -62,7 +62,7 @@ def _dispatch(arguments: list[str]) -> int:
         verb, named = arguments.pop(0), True
         sys.argv.pop(1)
     if set(arguments) & set(HELP) and (not named or verb in HYDRA):
-        print(of_verb(verb, VERBS[verb]) if named and verb in VERBS else overview(VERBS))
+        print(of_verb(verb, VERBS[verb]) if named else overview(VERBS))
         return 0
     if verb not in VERBS:
         guess = nearest(verb, VERBS)

@@ -38,7 +38,7 @@ class Scored:
     name: str
     source: RewardSource
     mark: str
-    """The relation of its code to the recorded versions (``versions.mark``)."""
+    """The relation of its code to the recorded versions (``reward_versions.mark``)."""
     trial: trial.Trial
 
 

@@ -58,7 +58,7 @@ class Rung:
 
 
 def read(run_dir: Path, terms: list[str]) -> Rung:
-    """The rung whose run lies in ``folder``."""
+    """The rung whose run lies in ``run_dir``."""
     manifest = read_manifest(run_dir) or {"status": "failed", "reason": "it left no record"}
     if manifest["status"] != "finished":
         return Rung(terms, str(manifest.get("reason", manifest["status"])).splitlines()[0])

@@ -38,7 +38,7 @@ class Watch(TrainerCallback):
     Args:
         run: its method, reward and ``health.rules``.
         rubric: hands out the completions of a step with their scores.
-        folder: where health.jsonl and, for a run that is stopped, health.md are written.
+        run_dir: where health.jsonl and, for a run that is stopped, health.md are written.
         warn: prints one message.
     """
 

@@ -86,7 +86,26 @@ class FinishedRun:
         Raises:
             RunError: there are none.
         """
-        return weights(self.run_dir, step)
+        found = {int(path.name.rpartition("-")[2]): path for path in (self.run_dir / CHECKPOINTS).glob("checkpoint-*")}
+        if step in found:
+            return found[step]
+        if step is not None:
+            near = min(found, key=lambda other: abs(other - step), default=None)
+            raise RunError(
+                f"the run has no checkpoint of step {step}",
+                where=f"checkpoint={step}",
+                hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
+            )
+        for name in ("adapter", "model"):
+            if (self.run_dir / name).is_dir():
+                return self.run_dir / name
+        if found:
+            return found[max(found)]
+        raise RunError(
+            "the run left no weights: neither an adapter nor a checkpoint",
+            where=str(self.run_dir),
+            hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
+        )
 
     def completion_steps(self) -> list[int]:
         """The steps whose completions were stored, in order."""
@@ -139,30 +158,6 @@ def metrics_lines(run_dir: Path) -> list[str]:
     """The lines of a run's metrics.jsonl; none where there is no such file."""
     path = run_dir / METRICS
     return path.read_text().splitlines() if path.is_file() else []
-
-
-def weights(run_dir: Path, step: int | None = None) -> Path:
-    """Does as ``FinishedRun.weights``, of a run folder."""
-    found = {int(path.name.rpartition("-")[2]): path for path in (run_dir / CHECKPOINTS).glob("checkpoint-*")}
-    if step in found:
-        return found[step]
-    if step is not None:
-        near = min(found, key=lambda other: abs(other - step), default=None)
-        raise RunError(
-            f"the run has no checkpoint of step {step}",
-            where=f"checkpoint={step}",
-            hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
-        )
-    for name in ("adapter", "model"):
-        if (run_dir / name).is_dir():
-            return run_dir / name
-    if found:
-        return found[max(found)]
-    raise RunError(
-        "the run left no weights: neither an adapter nor a checkpoint",
-        where=str(run_dir),
-        hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
-    )
 
 
 def run_of(config: Any, root: Path, name: str) -> Run:

@@ -2,26 +2,15 @@
 
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 
 from rlexp.backend.engine.arguments import confirm, over
 from rlexp.errors import RunError
+from tests.backend.compilation_config import CompilationConfig
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
-
-
-@dataclass
-class CompilationConfig:
-    """As vLLM's: Unsloth gives one."""
-
-    mode: int | None = None
-    sizes: list[int] | None = None
-    inductor_compile_config: dict | None = None
-    cudagraph_mode: str = "FULL_AND_PIECEWISE"
-    compiled: int = field(default=0, init=False)
 
 
 ASKED = {"async_scheduling": False, "compilation_config": {"cudagraph_mode": "FULL"}}

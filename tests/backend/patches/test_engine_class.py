@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +11,7 @@ from rlexp.backend.engine.arguments import defaults
 from rlexp.backend.patches import engine_class
 from rlexp.backend.patches.patch import Status
 from rlexp.errors import RunError
+from tests.backend.compilation_config import CompilationConfig
 
 GPU = ("hardware=h100", "model=qwen3_0_6b")
 
@@ -20,17 +20,6 @@ def given(run):
     """As the model is loaded: the class is replaced where the patch applies."""
     applied = engine_class.apply(run).status is Status.applied
     return engine_class.replaced(run) if applied else contextlib.nullcontext()
-
-
-@dataclass
-class CompilationConfig:
-    """As vLLM's: Unsloth gives one."""
-
-    mode: int | None = None
-    sizes: list[int] | None = None
-    inductor_compile_config: dict | None = None
-    cudagraph_mode: str = "FULL_AND_PIECEWISE"
-    compiled: int = field(default=0, init=False)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ class SmokeFacts:
 
 
 def read_facts(run: Run, smoke_dir: Path, most: float, finite: bool, forced: int) -> SmokeFacts:
-    """The facts of a smoke, read from what its steps left in ``folder``.
+    """The facts of a smoke, read from what its steps left in ``smoke_dir``.
 
     Args:
         most: largest change of a trained weight.

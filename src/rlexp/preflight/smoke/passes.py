@@ -48,7 +48,7 @@ def inputs_key(digest: dict[str, Any]) -> str:
     """Sixteen hex digits that name data, rewards and base model by content.
 
     Args:
-        digest: the answer of ``lock.inputs_digest``.
+        digest: the answer of ``hashes.inputs_digest``.
     """
     model = {name: value for name, value in digest["model"].items() if name in ("md5", "revision")}
     return json_sha256([digest["data"]["md5"], {n: r["md5"] for n, r in digest["rewards"].items()}, model])[:16]
