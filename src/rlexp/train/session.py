@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from rlexp import files
 from rlexp.backend import dataset, peak_memory
 from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
@@ -120,7 +121,7 @@ def train(
                 with trainer.model.disable_adapter():
                     before = compare()
             record.content["held_out"] = summary.change_table(before, after)
-            (run_dir / "held_out.json").write_text(json.dumps(summary.samples(before, after), indent=1) + "\n")
+            files.write_text(run_dir / "held_out.json", json.dumps(summary.samples(before, after), indent=1) + "\n")
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(
