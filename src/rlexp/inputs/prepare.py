@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rlexp.compose import hub
+from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.files import whole_folder
@@ -33,6 +35,7 @@ def prepare(run: Run, root: Path) -> Inputs:
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
         run_in_subprocess(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
+    hub.require(run)
     check_rows(inputs.data, run.dataset.type)
     return find_inputs(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
@@ -50,7 +53,7 @@ def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> 
     }
     source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
-    snapshot.write(rows(**params), snapshot_dir, description, source)
+    snapshot.write(rows(**resolved(params)), snapshot_dir, description, source)
 
 
 def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
@@ -61,7 +64,7 @@ def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
     """
     build = _function(load_script(script), "build", script, {"folder": None, **params})
     with whole_folder(model_dir) as partial:
-        build(partial, **params)
+        build(partial, **resolved(params))
         for path in folder_files(partial):
             path.chmod(0o644)  # safetensors writes files that only their owner may read
 
