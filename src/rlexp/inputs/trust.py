@@ -119,12 +119,21 @@ def remember(code: Iterable[Code]) -> None:
 
 
 def _trusted(one: Code, root: Path) -> bool:
-    if any(files.lies_inside(one.path, root / name) for name in OWN) or (_store() / one.sha256).is_file():
+    if _own(one, root) or (_store() / one.sha256).is_file():
         return True
     if one.sha256 in _typed:
         remember([one])
         return True
     return _tracked(one.path, root)
+
+
+def _own(one: Code, root: Path) -> bool:
+    """Says whether it is a file of the project's own folders, or has the content of one."""
+    folders = [root / name for name in OWN]
+    if any(files.lies_inside(one.path, folder) for folder in folders):
+        return True
+    mine = [path for folder in folders for path in folder.glob("*.py") if files.lies_inside(path, folder)]
+    return any(Code(path).sha256 == one.sha256 for path in mine)
 
 
 def _tracked(path: Path, root: Path) -> bool:
