@@ -19,6 +19,7 @@ from rlexp.backend.patches import (
     sampled_logprobs,
     uncompiled_blocks,
 )
+from rlexp.compose import hub
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.inputs import model_files
@@ -105,6 +106,8 @@ def source(run: Run, model_dir: Path | None) -> str:
     """
     if model_dir or not run.model.revision:
         return str(model_dir or run.model.hub_id)
+    if folder := hub.cached(run):
+        return str(folder)
     import huggingface_hub
 
     return huggingface_hub.snapshot_download(

@@ -6,6 +6,7 @@ A commit that is named is never asked for again. Without the hub, the cache of h
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ from rlexp.compose.schema import Invocation
 from rlexp.errors import RunError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+"""Files of which a tokenizer has one."""
 PATIENCE_S = 8.0
 """Seconds within which the hub must have answered."""
 
@@ -50,8 +53,22 @@ def require(run: Run) -> None:
     Raises:
         RunError: neither.
     """
-    if run.model.path is None and not _cached(str(run.model.hub_id), str(run.model.revision)):
+    if run.model.path is None and not cached(run):
         _ask(str(run.model.hub_id), str(run.model.revision))
+
+
+def cached(run: Run) -> Path | None:
+    """The folder of a hub model's commit in the cache, where it is whole: config, tokenizer, every part of the weights.
+
+    Source: huggingface_hub keeps a folder for each commit, and never changes what is in it.
+    """
+    folder = _cache(str(run.model.hub_id)) / "snapshots" / str(run.model.revision)
+    if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in TOKENIZERS):
+        return None
+    for index in folder.glob("*.index.json"):
+        parts = set(json.loads(index.read_text()).get("weight_map", {}).values())
+        return folder if all((folder / part).is_file() for part in parts) else None
+    return folder if any(any(folder.glob(f"*{end}")) for end in (".safetensors", ".bin")) else None
 
 
 def _commit(hub_id: str, revision: str) -> str:
@@ -125,13 +142,6 @@ def _within(seconds: float, ask: Callable[[], Any]) -> Any:
     if isinstance(answer, Exception):
         raise answer
     return answer
-
-
-def _cached(hub_id: str, commit: str) -> bool:
-    snapshot = _cache(hub_id) / "snapshots" / commit
-    return (snapshot / "config.json").is_file() and any(
-        any(snapshot.glob(f"*{end}")) for end in (".safetensors", ".bin")
-    )
 
 
 def _cache(hub_id: str) -> Path:

@@ -29,13 +29,13 @@ def prepare(run: Run, root: Path) -> Inputs:
         RunError: an input is missing and cannot be made, its script refused, or rows break the method's contract.
     """
     inputs = find_inputs(run, root)
+    hub.require(run)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
         run_in_subprocess(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
         print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
         run_in_subprocess(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
-    hub.require(run)
     check_rows(inputs.data, run.dataset.type)
     return find_inputs(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
 
