@@ -73,7 +73,7 @@ def masked(text: str) -> str:
     for value in values():
         for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}:
             text = text.replace(form, MASK)
-        text = text.replace(quote(value, safe=""), MASK)
+        text = text.replace(quote(value, safe=""), MASK).replace(quote(value), MASK)
     return LOGIN.sub(MASK, LOOKS.sub(MASK, text))
 
 

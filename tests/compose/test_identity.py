@@ -28,7 +28,8 @@ PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
 @pytest.fixture(autouse=True)
 def the_hub_is_as_before(monkeypatch):
     """``invocation.offline`` is for the whole process."""
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")  # so that it is put back
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 
 

@@ -19,7 +19,10 @@ from rlexp.errors import RunError
 REFERENCE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
 PARAMS = re.compile(r"(model|dataset)\.params\..+|reward\.terms\.[^.]+\.params\..+")
 """The keys whose value may come from the environment."""
-SURE = re.compile(r"(^|_)(api_?key|access_?key|secret|token|passw(or)?d|credentials?)$", re.I)
+SURE = re.compile(
+    r"(^|_)(api_?key|access_?key|secret|passw(or)?d|credentials?)$|^((access|api|auth|bearer|hf|hub|refresh)_?)?token$",
+    re.I,
+)
 """A key of params whose value is a secret, whatever it looks like."""
 DENSE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=.-]{20,}")
 """A value that looks drawn: a secret under a key that may be one."""
