@@ -242,3 +242,15 @@ def test_the_real_terminal_asks(code, tmp_path):
     os.write(parent, b"yes\n")
     process.wait(60)
     assert "went on" in os.read(parent, 10_000).decode()
+
+
+def test_the_pinned_run_of_a_clone_needs_no_question(root, tmp_path):
+    clone = tmp_path / "clone"
+    if subprocess.run(["git", "clone", "-q", str(root), str(clone)], capture_output=True).returncode:
+        pytest.skip("the project is no git repository here")
+    for file in (clone / "rewards").glob("*.py"):
+        file.write_text("# moved on\n" + file.read_text())  # so that only git vouches for pinned/sources
+    assert len(finished.open("pinned", clone, clone).reward_sources()) == 2
+    (clone / "pinned/sources/rewards/format.py").write_text("# edited\n" + (root / "rewards/format.py").read_text())
+    with pytest.raises(RunError, match=r"pinned/sources/rewards/format\.py"):
+        finished.open("pinned", clone, clone).reward_sources()
