@@ -221,6 +221,18 @@ def test_a_lock_that_asks_for_more_than_code_by_hash_needs_a_yes_itself(foreign_
     assert opened.reward_sources()
 
 
+@pytest.mark.parametrize("verb", [("score",), ("inspect",), ("smoke",), (), ("ladder",)])
+def test_a_reward_that_is_named_by_its_path_needs_a_yes_too(foreign_project, verb):
+    project, marker, run = foreign_project
+    named = "reward.terms.correct.file=outputs/foreign/sources/rewards/correct.py"
+    done = rlexp(project, *verb, named, "reward=correct+format")
+    assert done.returncode == 2 and "--trust=" in done.stderr and not marker.exists(), done.stderr
+    sha = Code(run / "sources/rewards/correct.py").sha256
+    if verb == ():  # Hydra does not see the flag; this reward has no cases, and that is the next message
+        allowed = rlexp(project, *verb, named, f"--trust={sha}", "reward=correct", "method.max_steps=0")
+        assert "max_steps" in allowed.stderr and "--trust" not in allowed.stderr
+
+
 def test_opening_and_checking_a_run_writes_nothing(foreign_project):
     project, _, _ = foreign_project
     before = files(project)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rlexp.errors import RunError
 from rlexp.inputs import trust
 
@@ -27,4 +29,5 @@ def take(arguments: list[str]) -> list[str]:
                 hint=f"leave {trust.FLAG} out: the message that follows says what to type",
             )
         trust.accept(hashes.split(","), trust.FLAG)
+    sys.argv[1:] = [one for one in sys.argv[1:] if one not in typed]  # Hydra reads it there
     return [one for one in arguments if one not in typed]

@@ -12,11 +12,12 @@ from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.files import whole_folder
-from rlexp.inputs import snapshot
+from rlexp.inputs import snapshot, trust
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.script import load_script, run_in_subprocess
+from rlexp.inputs.trust import Code
 
 
 def prepare(run: Run, root: Path) -> Inputs:
@@ -26,9 +27,12 @@ def prepare(run: Run, root: Path) -> Inputs:
     Unsloth is imported.
 
     Raises:
-        RunError: an input is missing and cannot be made, its script refused, or rows break the method's contract.
+        RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
+            that came by a path is not trusted.
     """
     inputs = find_inputs(run, root)
+    scripts = [script for script in (inputs.data_prepare, inputs.model_prepare) if script]
+    trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], root)
     hub.require(run)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
