@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test test-long check format mutants table docs clean
+.PHONY: run test test-long check format mutants hostile audit table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -26,6 +26,13 @@ check: .venv/.tests ## lint, format, types, layers, declared dependencies, spell
 
 mutants: .venv/.tests ## break compose, record and reward in small ways: do the tests notice? Takes half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
+
+hostile: .venv/.tests ## crafted locks, manifests and snapshots: what was tried, what happened, what was lost
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile
+
+audit: .venv/.runs ## known holes of the installed packages, as the Python Packaging Advisory Database lists them
+	test -x $(BIN)/pip-audit || { echo "pip-audit is not installed: $(BIN)/python -m pip install pip-audit"; exit 2; }
+	$(BIN)/pip-audit --local --progress-spinner=off
 
 format: .venv/.tests
 	$(BIN)/ruff check --fix .

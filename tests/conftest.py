@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from rlexp.compose.points import points
 from rlexp.compose.run import Run
 
 ROOT = Path(__file__).parents[1]
+# What a test says yes to, or runs, is remembered for nobody.
+_state = tempfile.TemporaryDirectory(prefix="rlexp-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 PROJECT_FOLDERS = ("conf", "rewards", "data_prep", "models/tiny")
 PROJECT_FILES = (
     ".dvc/config",

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rlexp.secrets import clean_file
+
 UNFOLDED = 10_000
 """Columns of a file or pipe: a line is never cut there, so that grep finds what it holds."""
 
@@ -28,9 +30,12 @@ class RunConsole(Console):
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[None]:
-    """Sends what the libraries print to a file, so that the run's own lines can be read."""
-    with log.open("a", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-        yield
+    """Sends what the libraries print to a file, so that the run's own lines can be read; at its end without secrets."""
+    try:
+        with log.open("a", buffering=1) as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            yield
+    finally:
+        clean_file(log)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], folded: Sequence[str] = ()) -> None:

@@ -8,12 +8,20 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlexp.secrets import masked
+
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file; the old one stands until the new one is whole."""
+    """Writes a file, secrets masked; the old one stands until the new one is whole."""
     partial = _beside(path)
-    partial.write_text(text)
+    partial.write_text(masked(text))
     partial.replace(path)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds to the end of a file, secrets masked."""
+    with path.open("a") as stream:
+        stream.write(masked(text))
 
 
 @contextlib.contextmanager

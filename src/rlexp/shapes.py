@@ -7,6 +7,7 @@ before anything of it is used. A schema says the shape of every key that is know
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from rlexp.errors import RunError
 
 LONGEST = 100_000
 """Characters of a text."""
+MOST_NODES = 200_000
+"""Values in a file, counted as often as YAML's aliases name them: a few lines of these can stand for billions."""
+HINT = "take it from where it came from; it was not used"
 SHOWN = 80
 """Characters of a faulty value in a message."""
 
@@ -60,6 +64,8 @@ def require(content: Any, schema: dict[str, Any], what: str, where: Path) -> Non
     """
     import jsonschema
 
+    if _nodes(content, {}) > MOST_NODES:
+        raise RunError(f"the {what} holds more than {MOST_NODES} values", where=str(where), hint=HINT)
     fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
     if fault is None:
         return
@@ -71,7 +77,22 @@ def require(content: Any, schema: dict[str, Any], what: str, where: Path) -> Non
         shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
         wanted = fault.schema.get("description") or f"of the type {fault.schema.get('type', 'it should be')}"
         message = f"the {what} is not one of rlexp's: {key or 'it'} is {shown}, which is not {wanted}"
-    raise RunError(message, where=str(where), hint="take it from where it came from; it was not used")
+    raise RunError(message, where=str(where), hint=HINT)
+
+
+def _nodes(tree: Any, known: dict[int, float]) -> float:
+    """The values in a tree as it is written out; infinite where it holds itself, as YAML's aliases allow.
+
+    Args:
+        known: the values of the parts that were counted, by id: a part that is named again is not walked again.
+    """
+    if not isinstance(tree, dict | list):
+        return 1
+    if id(tree) not in known:
+        known[id(tree)] = math.inf  # found again before it is counted: it holds itself
+        parts = tree.values() if isinstance(tree, dict) else tree
+        known[id(tree)] = 1 + sum(_nodes(part, known) for part in parts)
+    return known[id(tree)]
 
 
 def read_json(path: Path, schema: dict[str, Any], what: str) -> Any:

@@ -5,12 +5,48 @@ import yaml
 from omegaconf import OmegaConf
 
 from rlexp.cli import plan
+from rlexp.compose.identity import NEW_KEYS
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.run import resolve
 from rlexp.errors import RunError
-from rlexp.record.lock import identity
+from rlexp.record.lock import identity, identity_of
 
+STORED = {
+    (): "0ca3ed73c5b72c23",
+    ("method=dpo", "dataset=arithmetic_preferences"): "c2e9bfec00ff5a40",
+    ("method=orpo", "dataset=arithmetic_preferences"): "5ebf438458f95d67",
+    ("method=kto", "dataset=arithmetic_judged"): "02db8e76956a679c",
+    ("method=sft", "dataset=arithmetic_demonstrations"): "5c3802a0ac4ce37c",
+    ("method=rloo",): "2b02efa0f941f811",
+    ("reward=format+correct+length", "reward.combine=gate"): "5bfb4d48839c3592",
+    ("model=qwen3_0_6b",): "5879d60f39d37c62",
+}
+"""Identities of 1dbe9d9; one that changed means that a new key counts though it has its default (NEW_KEYS)."""
 PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
+
+
+@pytest.fixture(autouse=True)
+def the_hub_is_as_before(monkeypatch):
+    """``invocation.offline`` is for the whole process."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")  # so that it is put back
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+
+
+@pytest.mark.parametrize(("overrides", "stored"), STORED.items())
+def test_identities_hold_over_time(composed, overrides, stored):
+    assert identity(composed("hardware=cpu", *overrides)) == stored
+
+
+def test_a_new_key_counts_where_it_differs_from_its_default_and_only_there(composed, monkeypatch):
+    config, before = composed().config(), identity(composed())
+    config["model"]["new"] = 1
+    assert identity_of(config) != before
+    monkeypatch.setitem(NEW_KEYS, ("model", "new"), 1)
+    assert identity_of(config) == before
+    config["model"]["new"] = 2
+    assert identity_of(config) != before
+    assert identity(composed("model.trust_remote_code=true")) != before != identity(composed("model.allow_pickle=true"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +86,12 @@ def test_plan_says_whether_a_second_gpu_is_used(composed, overrides, said):
 
 
 @pytest.mark.parametrize(
-    "override", ["hardware=h200", "hardware.sequences_per_device=8", "tracking=wandb", "held_out.rows=8"]
+    "override",
+    [
+        *("hardware=h200", "hardware.sequences_per_device=8", "tracking=wandb", "held_out.rows=8", "held_out.every=2"),
+        *("health=strict", "health=off", "preflight.smoke=never", "rollout.patches=off", "tracking.project=other"),
+        "invocation.offline=true",
+    ],
 )
 def test_where_it_runs_and_what_is_watched_does_not_change_the_identity(composed, override):
     assert identity(composed(override)) == identity(composed("hardware=cpu"))
@@ -131,3 +172,8 @@ def test_a_config_read_back_from_a_lock_is_the_same_run(composed, root, method):
     run = composed(f"method={method}", f"dataset={dataset}", "reward=format+length")
     locked = yaml.safe_load(yaml.safe_dump(run.config()))
     assert resolve(OmegaConf.create(locked)).config() == run.config()
+
+
+def test_how_a_run_is_started_is_in_no_config(composed):
+    run = composed("invocation.offline=true")
+    assert "invocation" not in run.config() and not hasattr(run, "invocation")

@@ -16,6 +16,7 @@ READ_OTHERWISE = {
     "Dataset.params": "rows(**params): inputs.prepare takes it out of run.config()",
     "Model.max_completion_length": "conf/method interpolates it into method.max_completion_length",
     "Model.learning_rate": "compose.methods interpolates it into method.learning_rate",
+    "RunSchema.invocation": "compose.points.of_tree reads it of the composed tree: a Run has none",
     "Health.name": "runs health=off: record.listed answers for a group with its name in the lock",
 }
 """Fields that no attribute access reads, and what does."""

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from rlexp.errors import RunError
+from rlexp.inputs import trust
+from rlexp.inputs.trust import Code
 from rlexp.nvidia import Gpu
 from rlexp.record import finished
 from rlexp.record.finished import FinishedRun, on_this_machine, run_folders
@@ -117,6 +119,9 @@ def test_rewards_are_the_copies_that_the_run_kept(project):
         copy = run.run_dir / "sources" / term["file"]
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(REWARD)
+    with pytest.raises(RunError, match="nobody said yes"):
+        run.reward_sources()
+    trust.remember([Code(run.run_dir / "sources/rewards/format.py")])
     sources = run.reward_sources()
     assert sorted(sources) == ["correct", "format"]
     assert sources["format"].path == run.run_dir / "sources/rewards/format.py"

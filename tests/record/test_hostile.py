@@ -5,126 +5,74 @@ import copy
 import json
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rlexp.compare.changes import changes
 from rlexp.errors import RunError
-from rlexp.inputs import snapshot
 from rlexp.record import finished, listed
 from rlexp.record.lock import checksum
 from rlexp.record.run_folder import LOCK, MANIFEST
+from tests import hostile
 from tests.conftest import copy_project, files, rlexp
+from tests.hostile import RUN, SEED, Case, Kind
 
-RUN = Path(__file__).parent / "run_of_1dbe9d9"
-SEED = 20261129
-WRONG: dict[str, Any] = {
-    "missing": None,
-    "a number": 7,
-    "a list": ["x"],
-    "a mapping": {"x": "y"},
-    "a folder above": "../../outside",
-    "absolute": "/etc",
-    "a link": "link/outside",
-    "NUL": "a\0b",
-    "huge": "x" * 200_000,
-    "newline": "0" * 32 + "\n",
-}
-
-
-def leaves(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every leaf of a tree, and of every inner node."""
-    if path:
-        yield path
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        yield from leaves(value, (*path, key))
-
-
-def changed(tree: dict[str, Any], path: tuple[Any, ...], wrong: str) -> dict[str, Any]:
-    """The tree with one leaf replaced, or left out."""
-    tree = copy.deepcopy(tree)
-    node: Any = tree
-    for key in path[:-1]:
-        node = node[key]
-    if wrong == "missing":
-        del node[path[-1]]
-    else:
-        node[path[-1]] = WRONG[wrong]
-    return tree
-
-
-LOCKED = yaml.safe_load((RUN / LOCK).read_text())
-MANIFESTED = json.loads((RUN / MANIFEST).read_text())
-CASES = [(path, wrong) for path in leaves(LOCKED) if path != ("checksum",) for wrong in WRONG]
+LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND = hostile.KINDS
+LOCKED = hostile.ORIGINAL
+CASES = LOCK_KIND.cases(LOCKED)
 OUTSIDE_CONFIG = [(path, wrong) for path, wrong in CASES if path[0] != "config"]
 IN_CONFIG = [(path, wrong) for path, wrong in CASES if path[0] == "config"]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A project that has the run's inputs, a run folder to write crafted locks to, and a folder that must stay."""
-    top = tmp_path_factory.mktemp("hostile")
-    project = copy_project(top / "project")
-    assert rlexp(project, "prepare").returncode == 0
-    shutil.copytree(RUN, project / "outputs/run")
-    (top / "outside").mkdir()
-    (top / "outside/kept.txt").write_text("kept")
-    (project / "link").symlink_to(top)
-    return project
+    return hostile.make_place(tmp_path_factory.mktemp("hostile"))
 
 
 def crafted(place: Path, content: dict[str, Any]) -> None:
-    """Writes a lock whose checksum was mended."""
-    (place / "outputs/run" / LOCK).write_text(yaml.safe_dump({**content, "checksum": checksum(content)}))
+    """Writes a lock whose identity and checksum were mended."""
+    (place / "outputs/run" / LOCK).write_text(hostile.sealed(content))
 
 
-def read_everything(place: Path) -> bool:
-    """Whether a run is accepted, with the run and the inputs that follow from it; whatever else than a RunError it
-    raises fails the test."""
-    try:
-        original = finished.open("outputs/run", place, place)
-        original.inputs(original.run, make=False)
-        changes(original, original)
-        original.reward_sources()
-    except RunError:
-        return False
-    return True
-
-
-def judged(place: Path, cases: list[tuple[tuple[Any, ...], str]]) -> int:
-    """How many of the cases were accepted; none may write or delete anything."""
-    before, above, accepted = files(place), files(place.parent), 0
-    for path, wrong in cases:
-        try:
-            crafted(place, changed(LOCKED, path, wrong))
-            accepted += read_everything(place)
-        except Exception as error:
-            raise AssertionError(f"{'.'.join(map(str, path))}, {wrong}") from error
-    assert files(place) == before and files(place.parent) == above
-    return accepted
+def accepted(kind: Kind, place: Path, cases: list[Case]) -> int:
+    """How many of the cases were accepted; none may write or delete anything, or be anything but one message."""
+    tally = hostile.in_process(kind.name, place, cases)
+    assert tally.faults == [] and tally.lost == []
+    return tally.outcomes["accepted"]
 
 
 def test_the_run_itself_is_accepted(place):
     crafted(place, LOCKED)
-    assert read_everything(place)
+    hostile.open_everything(place)
 
 
 @pytest.mark.parametrize("cases", [OUTSIDE_CONFIG, IN_CONFIG], ids=["outside of the config", "of the config"])
 def test_some_leaves_in_some_wrong_ways(place, cases):
     assert len(cases) > 500
-    assert judged(place, random.Random(SEED).sample(cases, 60)) < 60
+    assert accepted(LOCK_KIND, place, random.Random(SEED).sample(cases, 60)) < 60
 
 
 @pytest.mark.long
 def test_every_leaf_outside_of_the_config_in_every_wrong_way_and_a_third_of_the_config(place):
-    assert judged(place, OUTSIDE_CONFIG) < len(OUTSIDE_CONFIG) / 2
+    assert accepted(LOCK_KIND, place, OUTSIDE_CONFIG) < len(OUTSIDE_CONFIG) / 2
     some = random.Random(SEED).sample(IN_CONFIG, len(IN_CONFIG) // 3)
-    assert judged(place, some) < len(some)
+    assert accepted(LOCK_KIND, place, some) < len(some)
+
+
+@pytest.mark.long
+def test_a_hundred_drawn_by_seed_through_the_real_command_line(place, tmp_path):
+    places = [place, hostile.make_place(tmp_path)]
+    for tally in hostile.command_line(places, SEED, hostile.DRAWN).values():
+        assert tally.faults == [] and tally.lost == [] and tally.outcomes.total() >= 5
+
+
+def test_some_through_the_real_command_line(place):
+    tallies = hostile.command_line([place], SEED, 6)
+    assert sum(tally.outcomes.total() for tally in tallies.values()) == 6
+    for tally in tallies.values():
+        assert tally.faults == [] and tally.lost == []
 
 
 @pytest.mark.parametrize(
@@ -175,23 +123,40 @@ def test_check_runs_no_script_and_restores_nothing(place, tmp_path):
 
 
 def test_a_manifest_of_another_shape_is_unreadable_and_no_traceback(place):
-    folder = place / "outputs/run"
-    for path in leaves(MANIFESTED):
-        for wrong in WRONG:
-            (folder / MANIFEST).write_text(json.dumps(changed(MANIFESTED, path, wrong)))
-            row = listed.read(folder, place)
-            assert row.status in ("unreadable", "finished", "x", "../../outside") or isinstance(row.status, str)
-    shutil.copyfile(RUN / MANIFEST, folder / MANIFEST)
+    cases = MANIFEST_KIND.cases(MANIFEST_KIND.load(place))
+    assert accepted(MANIFEST_KIND, place, cases) < len(cases)
+    for path, wrong in random.Random(SEED).sample(cases, 200):
+        content = hostile.changed(json.loads((RUN / MANIFEST).read_text()), path, wrong)
+        (place / "outputs/run" / MANIFEST).write_text(json.dumps(content))
+        assert isinstance(listed.read(place / "outputs/run", place).status, str)
+    shutil.copyfile(RUN / MANIFEST, place / "outputs/run" / MANIFEST)
 
 
-def test_a_snapshot_of_another_shape_is_refused(place, tmp_path):
-    description = json.loads((place / "data/arithmetic/snapshot.json").read_text())
-    refused = 0
-    for path in leaves(description):
-        for wrong in WRONG:
-            (tmp_path / snapshot.DESCRIPTION).write_text(json.dumps(changed(description, path, wrong)))
-            try:
-                snapshot.describe(tmp_path)
-            except RunError as error:
-                refused += "it was not used" in str(error)
-    assert refused > 50
+def test_a_snapshot_of_another_shape_is_refused(place):
+    cases = SNAPSHOT_KIND.cases(SNAPSHOT_KIND.load(place))
+    assert accepted(SNAPSHOT_KIND, place, cases) < len(cases) - 50
+
+
+def test_an_identity_that_does_not_belong_to_its_config_is_refused(place):
+    content = copy.deepcopy(LOCKED)
+    content["config"]["method"]["beta"] = 0.5
+    (place / "outputs/run" / LOCK).write_text(yaml.safe_dump({**content, "checksum": checksum(content)}))
+    with pytest.raises(RunError) as caught:
+        finished.open("outputs/run", place, place)
+    assert f"states the identity {content['identity']}" in str(caught.value) and "it was not used" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{n}: &{n} [{', '.join([f'*{m}'] * 9)}]\n" for m, n in zip("abcdefghij", "bcdefghijk", strict=True)),
+        "a: &a [*a]\n",
+        "a: " + "[" * 5000 + "\n",
+    ],
+    ids=["a billion laughs", "a list that holds itself", "too deep"],
+)
+def test_yaml_that_grows_or_never_ends_is_refused_at_once(place, bomb):
+    (place / "outputs/run" / LOCK).write_text(f"checksum: {'0' * 64}\n{bomb}")
+    with pytest.raises(RunError):
+        finished.open("outputs/run", place, place)

@@ -21,7 +21,8 @@ def repository(tmp_path):
         done = subprocess.run(["git", "-C", str(tmp_path), *who, *command], check=True, capture_output=True, text=True)
         return done.stdout
 
-    (tmp_path / "code.py").write_text("one\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/code.py").write_text("one\n")
     (tmp_path / ".gitignore").write_text("ignored\n")
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         git(*command)
@@ -37,31 +38,66 @@ def test_a_tree_without_changes_has_a_commit_and_no_patch(repository):
 
 def test_changes_and_small_new_files_are_in_the_patch_and_large_ones_only_named(repository, monkeypatch):
     monkeypatch.setattr(machine, "LARGE", 100)
-    (repository.path / "code.py").write_text("two\n")
-    (repository.path / "new.py").write_text("three\n")
-    (repository.path / "just.bin").write_text("y" * 99)
-    (repository.path / "large.bin").write_text("x" * 100)
+    (repository.path / "src/code.py").write_text("two\n")
+    (repository.path / "src/new.py").write_text("three\n")
+    (repository.path / "src/just.py").write_text("y" * 99)
+    (repository.path / "src/large.py").write_text("x" * 100)
     facts, patch = machine.commit_and_patch(repository.path)
-    assert facts["dirty"] is True and facts["untracked"] == ["just.bin", "large.bin", "new.py"]
+    assert facts["dirty"] is True and facts["untracked"] == ["src/just.py", "src/large.py", "src/new.py"]
+    assert facts["left_out"] == {"src/large.py": "100 bytes or more"}
     assert "+two" in patch and "+three" in patch and "yyy" in patch and "xxx" not in patch
     assert repository.git("diff", "--cached", "--name-only") == ""  # the user's own index
 
 
 def test_a_large_new_file_alone_is_a_difference_without_a_patch(repository, monkeypatch):
     monkeypatch.setattr(machine, "LARGE", 1)
-    (repository.path / "large.bin").write_text("x")
+    (repository.path / "src/large.py").write_text("x")
     facts, patch = machine.commit_and_patch(repository.path)
-    assert (facts["dirty"], facts["untracked"], patch) == (True, ["large.bin"], "")
+    assert (facts["dirty"], facts["untracked"], patch) == (True, ["src/large.py"], "")
 
 
-def test_large_is_a_mebibyte():
-    assert machine.LARGE == 1024 * 1024
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        *[(f"{folder}/x.py", None) for folder in ("src", "conf", "rewards", "data_prep", "eval", "environments")],
+        *[(name, None) for name in ("pyproject.toml", "Makefile", "constraints-gpu.txt", "rewards.lock.yaml")],
+        ("src/rlexp/secrets.py", None),
+        *[(name, "no code of the project") for name in ("notes.txt", "mydata/a.jsonl", "tests/x.py", "src.py")],
+        *[(name, "may hold a key") for name in (".env", ".env.local", "conf/.env", "src/id_rsa", "rewards/x.PEM")],
+        *[(name, "may hold a key") for name in ("conf/credentials.json", "src/my_secrets/a.py", ".netrc", "a.key")],
+        ("src/large.py", "262144 bytes or more"),
+        ("src/binary.py", "binary"),
+    ],
+)
+def test_the_patch_holds_code_only(tmp_path, name, reason):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes({"src/large.py": b"x" * 256 * 1024, "src/binary.py": b"x\0y"}.get(name, b"text"))
+    assert machine.left_out(tmp_path, name) == reason
+
+
+def test_a_tracked_env_file_that_changed_is_left_out_and_named(repository):
+    (repository.path / ".env").write_text("KEY=one\n")
+    for command in (["add", "-f", "."], ["commit", "-qm", "second"]):
+        repository.git(*command)
+    (repository.path / ".env").write_text("KEY=planted\n")
+    (repository.path / "src/code.py").unlink()
+    facts, patch = machine.commit_and_patch(repository.path)
+    assert facts["left_out"] == {".env": "may hold a key"} and facts["dirty"]
+    assert "planted" not in patch and "-one" in patch
+
+
+def test_a_secret_in_the_code_is_masked_in_the_patch(repository, monkeypatch):
+    monkeypatch.setenv("PLANTED_TOKEN", "Planted-4711-value")
+    (repository.path / "src/code.py").write_text("key = 'Planted-4711-value'\n")
+    _, patch = machine.commit_and_patch(repository.path)
+    assert "+key = '***'" in patch and "4711" not in patch
 
 
 def test_no_more_than_fifty_new_files_are_named(repository):
     for number in range(60):
-        (repository.path / f"new{number:02}").write_text("x")
-    assert machine.commit_and_patch(repository.path)[0]["untracked"] == [f"new{number:02}" for number in range(50)]
+        (repository.path / f"src/new{number:02}").write_text("x")
+    assert machine.commit_and_patch(repository.path)[0]["untracked"] == [f"src/new{number:02}" for number in range(50)]
 
 
 def test_outside_of_a_repository_nothing_is_known(tmp_path, monkeypatch):

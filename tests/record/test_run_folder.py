@@ -37,11 +37,12 @@ def test_the_manifest_says_how_a_run_ended(tmp_path, error, expected, reason):
 
 def test_uncommitted_changes_are_kept_as_a_patch(tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    (tmp_path / "code.py").write_text("one\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/code.py").write_text("one\n")
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*git, *command], check=True)
-    (tmp_path / "code.py").write_text("two\n")
-    (tmp_path / "new file.py").write_text("three\n")
+    (tmp_path / "src/code.py").write_text("two\n")
+    (tmp_path / "src/new file.py").write_text("three\n")
     with Record(tmp_path / "run", tmp_path, "id", []):
         pass
     assert status(tmp_path / "run")["git"]["dirty"]

@@ -29,12 +29,17 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
 
     named = str(model_dir or run.model.hub_id)
     pinned: dict[str, Any] = {} if model_dir or not run.model.revision else {"revision": run.model.revision}
+    pinned["trust_remote_code"] = run.model.trust_remote_code
     tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(
-        named, dtype=getattr(torch, run.hardware.dtype.name), device_map=0, **pinned
+        named,
+        dtype=getattr(torch, run.hardware.dtype.name),
+        device_map=0,
+        use_safetensors=None if run.model.allow_pickle else True,
+        **pinned,
     )
     if run.model.full_finetuning:
         return model, tokenizer

@@ -19,8 +19,10 @@ from rlexp.backend.patches import (
     sampled_logprobs,
     uncompiled_blocks,
 )
+from rlexp.compose import hub
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.inputs import model_files
 
 PREFILL = 4096
 """Tokens of prompts that vLLM computes at once; TRL's number for its own engine."""
@@ -58,6 +60,8 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
             "max_num_seqs": decoded_at_once(run.geometry.sequences_per_step // run.geometry.devices),
         }
     named = source(run, model_dir)
+    if Path(named).is_dir():
+        model_files.require_plain(run.model, Path(named))
     own_class = patches.apply(engine_class, run)
     without_blocks = patches.apply(uncompiled_blocks, run)
     with (
@@ -73,6 +77,7 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
             load_in_4bit=run.model.load_in_4bit,
             full_finetuning=run.model.full_finetuning,
             use_gradient_checkpointing=checkpointing,
+            trust_remote_code=run.model.trust_remote_code,
             **engine,
         )
         if not run.model.full_finetuning:
@@ -101,6 +106,8 @@ def source(run: Run, model_dir: Path | None) -> str:
     """
     if model_dir or not run.model.revision:
         return str(model_dir or run.model.hub_id)
+    if folder := hub.cached(run):
+        return str(folder)
     import huggingface_hub
 
     return huggingface_hub.snapshot_download(

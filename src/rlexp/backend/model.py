@@ -15,6 +15,7 @@ from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
+from rlexp.inputs import model_files
 
 
 def import_libraries(run: Run, patches: Patches) -> None:
@@ -81,6 +82,8 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
         RunError: the model cannot be found, has no chat template or is not fit for the run.
     """
     loader = _loader(run)
+    if model_dir:
+        model_files.require_plain(run.model, model_dir)
     import torch
     from transformers import set_seed
 
@@ -122,6 +125,7 @@ def load_trained(run: Run, model_dir: Path | None, weights: Path, patches: Patch
     """
     if run.model.full_finetuning:
         return load(run, weights, patches)
+    model_files.require_safe_adapter(weights)
     model, tokenizer = load(run, model_dir, patches)
     from peft import load_peft_weights, set_peft_model_state_dict
 
@@ -147,7 +151,7 @@ def look(run: Run, model_dir: Path | None) -> tuple[Any, int | None, tuple[int, 
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
     named, revision = str(model_dir or run.model.hub_id), None if model_dir else run.model.revision
-    pinned: dict[str, Any] = {"revision": revision} if revision else {}
+    pinned: dict[str, Any] = {"revision": revision, "trust_remote_code": run.model.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(named, **pinned)
         config = AutoConfig.from_pretrained(named, **pinned).get_text_config()
@@ -165,7 +169,9 @@ def shape(run: Run) -> Size | None:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(str(run.model.hub_id), revision=run.model.revision)
+        config = AutoConfig.from_pretrained(
+            str(run.model.hub_id), revision=run.model.revision, trust_remote_code=run.model.trust_remote_code
+        )
     except (OSError, ValueError):
         return None
     return model_size.of_config(config.to_dict())

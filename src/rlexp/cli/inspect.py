@@ -21,7 +21,7 @@ from rlexp import project
 from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
-from rlexp.cli import inspect_json, inspect_view
+from rlexp.cli import inspect_json, inspect_view, trusted
 from rlexp.cli.inspect_words import read_words
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
@@ -61,7 +61,7 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: a word of the command line, the run, a step, a term or an order is none; nothing was written.
     """
-    options, root = read_words(arguments), project.root()
+    options, root = read_words(trusted.take(arguments)), project.root()
     choice = Choice(conditions(options.where), options.sort, options.term)
     # Completions may hold what the terminal's encoding does not know.
     if hasattr(sys.stdout, "reconfigure"):

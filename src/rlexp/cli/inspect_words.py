@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 
+from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError, nearest
@@ -29,7 +30,7 @@ ROWS = 4
 
 
 def read_words(arguments: list[str]) -> Namespace:
-    parser = Parser("inspect", "Prints what the model sees and says, and why it scored so.")
+    parser = Parser("inspect", f"Prints what the model sees and says, and why it scored so. {trusted.HELP}")
     parser.add_argument(
         "words",
         metavar="WORD",

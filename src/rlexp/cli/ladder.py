@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli import trusted
 from rlexp.cli.arguments import hydra_options
 from rlexp.compare import ladder
 from rlexp.compose.points import Point, choice, points
@@ -35,7 +36,7 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: there is nothing to add, or a rung is not possible; nothing was started.
     """
-    options, root = hydra_options(arguments, "ladder"), project.root()
+    options, root = hydra_options(trusted.take(arguments), "ladder"), project.root()
     if options.multirun:
         raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
     overrides = with_defaults(options.overrides)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli import trusted
 from rlexp.cli.arguments import hydra_options
 from rlexp.compose.points import points
 from rlexp.inputs.prepare import prepare
@@ -12,7 +13,7 @@ from rlexp.inputs.prepare import prepare
 
 def command(arguments: list[str], here: Path) -> int:
     """``prepare [overrides]``: makes the data snapshot and the base model of a run where they are missing."""
-    options, root = hydra_options(arguments, "prepare"), project.root()
+    options, root = hydra_options(trusted.take(arguments), "prepare"), project.root()
     for point in points(root / "conf", options.overrides, options.multirun):
         prepare(point.run, root)
         print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.compare import agreement
 from rlexp.record import finished
@@ -24,7 +25,7 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: there is no such run, its lock was changed, or an input is not the locked one and cannot be had.
     """
-    options, root = _options(arguments), project.root()
+    options, root = _options(trusted.take(arguments)), project.root()
     original = finished.open(options.run, here, root)
     if options.params and train_params(original, options.params, options.dir):
         return 0
@@ -32,7 +33,7 @@ def command(arguments: list[str], here: Path) -> int:
 
 
 def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("replay", "Runs a lock again and says how far it agrees with the run that left it.")
+    parser = Parser("replay", f"Runs a lock again and says how far it agrees with the run that left it. {trusted.HELP}")
     parser.add_argument("run", help="a run folder, its run.lock.yaml, or pinned")
     parser.add_argument(
         "--level",

@@ -13,15 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from rlexp import project
+from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.evaluate.rescore import rescore
-from rlexp.inputs import reward_source, reward_versions
+from rlexp.inputs import reward_source, reward_versions, trust
 from rlexp.inputs.find import reward_sources
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.trust import Code
 from rlexp.record import finished
 from rlexp.reward import trial
 from rlexp.reward.rubric import Rubric, workers_for
@@ -52,13 +54,14 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: the command line, a reward file or ``rewards.lock.yaml`` cannot be read.
     """
-    options, root = _options(arguments), project.root()
+    options, root = _options(trusted.take(arguments)), project.root()
     console = Console(highlight=False, soft_wrap=True)
     if options.completions:
         return rescore(finished.open(options.completions, here, root), options.against, here, console)
     run = points(root / "conf", options.overrides, multirun=False)[0].run if options.overrides else None
     scored = _tried(run, root)
     sources = [reward.source for reward in scored]
+    trust.remember(Code(source.path) for source in sources)
     faults = reward_versions.faults(root, sources)
     show(console, scored, faults)
     failed = bool(faults) or any(reward.trial.problems for reward in scored)
@@ -100,7 +103,7 @@ def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("score", "Tries the rewards alone, and guards the versions of their code.")
+    parser = Parser("score", f"Tries the rewards alone, and guards the versions of their code. {trusted.HELP}")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlexp.cli import trusted
 from rlexp.cli.arguments import hydra_options
 from rlexp.train import session
 from rlexp.train.jobs import run_jobs
@@ -15,4 +16,4 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: an input is wrong, or the steps failed; the message names each failed check.
     """
-    return run_jobs(hydra_options(arguments), session.smoke)
+    return run_jobs(hydra_options(trusted.take(arguments)), session.smoke)

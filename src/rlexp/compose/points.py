@@ -9,9 +9,10 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp.compose import model_size
+from rlexp.compose import hub, model_size
 from rlexp.compose.explain import explain
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -80,10 +81,23 @@ def choice(conf: Path, overrides: list[str], group: str) -> str:
     return str(composed.hydra.runtime.choices[group])
 
 
+def of_tree(cfg: DictConfig, root: Path) -> Run:
+    """The run of a tree that Hydra composed: checked, its model's size read and a hub model's commit resolved.
+
+    Args:
+        root: the project folder.
+
+    Raises:
+        RunError: as ``resolve``, and ``hub.at_commit``.
+    """
+    hub.begin(cfg.invocation)
+    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, root)))
+
+
 def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
         composed = compose("config", overrides=overrides)
-        return resolve(composed, model_size.of_tree(composed, conf.parent))
+        return of_tree(composed, conf.parent)
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error
     except (AssertionError, AttributeError) as error:

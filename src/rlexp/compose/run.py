@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import fit, geometry, memory, needed_patches, rollout, validate
+from rlexp.compose import environment, fit, geometry, identity, memory, needed_patches, rollout, validate
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.schema import (
@@ -26,12 +26,6 @@ from rlexp.compose.schema import (
     Tracking,
 )
 from rlexp.errors import RunError, nearest
-
-EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
-"""The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
-UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
-"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
-learned."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +83,8 @@ class Run:
         return tree
 
     def experiment(self) -> dict[str, Any]:
-        """The part of the tree that identifies the optimisation problem (EXPERIMENT, less UNCOUNTED)."""
-        tree = self.config()
-        for group, key in UNCOUNTED:
-            del tree[group][key]
-        if not self.off_policy_steps:  # as in runs from before there was a choice
-            tree["method"].pop("off_policy_steps", None)
-        return {name: tree[name] for name in EXPERIMENT}
+        """The part of the tree that identifies the optimisation problem (``identity.experiment``)."""
+        return identity.experiment(self.config())
 
 
 def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
@@ -107,7 +96,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
         size: of the model's folder, where there is one (``compose.model_size``); goes before what the tree says.
 
     Raises:
-        RunError: a value is out of range, a choice unknown, or the geometry cannot be derived.
+        RunError: a value is out of range, a choice unknown, or the geometry cannot be derived; a secret is typed out.
         omegaconf.errors.OmegaConfBaseException: a key or type the schemas do not know (``explain`` words it).
     """
     name = OmegaConf.select(cfg, "method.name")
@@ -120,6 +109,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
     tree.pop("hydra", None)
+    tree = environment.kept(tree)
     merged = OmegaConf.merge(typed, tree)
     # Terms in the order of their names: the order in which they were composed says nothing about the run.
     merged.reward.terms = {term: merged.reward.terms[term] for term in sorted(merged.reward.terms)}
@@ -143,7 +133,9 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
-    fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
+    fields = {
+        f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")
+    }
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
     return Run(method=method, arguments=arguments, geometry=derived, **own, **fields)
 

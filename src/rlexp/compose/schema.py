@@ -97,6 +97,10 @@ class Model:
     learning_rate: dict[str, float] = field(default_factory=dict)
     """The learning rate to start with, by method (TRL's defaults are meant for full fine-tuning); method.learning_rate
     follows it."""
+    trust_remote_code: bool = False
+    """Run the Python code that lies in the model's folder or hub repository, with your rights."""
+    allow_pickle: bool = False
+    """Load weights that are no safetensors (``*.bin``); unpickling can run code, with your rights."""
     load_in_4bit: bool = False
     """QLoRA: the frozen base in 4 bits."""
     full_finetuning: bool = False
@@ -329,8 +333,16 @@ class Health:
 
 
 @dataclass
+class Invocation:
+    """How a command is started: it stands beside the Run, and no lock, record of a config or identity holds it."""
+
+    offline: bool = False
+    """Ask nothing of the hub; what its cache on this machine holds is used."""
+
+
+@dataclass
 class RunSchema:
-    """The composed tree."""
+    """The composed tree: the Run, and beside it how it is started."""
 
     seed: int = 0
     """Seeds the adapter, the data order and the sampling."""
@@ -344,3 +356,4 @@ class RunSchema:
     held_out: HeldOut = field(default_factory=HeldOut)
     preflight: Preflight = field(default_factory=Preflight)
     health: Health = field(default_factory=Health)
+    invocation: Invocation = field(default_factory=Invocation)

@@ -86,9 +86,9 @@ def rescore(finished: FinishedRun, against: str | None, here: Path, console: Con
     """
     run, root = finished.run, finished.root
     kept = finished.completions(finished.completion_steps())
-    now = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
+    now = finished.trusted(root)
     with tempfile.TemporaryDirectory() as scratch:
-        older = _sources(run, against, here, root, Path(scratch)) if against else {}
+        older = _sources(finished, against, here, Path(scratch)) if against else {}
         before = _scores(run, older, kept) if against else kept
     after = _scores(run, now, kept)
     groups = list(zip(kept["step"], kept["group"], strict=True))
@@ -133,12 +133,12 @@ def _scores(run: Run, sources: dict[str, RewardSource], kept: dict[str, list[Any
         return rubric.score(kept["completion"], kept["prompt"], columns, run.num_generations).scores
 
 
-def _sources(run: Run, against: str, here: Path, root: Path, scratch: Path) -> dict[str, RewardSource]:
+def _sources(finished: FinishedRun, against: str, here: Path, scratch: Path) -> dict[str, RewardSource]:
     """The reward files of a git revision, or those that another run kept."""
-    files = {name: term.file for name, term in run.reward.terms.items()}
+    root, files = finished.root, {name: term.file for name, term in finished.run.reward.terms.items()}
     for folder in (here / against / SOURCES, root / against / SOURCES):
         if folder.is_dir():
-            return {name: reward_source.read(folder, file) for name, file in files.items()}
+            return finished.trusted(folder)
     return {name: _of_revision(against, file, root, scratch) for name, file in files.items()}
 
 

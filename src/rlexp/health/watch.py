@@ -18,6 +18,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
+from rlexp import files
 from rlexp.compose.run import Run
 from rlexp.errors import Stopped
 from rlexp.evaluate.measure import HELD_OUT
@@ -121,17 +122,15 @@ class Watch(TrainerCallback):
             if findings and findings[-1].level in (Level.failed, finding.level):
                 continue
             findings.append(finding)
-            with (self.run_dir / LINES).open("a") as stream:
-                stream.write(json.dumps(finding.to_json()) + "\n")
+            files.append_text(self.run_dir / LINES, json.dumps(finding.to_json()) + "\n")
             if finding.level is Level.warning:
                 self.warn(f"[health.{finding.rule}] {finding.message} (step {finding.step})\n  do:    {finding.hint}")
             elif self.stopped is None:
                 self.stopped = finding
                 control.should_training_stop = control.should_save = True
         if self.stopped:
-            (self.run_dir / PAGE).write_text(
-                explain.page(self.stopped, self.window, self._batches, self.run.health.rules)
-            )
+            page = explain.page(self.stopped, self.window, self._batches, self.run.health.rules)
+            files.write_text(self.run_dir / PAGE, page)
 
     def _best(self, batches: list[Batch]) -> float:
         """The best reward there is: declared, else the highest seen, once any two differed."""

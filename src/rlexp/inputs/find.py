@@ -11,7 +11,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import reward_source, snapshot
+from rlexp.inputs import model_files, reward_source, snapshot
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_source import RewardSource
 
@@ -179,6 +179,7 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
         return None, None
     folder = (root / run.model.path).resolve()
     if (folder / "config.json").is_file():
+        model_files.require_plain(run.model, folder)
         return folder, None
     script = root / "data_prep" / f"{run.model.prepare}.py"
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose import hub
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
-from rlexp.inputs import prepare, reward_source, snapshot, store
+from rlexp.inputs import prepare, reward_source, snapshot, store, trust
 from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.script import run_in_subprocess
+from rlexp.inputs.trust import Code
 
 BESIDE = ".locked"
 MISSING = "missing"
@@ -52,9 +54,13 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
 
     Raises:
         RunError: inputs are not the locked ones and cannot be had; the message names every one, expected and actual.
+            Or code among them is not trusted.
     """
     search, digest = Search(root, make), lock["inputs"]
     rewards = {name: _reward(search, term, sources) for name, term in digest["rewards"].items()}
+    if make:
+        trust.require([Code(source.path) for source in rewards.values() if source], root)
+        hub.require(run)
     data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
     if search.faults:
@@ -158,7 +164,10 @@ def _unchanged(search: Search, source: dict[str, Any]) -> bool:
     if not source.get("script"):
         return False
     wanted = {source["script"]: source["script_md5"], **source.get("files", {})}
-    return all((search.root / f).is_file() and file_md5(search.root / f) == md5 for f, md5 in wanted.items())
+    if not all((search.root / f).is_file() and file_md5(search.root / f) == md5 for f, md5 in wanted.items()):
+        return False
+    trust.require([Code(search.root / source["script"])], search.root)
+    return True
 
 
 def _short(md5: str) -> str:

@@ -7,14 +7,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rlexp.compose import hub
+from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.files import whole_folder
-from rlexp.inputs import snapshot
+from rlexp.inputs import snapshot, trust
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.script import load_script, run_in_subprocess
+from rlexp.inputs.trust import Code
 
 
 def prepare(run: Run, root: Path) -> Inputs:
@@ -24,9 +27,13 @@ def prepare(run: Run, root: Path) -> Inputs:
     Unsloth is imported.
 
     Raises:
-        RunError: an input is missing and cannot be made, its script refused, or rows break the method's contract.
+        RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
+            that came by a path is not trusted.
     """
     inputs = find_inputs(run, root)
+    scripts = [script for script in (inputs.data_prepare, inputs.model_prepare) if script]
+    trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], root)
+    hub.require(run)
     if inputs.data_prepare:
         print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
         run_in_subprocess(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
@@ -50,7 +57,7 @@ def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> 
     }
     source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
-    snapshot.write(rows(**params), snapshot_dir, description, source)
+    snapshot.write(rows(**resolved(params)), snapshot_dir, description, source)
 
 
 def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
@@ -61,7 +68,7 @@ def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
     """
     build = _function(load_script(script), "build", script, {"folder": None, **params})
     with whole_folder(model_dir) as partial:
-        build(partial, **params)
+        build(partial, **resolved(params))
         for path in folder_files(partial):
             path.chmod(0o644)  # safetensors writes files that only their owner may read
 

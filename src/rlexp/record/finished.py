@@ -20,9 +20,10 @@ from rlexp.compose.explain import explain
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import locked, reward_source
+from rlexp.inputs import locked, reward_source, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.trust import Code, requests
 from rlexp.record import completions
 from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
@@ -43,6 +44,9 @@ class FinishedRun:
     root: Path
     """The project folder that it is opened from."""
 
+    file: Path | None = None
+    """The lock's file, where it is not ``run.lock.yaml`` of the run folder."""
+
     @functools.cached_property
     def run(self) -> Run:
         """The run as it was locked; keys that are newer than the lock have their defaults.
@@ -60,18 +64,39 @@ class FinishedRun:
             make: restore or make what is missing; False runs nothing and writes nothing.
 
         Raises:
-            RunError: an input is not the locked one and cannot be had.
+            RunError: an input is not the locked one and cannot be had, or its code is not trusted (only with ``make``).
         """
-        return locked.find(self.lock, run or self.run, self.root, self.run_dir / SOURCES, make)
+        run = run or self.run
+        if make:
+            trust.require(self._lock_code(), self.root)
+        return locked.find(self.lock, run, self.root, self.run_dir / SOURCES, make)
 
     def reward_sources(self) -> dict[str, RewardSource]:
-        """The copies of its reward files that the run kept, by term.
+        """The copies of its reward files that the run kept, by term, to be called.
 
         Raises:
-            RunError: one cannot be read as a reward.
+            RunError: one cannot be read as a reward, or is not trusted.
+        """
+        return self.trusted(self.run_dir / SOURCES)
+
+    def trusted(self, folder: Path) -> dict[str, RewardSource]:
+        """The reward files that the lock names, as they lie in a folder, to be called.
+
+        Args:
+            folder: the project folder, or one with copies.
+
+        Raises:
+            RunError: one cannot be read as a reward, or is not trusted.
         """
         terms = self.lock["config"]["reward"]["terms"]
-        return {name: reward_source.read(self.run_dir / SOURCES, term["file"]) for name, term in terms.items()}
+        sources = {name: reward_source.read(folder, term["file"]) for name, term in terms.items()}
+        trust.require([*self._lock_code(), *(Code(source.path) for source in sources.values())], self.root)
+        return sources
+
+    def _lock_code(self) -> list[Code]:
+        """The lock itself, where its config has more done than code that is trusted does by itself."""
+        asks = requests(self.lock["config"])
+        return [Code(self.file or self.run_dir / LOCK, f"asks for {', '.join(asks)}")] if asks else []
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every entry of ``metrics.jsonl``; none where there is no such file."""
@@ -135,7 +160,7 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
         run_dir = path.parent if path.is_file() else path
         file = path if path.is_file() else path / LOCK
         if file.is_file():
-            return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root)
+            return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root, file)
     known = [path.relative_to(root).as_posix() for path in run_folders(root)]
     guess = nearest(typed, known)
     if (root / typed / MANIFEST).is_file() or (here / typed / MANIFEST).is_file():

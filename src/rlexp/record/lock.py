@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from rlexp import shapes
+from rlexp import secrets, shapes
+from rlexp.compose.identity import experiment
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import json_sha256
@@ -79,6 +80,8 @@ SCHEMA = record(
     {"format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"}},
 )
 """The shape of a lock: what is used of it, and nothing that leads out of the project."""
+STARTED = "invocation."
+"""The keys of how a run is started, which are never locked."""
 LARGEST = 4 * 2**20
 """Bytes of a lock file."""
 
@@ -86,6 +89,11 @@ LARGEST = 4 * 2**20
 def identity(run: Run) -> str:
     """Sixteen hex digits that name the optimisation problem: seed, model, method, dataset and reward."""
     return json_sha256(run.experiment())[:16]
+
+
+def identity_of(config: dict[str, Any]) -> str:
+    """The same of a config as a lock holds it, of this version or an older one."""
+    return json_sha256(experiment(config))[:16]
 
 
 def versions() -> dict[str, str]:
@@ -111,7 +119,7 @@ def lock(run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any,
     content = {
         "format": FORMAT,
         "identity": identity(run),
-        "overrides": overrides,
+        "overrides": secrets.masked_tree([one for one in overrides if not one.startswith(STARTED)]),
         "config": run.config(),
         "inputs": digest,
         "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
@@ -131,7 +139,8 @@ def read_lock(file: Path) -> dict[str, Any]:
     """The content of a lock file, its own checksum verified.
 
     Raises:
-        RunError: it is no lock, a key of it has a shape that no lock has, or it was changed after it was written.
+        RunError: it is no lock, a key of it has a shape that no lock has, it was changed after it was written, or it
+            states an identity that is not of its config.
     """
     try:
         if file.stat().st_size > LARGEST:
@@ -149,6 +158,12 @@ def read_lock(file: Path) -> dict[str, Any]:
             where=f"{file}: stated {content['checksum'][:16]}, actual {actual[:16]}",
             hint="take the lock from where it came from (git checkout, or the run folder); to run something else, "
             "type overrides instead",
+        )
+    if content["identity"] != (found := identity_of(content["config"])):
+        raise RunError(
+            f"the lock states the identity {content['identity']}, and its config is of the run {found}",
+            where=str(file),
+            hint="take the lock from where it came from; it was not used",
         )
     return content
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import yaml
 
-from rlexp import files, shapes
+from rlexp import files, secrets, shapes
 from rlexp.errors import RunError, Stopped
+from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.trust import Code
 from rlexp.record.machine import commit_and_patch, machine
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
@@ -42,7 +44,7 @@ SCHEMA = record(
         "started": TEXT,
         "ended": TEXT,
         "started_unix": {"type": "number"},
-        "git": record({}, {"sha": TEXT}),
+        "git": record({}, {"sha": TEXT, "left_out": mapping(TEXT, TEXT)}),
         "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
         "patches": mapping(record({"status": TEXT}), NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
@@ -63,9 +65,10 @@ class Record:
     ) -> None:
         self._began = time.perf_counter()
         run_dir.mkdir(parents=True, exist_ok=True)
+        secrets.learn(root)
         code, patch = commit_and_patch(root)
         if patch:
-            (run_dir / PATCH).write_text(patch)
+            files.write_text(run_dir / PATCH, patch)
         self.run_dir = run_dir
         self.root = root
         self.content: dict[str, Any] = {
@@ -109,13 +112,15 @@ class Record:
         _write_manifest(self.run_dir, self.content)
 
     def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
-        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it."""
+        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it; this user has run them now."""
+        rewards = list(rewards)
         for source in rewards:
             copy = self.run_dir / SOURCES / source.file
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source.path, copy)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
         files.write_text(self.run_dir / LOCK, text)
+        trust.remember([Code(self.run_dir / LOCK), *(Code(source.path) for source in rewards)])
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any] | None:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.environment import resolved
 from rlexp.compose.schema import Reward
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import reward_source
+from rlexp.inputs import reward_source, trust
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
@@ -33,7 +34,7 @@ class Reasons:
     """
 
     def __init__(self, reward: Reward, sources: dict[str, RewardSource], root: Path) -> None:
-        self._params = {name: term.params for name, term in reward.terms.items()}
+        self._params = {name: resolved(term.params) for name, term in reward.terms.items()}
         self._terms: dict[str, tuple[Callable[..., Any], Mapping[str, inspect.Parameter]]] = {}
         for name, source in sources.items():
             speaker = source if source.explains is not None else _present(source, root)
@@ -68,7 +69,10 @@ def _present(source: RewardSource, root: Path) -> RewardSource | None:
         now = reward_source.read(root, source.file)
     except RunError:
         return None
-    return now if now.code_md5 == source.code_md5 else None
+    if now.path == source.path or now.code_md5 != source.code_md5:
+        return None
+    trust.require([trust.Code(now.path)], root)
+    return now
 
 
 def _check(source: RewardSource) -> None:

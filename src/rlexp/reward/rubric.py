@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlexp import files
+from rlexp.compose.environment import resolved
 from rlexp.compose.schema import Combine, Reward
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import PROVIDED, RewardSource
@@ -147,11 +149,10 @@ class Rubric:
         self.scored += len(scores)
         self.failed += len(failed)
         if failed and self._failures:
-            with self._failures.open("a") as stream:
-                for number, failure in failed:
-                    place = {"step": batch.step, "term": name, "kind": failure.kind, "message": failure.message}
-                    texts = {"prompt": batch.prompts[number], "completion": batch.completions[number]}
-                    stream.write(json.dumps({**place, "where": failure.where, **texts}) + "\n")
+            for number, failure in failed:
+                place = {"step": batch.step, "term": name, "kind": failure.kind, "message": failure.message}
+                texts = {"prompt": batch.prompts[number], "completion": batch.completions[number]}
+                files.append_text(self._failures, json.dumps({**place, "where": failure.where, **texts}) + "\n")
         if self.failed > self.reward.max_failed * self.scored:
             number, failure = failed[0]
             raise RunError(
@@ -168,7 +169,7 @@ def workers_for(reward: Reward, sources: dict[str, RewardSource], processes: int
     """The workers of a reward; one for each processor that this process may use, where ``processes`` is None."""
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    terms = {name: (source, dict(reward.terms[name].params)) for name, source in sources.items()}
+    terms = {name: (source, resolved(reward.terms[name].params)) for name, source in sources.items()}
     return Workers(terms, processes if terms else 0, reward.time_limit)
 
 

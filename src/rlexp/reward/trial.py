@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import remembered
@@ -68,7 +69,7 @@ def try_rewards(wanted: Sequence[Wanted], rows: Sequence[Mapping[str, Any]]) -> 
     """
     # A pool, because it can be ended while its workers are busy.
     with multiprocessing.get_context("spawn").Pool(min(len(wanted), os.cpu_count() or 1)) as pool:
-        begun = [pool.apply_async(_try, (source, dict(params), list(rows))) for source, params in wanted]
+        begun = [pool.apply_async(_try, (source, resolved(dict(params)), list(rows))) for source, params in wanted]
         until = time.monotonic() + TRIAL_SECONDS
         for (source, _), trial in zip(wanted, begun, strict=True):
             trial.wait(max(0.0, until - time.monotonic()))

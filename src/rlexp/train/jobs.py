@@ -17,12 +17,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp import project
+from rlexp import files, project
 from rlexp.backend.engine import server_command
-from rlexp.compose import model_size
 from rlexp.compose.explain import explain
-from rlexp.compose.points import points
-from rlexp.compose.run import Run, resolve
+from rlexp.compose.points import of_tree, points
+from rlexp.compose.run import Run
 from rlexp.compose.schema import Loader
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
@@ -117,7 +116,8 @@ def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
     root = project.root()
     run_dir = Path(settings.runtime.output_dir)
     failure = attempt(
-        work, Job(resolve(cfg, model_size.of_tree(cfg, root)), root, run_dir, list(settings.overrides.task))
+        work,
+        Job(of_tree(cfg, root), root, run_dir, list(settings.overrides.task)),
     )
     if failure:
         _failures.append(failure)
@@ -131,7 +131,7 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         if not isinstance(error, RunError):
             job.run_dir.mkdir(parents=True, exist_ok=True)
-            (job.run_dir / "traceback.txt").write_text(traceback.format_exc())
+            files.write_text(job.run_dir / "traceback.txt", traceback.format_exc())
         return error
     finally:
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory

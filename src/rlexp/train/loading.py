@@ -16,8 +16,9 @@ from rlexp.backend.loaded import Loaded
 from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
-from rlexp.inputs import find, hashes, reward_versions
+from rlexp.inputs import find, hashes, reward_versions, trust
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.trust import Code
 from rlexp.preflight.gate import Gate
 from rlexp.record import lock
 from rlexp.record.run_folder import Record
@@ -53,6 +54,7 @@ def load(
     gate.before_import(root)
     for fault in reward_versions.faults(root, inputs.rewards.values()):
         console.warn(fault)
+    trust.remember(Code(source.path) for source in inputs.rewards.values())
     digest = hashes.inputs_digest(run, inputs, root)
     record.mark("locked")
     # Now, so that they start while the libraries are imported.

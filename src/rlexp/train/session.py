@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from rlexp import files
 from rlexp.backend import dataset, peak_memory
 from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
@@ -24,7 +25,7 @@ from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
 from rlexp.preflight.smoke.driver import smoke_if_due
 from rlexp.record import lock
-from rlexp.record.run_folder import COMPLETIONS, METRICS
+from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
 from rlexp.train import summary
 from rlexp.train.job import Job
@@ -52,6 +53,10 @@ def train(
     run, run_dir, console = job.run, job.run_dir, RunConsole()
     with recorded(job) as (record, running):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
+        if out := list(record.content["git"].get("left_out", {})):
+            console.print(
+                f"left out of {PATCH}: {', '.join(out[:3])}{' ...' if out[3:] else ''} (manifest: git.left_out)"
+            )
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
         if not smoked:
@@ -120,7 +125,7 @@ def train(
                 with trainer.model.disable_adapter():
                     before = compare()
             record.content["held_out"] = summary.change_table(before, after)
-            (run_dir / "held_out.json").write_text(json.dumps(summary.samples(before, after), indent=1) + "\n")
+            files.write_text(run_dir / "held_out.json", json.dumps(summary.samples(before, after), indent=1) + "\n")
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(

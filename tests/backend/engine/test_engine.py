@@ -15,6 +15,7 @@ from rlexp.backend.engine.engine import Engine, free_port, options
 from rlexp.backend.patches import Patches
 from rlexp.errors import RunError
 
+COMMIT = "a" * 40
 GPU = ("hardware=h100", "model=qwen3_0_6b")
 
 
@@ -99,8 +100,8 @@ def test_a_run_without_an_engine_of_trl_changes_nothing(composed, trl):
             {"dtype": "float16", "enforce_eager": True},
         ),
         # the commit that is meant; a folder has none
-        (("model.revision=abc",), None, {"dtype": "bfloat16", "enforce_eager": False, "revision": "abc"}),
-        (("model.revision=abc",), Path("m"), {"dtype": "bfloat16", "enforce_eager": False}),
+        ((f"model.revision={COMMIT}",), None, {"dtype": "bfloat16", "enforce_eager": False, "revision": COMMIT}),
+        ((f"model.revision={COMMIT}",), Path("m"), {"dtype": "bfloat16", "enforce_eager": False}),
     ],
 )
 def test_the_engine_holds_the_model_that_is_trained(composed, overrides, folder, expected):

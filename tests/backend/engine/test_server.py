@@ -17,7 +17,8 @@ import pytest
 from rlexp.backend.engine import server, server_command
 from rlexp.errors import RunError
 
-SERVED = ("hardware=h100", "model=qwen3_0_6b", "model.revision=null", "rollout=server")
+COMMIT = "a" * 40
+SERVED = ("hardware=h100", "model=qwen3_0_6b", "rollout=server")
 CHILD = """
 import os, sys, time
 from pathlib import Path
@@ -67,14 +68,19 @@ def two_gpus(monkeypatch):
     ("overrides", "folder", "there", "absent"),
     [
         # by hub id at the commit that is meant, for all completions of a step
-        (("model.revision=abc",), None, ["serve", "Qwen/Qwen3-0.6B", "--revision abc", "--max-num-seqs 64"], "eager"),
+        (
+            (f"model.revision={COMMIT}",),
+            None,
+            ["serve", "Qwen/Qwen3-0.6B", f"--revision {COMMIT}", "--max-num-seqs 64"],
+            "eager",
+        ),
         # a folder, whose commit nobody asks for
-        (("model.revision=abc",), Path("/models/m"), ["serve /models/m", "--dtype bfloat16"], "--revision"),
-        (("method.prompts_per_step=1024",), None, ["--max-num-seqs 1024"], "--revision"),
-        (("model.max_seq_length=2048", "seed=3"), None, ["--max-model-len 2048", "--seed 3"], "--revision"),
-        (("rollout.server_port=8001",), None, ["--host 127.0.0.1 --port 8001"], "--revision"),
-        (("rollout.gpu_memory_utilization=0.4",), None, ["--gpu-memory-utilization 0.4"], "--revision"),
-        (("rollout.enforce_eager=true",), None, ["--enforce-eager"], "--revision"),
+        ((f"model.revision={COMMIT}",), Path("/models/m"), ["serve /models/m", "--dtype bfloat16"], "--revision"),
+        (("method.prompts_per_step=1024",), None, ["--max-num-seqs 1024"], "--trust-remote-code"),
+        (("model.max_seq_length=2048", "seed=3"), None, ["--max-model-len 2048", "--seed 3"], "--trust-remote-code"),
+        (("rollout.server_port=8001",), None, ["--host 127.0.0.1 --port 8001"], "--trust-remote-code"),
+        (("rollout.gpu_memory_utilization=0.4",), None, ["--gpu-memory-utilization 0.4"], "--trust-remote-code"),
+        (("rollout.enforce_eager=true",), None, ["--enforce-eager"], "--trust-remote-code"),
         (
             ("rollout.engine={async_scheduling:false,max_num_seqs:8,cudagraph_capture_sizes:[1,8],block_size:null}",),
             None,
@@ -85,11 +91,12 @@ def two_gpus(monkeypatch):
             ("rollout.engine.compilation_config={cudagraph_mode:FULL_DECODE_ONLY}",),
             None,
             ['"deterministic": true', '"cudagraph_mode": "FULL_DECODE_ONLY"}'],
-            "--revision",
+            "--trust-remote-code",
         ),
         # what TRL needs, and what the model's own generation config must not change
-        ((), None, ['--weight-transfer-config {"backend": "nccl"}', "--generation-config vllm"], "--revision"),
-        ((), None, ["--logprobs-mode processed_logprobs --max-logprobs -1"], "--revision"),
+        ((), None, ['--weight-transfer-config {"backend": "nccl"}', "--generation-config vllm"], "--trust-remote-code"),
+        (("model.trust_remote_code=true",), None, ["--trust-remote-code"], "--revision abc"),
+        ((), None, ["--logprobs-mode processed_logprobs --max-logprobs -1"], "--trust-remote-code"),
     ],
 )
 def test_the_command_line_says_what_the_run_says(composed, overrides, folder, there, absent):

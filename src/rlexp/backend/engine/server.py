@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlexp import secrets
 from rlexp.backend import compile_cache
 from rlexp.backend.engine import server_command
 from rlexp.backend.engine.engine import LAUNCHED
@@ -119,6 +120,7 @@ class Server:
         except subprocess.TimeoutExpired:  # the guard is stuck itself; the server gets SIGTERM when it is gone
             self.process.kill()
             self.process.wait()
+        secrets.clean_file(self.log)
 
 
 @contextlib.contextmanager

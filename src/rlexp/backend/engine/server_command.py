@@ -54,6 +54,8 @@ def command(run: Run, model_dir: Path | None) -> list[str]:
     if model_dir is None and run.model.revision:
         options["revision"] = run.model.revision
     words = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    if run.model.trust_remote_code:
+        words.append("--trust-remote-code")
     eager = ["--enforce-eager"] if rollout.enforce_eager else []
     return ["serve", str(model_dir or run.model.hub_id), *words, *eager, *flags(over(defaults(run), rollout.engine))]
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from rlexp import files
 from rlexp.backend import callbacks, peak_memory
 from rlexp.backend.loaded import Loaded
 from rlexp.backend.restore import restored_after, weight_change
@@ -135,7 +136,7 @@ def write_and_require(
         RunError: some failed.
     """
     plain = [verdict.to_json() for verdict in found]
-    (smoke_dir / "verdicts.json").write_text(json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
+    files.write_text(smoke_dir / "verdicts.json", json.dumps({"verdicts": plain, "figures": figures}, indent=1) + "\n")
     try:
         warnings = require(found)
     except RunError as error:

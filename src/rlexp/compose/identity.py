@@ -1,0 +1,38 @@
+"""What the identity of a run is a hash of: the part of its config that says which optimisation problem is solved.
+
+It holds over time: a key that is newer than a lock counts only where it differs from its default, so that the config of
+an older lock has the identity that the lock states.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
+"""The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
+UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
+"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
+learned."""
+NEW_KEYS: dict[tuple[str, str], Any] = {
+    ("method", "off_policy_steps"): 0,
+    ("model", "trust_remote_code"): False,
+    ("model", "allow_pickle"): False,
+}
+"""Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
+to the schema adds it here (a test holds stored identities)."""
+
+
+def experiment(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that identifies the optimisation problem (EXPERIMENT, less UNCOUNTED and new defaults).
+
+    Args:
+        config: the composed tree as plain JSON values (``Run.config``, or the config of a lock).
+    """
+    tree = {name: copy.copy(config[name]) for name in EXPERIMENT}
+    for group, key in UNCOUNTED:
+        tree[group].pop(key, None)
+    for (group, key), default in NEW_KEYS.items():
+        if tree[group].get(key) == default:
+            tree[group].pop(key, None)
+    return tree

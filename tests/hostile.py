@@ -1,0 +1,283 @@
+"""Data from strangers, leaf by leaf in every wrong way: what was tried, what happened, what was lost (nothing).
+
+``make hostile`` prints the table. Every leaf of each kind of file goes through the validators in this process, and a
+hundred drawn by seed through the real command line. Whoever adds a file that is handed on adds a Kind to KINDS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlexp.compare.changes import changes
+from rlexp.console import show_table
+from rlexp.errors import RunError
+from rlexp.inputs import snapshot
+from rlexp.record import finished
+from rlexp.record.lock import checksum, identity_of
+from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
+from tests.conftest import copy_project, files, rlexp
+
+RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
+ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
+SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
+WRONG: dict[str, Any] = {
+    "missing": None,
+    "a number": 7,
+    "a list": ["x"],
+    "a mapping": {"x": "y"},
+    "a folder above": "../../outside",
+    "absolute": "/etc",
+    "a link": "link/outside",
+    "NUL": "a\0b",
+    "huge": "x" * 200_000,
+    "newline": "0" * 32 + "\n",
+}
+"""The ways in which a leaf is wrong -> what stands there instead."""
+VERBS = (
+    ("replay", "outputs/run", "--check", "--level", "inputs"),
+    ("inspect", "outputs/run", "step=1"),
+    ("diff", "outputs/run", "outputs/run"),
+    ("score", "completions=outputs/run"),
+    ("runs",),
+)
+EXIT_CODES = (0, 2, 3)
+"""Done; one message; a replay that does not agree."""
+
+Path_ = tuple[Any, ...]
+Case = tuple[Path_, str]
+
+
+def leaves(tree: Any, path: Path_ = ()) -> Iterator[Path_]:
+    """The path of every leaf of a tree, and of every inner node."""
+    if path:
+        yield path
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield from leaves(value, (*path, key))
+
+
+def changed(tree: dict[str, Any], path: Path_, wrong: str) -> dict[str, Any]:
+    """The tree with one leaf replaced, or left out."""
+    tree = copy.deepcopy(tree)
+    node: Any = tree
+    for key in path[:-1]:
+        node = node[key]
+    if wrong == "missing":
+        del node[path[-1]]
+    else:
+        node[path[-1]] = WRONG[wrong]
+    return tree
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """A lock as one writes it who knows how locks are made: its identity and checksum belong to it."""
+    if content.get("identity") == ORIGINAL["identity"]:
+        with contextlib.suppress(TypeError, KeyError, AttributeError, ValueError):  # the config is no config
+            content = {**content, "identity": identity_of(content["config"])}
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump({**content, "checksum": checksum(content)}, Dumper=dumper)
+
+
+def open_everything(place: Path) -> None:
+    """All that is read of a run before something is done with it."""
+    original = finished.open("outputs/run", place, place)
+    original.inputs(original.run, make=False)
+    changes(original, original)
+    original.reward_sources()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file that is handed on."""
+
+    name: str
+    file: str
+    """Its place in the project."""
+    write: Callable[[dict[str, Any]], str]
+    read: Callable[[Path], Any]
+    """Validates it as the verbs do; takes the project folder."""
+    sealed_by: tuple[str, ...] = ()
+    """Keys that ``write`` mends, so that there is nothing to change in them."""
+
+    def load(self, place: Path) -> dict[str, Any]:
+        return yaml.safe_load((place / self.file).read_text())
+
+    def cases(self, content: dict[str, Any]) -> list[Case]:
+        """Every leaf in every wrong way."""
+        paths = [path for path in leaves(content) if path[0] not in self.sealed_by]
+        return [(path, wrong) for path in paths for wrong in WRONG]
+
+
+KINDS = (
+    Kind("lock", f"outputs/run/{LOCK}", sealed, open_everything, ("checksum",)),
+    Kind("manifest", f"outputs/run/{MANIFEST}", json.dumps, lambda place: read_manifest(place / "outputs/run")),
+    Kind(
+        "snapshot.json",
+        f"data/arithmetic/{snapshot.DESCRIPTION}",
+        json.dumps,
+        lambda place: snapshot.describe(place / "data/arithmetic"),
+    ),
+)
+
+
+@dataclass
+class Tally:
+    """The outcome of the cases of one kind."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    """Cases that ended otherwise than well or in one message."""
+    lost: list[str] = field(default_factory=list)
+    """Files that were written, changed or deleted."""
+    seconds: float = 0.0
+
+
+def make_place(top: Path) -> Path:
+    """A project that has the run's inputs, a run folder to write crafted files to, and a folder that must stay."""
+    project = copy_project(top / "project")
+    done = rlexp(project, "prepare")
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(RUN, project / "outputs/run")
+    (top / "outside").mkdir()
+    (top / "outside/kept.txt").write_text("kept")
+    (project / "link").symlink_to(top)
+    return project
+
+
+def state(place: Path) -> set[str]:
+    """Every file of the project and of the folder around it."""
+    return files(place) | files(place.parent)
+
+
+def in_process(name: str, place: Path, cases: list[Case]) -> Tally:
+    """Holds cases of the kind of that name against the validators; the file is as before when it is done."""
+    kind = next(kind for kind in KINDS if kind.name == name)
+    tally, content, file = Tally(), kind.load(place), place / kind.file
+    original, before, began = file.read_bytes(), state(place), time.monotonic()
+    for path, wrong in cases:
+        try:
+            file.write_text(kind.write(changed(content, path, wrong)))
+            kind.read(place)
+            tally.outcomes["accepted"] += 1
+        except RunError:
+            tally.outcomes["refused"] += 1
+        except Exception as error:
+            tally.faults.append(f"{kind.name} {'.'.join(map(str, path))}, {wrong}: {type(error).__name__}: {error}")
+    file.write_bytes(original)
+    tally.lost = sorted(before ^ state(place))
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def every_leaf(kind: Kind, places: list[Path]) -> Tally:
+    """Every leaf of one kind in every wrong way, in one process for each place."""
+    cases = kind.cases(kind.load(places[0]))
+    parts = [cases[number :: len(places)] for number in range(len(places))]
+    with ProcessPoolExecutor(len(places)) as pool:
+        tallies = list(pool.map(in_process, [kind.name] * len(places), places, parts))
+    merged = Tally(seconds=max(tally.seconds for tally in tallies))
+    for tally in tallies:
+        merged.outcomes += tally.outcomes
+        merged.faults += tally.faults
+        merged.lost += tally.lost
+    return merged
+
+
+def typed(kind: Kind, place: Path, case: Case, verb: tuple[str, ...]) -> tuple[str, str, list[str]]:
+    """One case through the real command line: (what happened, a fault or "", the files lost)."""
+    (path, wrong), content, file = case, kind.load(place), place / kind.file
+    original = file.read_bytes()
+    file.write_text(kind.write(changed(content, path, wrong)))
+    before, began = state(place), time.monotonic()
+    done = rlexp(place, *verb, timeout=10 * PATIENCE_S)
+    took, lost = time.monotonic() - began, sorted(before ^ state(place))
+    file.write_bytes(original)
+    fault = ""
+    if (
+        done.returncode not in EXIT_CODES
+        or "Traceback" in done.stderr
+        or (done.returncode == 2) != (done.stderr.count("error: ") == 1)
+    ):
+        fault = f"{kind.name} {'.'.join(map(str, path))}, {wrong}: {' '.join(verb)} ended with {done.returncode}"
+        fault += f": {done.stderr.strip().splitlines()[-1:]}"
+    elif took > PATIENCE_S:
+        fault = f"{' '.join(verb)} took {took:.0f} s"
+    return {0: "done", 2: "one message", 3: "does not agree"}.get(done.returncode, "?"), fault, lost
+
+
+def draw(places: list[Path], seed: int, count: int) -> list[tuple[Kind, Case, tuple[str, ...]]]:
+    """So many cases of all kinds, each with a verb."""
+    drawn = random.Random(seed)
+    every = [(kind, case) for kind in KINDS for case in kind.cases(kind.load(places[0]))]
+    by_kind = [drawn.choice([one for one in every if one[0] is drawn_kind]) for drawn_kind in KINDS for _ in range(5)]
+    rest = drawn.sample(every, max(0, count - len(by_kind)))
+    return [(kind, case, drawn.choice(VERBS)) for kind, case in [*by_kind, *rest][:count]]
+
+
+def command_line(places: list[Path], seed: int, count: int) -> dict[str, Tally]:
+    """Drawn cases through the real command line, one worker in each place."""
+    tallies, began = {kind.name: Tally() for kind in KINDS}, time.monotonic()
+
+    def work(number: int) -> list[tuple[Kind, tuple[str, str, list[str]]]]:
+        mine = draw(places, seed, count)[number :: len(places)]
+        return [(kind, typed(kind, places[number], case, verb)) for kind, case, verb in mine]
+
+    with ThreadPoolExecutor(len(places)) as pool:
+        for answers in pool.map(work, range(len(places))):
+            for kind, (outcome, fault, lost) in answers:
+                tally = tallies[kind.name]
+                tally.outcomes[outcome] += 1
+                tally.faults += [fault] if fault else []
+                tally.lost += lost
+    for tally in tallies.values():
+        tally.seconds = time.monotonic() - began
+    return tallies
+
+
+def main() -> int:
+    """Prints the table; 1 where something was lost, or a case ended otherwise than well or in one message."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--count", type=int, default=DRAWN, help="cases through the real command line")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        places = [make_place(Path(scratch) / str(number)) for number in range(WORKERS)]
+        tallies = {f"{kind.name}, every leaf": every_leaf(kind, places) for kind in KINDS}
+        by_hand = command_line(places, options.seed, options.count)
+    tallies |= {f"{name}, by the command line": tally for name, tally in by_hand.items()}
+    rows = [
+        (
+            name,
+            str(tally.outcomes.total() + len(tally.faults)),
+            ", ".join(f"{count} {outcome}" for outcome, count in tally.outcomes.most_common()),
+            str(len(tally.faults)),
+            ", ".join(tally.lost) or "nothing",
+            f"{tally.seconds:.0f} s",
+        )
+        for name, tally in tallies.items()
+    ]
+    show_table(("tried", "cases", "what happened", "faults", "lost", "took"), rows)
+    faults = [fault for tally in tallies.values() for fault in tally.faults]
+    print("\n".join(faults[:20]))
+    return int(bool(faults) or any(tally.lost for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
