@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import fit, geometry, memory, needed_patches, rollout, validate
+from rlexp.compose import fit, geometry, memory, needed_patches, rollout, validate, whole_step
 from rlexp.compose.geometry import Geometry
-from rlexp.compose.methods import METHODS, Method, schema
+from rlexp.compose.methods import ALGORITHM, METHODS, Method, schema
 from rlexp.compose.schema import (
     Dataset,
     Hardware,
@@ -95,6 +95,9 @@ class Run:
             del tree[group][key]
         if not self.off_policy_steps:  # as in runs from before there was a choice
             tree["method"].pop("off_policy_steps", None)
+        for name, entry in self.method.arguments.items():
+            if name.startswith(ALGORITHM) and tree["method"][name] == entry["default"]:
+                del tree["method"][name]
         return {name: tree[name] for name in EXPERIMENT}
 
 
@@ -143,6 +146,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
+    whole_step.check(arguments, derived, prompts_per_step)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
     return Run(method=method, arguments=arguments, geometry=derived, **own, **fields)
