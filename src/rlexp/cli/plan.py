@@ -219,9 +219,8 @@ def _steps(run: Run, rows: int) -> str:
     if steps > 0:
         return f"{steps} steps"
     passes = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
-    return (
-        f"{passes} = {smoke_passes.steps_of(run, rows)} steps" if rows else f"{passes}, steps are known with its rows"
-    )
+    counted = f" = {smoke_passes.steps_of(run, rows)} steps" if rows else " of rows that are not there yet"
+    return f"{passes}{counted}"
 
 
 def render(rows: list[tuple[str, str]]) -> str:

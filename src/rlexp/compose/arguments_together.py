@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from rlexp.compose.methods import Method, table
+from rlexp.compose.schema import DatasetType
 from rlexp.errors import RunError, nearest
 
+PAIRED = (DatasetType.preference, DatasetType.unpaired_preference)
+KTO = "kto"
+"""The loss that pairs answers beforehand."""
 WHOLE_ABOVE_1 = ("logging_steps", "save_steps", "warmup_steps")
 """Steps where they are 1 or more, a share of the run below."""
 NEEDED_BY_SCHEDULE = {
@@ -22,6 +26,7 @@ NEEDED_BY_SCHEDULE = {
 WORKERS = ("dataloader_num_workers", (), "method.dataloader_num_workers=2")
 SYNC = ("sync_ref_model", (), "method.sync_ref_model=true")
 ADAPTIVE = ("use_adaptive_entropy", (), "method.use_adaptive_entropy=true")
+ALPHA = "alpha_divergence"
 READ_WITH: dict[str, tuple[str, tuple[str, ...], str]] = {
     "dataloader_prefetch_factor": WORKERS,
     "dataloader_persistent_workers": WORKERS,
@@ -31,11 +36,7 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...], str]] = {
     **dict.fromkeys(("ref_model_mixup_alpha", "ref_model_sync_steps"), SYNC),
     **dict.fromkeys(("entropy_coef_delta", "entropy_coef_max", "entropy_coef_min", "entropy_target"), ADAPTIVE),
     "discopop_tau": ("loss_type", ("discopop",), "method.loss_type=[discopop]"),
-    "f_alpha_divergence_coef": (
-        "f_divergence_type",
-        ("alpha_divergence",),
-        "method.f_divergence_type=alpha_divergence",
-    ),
+    "f_alpha_divergence_coef": ("f_divergence_type", (ALPHA,), f"method.f_divergence_type={ALPHA}"),
     **{f"sapo_temperature_{sign}": ("loss_type", ("sapo",), "method.loss_type=sapo") for sign in ("neg", "pos")},
     **{
         f"vespo_{name}_{sign}": ("loss_type", ("vespo",), "method.loss_type=vespo")
@@ -155,7 +156,13 @@ def _losses(method: Method, arguments: dict[str, Any]) -> None:
             where="method.label_smoothing",
             hint="type method.label_smoothing=0.001",
         )
-    if loss == "kto" and arguments["train_sampling_strategy"] != "sequential":
+    if method.dataset_type in PAIRED and arguments["train_sampling_strategy"] == "group_by_length":
+        raise RunError(
+            "rows are grouped by length for sft alone",
+            where="method.train_sampling_strategy",
+            hint="leave method.train_sampling_strategy out",
+        )
+    if loss == KTO and arguments["train_sampling_strategy"] != "sequential":
         raise RunError(
             "kto pairs each answer with its neighbour beforehand, so its rows come in a fixed order",
             where="method.train_sampling_strategy, method.loss_type",

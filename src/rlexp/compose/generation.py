@@ -40,9 +40,7 @@ def check(given: dict[str, Any], rollout: Rollout) -> None:
         if name in SAID:
             raise RunError(f"{name} is not said here", where=where, hint=f"type {SAID[name]}=...")
         if name in SET:
-            raise RunError(
-                f"{name} is not said here", where=where, hint="leave it out: the trainer depends on its value"
-            )
+            raise RunError(f"{name} is not said here: the trainer depends on it", where=where, hint="leave it out")
         if name not in known:
             guess = nearest(name, known)
             hint = f"type 'method.generation_kwargs={{{guess}: {given[name]}}}'" if guess else "leave it out"

@@ -145,7 +145,12 @@ class Method:
     @property
     def unserved(self) -> dict[str, str]:
         """Arguments that must be left at TRL's default: name -> what serves instead."""
-        return {name: UNSERVED[name] for name in self.arguments if name in UNSERVED}
+        unserved = dict(UNSERVED)
+        if self.online:
+            unserved["train_sampling_strategy"] = "TRL draws the prompts of a step itself: method.shuffle_dataset"
+        if self.dataset_type is not DatasetType.prompt_completion:
+            unserved["label_smoothing_factor"] = f"TRL's loss of {self.name} does not read it"
+        return {name: unserved[name] for name in self.arguments if name in unserved}
 
     def range_of(self, argument: str) -> Range:
         """The numbers that an argument of the method may be."""

@@ -35,15 +35,17 @@ class Range:
     def nearest(self, value: float) -> float | None:
         """The end of the range that a number lies beyond, where that end is inside; else None."""
         end = self.low if value < self.low else self.high
-        return end if self.holds(end) else None
+        return end if self.holds(end) and math.isfinite(value) else None
 
     def __str__(self) -> str:
+        if self.low > -math.inf and self.high < WHOLE and not (self.above or self.below):
+            return f"from {_shown(self.low)} to {_shown(self.high)}"
         ends = []
         if self.low > -math.inf:
             ends.append(f"{'above' if self.above else 'at least'} {_shown(self.low)}")
-        if self.high < math.inf:
+        if self.high < WHOLE:
             ends.append(f"{'below' if self.below else 'at most'} {_shown(self.high)}")
-        return " and ".join(ends) or "a finite number"
+        return " and ".join(ends)
 
 
 def _shown(value: float) -> str:
@@ -71,6 +73,7 @@ ARGUMENTS = {
     "entropy_target": FROM_0,
     "epsilon": FROM_0,
     "epsilon_high": FROM_0,
+    "eval_accumulation_steps": COUNT,
     "f_alpha_divergence_coef": ANY,
     "label_smoothing": Range(0, 0.5, below=True),
     "label_smoothing_factor": BELOW_1,
@@ -117,9 +120,7 @@ ARGUMENTS = {
 
 
 def ranged(default: Any, allowed: Range) -> Any:
-    """A dataclass field of numbers (one, a list, or the values of a dictionary) with the range they must lie in."""
-    if isinstance(default, dict | list):
-        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"range": allowed})
+    """A dataclass field of a number with the range that it must lie in."""
     return dataclasses.field(default=default, metadata={"range": allowed})
 
 
@@ -133,8 +134,10 @@ def require(value: float, allowed: Range, where: str) -> None:
     if allowed.holds(value):
         return
     end = allowed.nearest(value)
-    hint = f"type {where}=NUMBER, {allowed}" if end is None else f"type {where}={_shown(end)} ({allowed})"
-    raise RunError(f"{where.rpartition('.')[2]} is {value}", where=where, hint=hint)
+    hint = (
+        f"type {where}=NUMBER: a finite number, {allowed}" if end is None else f"type {where}={_shown(end)} ({allowed})"
+    )
+    raise RunError(f"{where} is {value}", where=where, hint=hint)
 
 
 def require_fields(config: Any, where: str = "") -> None:

@@ -97,7 +97,7 @@ class Model:
     """Tokens of prompt and completion together."""
     max_completion_length: int = ranged(256, COUNT)
     """Tokens a completion may have; method.max_completion_length follows it."""
-    learning_rate: dict[str, float] = ranged({}, POSITIVE)
+    learning_rate: dict[str, float] = field(default_factory=dict, metadata={"range": POSITIVE})
     """The learning rate to start with, by method (TRL's defaults are meant for full fine-tuning); method.learning_rate
     follows it."""
     load_in_4bit: bool = False
@@ -239,7 +239,7 @@ class Rollout:
     cannot do without one is refused."""
     server_url: str | None = None
     """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
-    server_gpu: int = ranged(1, Range(0, 1024))
+    server_gpu: int = ranged(1, Range(1, 1023))
     """The GPU of the server that is started, counted among the visible ones; the trainer has the first, 0."""
     server_port: int = ranged(8000, Range(1, 65535))
     """The port it listens on, on this machine only."""

@@ -100,6 +100,12 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
             where="model.lora.target_modules",
             hint=f"type model.lora.target_modules=[q_proj,v_proj], or model.lora.target_modules={ALL_LINEAR}",
         )
+    if arguments.get("sync_ref_model") and not model.full_finetuning:
+        raise RunError(
+            "the reference of an adapter is its base, which stays as it is",
+            where="method.sync_ref_model, model.full_finetuning",
+            hint="type method.sync_ref_model=false, or train every weight: model.full_finetuning=true",
+        )
     if method.online and not reward.terms:
         raise RunError(f"{method.name} needs a reward", where="reward.terms", hint="type reward=format+correct")
     combination_of(reward, method)

@@ -13,9 +13,11 @@ from typing import Any
 from rlexp.compose.geometry import Geometry
 from rlexp.errors import RunError
 
+KTO = "kto"
+"""The loss, not the method: KTO has another one without a KL term."""
 PER_PASS: dict[tuple[str, str], tuple[str, str]] = {
     ("loss_type", "bnpo"): ("averages over the tokens of a pass", "method.loss_type=dapo (over those of the step)"),
-    ("loss_type", "kto"): ("estimates its KL term from a pass", "method.loss_type=apo_zero_unpaired (it has none)"),
+    ("loss_type", KTO): ("estimates its KL term from a pass", "method.loss_type=apo_zero_unpaired (it has none)"),
     ("loss_type", "aot"): ("sorts the margins of a pass", "method.loss_type=[sigmoid]"),
     ("loss_type", "aot_unpaired"): ("sorts the log-ratios of a pass", "method.loss_type=[sigmoid]"),
     ("loss_type", "sft"): ("averages over the tokens of a pass", "method.loss_type=[sigmoid]"),
@@ -35,7 +37,7 @@ def check(arguments: dict[str, Any], geometry: Geometry, prompts_per_step: int) 
     Raises:
         RunError: a step takes several passes, or several devices; or it is too small for such a loss.
     """
-    if arguments.get("loss_type") == "kto" and geometry.sequences_per_step == 1:
+    if arguments.get("loss_type") == KTO and geometry.sequences_per_step == 1:
         raise RunError(
             "kto estimates its KL term by pairing the answers of a step with each other, and there is one",
             where="method.prompts_per_step",

@@ -5,25 +5,15 @@ Reads small files only: reward sources as syntax trees, a snapshot's description
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import reward_source, snapshot
+from rlexp.inputs import reward_source, script_params, snapshot
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.inputs.script import parameters
-
-NUMBERS: dict[str, type | tuple[type, ...]] = {
-    "int": int,
-    "float": (int, float),
-    "float | int": (int, float),
-    "bool": bool,
-}
-"""Annotation of a script's parameter -> the values that it takes; others are the script's to judge."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +100,8 @@ def _data_prepare(run: Run, root: Path) -> Path:
     made_here = dataset.path == f"data/{dataset.name}"
     script = root / "data_prep" / f"{dataset.prepare}.py"
     if dataset.prepare and made_here and script.is_file():
-        _check_params(run.config()["dataset"]["params"], script, "rows", "dataset.params")
-        for key, value in dataset.params.items():
-            if (key == "file" or key.endswith("_file")) and isinstance(value, str) and not (root / value).is_file():
-                raise RunError(
-                    f"there is no file {value}",
-                    where=f"dataset.params.{key}",
-                    hint=_near_file(root / value, f"dataset.params.{key}", root),
-                )
+        script_params.require(run.config()["dataset"]["params"], script, "rows", "dataset.params")
+        script_params.require_files(dataset.params, root, "dataset.params")
         return script
     present = sorted(
         path.parent.relative_to(root).as_posix() for path in (root / "data").glob(f"*/{snapshot.DESCRIPTION}")
@@ -137,38 +121,6 @@ def _data_prepare(run: Run, root: Path) -> Path:
     if present:
         hint = f"{'did you mean dataset.path=' + guess if guess else 'one of: ' + ', '.join(present)}; or {hint}"
     raise RunError(f"there is no snapshot at {dataset.path}", where="dataset.path", hint=hint)
-
-
-def _check_params(given: dict[str, Any], script: Path, function: str, where: str) -> None:
-    """Holds the parameters of a script against its function's signature, without running it."""
-    known = parameters(script, function)
-    if known is None:
-        return
-    takes = ", ".join(known) or "no parameters"
-    for key, value in given.items():
-        if key not in known:
-            guess = nearest(key, known)
-            raise RunError(
-                f"{function}() of data_prep/{script.name} takes {takes}, not {key}",
-                where=f"{where}.{key}",
-                hint=f"type {where}.{guess}=VALUE" if guess else f"leave {where}.{key} out",
-            )
-        kinds = NUMBERS.get(known[key].annotation)
-        if kinds and (not isinstance(value, kinds) or isinstance(value, bool) is not (kinds is bool)):
-            raise RunError(
-                f"{key} is {value!r}, and {function}() of data_prep/{script.name} takes {known[key].annotation}",
-                where=f"{where}.{key}",
-                hint=f"type {where}.{key}={'true' if kinds is bool else '10'}, or another {known[key].annotation}",
-            )
-
-
-def _near_file(missing: Path, key: str, root: Path) -> str:
-    """What to type in the place of a file that is not there."""
-    beside = [path.name for path in missing.parent.iterdir() if path.is_file()] if missing.parent.is_dir() else []
-    guess = nearest(missing.name, beside)
-    if guess is None:
-        return f"type {key}=FILE with a file's path from the project folder"
-    return f"did you mean {key}={os.path.relpath(missing.parent / guess, root)}?"
 
 
 def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource], root: Path) -> None:
@@ -238,7 +190,7 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
         return folder, None
     script = root / "data_prep" / f"{run.model.prepare}.py"
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
-        _check_params({"folder": None, **run.config()["model"]["params"]}, script, "build", "model.params")
+        script_params.require({"folder": None, **run.config()["model"]["params"]}, script, "build", "model.params")
         return folder, script
     present = sorted(path.parent.relative_to(root).as_posix() for path in (root / "models").glob("*/config.json"))
     guess = nearest(run.model.path, present)
