@@ -131,6 +131,8 @@ class Method:
     """Its collator reads columns that the model does not take."""
     whole_logits: bool = False
     """TRL's loss holds the scores of every token over the vocabulary at once."""
+    averages_tokens: bool = False
+    """TRL's loss averages over the tokens of a pass; ``backend.patches`` weighs the passes of a step."""
     leave_one_out: bool = False
     """A completion's baseline is the mean of the others of its group; else that of the whole group."""
     packs_passes: bool = False
@@ -200,6 +202,7 @@ METHODS = {
             adds_bos=True,
             keeps_all_columns=True,
             whole_logits=True,
+            averages_tokens=True,
         ),
         Method("kto", "trl.KTOConfig", DatasetType.unpaired_preference, reference=Reference.always, imitates=True),
         Method("sft", "trl.SFTConfig", DatasetType.prompt_completion, imitates=True, takes_eos_token=True),

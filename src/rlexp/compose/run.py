@@ -147,6 +147,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
     whole_step.check(arguments, derived, prompts_per_step)
+    needed_patches.one_pass(groups.rollout, method, derived)
     fields = {f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name != "method"}
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
     return Run(method=method, arguments=arguments, geometry=derived, **own, **fields)

@@ -1,7 +1,7 @@
 """Refuses a micro-batch where a loss is taken over the micro-batch and not over the step: the same experiment would
 train another thing on other hardware. Pure.
 
-Source: ``perf/micro_batch.py`` trains every loss of TRL with one micro-batch and with two, and compares the losses.
+Source: ``perf/whole_step.py`` trains every loss of TRL with one micro-batch and with two, and compares the losses.
 ORPO's mean over tokens is put right instead (``backend.patches.orpo_tokens``).
 """
 

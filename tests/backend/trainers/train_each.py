@@ -21,6 +21,7 @@ from rlexp.backend.patches import Patches
 from rlexp.backend.restore import restored_after
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.compose.methods import METHODS
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
@@ -40,7 +41,9 @@ def composed(method: str, overrides: list[str]) -> Run:
     """The run of one step that the overrides ask for."""
     keys = {override.partition("=")[0] for override in overrides}
     base = [f"method={method}", f"dataset={DATA[method]}", "model=tiny", "hardware=cpu", "held_out.rows=0"]
-    base += ["method.max_steps=1", "method.prompts_per_step=4"]
+    base += ["method.max_steps=1", "method.prompts_per_step=2"]
+    if METHODS[method].online:
+        base += ["method.num_generations=2", "method.max_completion_length=8"]
     base = [override for override in base if override.partition("=")[0] not in keys]
     return points(Path("conf").resolve(), [*base, *overrides], multirun=False)[0].run
 

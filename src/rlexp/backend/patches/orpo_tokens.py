@@ -21,8 +21,8 @@ PATCH = Patch(
     target="get_batch_samples and concatenated_forward of a trl.experimental.orpo.ORPOTrainer",
     reason="TRL averages the likelihood of chosen answers over the tokens of each pass, so that a step split into "
     "several passes is another one than the same step at once.",
-    gain="no time: the first losses of 16 pairs in two passes of 8 and in one are equal to 1e-6, without it to 4e-4 "
-    "(perf/micro_batch.py)",
+    gain="no time; gradients of 16 pairs in one pass and in two are equal to 1e-7 instead of 5e-4 "
+    "(perf/results/2026-11-29_whole_step.md)",
     upstream="https://github.com/huggingface/trl/blob/v1.15.0/trl/experimental/orpo/orpo_trainer.py",
     made_for={"trl": "1.15", "transformers": "5.17"},
     expires="when TRL's ORPO trainer counts the tokens of a step, as its SFT trainer does",
