@@ -15,6 +15,8 @@ class RunError(Exception):
         hint: the nearest valid choice and what to type.
     """
 
+    exit_code = 2
+
     def __init__(self, what: str, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
         self.what = what
@@ -31,6 +33,15 @@ class RunError(Exception):
 
     def __reduce__(self) -> tuple[type[RunError], tuple[str, str | None, str | None]]:
         return type(self), (self.what, self.where, self.hint)
+
+
+class Failed(RunError):
+    """Building or training ended in an error of a library, or of ours, that nobody foresaw: exit code 1.
+
+    The traceback is in the run folder.
+    """
+
+    exit_code = 1
 
 
 class Stopped(RunError):

@@ -22,6 +22,11 @@ GPU = ("hardware=h100", "model=qwen3_0_6b")
         ((*GPU, "rollout=server"), "shared_engine", "preflight.smoke=never"),
         (("method.beta=0.04",), "base_reference", "preflight.smoke=never"),
         (("method=dpo", "dataset=arithmetic_preferences"), "base_reference", "preflight.smoke=never"),
+        (
+            ("method=orpo", "dataset=arithmetic_preferences", "hardware.sequences_per_device=8"),
+            "orpo_tokens",
+            "hardware.sequences_per_device=16",
+        ),
     ],
 )
 def test_a_run_that_needs_a_patch_is_refused_without(composed, typed, patch, hint):

@@ -1,6 +1,7 @@
 """The typed groups: each of their fields is read by the code, and the check of that can fail."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -9,11 +10,11 @@ from rlexp.compose.schema import DatasetType, Rollout, VllmMode
 from tests.compose.field_reads import unread
 
 GROUPS = {
-    name: group for name, group in vars(schema).items() if isinstance(group, type) and dataclasses.is_dataclass(group)
+    name: group
+    for name, group in vars(schema).items()
+    if isinstance(group, type) and dataclasses.is_dataclass(group) and group.__module__ == schema.__name__
 }
 READ_OTHERWISE = {
-    "Model.params": "build(**params): inputs.prepare takes it out of run.config()",
-    "Dataset.params": "rows(**params): inputs.prepare takes it out of run.config()",
     "Model.max_completion_length": "conf/method interpolates it into method.max_completion_length",
     "Model.learning_rate": "compose.methods interpolates it into method.learning_rate",
     "RunSchema.invocation": "compose.points.of_tree reads it of the composed tree: a Run has none",
@@ -29,6 +30,15 @@ def sources(root):
 
 def test_every_config_field_is_read_somewhere(sources):
     assert sorted(unread(sources, GROUPS)) == sorted(READ_OTHERWISE)
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_every_number_has_a_range(group):
+    """But for those that any finite number is right for, which say so too."""
+    numbers = [
+        field for field in dataclasses.fields(group) if "bool" not in field.type and re.search("int|float", field.type)
+    ]
+    assert [field.name for field in numbers if "range" not in field.metadata] == []
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def test_the_names_are_read_from_the_sources(tmp_path):
     (tmp_path / "engine/arg_utils.py").write_text("class EngineArgs:\n    b: int = 1\n    a: str\n    _own: int = 0\n")
     fields = "    mode: int = None\n    made: int = field(default=0, init=False)\n    def f(self): ...\n"
     (tmp_path / "config/compilation.py").write_text(f"class Other:\n    x: int\nclass CompilationConfig:\n{fields}")
-    assert vllm_table.table(tmp_path) == {"vllm": "1.2.3", "engine": ["a", "b"], "compilation_config": ["mode"]}
+    (tmp_path / "sampling_params.py").write_text("class SamplingParams:\n    n: int = 1\n    _real_n: int = 0\n")
+    names = {"engine": ["a", "b"], "compilation_config": ["mode"], "sampling_params": ["n"]}
+    assert vllm_table.table(tmp_path) == {"vllm": "1.2.3", **names}
 
 
 COLOCATE = Rollout(name="colocate", vllm_mode=VllmMode.colocate)

@@ -196,7 +196,8 @@ def save(run: Run, model: Any, tokenizer: Any, run_dir: Path) -> Path:
     weights = run_dir / ("model" if run.model.full_finetuning else "adapter")
     for adapter in getattr(model, "peft_config", {}).values():
         adapter.base_model_name_or_path = run.model.path or run.model.hub_id
-        adapter.target_modules = sorted(adapter.target_modules)
+        if not isinstance(adapter.target_modules, str):  # a pattern
+            adapter.target_modules = sorted(adapter.target_modules)
     model.save_pretrained(str(weights))
     tokenizer.save_pretrained(str(weights))
     # PEFT's unfilled model card, which names the base model's folder on this machine.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import inspect
 import json
 import os
 import types
@@ -35,16 +36,34 @@ CHOICES = {
     ("dpo", "f_divergence_type"): ["alpha_divergence", "forward_kl", "js_divergence", "reverse_kl"],
     ("kto", "loss_type"): ["apo_zero_unpaired", "kto"],
     ("sft", "loss_type"): ["chunked_nll", "dft", "nll"],
+    **{
+        (method, "train_sampling_strategy"): ["batch_rebalance", "group_by_length", "random", "sequential"]
+        for method in METHODS
+    },
+    **{(method, "include_num_input_tokens_seen"): ["False", "True", "all", "no", "non_padding"] for method in METHODS},
+    ("grpo", "vllm_importance_sampling_mode"): ["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"],
+    **{(method, "dataloader_multiprocessing_context"): ["fork", "forkserver", "spawn"] for method in METHODS},
 }
 
 
 def table() -> dict[str, Any]:
-    """Method name -> config class, and for every argument its type, default and (where few) its choices."""
+    """Method name -> config class, and for every argument its type, default and (where few) its choices; the names of
+    transformers' ``GenerationConfig``; schedule -> the names that ``lr_scheduler_kwargs`` may hold for it."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     import trl
+    from transformers import GenerationConfig
+    from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 
+    generation = sorted(name for name in vars(GenerationConfig()) if not name.startswith("_"))
+    schedules = {str(kind.value): _own_parameters(make) for kind, make in TYPE_TO_SCHEDULER_FUNCTION.items()}
     methods = {name: _entry(name, method.config_class) for name, method in METHODS.items()}
-    return {"trl": trl.__version__, "methods": methods}
+    return {"trl": trl.__version__, "generation": generation, "schedules": schedules, "methods": methods}
+
+
+def _own_parameters(schedule: Any) -> list[str]:
+    """The keyword arguments of a schedule that ``lr_scheduler_kwargs`` may give."""
+    own = inspect.signature(schedule).parameters.keys()
+    return sorted(own - {"optimizer", "num_warmup_steps", "num_training_steps", "last_epoch"})
 
 
 def _entry(method: str, path: str) -> dict[str, Any]:
@@ -59,8 +78,8 @@ def _entry(method: str, path: str) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": kind, "default": _plain(_default(field))}
         if optional or entry["default"] is None:
             entry["optional"] = True
-        if known := CHOICES.get((method, field.name)) or choices:
-            entry["choices"] = sorted(known)
+        if known := CHOICES.get((method, field.name)) or choices or field.metadata.get("choices"):
+            entry["choices"] = sorted(map(str, known))
         arguments[field.name] = entry
     return {"config": path, "arguments": arguments}
 
@@ -105,7 +124,10 @@ def render() -> str:
         lines = [f"  {json.dumps(name)}: {json.dumps(spec)}" for name, spec in sorted(entry["arguments"].items())]
         head = f'{json.dumps(method)}: {{"config": {json.dumps(entry["config"])}, "arguments": {{'
         blocks.append(head + "\n" + ",\n".join(lines) + "\n }}")
-    return f'{{"trl": {json.dumps(content["trl"])}, "methods": {{\n ' + ",\n ".join(blocks) + "\n}}\n"
+    generation = json.dumps(content["generation"])
+    schedules = json.dumps(content["schedules"], sort_keys=True)
+    names = f'"trl": {json.dumps(content["trl"])},\n"generation": {generation},\n"schedules": {schedules},\n'
+    return f'{{{names}"methods": {{\n ' + ",\n ".join(blocks) + "\n}}\n"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ NAMES = Path(__file__).parent / "patches" / "vllm_names.json"
 CLASSES = {
     "engine": ("engine/arg_utils.py", "EngineArgs"),
     "compilation_config": ("config/compilation.py", "CompilationConfig"),
+    "sampling_params": ("sampling_params.py", "SamplingParams"),
 }
 """Taker of the names -> the file and the class that declares them."""
 

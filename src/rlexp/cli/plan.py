@@ -20,6 +20,7 @@ from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
+from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
@@ -96,17 +97,12 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows = [
         ("identity", identity(run)),
         ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
-        ("method", f"{run.method.name}, {_steps(run.arguments)}"),
+        ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(inputs))}"),
         ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
     ]
     for name, source in inputs.rewards.items():
-        reads = ", ".join(source.reads)
-        rows.append(
-            (
-                f"reward {name}",
-                f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}, reads {reads}",
-            )
-        )
+        text = f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}"
+        rows.append((f"reward {name}", f"{text}, reads {', '.join(source.reads)}{_measures(run, inputs, source)}"))
     passes = f"{geometry.devices} x {geometry.per_device_train_batch_size} x {geometry.gradient_accumulation_steps}"
     a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
     rows += [
@@ -123,6 +119,16 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows
+
+
+def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:
+    """What a reward is for where nothing learns from it; nothing for a method that samples."""
+    if run.method.online:
+        return ""
+    lacking = sorted(set(source.columns) - set((inputs.description or {}).get("columns", source.columns)))
+    if lacking:
+        return f": not used ({run.method.name} learns from its pairs or answers; the rows have no {', '.join(lacking)})"
+    return f": measures held-out answers; {run.method.name} does not learn from it"
 
 
 def _devices(run: Run) -> str:
@@ -207,9 +213,14 @@ def changed_arguments(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.arguments.items() if value != defaults[name]["default"]}
 
 
-def _steps(arguments: dict[str, Any]) -> str:
-    steps, epochs = arguments["max_steps"], arguments["num_train_epochs"]
-    return f"{steps} steps" if steps > 0 else f"{epochs:g} epochs"
+def _steps(run: Run, rows: int) -> str:
+    """How long the run is; in steps too where it is said in epochs, once there are rows to count."""
+    steps, epochs = run.arguments["max_steps"], run.arguments["num_train_epochs"]
+    if steps > 0:
+        return f"{steps} steps"
+    passes = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+    counted = f" = {smoke_passes.steps_of(run, rows)} steps" if rows else " of rows that are not there yet"
+    return f"{passes}{counted}"
 
 
 def render(rows: list[tuple[str, str]]) -> str:

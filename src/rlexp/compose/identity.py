@@ -18,6 +18,12 @@ NEW_KEYS: dict[tuple[str, str], Any] = {
     ("method", "off_policy_steps"): 0,
     ("model", "trust_remote_code"): False,
     ("model", "allow_pickle"): False,
+    ("method", "vllm_importance_sampling_correction"): True,
+    ("method", "vllm_importance_sampling_mode"): "sequence_mask",
+    ("method", "vllm_importance_sampling_cap"): None,
+    ("method", "vllm_importance_sampling_clip_max"): 3.0,
+    ("method", "vllm_importance_sampling_clip_min"): None,
+    ("method", "vllm_structured_outputs_regex"): None,
 }
 """Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
 to the schema adds it here (a test holds stored identities)."""

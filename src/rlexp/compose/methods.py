@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import II, MISSING
 
+from rlexp.compose.ranges import ANY, ARGUMENTS, POSITIVE, Range
 from rlexp.compose.schema import DatasetType
 
 TYPES: dict[str, Any] = {
@@ -57,11 +58,44 @@ OWNED = {
     "resume_from_checkpoint": "not built yet",
 }
 """Trainer arguments that something else in the composed tree decides, and what to set instead."""
+ALGORITHM = ("vllm_importance_sampling_", "vllm_structured_outputs_regex")
+"""How the names begin of vLLM's arguments that belong to the method and not to the machine."""
+
+EVALUATION = "held_out.rows and held_out.every measure held-out rows, before, after and while it trains"
+CHECKPOINTS = "a run is not resumed yet; checkpoints are kept by method.save_steps and method.save_total_limit"
+DEVICES = "a run has one device yet"
+COLUMNS = "dataset.params.columns names the columns of a file, data_prep/ writes them"
+KERNELS = "Unsloth brings kernels of its own"
+BATCHING = "rollout=colocate samples with vLLM, which batches so"
+SHOWN = "completions are always kept in the run folder"
+UNSERVED = {
+    **dict.fromkeys(("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_packing"), EVALUATION),
+    **dict.fromkeys(("batch_eval_metrics", "eval_do_concat_batches", "eval_use_gather_object"), EVALUATION),
+    **dict.fromkeys(("include_for_metrics", "prediction_loss_only", "generate_during_eval"), EVALUATION),
+    **dict.fromkeys(("load_best_model_at_end", "metric_for_best_model", "greater_is_better"), EVALUATION),
+    "enable_jit_checkpoint": "SIGTERM ends a run as Ctrl-C does, with its record written",
+    **dict.fromkeys(("ignore_data_skip", "restore_callback_states_from_checkpoint"), CHECKPOINTS),
+    **dict.fromkeys(("ddp_backend", "ddp_broadcast_buffers", "ddp_bucket_cap_mb", "ddp_static_graph"), DEVICES),
+    **dict.fromkeys(("ddp_find_unused_parameters", "ddp_timeout", "average_tokens_across_devices"), DEVICES),
+    **dict.fromkeys(("log_on_each_node", "save_on_each_node", "ds3_gather_for_generation"), DEVICES),
+    **dict.fromkeys(("dataset_text_field", "dataset_kwargs", "length_column_name", "label_names"), COLUMNS),
+    "chat_template_path": "the model's folder holds its chat template",
+    **dict.fromkeys(("use_liger_kernel", "liger_kernel_config"), KERNELS),
+    **dict.fromkeys(("use_transformers_continuous_batching", "use_transformers_paged"), BATCHING),
+    "transformers_continuous_batching_config": BATCHING,
+    **dict.fromkeys(("log_multimodal", "log_unique_prompts"), SHOWN),
+    "max_tool_calling_iterations": "tools are not called while training",
+    "vllm_importance_sampling_cap": "its name is method.vllm_importance_sampling_clip_max now",
+    "use_cache": "training needs no cache, and sampling always has one",
+}
+"""Trainer arguments that stand in every record at TRL's default, and that nothing here could serve otherwise."""
 
 
 def owner(argument: str) -> str | None:
     """The setting to use instead of a trainer argument that the experiment does not own; None where it does."""
-    return HARDWARE if argument.startswith("vllm_") else OWNED.get(argument)
+    if argument.startswith("vllm_"):
+        return None if argument.startswith(ALGORITHM) else HARDWARE
+    return OWNED.get(argument)
 
 
 class Reference(Enum):
@@ -97,6 +131,8 @@ class Method:
     """Its collator reads columns that the model does not take."""
     whole_logits: bool = False
     """TRL's loss holds the scores of every token over the vocabulary at once."""
+    averages_tokens: bool = False
+    """TRL's loss averages over the tokens of a pass; ``backend.patches`` weighs the passes of a step."""
     leave_one_out: bool = False
     """A completion's baseline is the mean of the others of its group; else that of the whole group."""
     packs_passes: bool = False
@@ -107,6 +143,22 @@ class Method:
         """TRL's arguments that the experiment owns: name -> type, default, optional, choices."""
         arguments = table()["methods"][self.name]["arguments"]
         return {name: entry for name, entry in arguments.items() if owner(name) is None}
+
+    @property
+    def unserved(self) -> dict[str, str]:
+        """Arguments that must be left at TRL's default: name -> what serves instead."""
+        unserved = dict(UNSERVED)
+        if self.online:
+            unserved["train_sampling_strategy"] = "TRL draws the prompts of a step itself: method.shuffle_dataset"
+        if self.dataset_type is not DatasetType.prompt_completion:
+            unserved["label_smoothing_factor"] = f"TRL's loss of {self.name} does not read it"
+        return {name: unserved[name] for name in self.arguments if name in unserved}
+
+    def range_of(self, argument: str) -> Range:
+        """The numbers that an argument of the method may be."""
+        if argument == "beta" and self.reference is Reference.always:
+            return POSITIVE  # nothing is learned without it
+        return ARGUMENTS.get(argument, ANY)
 
     @property
     def all_arguments(self) -> dict[str, dict[str, Any]]:
@@ -150,6 +202,7 @@ METHODS = {
             adds_bos=True,
             keeps_all_columns=True,
             whole_logits=True,
+            averages_tokens=True,
         ),
         Method("kto", "trl.KTOConfig", DatasetType.unpaired_preference, reference=Reference.always, imitates=True),
         Method("sft", "trl.SFTConfig", DatasetType.prompt_completion, imitates=True, takes_eos_token=True),

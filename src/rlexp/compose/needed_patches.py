@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import Method, Reference
-from rlexp.compose.schema import RunSchema, VllmMode, When
+from rlexp.compose.schema import Rollout, RunSchema, VllmMode, When
 from rlexp.errors import RunError
 
 ON = "rollout.patches=on"
@@ -44,6 +45,21 @@ def check(groups: RunSchema, method: Method, arguments: dict[str, Any], off_poli
     short = groups.preflight.smoke is When.auto and 0 < arguments["max_steps"] <= groups.preflight.smoke_steps
     if groups.preflight.smoke is not When.never and not short:  # a run no longer than a smoke has none
         two_trainers(groups, method, arguments)
+
+
+def one_pass(rollout: Rollout, method: Method, geometry: Geometry) -> None:
+    """Checks whether a method whose loss is a mean over tokens has the tokens of a step in one pass.
+
+    Raises:
+        RunError: it has not, and the patch that weighs the passes is off.
+    """
+    if method.averages_tokens and not rollout.patches and geometry.gradient_accumulation_steps > 1:
+        raise _refusal(
+            "orpo_tokens",
+            f"the {geometry.gradient_accumulation_steps} passes of a step weigh as many tokens as they have by it",
+            "hardware.sequences_per_device",
+            f"type hardware.sequences_per_device={geometry.sequences_per_step}, or {ON}",
+        )
 
 
 def two_trainers(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:

@@ -65,7 +65,9 @@ class ComposedOptions(ConfigSource):
         group, _, option = path.rpartition("/")
         if path == "schema/run":
             tree = OmegaConf.structured(RunSchema)
-            OmegaConf.set_struct(tree.rollout.engine, False)  # the names are vLLM's (``compose.vllm_arguments``)
+            # The names are vLLM's (``compose.vllm_arguments``), and those of data_prep's scripts (``inputs.find``).
+            for free in (tree.rollout.engine, tree.model.params, tree.dataset.params):
+                OmegaConf.set_struct(free, False)
             return self._result(path, tree)
         if group == "schema/method":
             return self._result(path, OmegaConf.structured(schema(option)))

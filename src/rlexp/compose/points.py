@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp.compose import hub, model_size
+from rlexp.compose import hub, model_size, typed
 from rlexp.compose.explain import explain
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -97,16 +97,17 @@ def of_tree(cfg: DictConfig, root: Path) -> Run:
 def _compose(conf: Path, overrides: list[str]) -> Run:
     try:
         composed = compose("config", overrides=overrides)
+        typed.settle(composed, typed.keys_of(overrides))
         return of_tree(composed, conf.parent)
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf) from error
     except (AssertionError, AttributeError) as error:
-        typed = [override for override in overrides if override.startswith("model.size")]
-        if not typed:
+        sizes = [override for override in overrides if override.startswith("model.size")]
+        if not sizes:
             raise
         # Hydra cannot change what is null, and says so in no error of its own.
         raise RunError(
             "the model option states no size that could be changed",
-            where=typed[-1],
+            where=sizes[-1],
             hint="say all of it in the option's file in conf/model, under size, as the others do",
         ) from error

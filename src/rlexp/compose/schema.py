@@ -12,6 +12,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from rlexp.compose.ranges import ANY, BELOW_1, COUNT, COUNT_FROM_0, FROM_0, POSITIVE, SHARE, Range, named, ranged
+from rlexp.shapes import INSIDE, NAME
+
 
 class DatasetType(Enum):
     """TRL's dataset types; every method trains on one of them."""
@@ -46,16 +49,16 @@ class Device(Enum):
 class Lora:
     """The adapter, in PEFT's own words (``peft.LoraConfig``)."""
 
-    r: int = 16
+    r: int = ranged(16, Range(1, 65536))
     """Rank."""
-    lora_alpha: int = 32
+    lora_alpha: int = ranged(32, COUNT)
     """Scale: updates are multiplied by lora_alpha / r."""
-    lora_dropout: float = 0.0
+    lora_dropout: float = ranged(0.0, BELOW_1)
     """Dropout in front of the adapter; 0 keeps Unsloth's fast path."""
-    target_modules: list[str] = field(
+    target_modules: Any = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     )
-    """The linear layers that get an adapter."""
+    """The linear layers that get an adapter: a list of their names, or ``all-linear``."""
     use_rslora: bool = False
     """Scale by lora_alpha / sqrt(r) instead."""
 
@@ -64,13 +67,13 @@ class Lora:
 class Size:
     """The shape of a dense decoder, in the words of its config.json."""
 
-    num_hidden_layers: int = MISSING
-    hidden_size: int = MISSING
-    intermediate_size: int = MISSING
-    num_attention_heads: int = MISSING
-    num_key_value_heads: int = MISSING
-    head_dim: int = MISSING
-    vocab_size: int = MISSING
+    num_hidden_layers: int = ranged(MISSING, COUNT)
+    hidden_size: int = ranged(MISSING, COUNT)
+    intermediate_size: int = ranged(MISSING, COUNT)
+    num_attention_heads: int = ranged(MISSING, COUNT)
+    num_key_value_heads: int = ranged(MISSING, COUNT)
+    head_dim: int = ranged(MISSING, COUNT)
+    vocab_size: int = ranged(MISSING, COUNT)
     tie_word_embeddings: bool = MISSING
 
 
@@ -78,7 +81,7 @@ class Size:
 class Model:
     """The base model, and what of it is trained."""
 
-    name: str = MISSING
+    name: str = named(MISSING, NAME)
     """Short name, for tables and folder names."""
     path: str | None = None
     """A local Hugging Face folder; goes before hub_id."""
@@ -90,11 +93,11 @@ class Model:
     """data_prep/<prepare>.py builds the folder when it is missing."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of that script's build()."""
-    max_seq_length: int = 1024
+    max_seq_length: int = ranged(1024, Range(2, 2**24))
     """Tokens of prompt and completion together."""
-    max_completion_length: int = 256
+    max_completion_length: int = ranged(256, COUNT)
     """Tokens a completion may have; method.max_completion_length follows it."""
-    learning_rate: dict[str, float] = field(default_factory=dict)
+    learning_rate: dict[str, float] = field(default_factory=dict, metadata={"range": POSITIVE})
     """The learning rate to start with, by method (TRL's defaults are meant for full fine-tuning); method.learning_rate
     follows it."""
     trust_remote_code: bool = False
@@ -117,7 +120,7 @@ class Model:
 class Dataset:
     """A locked snapshot and the script that writes it."""
 
-    name: str = MISSING
+    name: str = named(MISSING, NAME)
     """Short name; the snapshot lies in data/<name> unless path says otherwise."""
     type: DatasetType = MISSING
     """TRL's dataset type."""
@@ -127,7 +130,7 @@ class Dataset:
     """data_prep/<prepare>.py writes the snapshot when it is missing."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of that script's rows()."""
-    train_rows: int | None = None
+    train_rows: int | None = ranged(None, COUNT)
     """Train on the first so many rows only."""
     gold: str | None = None
     """A completion that must score high, as a template over a row's columns: what ``score`` tries the reward with."""
@@ -137,9 +140,9 @@ class Dataset:
 class Term:
     """One reward function: a file in rewards/ with a ``score`` function."""
 
-    file: str = MISSING
+    file: str = named(MISSING, INSIDE)
     """The Python file, from the project folder."""
-    weight: float = 1.0
+    weight: float = ranged(1.0, ANY)
     """The factor of its score in the sum (TRL's reward_weights)."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keyword-only arguments of score()."""
@@ -163,11 +166,11 @@ class Reward:
     standardised within its group first, so that none outweighs the others by its spread (GRPO only)."""
     gate: str = "format"
     """The term that gates."""
-    gate_at: float = 1.0
+    gate_at: float = ranged(1.0, ANY)
     """Its score from which it holds."""
-    time_limit: float = 10.0
+    time_limit: float = ranged(10.0, Range(0.01, 86400))
     """Seconds that one completion may take a term; more counts as a failure."""
-    max_failed: float = 0.05
+    max_failed: float = ranged(0.05, SHARE)
     """Share of the completions scored so far that may raise, hang or die in a term before the run stops."""
 
 
@@ -175,22 +178,22 @@ class Reward:
 class Hardware:
     """The machine, and what it can hold; the batch geometry is derived from it."""
 
-    name: str = MISSING
+    name: str = named(MISSING, NAME)
     """The concrete option; ``auto`` never reaches the record."""
     device: Device = MISSING
     """cpu or cuda."""
-    devices: int = 1
+    devices: int = ranged(1, Range(1, 1024))
     """Data-parallel processes, one on each device."""
-    rollout_devices: int = 0
+    rollout_devices: int = ranged(0, Range(0, 1024))
     """Devices beside these that a vLLM server (rollout=server) samples on; no training process uses them."""
-    memory_gib: float | None = None
+    memory_gib: float | None = ranged(None, Range(1, 2**20))
     """Memory of one device that torch can use, in GiB; unknown: what a card sold with 16 GB has."""
     dtype: Dtype = Dtype.float32
     """The type the model is loaded and trained in."""
-    sequences_per_device: int | None = None
+    sequences_per_device: int | None = ranged(None, COUNT)
     """Sequences (completions, or preference pairs) one device holds in a forward and backward pass; null: as many as
     fit by the estimate of ``compose.memory``. The record holds the number."""
-    reward_workers: int | None = None
+    reward_workers: int | None = ranged(None, Range(0, 1024))
     """Processes that score completions; one for each processor where it is left open, 0 scores in the training
     process."""
     gradient_checkpointing: bool | None = None
@@ -227,7 +230,7 @@ class Rollout:
     """TRL's vLLM: in the process with weights of its own (colocate), or a server on a GPU of its own."""
     loader: Loader = Loader.unsloth
     """Whose model is trained: Unsloth's, or transformers' with PEFT as TRL does it alone (GPU only)."""
-    gpu_memory_utilization: float | None = None
+    gpu_memory_utilization: float | None = ranged(None, Range(0.01, 1))
     """vLLM's share of the device memory; null: what its weights and the key-value cache of a step's completions need,
     and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
@@ -240,13 +243,13 @@ class Rollout:
     cannot do without one is refused."""
     server_url: str | None = None
     """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
-    server_gpu: int = 1
+    server_gpu: int = ranged(1, Range(1, 1023))
     """The GPU of the server that is started, counted among the visible ones; the trainer has the first, 0."""
-    server_port: int = 8000
+    server_port: int = ranged(8000, Range(1, 65535))
     """The port it listens on, on this machine only."""
-    group_port: int = 51216
+    group_port: int = ranged(51216, Range(1, 65535))
     """The port where trainer and server meet to exchange weights (``vllm_group_port``)."""
-    server_timeout: float = 240.0
+    server_timeout: float = ranged(240.0, POSITIVE)
     """Seconds that the server may take until it answers."""
 
     @property
@@ -279,15 +282,15 @@ class Tracking:
 class HeldOut:
     """The comparison before and after training, on prompts that were not trained on."""
 
-    rows: int = 128
+    rows: int = ranged(128, COUNT_FROM_0)
     """Rows of the test split; 0 skips the comparison."""
-    temperature: float = 1.0
+    temperature: float = ranged(1.0, FROM_0)
     """Sampling temperature; 0 is greedy."""
-    max_new_tokens: int = "${oc.select:method.max_completion_length,${model.max_completion_length}}"  # type: ignore[assignment]
+    max_new_tokens: int = ranged("${oc.select:method.max_completion_length,${model.max_completion_length}}", COUNT)
     """Tokens a completion may have."""
-    samples: int = 3
+    samples: int = ranged(3, COUNT_FROM_0)
     """Completions shown before and after."""
-    every: int = 0
+    every: int = ranged(0, COUNT_FROM_0)
     """Steps between measurements while training, logged as held_out/<term>; 0: none. They change nothing in training,
     and health compares the trained reward with them."""
 
@@ -306,7 +309,7 @@ class Preflight:
 
     smoke: When = When.auto
     """auto: unless these inputs and settings passed one before, or the run is no longer than a smoke itself."""
-    smoke_steps: int = 12
+    smoke_steps: int = ranged(12, Range(3, 1000))
     """Optimizer steps of a smoke: 10 to 30; at least 3, of which the second is the one of full length."""
 
 
@@ -314,11 +317,11 @@ class Preflight:
 class Limits:
     """The limits of one health rule: the steps its number is taken over, and where it warns and stops."""
 
-    steps: int = 1
+    steps: int = ranged(1, COUNT)
     """Logged steps that the number is taken over; rules that count steps in a row take all of them."""
-    warn: float | None = None
+    warn: float | None = ranged(None, ANY)
     """The number from which the rule warns, once; null: never. Where low numbers are bad, the number down to which."""
-    stop: float | None = None
+    stop: float | None = ranged(None, ANY)
     """The number from which the rule stops the run; null: never."""
 
 
@@ -344,7 +347,7 @@ class Invocation:
 class RunSchema:
     """The composed tree: the Run, and beside it how it is started."""
 
-    seed: int = 0
+    seed: int = ranged(0, Range(0, 2**32 - 1))
     """Seeds the adapter, the data order and the sampling."""
     model: Model = field(default_factory=Model)
     method: Any = None

@@ -5,15 +5,19 @@ Types and unknown keys are refused before, by the schemas.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from typing import Any
 
-from rlexp.compose import vllm_arguments
-from rlexp.compose.methods import Method
+from rlexp.compose import arguments_together, generation, optimizers, vllm_arguments
+from rlexp.compose.methods import ALGORITHM, Method
+from rlexp.compose.ranges import Range, require, require_fields
 from rlexp.compose.schema import Combine, Device, Loader, Reward, RunSchema, VllmMode
 from rlexp.compose.validate_server import server_of
 from rlexp.errors import RunError, nearest
+
+MOST_SEQUENCES = 2**20
+"""The most sequences of one optimizer step."""
+ALL_LINEAR = "all-linear"
+"""PEFT's word for every linear layer but the head."""
 
 
 def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: int) -> None:
@@ -22,8 +26,7 @@ def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: in
     Raises:
         RunError: the first one that is out of range.
     """
-    if prompts_per_step < 1:
-        raise RunError(f"prompts_per_step is {prompts_per_step}", where="method.prompts_per_step", hint="at least 1")
+    require(prompts_per_step, Range(1, MOST_SEQUENCES), "method.prompts_per_step")
     if method.online and (arguments["num_generations"] or 0) < 2:
         raise RunError(
             f"num_generations is {arguments['num_generations']}: {method.name} compares the completions of one prompt "
@@ -31,42 +34,24 @@ def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: in
             where="method.num_generations",
             hint="type method.num_generations=2 or more; 4 to 16 is usual",
         )
+    sequences = prompts_per_step * (arguments["num_generations"] if method.online else 1)
+    if sequences > MOST_SEQUENCES:
+        raise RunError(
+            f"a step of {sequences} sequences: more than {MOST_SEQUENCES}",
+            where="method.prompts_per_step, method.num_generations",
+            hint="type method.prompts_per_step=8",
+        )
     for name, entry in method.arguments.items():
-        value = arguments[name]
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RunError(f"{name} is {value}", where=f"method.{name}", hint="a finite number")
-        choices = entry.get("choices")
-        for item in value if isinstance(value, list) else [value]:
+        where = f"method.{name}"
+        for item in arguments[name] if isinstance(arguments[name], list) else [arguments[name]]:
+            if isinstance(item, int | float) and not isinstance(item, bool):
+                require(item, method.range_of(name), where)
+            choices = entry.get("choices")
             if choices and item is not None and str(item) not in choices:
                 guess = nearest(str(item), choices)
-                hint = f"type method.{name}={guess}" if guess else f"one of: {', '.join(choices)}"
-                raise RunError(f"{item!r} is no {name} of {method.name}", where=f"method.{name}", hint=hint)
-    for name, least, inclusive in (
-        ("learning_rate", 0, False),
-        ("beta", 0, True),
-        ("temperature", 0, False),
-        ("max_completion_length", 1, True),
-        ("max_length", 2, True),
-        ("num_iterations", 1, True),
-        ("logging_steps", 0, False),
-        ("save_steps", 0, False),
-    ):
-        value = arguments.get(name)
-        if value is not None and (value < least or (value == least and not inclusive)):
-            bound = f"at least {least}" if inclusive else f"above {least}"
-            raise RunError(f"{name} is {value}", where=f"method.{name}", hint=bound)
-    if arguments.get("loss_type") == "cispo" and arguments["epsilon_high"] is None:
-        raise RunError(
-            "cispo caps the importance weight at epsilon_high, and it is not set (TRL would take epsilon)",
-            where="method.epsilon_high",
-            hint="type method.epsilon_high=5.0",
-        )
-    if arguments["max_steps"] == 0 or (arguments["max_steps"] < 0 and arguments["num_train_epochs"] <= 0):
-        raise RunError(
-            f"max_steps is {arguments['max_steps']}: nothing would be trained",
-            where="method.max_steps",
-            hint="a positive number of steps, or -1 and method.num_train_epochs=1",
-        )
+                hint = f"type {where}={guess}" if guess else f"one of: {', '.join(choices)}"
+                raise RunError(f"{item!r} is no {name} of {method.name}", where=where, hint=hint)
+    arguments_together.check(method, arguments)
 
 
 def off_policy_of(steps: int, arguments: dict[str, Any]) -> None:
@@ -97,6 +82,7 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
     Raises:
         RunError: the first disagreement.
     """
+    require_fields(groups)
     model, reward = groups.model, groups.reward
     completion = arguments.get("max_completion_length")
     if completion is not None and completion >= model.max_seq_length:
@@ -107,45 +93,71 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
         )
     if model.path is None and model.hub_id is None:
         raise RunError("the model has neither a folder nor a hub id", where="model", hint="type model.path=FOLDER")
+    layers = model.lora.target_modules
+    if layers != ALL_LINEAR and not (isinstance(layers, list) and layers and all(isinstance(n, str) for n in layers)):
+        raise RunError(
+            f"target_modules is {layers!r}: a list of layers, or {ALL_LINEAR}",
+            where="model.lora.target_modules",
+            hint=f"type model.lora.target_modules=[q_proj,v_proj], or model.lora.target_modules={ALL_LINEAR}",
+        )
+    if arguments.get("sync_ref_model") and not model.full_finetuning:
+        raise RunError(
+            "the reference of an adapter is its base, which stays as it is",
+            where="method.sync_ref_model, model.full_finetuning",
+            hint="type method.sync_ref_model=false, or train every weight: model.full_finetuning=true",
+        )
     if method.online and not reward.terms:
         raise RunError(f"{method.name} needs a reward", where="reward.terms", hint="type reward=format+correct")
     combination_of(reward, method)
-    for name, term in reward.terms.items():
-        if not math.isfinite(term.weight):
-            raise RunError(f"the weight is {term.weight}", where=f"reward.terms.{name}.weight", hint="a finite number")
-    for where, value, least in (
-        ("hardware.devices", groups.hardware.devices, 1),
-        ("hardware.rollout_devices", groups.hardware.rollout_devices, 0),
-        ("hardware.sequences_per_device", _or(groups.hardware.sequences_per_device, 1), 1),
-        ("hardware.memory_gib", _or(groups.hardware.memory_gib, 1), 1),
-        ("rollout.gpu_memory_utilization", _or(groups.rollout.gpu_memory_utilization, 0.01), 0.01),
-        *(
-            (f"model.size.{key}", n, 1)
-            for key, n in (dataclasses.asdict(model.size) if model.size else {}).items()
-            if n is not False
-        ),
-        ("model.max_seq_length", model.max_seq_length, 2),
-        ("model.lora.r", model.lora.r, 1),
-        ("held_out.rows", groups.held_out.rows, 0),
-        ("held_out.temperature", groups.held_out.temperature, 0),
-        ("held_out.max_new_tokens", groups.held_out.max_new_tokens, 1),
-        ("held_out.samples", groups.held_out.samples, 0),
-        ("held_out.every", groups.held_out.every, 0),
-        ("preflight.smoke_steps", groups.preflight.smoke_steps, 3),
-        ("dataset.train_rows", groups.dataset.train_rows or 1, 1),
-        ("hardware.reward_workers", groups.hardware.reward_workers or 0, 0),
-        ("reward.time_limit", reward.time_limit, 0.01),
-        ("reward.max_failed", reward.max_failed, 0),
-    ):
-        if not least <= value < math.inf:
-            raise RunError(f"{where} is {value}", where=where, hint=f"at least {least}")
-    if _or(groups.rollout.gpu_memory_utilization, 1) > 1:
-        raise RunError(
-            f"vLLM's share is {groups.rollout.gpu_memory_utilization:g}, more than the device has",
-            where="rollout.gpu_memory_utilization",
-            hint="a share of the device's memory, from 0.01 to 1",
-        )
+    if method.online:
+        generation.check(arguments["generation_kwargs"] or {}, groups.rollout)
+        _dr_grpo(groups, arguments)
+    optimizers.check(arguments, groups.hardware.device)
+    _on_cpu(groups, arguments)
+    _with_vllm(groups, method, arguments)
     rollout_of(groups, method)
+
+
+def _on_cpu(groups: RunSchema, arguments: dict[str, Any]) -> None:
+    """What the CPU back end of Unsloth leaves undone, or cannot do."""
+    if groups.hardware.device is not Device.cpu:
+        return
+    for where, value, why in (
+        ("model.load_in_4bit", groups.model.load_in_4bit, "4-bit weights need a GPU: on a CPU they would stay whole"),
+        ("method.packing", arguments.get("packing"), "rows are packed on a GPU only"),
+        ("method.activation_offloading", arguments.get("activation_offloading"), "there is no device to offload from"),
+    ):
+        if value:
+            raise RunError(why, where=f"{where}, hardware={groups.hardware.name}", hint=f"type {where}=false")
+
+
+def _with_vllm(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
+    """Arguments that vLLM alone reads, or that everything but vLLM does."""
+    name = groups.rollout.name
+    for argument, entry in method.arguments.items():
+        if argument.startswith(ALGORITHM) and arguments[argument] != entry["default"] and not groups.rollout.vllm:
+            raise RunError(
+                f"vLLM alone reads {argument}, and rollout={name} samples without",
+                where=f"method.{argument}, rollout",
+                hint=f"type rollout=colocate (a GPU), or leave method.{argument} out",
+            )
+    if arguments.get("cache_implementation") and groups.rollout.vllm:
+        raise RunError(
+            "vLLM has a cache of its own",
+            where=f"method.cache_implementation, rollout={name}",
+            hint="leave method.cache_implementation out",
+        )
+
+
+def _dr_grpo(groups: RunSchema, arguments: dict[str, Any]) -> None:
+    """Unsloth switches the scaling off on a GPU, whatever is asked for."""
+    unsloth_gpu = groups.hardware.device is Device.cuda and groups.rollout.loader is Loader.unsloth
+    if arguments.get("loss_type") == "dr_grpo" and unsloth_gpu and arguments["scale_rewards"] != "none":
+        raise RunError(
+            "Unsloth trains dr_grpo without scaled rewards, as its paper does",
+            where="method.scale_rewards, method.loss_type",
+            hint="type method.scale_rewards=none, or leave it out",
+        )
 
 
 def rollout_of(groups: RunSchema, method: Method) -> None:
@@ -216,7 +228,3 @@ def combination_of(reward: Reward, method: Method) -> None:
             where="reward.combine=normalize",
             hint="type method=grpo, or reward.combine=sum",
         )
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value

@@ -33,7 +33,7 @@ SET = (
 
 @functools.cache
 def names() -> dict[str, Any]:
-    """vLLM's version, and the names that its engine and its ``compilation_config`` take."""
+    """vLLM's version, and the names that its engine, its ``compilation_config`` and its sampling take."""
     return json.loads((Path(__file__).parent / "vllm_arguments.json").read_text())
 
 

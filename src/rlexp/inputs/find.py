@@ -11,7 +11,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import model_files, reward_source, snapshot
+from rlexp.inputs import model_files, reward_source, script_params, snapshot
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_source import RewardSource
 
@@ -100,6 +100,8 @@ def _data_prepare(run: Run, root: Path) -> Path:
     made_here = dataset.path == f"data/{dataset.name}"
     script = root / "data_prep" / f"{dataset.prepare}.py"
     if dataset.prepare and made_here and script.is_file():
+        script_params.require(run.config()["dataset"]["params"], script, "rows", "dataset.params")
+        script_params.require_files(dataset.params, root, "dataset.params")
         return script
     present = sorted(
         path.parent.relative_to(root).as_posix() for path in (root / "data").glob(f"*/{snapshot.DESCRIPTION}")
@@ -131,6 +133,12 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             hint="choose another dataset, or write the column in its data_prep script",
         )
     rows = description["splits"].get("train", {}).get("rows", 0)
+    if (run.dataset.train_rows or 0) > rows:
+        raise RunError(
+            f"train_rows is {run.dataset.train_rows}, and {run.dataset.path} has {rows} rows to train on",
+            where="dataset.train_rows",
+            hint="leave dataset.train_rows out for all of them",
+        )
     rows = min(rows, run.dataset.train_rows or rows)
     if rows < run.prompts_per_step:
         raise RunError(
@@ -183,6 +191,7 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
         return folder, None
     script = root / "data_prep" / f"{run.model.prepare}.py"
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
+        script_params.require({"folder": None, **run.config()["model"]["params"]}, script, "build", "model.params")
         return folder, script
     present = sorted(path.parent.relative_to(root).as_posix() for path in (root / "models").glob("*/config.json"))
     guess = nearest(run.model.path, present)

@@ -36,10 +36,12 @@ UNRENDERED = (template.missing, template.renders)
 def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
     """The verdicts that need no torch."""
     model_dir = inputs.model
-    found = rewards.check(run, inputs)
+    found = [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
         found.append(files.positions(model_dir, run.model.max_seq_length, run.rollout.vllm))
+        if not run.model.full_finetuning:
+            found.append(files.adapted_layers(model_dir, run.model.lora.target_modules))
         found.append(memory.shape(run, model_size.of_folder(model_dir), again=True))
         found.append(machine.room(facts.free(root), _written(run, model_dir), "outputs"))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]

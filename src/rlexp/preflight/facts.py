@@ -156,6 +156,15 @@ def _pinned(file: Path) -> dict[str, str]:
     return {canonicalize_name(match[1]): match[2] for match in found if match}
 
 
+def is_installed(package: str) -> bool:
+    """Says whether a package is installed here, by the name that pip knows."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _installed() -> dict[str, str]:
     found: dict[str, str] = {}
     for package in metadata.distributions():

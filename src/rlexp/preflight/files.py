@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rlexp.errors import nearest
 from rlexp.preflight.template import INSTRUCT
 from rlexp.preflight.tokenizer import beyond
 from rlexp.verdict import Level, Verdict
@@ -53,6 +54,37 @@ def positions(model_dir: Path, longest: int, vllm: bool) -> Verdict:
     message = f"sequences may have {longest} tokens, and {_shown(model_dir)} was made for {stated} positions"
     level = Level.failed if vllm else Level.warning
     return Verdict(name, level, message, "model.max_seq_length", f"type model.max_seq_length={stated}")
+
+
+def adapted_layers(model_dir: Path, target_modules: Any) -> Verdict:
+    """Every layer that is to get an adapter is one of the model's, by the names in its weights' files.
+
+    Args:
+        target_modules: ``model.lora.target_modules``.
+    """
+    name, layers = "model.layers", matrices(model_dir)
+    if isinstance(target_modules, str) or not layers:
+        return Verdict(name, Level.skipped, f"{target_modules}" if layers else f"{_shown(model_dir)} names no layers")
+    for wanted in target_modules:
+        if wanted.rpartition(".")[2] not in layers:
+            guess = nearest(wanted, layers)
+            swapped = [str(guess) if item == wanted else item for item in target_modules]
+            message = f"the model has no layer {wanted}; it has {', '.join(sorted(layers))}"
+            instead = f"[{','.join(swapped)}]" if guess else "all-linear"
+            hint = f"type model.lora.target_modules={instead}"
+            return Verdict(name, Level.failed, message, "model.lora.target_modules", hint)
+    return Verdict(name, Level.passed, f"{', '.join(target_modules)} are layers of {_shown(model_dir)}")
+
+
+def matrices(model_dir: Path) -> set[str]:
+    """The names of the layers that hold a matrix, without the embedding; empty where no safetensors say so."""
+    shapes: dict[str, Any] = {}
+    for file in model_dir.glob("*.safetensors"):
+        with file.open("rb") as stream:
+            head = stream.read(8)
+            shapes |= json.loads(stream.read(int.from_bytes(head, "little"))) if len(head) == 8 else {}
+    whole = [key for key, entry in shapes.items() if len(entry.get("shape", ())) == 2 and key.endswith(".weight")]
+    return {key.split(".")[-2] for key in whole} - {"embed_tokens"}
 
 
 def chat_template(model_dir: Path) -> str:

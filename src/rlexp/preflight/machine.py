@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from rlexp.compose import optimizers
 from rlexp.preflight.facts import GIB, OTHER, MachineFacts
 from rlexp.verdict import Level, Verdict
 
@@ -210,6 +211,20 @@ def room(free: int, needed: int, folder: str) -> Verdict:
         hint = "remove old runs below outputs/ and multirun/, or type method.save_total_limit=1"
         return Verdict(name, Level.failed, message, folder, hint)
     return Verdict(name, Level.passed, f"{_gib(free)} free, the run takes about {_gib(needed)}")
+
+
+def optimizer(optim: str, installed: Callable[[str], bool]) -> Verdict:
+    """The packages of the run's optimizer are there.
+
+    Args:
+        installed: says whether a package is.
+    """
+    name, needed = "packages.optimizer", optimizers.packages(optim)
+    missing = [package for package in needed if not installed(package)]
+    if missing:
+        message = f"{optim} needs {', '.join(missing)}, which is not installed"
+        return Verdict(name, Level.failed, message, "method.optim", f"pip install {' '.join(missing)}")
+    return Verdict(name, Level.passed, f"{optim} needs {', '.join(needed) or 'torch alone'}")
 
 
 def _level(value: int, low: int, least: int) -> Level:

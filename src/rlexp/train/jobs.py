@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 import os
-import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp import files, project
+from rlexp import project
 from rlexp.backend.engine import server_command
+from rlexp.compose import typed
 from rlexp.compose.explain import explain
 from rlexp.compose.points import of_tree, points
 from rlexp.compose.run import Run
@@ -28,6 +28,7 @@ from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
 from rlexp.train.job import Job
+from rlexp.train.loading import require_one_process
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
@@ -47,6 +48,7 @@ def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
     root = project.root()
+    require_one_process()
     if not _asks_hydra(options):
         made = points(root / "conf", options.overrides, options.multirun)
         if not any(override.startswith("hydra/launcher=") for override in options.overrides):
@@ -114,11 +116,9 @@ def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
     if settings.mode is RunMode.MULTIRUN:
         _sweep.append(Path(settings.sweep.dir))
     root = project.root()
-    run_dir = Path(settings.runtime.output_dir)
-    failure = attempt(
-        work,
-        Job(of_tree(cfg, root), root, run_dir, list(settings.overrides.task)),
-    )
+    run_dir, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
+    typed.settle(cfg, typed.keys_of(overrides))
+    failure = attempt(work, Job(of_tree(cfg, root), root, run_dir, overrides))
     if failure:
         _failures.append(failure)
 
@@ -127,11 +127,8 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
     """Does one job of several; a failure is in its manifest, and does not stop the others."""
     try:
         work(job)
-    except Exception as error:
+    except RunError as error:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
-        if not isinstance(error, RunError):
-            job.run_dir.mkdir(parents=True, exist_ok=True)
-            files.write_text(job.run_dir / "traceback.txt", traceback.format_exc())
         return error
     finally:
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory

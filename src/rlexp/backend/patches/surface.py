@@ -33,8 +33,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "transformers.Trainer": (
         *("_save_rng_state", "_load_rng_state", "_get_train_sampler", "training_step", "log"),
-        *("compute_loss", "train_dataset", "accelerator"),
+        *("compute_loss", "train_dataset", "accelerator", "get_batch_samples"),
     ),
+    "trl.experimental.orpo.ORPOTrainer": ("concatenated_forward",),
     "peft.tuners.lora.Linear": (
         *("base_layer", "lora_A", "lora_B", "scaling", "active_adapters", "lora_bias", "lora_variant"),
         "fan_in_fan_out",
@@ -52,6 +53,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "trl.generation.vllm_generation": ("from vllm import LLM", "LLM(", "extract_logprobs(", "VLLMClient("),
+    "trl.experimental.orpo.orpo_trainer": ("chosen_nll_loss)",),
     "trl.trainer.dpo_trainer": ('"ref"',),
     "trl.trainer.kto_trainer": ('"ref"',),
     "trl.trainer.grpo_trainer": ('"ref"',),

@@ -5,11 +5,15 @@ Unsloth changes defaults of TRL's classes on a GPU, and drops what it does not k
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.methods import Method
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
+from rlexp.errors import RunError
 from rlexp.reward.combine import weights
 
 
@@ -77,3 +81,24 @@ def requested(run: Run, run_dir: Path) -> dict[str, Any]:
         arguments["per_device_eval_batch_size"] = run.geometry.per_device_train_batch_size
         arguments["remove_unused_columns"] = not run.method.keeps_all_columns
     return {name: value for name, value in arguments.items() if name in run.method.all_arguments}
+
+
+def config(method: Method, arguments: dict[str, Any]) -> Any:
+    """The object of TRL's config class; the libraries of the run's loader are imported already.
+
+    Args:
+        arguments: the answer of ``requested``.
+
+    Raises:
+        RunError: TRL or transformers refuses them; the message is theirs.
+    """
+    module, _, name = method.config_class.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)(**arguments)
+    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
+        message = " ".join(str(error).split())
+        named = [argument for argument in method.arguments if re.search(rf"\b{argument}\b", message)]
+        where = ", ".join(f"method.{argument}" for argument in named) or f"method={method.name}"
+        raise RunError(
+            f"{name} refuses its arguments: {message}", where=where, hint=f"change {where}, or leave it out"
+        ) from error

@@ -11,8 +11,8 @@ from rlexp.backend.trainers.protocol import Trainer
 def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.DPOTrainer`` of these inputs; Unsloth is imported already."""
     patch_dpo()
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOTrainer
 
-    built = DPOTrainer(args=DPOConfig(**inputs.arguments), **inputs.common)
+    built = DPOTrainer(args=inputs.config(), **inputs.common)
     inputs.engine.patches.apply(base_reference, built.model)
     return built

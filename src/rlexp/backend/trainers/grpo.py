@@ -9,6 +9,6 @@ from rlexp.backend.trainers.protocol import OnlineTrainer
 
 def trainer(inputs: TrainerInputs) -> OnlineTrainer:
     """A ``trl.GRPOTrainer`` of these inputs; the loader's libraries are imported already."""
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
-    return online_trainer(inputs, GRPOConfig, GRPOTrainer)
+    return online_trainer(inputs, GRPOTrainer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.backend.engine.engine import Engine
+from rlexp.backend.trainers.arguments import config
 from rlexp.compose.run import Run
 from rlexp.reward.rubric import Rubric
 
@@ -26,6 +27,14 @@ class TrainerInputs:
     engine: Engine
     """TRL's vLLM, where it samples, and the patches of the run."""
     run: Run
+
+    def config(self) -> Any:
+        """TRL's config object of the arguments.
+
+        Raises:
+            RunError: TRL refuses them.
+        """
+        return config(self.run.method, self.arguments)
 
     @property
     def common(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from rlexp.backend.trainers.protocol import Trainer
 def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.KTOTrainer`` of these inputs; Unsloth is imported already."""
     patch_dpo()
-    from trl import KTOConfig, KTOTrainer
+    from trl import KTOTrainer
 
-    built = KTOTrainer(args=KTOConfig(**inputs.arguments), **inputs.common)
+    built = KTOTrainer(args=inputs.config(), **inputs.common)
     inputs.engine.patches.apply(base_reference, built.model)
     return built

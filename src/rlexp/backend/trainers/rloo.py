@@ -9,6 +9,6 @@ from rlexp.backend.trainers.protocol import OnlineTrainer
 
 def trainer(inputs: TrainerInputs) -> OnlineTrainer:
     """A ``trl.RLOOTrainer`` of these inputs; the loader's libraries are imported already."""
-    from trl import RLOOConfig, RLOOTrainer
+    from trl import RLOOTrainer
 
-    return online_trainer(inputs, RLOOConfig, RLOOTrainer)
+    return online_trainer(inputs, RLOOTrainer)

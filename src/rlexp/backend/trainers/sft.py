@@ -8,6 +8,6 @@ from rlexp.backend.trainers.protocol import Trainer
 
 def trainer(inputs: TrainerInputs) -> Trainer:
     """A ``trl.SFTTrainer`` of these inputs; Unsloth is imported already."""
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
-    return SFTTrainer(args=SFTConfig(**inputs.arguments), **inputs.common)
+    return SFTTrainer(args=inputs.config(), **inputs.common)

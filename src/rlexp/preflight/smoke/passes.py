@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,22 @@ def rows(inputs: Inputs) -> int:
 
 
 def steps_of(run: Run, rows: int) -> int:
-    """Optimizer steps of the whole run, about."""
+    """Optimizer steps of the whole run.
+
+    Args:
+        rows: of the train split.
+
+    Source: ``Trainer.set_initial_training_values``, and TRL's ``RepeatSampler``, which leaves an incomplete step out.
+    """
     if run.arguments["max_steps"] > 0:
         return run.arguments["max_steps"]
     rows = min(rows, run.dataset.train_rows or rows)
-    a_pass = max(1, rows // run.prompts_per_step) * run.arguments.get("num_iterations", 1)
-    return round(a_pass * run.arguments["num_train_epochs"])
+    if run.method.online:
+        a_pass = rows // run.prompts_per_step * run.arguments["num_iterations"]
+    else:
+        micro = -(-rows // (run.geometry.per_device_train_batch_size * run.geometry.devices))
+        a_pass = -(-micro // run.geometry.gradient_accumulation_steps)
+    return math.ceil(max(1, a_pass) * run.arguments["num_train_epochs"])
 
 
 def costs(figures: dict[str, Any], run: Run, rows: int) -> str:
