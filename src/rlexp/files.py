@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlexp.errors import RunError
+
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file; the old one stands until the new one is whole."""
+    """Writes a file; the old one stands until the new one is whole, and nothing else is left where it cannot be."""
     partial = _beside(path)
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def whole_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
+def whole_folder(folder: Path, replace: bool = False, first_wins: bool = False) -> Iterator[Path]:
     """A folder that appears when the block ends, and does not after an error.
 
     Args:
         replace: the folder may be there already; the old one stands until the new one is whole.
+        first_wins: another process may make the same meanwhile: its folder stays, and this one is dropped.
 
     Yields:
         An empty folder beside it, to write into.
@@ -30,15 +38,42 @@ def whole_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
         OSError: ``folder`` is there, is not empty, and may not be replaced.
     """
     partial = _beside(folder)
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
         if replace:
             shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError as error:
+            if not (first_wins and error.errno in (errno.ENOTEMPTY, errno.EEXIST)):
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+DISK_FAULTS = {
+    errno.EROFS: "give the project, or hydra.run.dir, a place that can be written",
+    errno.EACCES: "change the owner or the rights of that folder",
+    errno.EPERM: "change the owner or the rights of that folder",
+    errno.ENOSPC: "make room on that disk, and type the same again",
+    errno.EDQUOT: "make room within your quota, and type the same again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
+"""Faults of a disk, not of a program: what to do about each."""
+
+
+def disk_fault(error: BaseException) -> RunError | None:
+    """The message for what a disk refused, full or read-only; None for any other error.
+
+    Libraries that write in another language (torch, safetensors) hand on the system's words only.
+    """
+    for number, hint in DISK_FAULTS.items():
+        said = os.strerror(number)
+        if getattr(error, "errno", None) == number or (not isinstance(error, OSError) and said in str(error)):
+            place = getattr(error, "filename", None)
+            return RunError(f"the disk refused: {said}", str(place) if place else None, hint)
+    return None
 
 
 def lies_inside(path: Path, folder: Path) -> bool:
@@ -48,4 +83,5 @@ def lies_inside(path: Path, folder: Path) -> bool:
 
 def _beside(path: Path) -> Path:
     """A name that no other process takes, in the same folder, so that renaming is one step of the file system."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # The number of a process is its own on one machine only.
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.partial")

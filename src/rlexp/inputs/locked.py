@@ -19,7 +19,7 @@ from rlexp.files import lies_inside
 from rlexp.inputs import prepare, reward_source, snapshot, store
 from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
 from rlexp.inputs.find import Inputs
-from rlexp.inputs.script import run_in_subprocess
+from rlexp.inputs.script import run_script
 
 BESIDE = ".locked"
 MISSING = "missing"
@@ -139,7 +139,7 @@ def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool
     if not _unchanged(search, source):
         return False
     try:
-        run_in_subprocess(prepare.write_snapshot, search.root / source["script"], place, source["params"])
+        run_script(search.root / source["script"], source["script"], prepare.write_snapshot, place, source["params"])
     except RunError:
         return False
     return True
@@ -149,7 +149,8 @@ def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) 
     if not _unchanged(search, source):
         return False
     print(f"making {run.model.path} with {source['script']}", flush=True)
-    run_in_subprocess(prepare.build_model, search.root / source["script"], place, run.config()["model"]["params"])
+    params = run.config()["model"]["params"]
+    run_script(search.root / source["script"], source["script"], prepare.build_model, place, params)
     return True
 
 

@@ -17,7 +17,7 @@ from rlexp.inputs import reward_source
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
-from rlexp.reward.raised import format_error, line_of
+from rlexp.inputs.raised import format_error, line_of
 
 
 class Reasons:
@@ -88,4 +88,4 @@ def _imported(name: str, source: RewardSource) -> Any:
         return load_script(source.path).explain
     except Exception as error:
         what = f"the reward {name} raised {format_error(error)} when imported"
-        raise RunError(what, where=line_of(source, error)) from error
+        raise RunError(what, where=line_of(source.path, source.file, error)) from error
