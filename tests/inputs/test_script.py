@@ -66,7 +66,7 @@ def test_a_mistake_of_a_script_is_one_message_with_its_line_and_leaves_nothing(m
 
 
 def test_a_missing_parameter_is_named_with_what_to_type(made):
-    with pytest.raises(RunError, match="rows\\(\\) of data_prep/mine.py needs count") as caught:
+    with pytest.raises(RunError, match=r"rows\(\) of data_prep/mine.py needs count") as caught:
         made("return {}", signature="count")
     assert caught.value.hint == "type +dataset.params.count=VALUE"
 
@@ -97,7 +97,7 @@ def test_a_snapshot_without_a_test_split_trains_only_without_the_comparison(made
 def test_a_corrected_script_is_not_hidden_by_the_snapshot_of_the_wrong_one(made, project):
     with pytest.raises(RunError, match="a step takes 8 different prompts"):
         made(f'return {{"train": [{ROW}], "test": [{ROW}]}}')
-    with pytest.raises(RunError, match="made by another version of data_prep/mine.py") as caught:
+    with pytest.raises(RunError, match=r"made by another version of data_prep/mine.py") as caught:
         made(f"return {BOTH}")
     assert "mv data/mine data/mine_old" in caught.value.hint
     (project / "data/mine").rename(project / "data/mine_old")
@@ -109,7 +109,7 @@ def test_a_snapshot_that_was_edited_or_damaged_is_named(made, project, damage):
     made(f"return {BOTH}")
     path = project / "data/mine/train.parquet"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(RunError, match="train.parquet is not the file that was written") as caught:
+    with pytest.raises(RunError, match=r"train.parquet is not the file that was written") as caught:
         made(f"return {BOTH}")
     assert "mv data/mine data/mine_edited" in caught.value.hint
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from rlexp.record import listed
+from rlexp.record import status
 from rlexp.record.listed import MISSING, read, to_json
 from rlexp.record.run_folder import MANIFEST, Record
 from rlexp.record.select import select
@@ -121,8 +121,8 @@ def test_a_run_of_another_verb_says_which(tmp_path):
 
 
 def test_when_a_process_began_is_what_the_system_says_or_long_ago(monkeypatch):
-    assert time.time() - 3600 * 24 < listed._began(os.getpid()) <= time.time()
-    assert listed._began(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=1.5)
-    assert listed._began(GONE.pid) == 0.0
+    assert time.time() - 3600 * 24 < status._began(os.getpid()) <= time.time()
+    assert status._began(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=1.5)
+    assert status._began(GONE.pid) == 0.0
     monkeypatch.setattr(os, "sysconf", lambda name: 1)  # ticks of a second: it began after now
-    assert listed._began(os.getpid()) == 0.0
+    assert status._began(os.getpid()) == 0.0

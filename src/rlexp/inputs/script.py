@@ -19,7 +19,6 @@ from typing import Any
 from rlexp.errors import RunError
 from rlexp.inputs.raised import format_error, line_of
 
-
 LINGER_S = 10.0
 """Seconds that a process has to end by itself once it has answered."""
 

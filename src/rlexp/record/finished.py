@@ -23,7 +23,7 @@ from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.record import completions
+from rlexp.record import completions, status
 from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
 
@@ -138,8 +138,17 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
             return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root)
     known = [path.relative_to(root).as_posix() for path in run_folders(root)]
     guess = nearest(typed, known)
-    if (root / typed / MANIFEST).is_file() or (here / typed / MANIFEST).is_file():
-        raise RunError(f"the run {typed} ended before it was locked", where=typed, hint=f"its {MANIFEST} says why")
+    for folder in (root / typed, here / typed):
+        if manifest := read_manifest(folder):
+            going = status.of(manifest)[0] == "running"
+            raise RunError(
+                f"the run {typed} {'is not locked yet' if going else 'ended before it was locked'}: "
+                f"{status.sentence(manifest)}",
+                where=typed,
+                hint="wait for its first step"
+                if going
+                else f"its {MANIFEST} says why; python -m rlexp runs lists others",
+            )
     if not guess and known:
         guess = known[-1]
     raise RunError(

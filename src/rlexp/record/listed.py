@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +14,12 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
+from rlexp.record import status
 from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
 """The value of a key that a run does not have."""
 CHOICES = ("method", "model", "dataset", "reward")
-SLACK = 60
-"""Seconds by which two clocks may differ over the beginning of a process."""
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, many times quicker, where PyYAML was built with it."""
 
@@ -78,7 +74,7 @@ class RunRow:
     def duration(self) -> float | None:
         """Seconds it took, or takes so far; None where nobody saw its end."""
         if self.status == "running" and self.started:
-            return time.time() - self.started
+            return max(0.0, time.time() - self.started)  # the clock may have been set back
         return self.manifest.get("timings_s", {}).get("total")
 
     def value(self, key: str) -> Any:
@@ -115,12 +111,10 @@ def read(run_dir: Path, root: Path) -> RunRow:
     name = run_dir.relative_to(root).as_posix()
     try:
         manifest = read_manifest(run_dir) or {}
-        run = RunRow(run_dir, name, manifest, manifest["status"], manifest.get("reason", ""))
+        run = RunRow(run_dir, name, manifest, *status.of(manifest))
         to_json(run)
     except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return RunRow(run_dir, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
-    if run.status == "running" and _gone(manifest):
-        return RunRow(run_dir, name, manifest, "killed")
     return run
 
 
@@ -138,32 +132,3 @@ def to_json(run: RunRow) -> dict[str, Any]:
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
     }
-
-
-def _gone(manifest: dict[str, Any]) -> bool:
-    """Says whether the process that wrote this is certainly not there any more; of another machine nothing is known."""
-    pid = manifest.get("pid")
-    if manifest.get("host") != platform.node() or not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return manifest.get("started_unix", math.inf) + SLACK < _began(pid)
-
-
-def _began(pid: int) -> float:
-    """The time at which a process began, in seconds since the epoch: after a restart its number may be another
-    process's.
-
-    0 where /proc does not say it, or says a time to come (a container that shows its own clock).
-    """
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    age = up - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - age if age >= 0 else 0.0

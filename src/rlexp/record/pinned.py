@@ -16,6 +16,7 @@ from rlexp.errors import RunError
 from rlexp.files import whole_folder
 from rlexp.inputs import reward_source, reward_versions
 from rlexp.inputs.digest import file_md5
+from rlexp.record import status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
 from rlexp.record.stages import PARAMS, PINNED, write_stages
@@ -56,7 +57,7 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     if run.run_dir.resolve() == (root / PINNED).resolve():
         raise RunError("this run is the pinned one already", where=where)
     if manifest.get("status") != "finished":
-        message = f"its status is {manifest['status']}" if manifest else f"it has no {MANIFEST}"
+        message = f"its status is {status.sentence(manifest)}" if manifest else f"it has no {MANIFEST}"
         raise RunError(
             f"only a finished run can be pinned; {message}", where=where, hint="python -m rlexp runs lists them"
         )

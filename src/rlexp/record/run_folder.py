@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import sys
 import time
@@ -19,7 +17,9 @@ from rlexp import files, shapes
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.record.claim import claim_started, take_over
 from rlexp.record.machine import commit_and_patch, machine
+from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
 LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
@@ -39,6 +39,7 @@ SCHEMA = record(
         "reason": TEXT,
         "host": TEXT,
         "pid": COUNT,
+        "process_began": COUNT,
         "started": TEXT,
         "ended": TEXT,
         "started_unix": {"type": "number"},
@@ -62,7 +63,8 @@ class Record:
         self, run_dir: Path, root: Path, identity: str, overrides: list[str], config: dict[str, Any] | None = None
     ) -> None:
         self._began = time.perf_counter()
-        run_dir.mkdir(parents=True, exist_ok=True)
+        if not take_over(run_dir):
+            claim_started(run_dir)
         code, patch = commit_and_patch(root)
         if patch:
             (run_dir / PATCH).write_text(patch)
@@ -74,8 +76,7 @@ class Record:
             "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "overrides": overrides,
             "choices": choices(config) if config else {},
-            "host": platform.node(),
-            "pid": os.getpid(),
+            **process(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "started_unix": time.time(),
             "git": code,

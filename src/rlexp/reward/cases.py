@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.conformance import called
 from rlexp.reward.pool.call import checked
-from rlexp.inputs.raised import format_error, line_of
 
 ONE = {"completions": "completion", "prompts": "prompt"}
 """A parameter of ``score`` -> its name in a case, which is one completion; any other keeps its name."""

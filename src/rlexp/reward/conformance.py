@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.reward.pool.call import checked
-from rlexp.inputs.raised import format_error, line_of
 
 NASTY = {
     "an empty completion": "",

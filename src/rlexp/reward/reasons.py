@@ -14,10 +14,10 @@ from typing import Any
 from rlexp.compose.schema import Reward
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import reward_source
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
-from rlexp.inputs.raised import format_error, line_of
 
 
 class Reasons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -9,6 +10,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,6 +30,7 @@ from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
+from rlexp.train import folders
 from rlexp.train.job import Job
 
 _sweep: list[Path] = []
@@ -48,10 +51,13 @@ def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
     root = project.root()
+    claims: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if not _asks_hydra(options):
         made = points(root / "conf", options.overrides, options.multirun)
         if not any(override.startswith("hydra/launcher=") for override in options.overrides):
             one_loader([point.run for point in made])
+        typed = [point.overrides for point in made]
+        claims = folders.claimed(root / "conf", options.overrides, typed, options.multirun)
         for point in made:
             make_ready(point.run, root)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
@@ -60,7 +66,8 @@ def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
         functools.partial(_one_job, work)
     )
     try:
-        application()
+        with claims:
+            application()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, root / "conf") from error
     if _sweep:

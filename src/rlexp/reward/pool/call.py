@@ -12,9 +12,9 @@ from types import FrameType
 from typing import Any, Literal
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
-from rlexp.inputs.raised import format_error, line_of
 
 
 @dataclass(frozen=True)
