@@ -17,7 +17,10 @@ def plan(project, *typed, multirun=False):
 def test_a_run_that_is_named_has_its_folder_while_it_runs_and_nothing_is_left_where_none_began(project):
     with plan(project, "hydra.run.dir=outputs/a") as named:
         assert named == "outputs/a" and (project / "outputs/a/manifest.json").is_file()
-        with pytest.raises(RunError, match=r"holds a run already \(running\)"), plan(project, "hydra.run.dir=outputs/a"):
+        with (
+            pytest.raises(RunError, match=r"holds a run already \(running\)"),
+            plan(project, "hydra.run.dir=outputs/a"),
+        ):
             pass
     assert not (project / "outputs/a").exists()
 
@@ -42,6 +45,13 @@ def test_a_sweep_has_one_folder_whatever_it_sweeps(project):
         again = plan(project, "seed=0,1", "hydra.sweep.dir=multirun/a", multirun=True)
         with pytest.raises(RunError, match="holds a sweep already"), again:
             pass
+
+
+def test_the_time_in_a_sweep_folder_is_one_for_all_its_points(project):
+    with plan(project, "seed=0,1", "hydra.sweep.subdir=s_${seed}", multirun=True) as named:
+        assert named.startswith("multirun/")
+    with pytest.raises(RunError, match="2 points of the sweep would share the folder x"):
+        plan(project, "seed=0,1", "hydra.sweep.subdir=x", multirun=True).__enter__()
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ def command(arguments: list[str], here: Path) -> int:
     validate(points(root / "conf", overrides, multirun=False)[0].run, terms)
     rungs = [terms[: number + 1] for number in range(len(terms))]
     made = [points(root / "conf", rung_overrides(overrides, terms, rung), multirun=False)[0] for rung in rungs]
-    for point in made:
-        make_ready(point.run, root)
     folder = _folder(overrides, made[-1], root)
+    for point in made:
+        make_ready(point.run, root, folder)
     for number, point in enumerate(made):
         print(f"\nrung {number + 1}/{len(made)}: reward={'+'.join(rungs[number])}", flush=True)
         failure = attempt(session.train, Job(point.run, root, folder / str(number), point.overrides))

@@ -80,7 +80,7 @@ def in_process(script: Path, file: str, patience: float | None, function: Callab
         # It may have answered and ended at once.
         answered, answer = reader.recv() if reader.poll() else (None, None)
     except EOFError:
-        answered = None
+        answered, answer = None, None
     except BaseException:  # out of patience, or Ctrl-C
         process.kill()
         raise
@@ -92,7 +92,7 @@ def in_process(script: Path, file: str, patience: float | None, function: Callab
     if answered is None:
         code = process.exitcode or 0
         raise Ended(f"ended its process (exit code {code})" if code >= 0 else f"was killed by signal {-code}")
-    if not answered:
+    if isinstance(answer, RunError):
         raise answer
     return answer
 

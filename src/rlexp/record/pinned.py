@@ -19,9 +19,9 @@ from rlexp.inputs.digest import file_md5
 from rlexp.record import status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
-from rlexp.record.stages import PARAMS, PINNED, write_stages
+from rlexp.record.stages import PARAMS, PINNED, lock_stages, write_stages
 
-PARAMS_HEAD = "# The pinned run, composed; dvc exp run writes another tree here, and the stage run trains it.\n"
+PARAMS_HEAD = "# The pinned run, composed; dvc exp run changes values here, and the stage run trains what it finds.\n"
 FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
 
@@ -41,6 +41,7 @@ def pin(run: FinishedRun) -> list[str]:
     reward_versions.record(root, rewards)
     copy(run, root / PINNED)
     (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))
+    lock_stages(run.lock, root, run.manifest.get("held_out", {}))
     return notes
 
 

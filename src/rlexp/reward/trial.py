@@ -67,7 +67,7 @@ def try_rewards(wanted: Sequence[Wanted], rows: Sequence[Mapping[str, Any]]) -> 
         RunError: a file cannot be imported, or a reward hangs or ends its process.
     """
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as threads:
-        return list(threads.map(lambda item: _tried(*item, list(rows)), wanted))
+        return list(threads.map(lambda item: _tried(item[0], item[1], list(rows)), wanted))
 
 
 def _tried(source: RewardSource, params: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> Trial:

@@ -72,9 +72,8 @@ def require_apart(conf: Path, settings: Sequence[str], points: Sequence[Sequence
     if not follows and any(number in str(raw["subdir"]) for number in ("job.num", "job.id")):
         return
     made = [first, *(_composed(conf, [*settings, *point], n) for n, point in enumerate(points[1:], 1))]
-    # The time is no difference: Hydra takes it once for a sweep.
-    times = {time for item in made for time in [str(raw["dir"])] if "${now:" in time}
-    for item in made if times else ():
+    OmegaConf.select(first, SWEEP_KEY)
+    for item in made[1:]:  # the time is no difference: Hydra takes it once for a sweep
         OmegaConf.copy_cache(first, item)
     where = {str(OmegaConf.select(item, SWEEP_KEY)) for item in made}
     if len(where) > 1:

@@ -10,7 +10,6 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -50,24 +49,27 @@ def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
     Raises:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
+    with contextlib.ExitStack() as claims:
+        return _run_jobs(options, work, claims)
+
+
+def _run_jobs(options: Namespace, work: Callable[[Job], None], claims: contextlib.ExitStack) -> int:
     root = project.root()
-    claims: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if not _asks_hydra(options):
         made = points(root / "conf", options.overrides, options.multirun)
         if not any(override.startswith("hydra/launcher=") for override in options.overrides):
             one_loader([point.run for point in made])
         typed = [point.overrides for point in made]
-        claims = folders.claimed(root / "conf", options.overrides, typed, options.multirun)
+        named = claims.enter_context(folders.claimed(root / "conf", options.overrides, typed, options.multirun))
         for point in made:
-            make_ready(point.run, root)
+            make_ready(point.run, root, root / named)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
         functools.partial(_one_job, work)
     )
     try:
-        with claims:
-            application()
+        application()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, root / "conf") from error
     if _sweep:
@@ -99,8 +101,11 @@ def one_loader(runs: list[Run]) -> None:
         )
 
 
-def make_ready(run: Run, root: Path) -> None:
+def make_ready(run: Run, root: Path, run_dir: Path) -> None:
     """Makes the missing inputs of a run, and tries its reward.
+
+    Args:
+        run_dir: where it writes, for the room on that disk.
 
     Raises:
         RunError: it cannot be started.
@@ -114,7 +119,7 @@ def make_ready(run: Run, root: Path) -> None:
     health_rules.validate(run.health.rules)
     server_command.validate(run)
     inputs = prepare(run, root)
-    checks.refuse(run, inputs, root)
+    checks.refuse(run, inputs, run_dir)
 
 
 def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:

@@ -50,7 +50,7 @@ def load(
     run, root = job.run, job.root
     inputs = inputs or find.find_inputs(run, root)
     gate = Gate(run, inputs, record.content.setdefault("preflight", []), console.warn)
-    gate.before_import(root)
+    gate.before_import(record.run_dir)
     for fault in reward_versions.faults(root, inputs.rewards.values()):
         console.warn(fault)
     digest = hashes.inputs_digest(run, inputs, root)
