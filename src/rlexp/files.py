@@ -15,12 +15,36 @@ from rlexp.errors import RunError
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file; the old one stands until the new one is whole, and nothing else is left where it cannot be."""
+    with whole_file(path) as partial:
+        partial.write_text(text)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file that appears when the block ends, in the place of an old one, and does not after an error.
+
+    Yields:
+        The path to write to.
+    """
     partial = _beside(path)
     try:
-        partial.write_text(text)
+        yield partial
         partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def append(path: Path, line: str) -> None:
+    """Appends a line to a file, whole or not at all."""
+    before = path.stat().st_size if path.is_file() else 0
+    try:
+        with path.open("a") as stream:
+            stream.write(line + "\n")
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, before)
+        raise
 
 
 @contextlib.contextmanager

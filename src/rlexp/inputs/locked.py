@@ -6,6 +6,7 @@ lies in the working copy is never touched: a restored folder goes beside it, int
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -80,11 +81,11 @@ def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_sourc
         return reward_source.read(search.root, file)
     if (sources / file).is_file() and file_md5(sources / file) == wanted:
         search.notes.append(
-            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)}): "
-            "the locked copy is used instead"
+            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
+            f"{_line_ends(search.root / file, wanted)}: the locked copy is used instead"
         )
         return reward_source.read(sources, file)
-    search.faults.append((file, _short(wanted), _short(actual)))
+    search.faults.append((file, _short(wanted), _short(actual) + _line_ends(search.root / file, wanted)))
     return None
 
 
@@ -160,6 +161,13 @@ def _unchanged(search: Search, source: dict[str, Any]) -> bool:
         return False
     wanted = {source["script"]: source["script_md5"], **source.get("files", {})}
     return all((search.root / f).is_file() and file_md5(search.root / f) == md5 for f, md5 in wanted.items())
+
+
+def _line_ends(path: Path, wanted: str) -> str:
+    """Says where only the line ends differ: git wrote them for Windows (core.autocrlf)."""
+    if not path.is_file() or hashlib.md5(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() != wanted:
+        return ""
+    return " (only its line ends differ: git config core.autocrlf false, rm it, and git checkout it)"
 
 
 def _short(md5: str) -> str:

@@ -56,6 +56,8 @@ class RewardSource:
     """It says ``ignores = ("case", "place")``: an answer in other capitals, or outside of the tags, is as good."""
     explains: tuple[str, ...] | None
     """The parameters of its function ``explain``; None where it has none."""
+    has_cases: bool = True
+    """It says what some completions score (``cases``)."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -120,6 +122,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
         ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
+        has_cases=any(assigned(node) == ["cases"] for node in tree.body),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 

@@ -41,12 +41,13 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
         run_dir: where the run writes, or will.
     """
     model_dir = inputs.model
-    found = rewards.check(run, inputs)
+    found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
+    found += rewards.check(run, inputs)
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
         found.append(files.positions(model_dir, run.model.max_seq_length, run.rollout.vllm))
         found.append(memory.shape(run, model_size.of_folder(model_dir), again=True))
-        found.append(machine.room(facts.free(run_dir), _written(run, model_dir), os.path.relpath(run_dir)))
+        found.append(machine.room(facts.free(run_dir), written(run, model_dir), os.path.relpath(run_dir)))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]
 
 
@@ -85,7 +86,7 @@ def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
     return tokenizer.looked_for(run, inputs.rewards.values())
 
 
-def _written(run: Run, model_dir: Path) -> int:
+def written(run: Run, model_dir: Path) -> int:
     """Bytes of the checkpoints that are kept and of the weights at the end: a guess from the base model's weights.
 
     Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.

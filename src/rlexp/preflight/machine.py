@@ -180,9 +180,17 @@ def tokens(facts: MachineFacts) -> Verdict:
     return Verdict("tokens.present", Level.passed, message)
 
 
+def telemetry(facts: MachineFacts) -> Verdict:
+    """What the libraries send about runs."""
+    name, on = "telemetry.off", [name for name, state in facts.telemetry.items() if state == "on"]
+    if on:
+        return Verdict(name, Level.warning, f"on by your environment: {', '.join(on)}", hint=f"unset {' '.join(on)}")
+    return Verdict(name, Level.passed, f"nothing is sent: {', '.join(facts.telemetry)} are set for every run")
+
+
 CHECKS: tuple[Callable[[MachineFacts], Verdict], ...] = (
     *(python, required, tested, torch, gpu),
-    *(disk, memory, writing, caches, hub, untrusted, tokens),
+    *(disk, memory, writing, caches, hub, untrusted, tokens, telemetry),
 )
 """The checks, in the order in which they are shown."""
 

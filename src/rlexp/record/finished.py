@@ -23,10 +23,11 @@ from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.record import completions, status
+from rlexp.record import checkpoints, completions, status
 from rlexp.record.lock import read_lock
-from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
+from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, SOURCES, read_manifest
 
+AS_IT_WAS = "the file is damaged: take it from where it came from, or name another run"
 FOLDERS = ("outputs", "multirun")
 """The folders where Hydra puts single runs and sweeps (conf/config.yaml)."""
 
@@ -74,8 +75,12 @@ class FinishedRun:
         return {name: reward_source.read(self.run_dir / SOURCES, term["file"]) for name, term in terms.items()}
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every entry of ``metrics.jsonl``; none where there is no such file."""
-        return [json.loads(line) for line in metrics_lines(self.run_dir)]
+        """Every entry of ``metrics.jsonl``; none where there is no such file.
+
+        Raises:
+            RunError: it is damaged; the message names the line.
+        """
+        return [_entry(line, n, self.run_dir) for n, line in enumerate(metrics_lines(self.run_dir), 1)]
 
     def weights(self, step: int | None = None) -> Path:
         """The folder of the trained weights: what the run left at its end, else its latest checkpoint.
@@ -86,9 +91,17 @@ class FinishedRun:
         Raises:
             RunError: there are none.
         """
-        found = {int(path.name.rpartition("-")[2]): path for path in (self.run_dir / CHECKPOINTS).glob("checkpoint-*")}
+        found = checkpoints.of(self.run_dir)
+        broken = self.broken_weights()
+        found = {number: path for number, path in found.items() if path.name not in broken}
         if step in found:
             return found[step]
+        if step is not None and (why := broken.get(f"checkpoint-{step}")):
+            raise RunError(
+                f"the checkpoint of step {step} is not whole: {why}",
+                where=f"checkpoint={step}",
+                hint=f"type checkpoint={max(found)}" if found else "the run has no whole one",
+            )
         if step is not None:
             near = min(found, key=lambda other: abs(other - step), default=None)
             raise RunError(
@@ -97,7 +110,7 @@ class FinishedRun:
                 hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
             )
         for name in ("adapter", "model"):
-            if (self.run_dir / name).is_dir():
+            if (self.run_dir / name).is_dir() and name not in broken:
                 return self.run_dir / name
         if found:
             return found[max(found)]
@@ -106,6 +119,13 @@ class FinishedRun:
             where=str(self.run_dir),
             hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
         )
+
+    def broken_weights(self) -> dict[str, str]:
+        """Name -> why it cannot be loaded, of what the run left at its end and of its checkpoints; whole ones are not
+        named."""
+        left = [self.run_dir / name for name in ("adapter", "model") if (self.run_dir / name).is_dir()]
+        faults = {path.name: checkpoints.fault(path) for path in (*left, *checkpoints.of(self.run_dir).values())}
+        return {name: why for name, why in faults.items() if why}
 
     def completion_steps(self) -> list[int]:
         """The steps whose completions were stored, in order."""
@@ -164,9 +184,26 @@ def run_folders(root: Path) -> list[Path]:
 
 
 def metrics_lines(run_dir: Path) -> list[str]:
-    """The lines of a run's metrics.jsonl; none where there is no such file."""
+    """The lines of a run's metrics.jsonl; none where there is no such file.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     path = run_dir / METRICS
-    return path.read_text().splitlines() if path.is_file() else []
+    try:
+        return path.read_text().splitlines() if path.is_file() else []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{METRICS} cannot be read: {error}", where=str(path), hint=AS_IT_WAS) from error
+
+
+def _entry(line: str, number: int, run_dir: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict):
+        raise RunError(f"line {number} of {METRICS} is no entry", where=f"{run_dir / METRICS}:{number}", hint=AS_IT_WAS)
+    return entry
 
 
 def run_of(config: Any, root: Path, name: str) -> Run:

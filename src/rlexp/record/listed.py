@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,10 +39,14 @@ class RunRow:
     @functools.cached_property
     def config(self) -> dict[str, Any]:
         """The locked config; empty where there is no lock. Its checksum is not asked: the list replays nothing."""
+        return self._lock["config"] if self._lock else {}
+
+    @functools.cached_property
+    def _lock(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
             content = yaml.load((self.place / LOCK).read_text(), LOADER)
             if isinstance(content, dict) and isinstance(content.get("config"), dict):
-                return content["config"]
+                return content
         return {}
 
     @functools.cached_property
@@ -51,6 +55,14 @@ class RunRow:
         if self.manifest.get("choices"):
             return self.manifest["choices"]
         return choices(self.config) if self.config else {}
+
+    @functools.cached_property
+    def reward_md5s(self) -> dict[str, str]:
+        """Term -> the hash of its file; from the lock where the manifest is older than that key."""
+        if "reward_md5s" in self.manifest:
+            return self.manifest["reward_md5s"]
+        terms = self._lock.get("inputs", {}).get("rewards", {}) if self.names else {}
+        return {name: str(term["md5"]) for name, term in terms.items() if isinstance(term, dict) and "md5" in term}
 
     @property
     def typed(self) -> list[str]:
@@ -118,6 +130,21 @@ def read(run_dir: Path, root: Path) -> RunRow:
     return run
 
 
+def reward_names(runs: Sequence[RunRow]) -> dict[str, str]:
+    """Folder -> the reward of each run as a list shows it. A term whose file differs among them bears its hash: two
+    runs with other code under one name never look the same."""
+    codes: dict[str, set[str]] = {}
+    for run in runs:
+        for name, md5 in run.reward_md5s.items():
+            codes.setdefault(name, set()).add(md5)
+    shown = {}
+    for run in runs:
+        terms = run.names.get("reward", "").split("+")
+        marks = {name: f"@{md5[:7]}" for name, md5 in run.reward_md5s.items() if len(codes[name]) > 1}
+        shown[run.folder] = "+".join(name + marks.get(name, "") for name in terms)
+    return shown
+
+
 def to_json(run: RunRow) -> dict[str, Any]:
     """The run as JSON values: what ``--json`` prints."""
     metric = dict(zip(("name", "before", "after"), run.metric, strict=True)) if run.metric else None
@@ -127,6 +154,7 @@ def to_json(run: RunRow) -> dict[str, Any]:
         "status": run.status,
         **({"reason": str(run.reason)} if run.reason else {}),
         **{name: run.names.get(name) for name in CHOICES},
+        **({"reward_md5s": run.reward_md5s} if run.reward_md5s else {}),
         "typed": run.typed,
         "metric": metric,
         "duration": run.duration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -46,6 +47,7 @@ SCHEMA = record(
         "git": record({}, {"sha": TEXT}),
         "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
         "patches": mapping(record({"status": TEXT}), NAME),
+        "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
     },
 )
@@ -99,7 +101,9 @@ class Record:
         self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
         self.content["machine"] = machine()
         self.content["outputs"] = outputs(self.run_dir)
-        self.write()
+        # On a full disk the old manifest stands; the error that is under way says more than this one.
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self.write()
 
     def mark(self, name: str) -> None:
         """Notes the seconds since the record began under ``name``."""
@@ -110,7 +114,9 @@ class Record:
         _write_manifest(self.run_dir, self.content)
 
     def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
-        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it."""
+        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it; the manifest says their hashes."""
+        terms = content.get("inputs", {}).get("rewards", {})
+        self.content["reward_md5s"] = {name: term["md5"] for name, term in terms.items()}
         for source in rewards:
             copy = self.run_dir / SOURCES / source.file
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -142,8 +142,9 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
     except Exception as error:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         if not isinstance(error, RunError):
-            job.run_dir.mkdir(parents=True, exist_ok=True)
-            (job.run_dir / "traceback.txt").write_text(traceback.format_exc())
+            with contextlib.suppress(OSError):
+                job.run_dir.mkdir(parents=True, exist_ok=True)
+                (job.run_dir / "traceback.txt").write_text(traceback.format_exc())
         return error
     finally:
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-from rlexp.backend import compile_cache, dataset
+from rlexp import files
+from rlexp.backend import compile_cache, dataset, telemetry
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
@@ -16,10 +18,12 @@ from rlexp.backend.loaded import Loaded
 from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
+from rlexp.errors import RunError
 from rlexp.inputs import find, hashes, reward_versions
 from rlexp.inputs.find import Inputs
+from rlexp.preflight import checks, facts
 from rlexp.preflight.gate import Gate
-from rlexp.record import lock
+from rlexp.record import checkpoints, lock
 from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import workers_for
 from rlexp.train.job import Job
@@ -31,8 +35,33 @@ LIBRARIES_LOG = "libraries.log"
 def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
     """The record of a run folder, and a stack of what lives as long as it; libraries are heard in LIBRARIES_LOG."""
     record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
-    with record, signals(), quiet(job.run_dir / LIBRARIES_LOG), contextlib.ExitStack() as running:
+    record.content["telemetry"] = telemetry.state()
+    with record, room(job), signals(), quiet(job.run_dir / LIBRARIES_LOG), contextlib.ExitStack() as running:
         yield record, running
+
+
+@contextlib.contextmanager
+def room(job: Job) -> Iterator[None]:
+    """Turns what a full disk does to a run into one message, and leaves the last whole checkpoint and no half one.
+
+    Raises:
+        RunError: the disk was full, or refused; the message says what the run takes.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = files.disk_fault(error)
+        if fault is None:
+            raise
+        gone = checkpoints.remove_broken(job.run_dir)
+        kept = list(checkpoints.of(job.run_dir).values())[-1:]
+        place = os.path.relpath(job.run_dir, job.root)
+        needed = checks.written(job.run, job.root / job.run.model.path) if job.run.model.path else 0
+        what = f"{fault.what} while the run wrote to {place}"
+        what += f": it takes about {needed} bytes, {facts.free(job.run_dir)} are free" if needed else ""
+        what += f"; {', '.join(gone)} was not whole and is gone" if gone else ""
+        what += f"; {kept[0].name} is whole and stays" if kept else ""
+        raise RunError(what, where=fault.where or place, hint=fault.hint) from error
 
 
 def load(
