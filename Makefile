@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test test-long check format mutants table docs clean
+.PHONY: run test test-long check format mutants faults table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -26,6 +26,9 @@ check: .venv/.tests ## lint, format, types, layers, declared dependencies, spell
 
 mutants: .venv/.tests ## break compose, record and reward in small ways: do the tests notice? Takes half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
+
+faults: .venv/.tests ## inject faults (full disks, damaged files, killed workers ...): what did each cost? Takes some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py
 
 format: .venv/.tests
 	$(BIN)/ruff check --fix .

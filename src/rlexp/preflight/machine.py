@@ -213,8 +213,10 @@ def room(free: int, needed: int, folder: str) -> Verdict:
         needed: bytes of the checkpoints that are kept, and of the weights at the end.
     """
     name = "disk.free"
-    if free < max(needed, DISK_LEAST // 4):
-        message = f"{_gib(free)} free, and the checkpoints and weights of this run take about {_gib(needed)}"
+    least = max(needed, DISK_LEAST // 4)
+    if free < least:
+        message = f"{_gib(free)} free, and no run is started with less than {_gib(least)}: "
+        message += f"the checkpoints and weights of this run take about {_gib(needed)}"
         hint = "remove old runs below outputs/ and multirun/, or type method.save_total_limit=1"
         return Verdict(name, Level.failed, message, folder, hint)
     return Verdict(name, Level.passed, f"{_gib(free)} free, the run takes about {_gib(needed)}")
