@@ -394,7 +394,7 @@ def project_is_read_only_for_prepare(scratch: Scratch) -> None:
     scratch.run("prepare", before=mounted(scratch, "--ro-bind", str(scratch.root), str(scratch.root)))
 
 
-@fault("a read-only project: pin", "Read-only file system")
+@fault("a read-only project: score --record", "Read-only file system")
 def project_is_read_only_for_score(scratch: Scratch) -> None:
     scratch.reward("return [0.0 for _ in completions]")
     scratch.run("score", "--record", before=mounted(scratch, "--ro-bind", str(scratch.root), str(scratch.root)))

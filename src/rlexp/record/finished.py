@@ -6,7 +6,6 @@ Every verb that takes a RUN opens it here. Imports no torch: weights are named, 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,10 @@ from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.record import checkpoints, completions, status
+from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
-from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, SOURCES, read_manifest
+from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
 
-AS_IT_WAS = "the file is damaged: take it from where it came from, or name another run"
 FOLDERS = ("outputs", "multirun")
 """The folders where Hydra puts single runs and sweeps (conf/config.yaml)."""
 
@@ -80,7 +78,7 @@ class FinishedRun:
         Raises:
             RunError: it is damaged; the message names the line.
         """
-        return [_entry(line, n, self.run_dir) for n, line in enumerate(metrics_lines(self.run_dir), 1)]
+        return metrics.entries(self.run_dir)
 
     def weights(self, step: int | None = None) -> Path:
         """The folder of the trained weights: what the run left at its end, else its latest checkpoint.
@@ -181,29 +179,6 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
 def run_folders(root: Path) -> list[Path]:
     """Every folder below outputs/ and multirun/ that holds a manifest, oldest name first."""
     return sorted(path.parent for name in FOLDERS for path in (root / name).rglob(MANIFEST))
-
-
-def metrics_lines(run_dir: Path) -> list[str]:
-    """The lines of a run's metrics.jsonl; none where there is no such file.
-
-    Raises:
-        RunError: it cannot be read.
-    """
-    path = run_dir / METRICS
-    try:
-        return path.read_text().splitlines() if path.is_file() else []
-    except (OSError, ValueError) as error:
-        raise RunError(f"{METRICS} cannot be read: {error}", where=str(path), hint=AS_IT_WAS) from error
-
-
-def _entry(line: str, number: int, run_dir: Path) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        entry = None
-    if not isinstance(entry, dict):
-        raise RunError(f"line {number} of {METRICS} is no entry", where=f"{run_dir / METRICS}:{number}", hint=AS_IT_WAS)
-    return entry
 
 
 def run_of(config: Any, root: Path, name: str) -> Run:

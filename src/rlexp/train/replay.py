@@ -17,7 +17,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.prepare import prepare
-from rlexp.record import finished
+from rlexp.record import finished, metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
@@ -45,7 +45,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     """
     lock, root, where = original.lock, original.root, original.run_dir
     compared = not check and level != "inputs"
-    if compared and not finished.metrics_lines(where):
+    if compared and not metrics.lines(where):
         raise RunError(
             "there is no metrics.jsonl beside the lock, so only the inputs can be compared",
             where=str(where),
@@ -89,8 +89,8 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     session.train(Job(run, root, run_dir, lock["overrides"]), inputs, approve, smoked=True)
     manifest = read_manifest(run_dir) or {}
     found = agreement.compare(
-        finished.metrics_lines(where),
-        finished.metrics_lines(run_dir),
+        metrics.lines(where),
+        metrics.lines(run_dir),
         agreement.weights(original.manifest.get("outputs", {})),
         agreement.weights(manifest["outputs"]),
     )
@@ -163,7 +163,7 @@ def _params(root: Path, file: str) -> Run:
 
 def _in_a_queue(error: RunError, root: Path) -> RunError:
     """The error, with what DVC's queue may lack: it runs a copy of what git tracks."""
-    if "exps" not in root.resolve().parts:
+    if not {".dvc", "exps"} <= set(root.resolve().parts):
         return error
     hint = "git add it: dvc's queue sees tracked files only"
     return RunError(error.what, error.where, f"{hint}; {error.hint}" if error.hint else hint)
