@@ -87,14 +87,16 @@ DISK_FAULTS = {
 """Faults of a disk, not of a program: what to do about each."""
 
 
-def disk_fault(error: BaseException) -> RunError | None:
-    """The message for what a disk refused, full or read-only; None for any other error.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Those that end a run which was well: libraries that write in another language hand on the system's words only."""
 
-    Libraries that write in another language (torch, safetensors) hand on the system's words only.
-    """
+
+def disk_fault(error: BaseException) -> RunError | None:
+    """The message for what a disk refused, full or read-only; None for any other error."""
     for number, hint in DISK_FAULTS.items():
         said = os.strerror(number)
-        if getattr(error, "errno", None) == number or (not isinstance(error, OSError) and said in str(error)):
+        in_words = number in FULL and not isinstance(error, OSError) and said in str(error)
+        if getattr(error, "errno", None) == number or in_words:
             place = getattr(error, "filename", None)
             return RunError(f"the disk refused: {said}", str(place) if place else None, hint)
     return None

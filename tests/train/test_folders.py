@@ -37,6 +37,11 @@ def test_a_folder_of_the_project_is_none_of_a_run(project, folder):
         pass
 
 
+def test_a_folder_that_names_a_key_there_is_not_is_one_message(project):
+    with pytest.raises(RunError), plan(project, "hydra.run.dir='outputs/${method.nam}'"):
+        pass
+
+
 def test_a_sweep_has_one_folder_whatever_it_sweeps(project):
     with plan(project, "method=grpo,rloo", multirun=True) as named:
         assert "grpo" not in named and named.startswith("multirun/")

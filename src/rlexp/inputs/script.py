@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.files import disk_fault
 from rlexp.inputs.raised import format_error, line_of
 
 LINGER_S = 10.0
@@ -106,7 +107,8 @@ def _answer(
         answer = False, error
     except BaseException as error:  # SystemExit too: it would look like success
         hint = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
-        answer = False, RunError(f"{file} raised {format_error(error)}", line_of(script, file, error), hint)
+        raised = RunError(f"{file} raised {format_error(error)}", line_of(script, file, error), hint)
+        answer = False, disk_fault(error) or raised
     writer.send(answer)
 
 

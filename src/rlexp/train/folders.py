@@ -10,8 +10,11 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from rlexp.compose.explain import explain
 from rlexp.errors import RunError
 from rlexp.record.claim import claim, give_back
 from rlexp.record.run_folder import MANIFEST
@@ -39,14 +42,11 @@ def claimed(conf: Path, typed: Sequence[str], points: Sequence[Sequence[str]], m
     Raises:
         RunError: it is not new, cannot be made, or two points would share theirs.
     """
-    settings = [override for override in typed if override.lstrip("+~").startswith("hydra")]
     key, mark = (SWEEP_KEY, SWEEP) if multirun else (RUN_KEY, MANIFEST)
-    if multirun:
-        require_apart(conf, settings, points)
-    composed = _composed(conf, [*settings, *points[0]], 0)
-    named = str(OmegaConf.select(composed, key))
-    OmegaConf.clear_cache(composed)
-    timed = named != str(OmegaConf.select(composed, key))
+    try:
+        named, timed = planned(conf, typed, points, key)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, conf) from error
     _refuse_taken(conf.parent, named, key)
     if timed:
         yield named
@@ -57,6 +57,21 @@ def claimed(conf: Path, typed: Sequence[str], points: Sequence[Sequence[str]], m
         yield named
     finally:
         give_back(folder, mark)
+
+
+def planned(conf: Path, typed: Sequence[str], points: Sequence[Sequence[str]], key: str) -> tuple[str, bool]:
+    """(folder of the run or sweep, whether its name holds the time).
+
+    Raises:
+        RunError: two points would share a folder.
+    """
+    settings = [override for override in typed if override.lstrip("+~").startswith("hydra")]
+    if key == SWEEP_KEY:
+        require_apart(conf, settings, points)
+    composed = _composed(conf, [*settings, *points[0]], 0)
+    named = str(OmegaConf.select(composed, key))
+    OmegaConf.clear_cache(composed)
+    return named, named != str(OmegaConf.select(composed, key))
 
 
 def require_apart(conf: Path, settings: Sequence[str], points: Sequence[Sequence[str]]) -> None:

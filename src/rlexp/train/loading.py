@@ -49,9 +49,11 @@ def room(job: Job) -> Iterator[None]:
     """
     try:
         yield
+    except RunError:
+        raise
     except Exception as error:
         fault = files.disk_fault(error)
-        if fault is None:
+        if fault is None or getattr(error, "errno", files.FULL[0]) not in files.FULL:
             raise
         gone = checkpoints.remove_broken(job.run_dir)
         kept = list(checkpoints.of(job.run_dir).values())[-1:]
