@@ -49,3 +49,15 @@ def test_an_option_that_the_queue_lacks_is_to_be_added_to_git(composed, project,
     with pytest.raises(RunError, match="brief") as caught:
         _params(root, "params.yaml")
     assert ("git add it" in (caught.value.hint or "")) == (place != "queued")
+
+
+def test_a_params_file_is_read_as_dvc_writes_it(composed, project):
+    from dvc.utils.hydra import apply_overrides
+
+    (project / "params.yaml").write_text(OmegaConf.to_yaml(composed("hardware=cpu").config()))
+    apply_overrides(str(project / "params.yaml"), ["method.learning_rate=1e-4", "method.eval_strategy=no"])
+    run = _params(project, "params.yaml")
+    assert (run.arguments["learning_rate"], run.arguments["eval_strategy"]) == (1e-4, "no")
+    (project / "params.yaml").write_text("a: [")
+    with pytest.raises(RunError, match="cannot be read"):
+        _params(project, "params.yaml")

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlexp.compare import agreement
 from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
@@ -147,7 +145,13 @@ def _params(root: Path, file: str) -> Run:
     Raises:
         RunError: the file holds no run of this version, or an option is none.
     """
-    tree = OmegaConf.to_container(OmegaConf.load(root / file))
+    from dvc.exceptions import DvcException
+    from dvc.utils.serialize import load_yaml
+
+    try:  # as DVC writes it: in YAML 1.2 an unquoted no is a text
+        tree = load_yaml(str(root / file))
+    except (DvcException, OSError) as error:
+        raise RunError(f"the file cannot be read: {error}", where=file, hint=f"git checkout -- {file}") from error
     if not isinstance(tree, dict):
         raise RunError("the file holds no run", where=file, hint=f"git checkout -- {file}, or pin a run again")
     named = {str(group): option for group, option in tree.items() if isinstance(option, str)}
