@@ -82,6 +82,13 @@ def test_a_claim_that_no_run_took_over_leaves_nothing(tmp_path):
     assert (tmp_path / "run" / MANIFEST).is_file()
 
 
+def test_a_sweep_keeps_the_file_that_hydra_wrote_over_its_claim(tmp_path):
+    claim.claim(tmp_path / "sweep", claim.SWEEP, "sweep")
+    (tmp_path / "sweep" / claim.SWEEP).write_text("hydra: {}\n")
+    claim.give_back(tmp_path / "sweep", claim.SWEEP)
+    assert (tmp_path / "sweep" / claim.SWEEP).read_text() == "hydra: {}\n"
+
+
 def test_a_record_in_the_folder_of_another_is_refused(tmp_path):
     with Record(tmp_path / "run", tmp_path, "first", []):
         pass

@@ -13,6 +13,8 @@ from rlexp.files import disk_fault
 from rlexp.record import status
 
 MANIFEST = "manifest.json"
+SWEEP = "multirun.yaml"
+"""The file of a sweep that Hydra writes first."""
 _claimed: set[Path] = set()
 """Folders that this process claimed and no record has taken over yet."""
 
@@ -68,11 +70,12 @@ def take_over(folder: Path) -> bool:
 
 
 def give_back(folder: Path, mark: str) -> None:
-    """Takes a claim back that no record took over; nothing else of the folder is touched."""
+    """Takes a claim back that no record took over and Hydra did not write over; nothing else is touched."""
     if take_over(folder):
         with contextlib.suppress(OSError):
-            (folder / mark).unlink()
-            folder.rmdir()
+            if (folder / mark).read_text() == _note():
+                (folder / mark).unlink()
+                folder.rmdir()
 
 
 def _note() -> str:
@@ -80,7 +83,7 @@ def _note() -> str:
 
 
 def _holds(folder: Path, shown: str) -> str:
-    for name, kind in ((MANIFEST, "a run"), ("multirun.yaml", "a sweep")):
+    for name, kind in ((MANIFEST, "a run"), (SWEEP, "a sweep")):
         if (folder / name).is_file():
             return f"{shown} holds {kind} already{_how(folder / name)}; a run folder must be new"
     return f"{shown} is not empty; a run folder must be new"

@@ -18,12 +18,13 @@ from rlexp import files, shapes
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.record.claim import MANIFEST as MANIFEST
 from rlexp.record.claim import claim_started, take_over
 from rlexp.record.machine import commit_and_patch, machine
 from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
-LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
+LOCK, METRICS = "run.lock.yaml", "metrics.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""

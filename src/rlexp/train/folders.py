@@ -16,11 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlexp.compose.explain import explain
 from rlexp.errors import RunError
-from rlexp.record.claim import claim, give_back
-from rlexp.record.run_folder import MANIFEST
+from rlexp.record.claim import MANIFEST, SWEEP, claim, give_back
 
-SWEEP = "multirun.yaml"
-"""The file of a sweep that Hydra writes first."""
 RUN_KEY, SWEEP_KEY, POINT_KEY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 TAKEN = ("conf", "data", "data_prep", "models", "pinned", "rewards", "src", "tests", ".dvc", ".git", ".smoke")
 """Folders of a project that hold other things than runs."""
