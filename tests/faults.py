@@ -321,6 +321,16 @@ def line_ends_of_windows(scratch: Scratch) -> None:
     scratch.run("replay", "outputs/old", "--check", "--level", "inputs")
 
 
+@fault("a clone with core.autocrlf=true", "the same bytes", code=0, long=False)
+def clone_for_windows(scratch: Scratch) -> None:
+    files = "rewards/format.py data_prep/tiny.py conf/config.yaml models/tiny/tokenizer.json rewards.lock.yaml"
+    scratch.shell(
+        "git init -q && git add -A && git -c user.name=a -c user.email=a@b commit -qm one && "
+        "git clone -q -c core.autocrlf=true . ../clone && "
+        f"for file in {files}; do cmp $file ../clone/$file || exit 3; done; echo the same bytes"
+    )
+
+
 # --- folders of runs -------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ def claim(folder: Path, mark: str, shown: str, key: str = "hydra.run.dir") -> No
         what = f"the run folder {shown} cannot be made: {error.strerror}"
         raise RunError(what, where=f"{key}={shown}", hint=fault.hint if fault else _another(shown, key)) from error
     raise RunError(_holds(folder, shown), where=f"{key}={shown}", hint=_another(shown, key))
+
+
+@contextlib.contextmanager
+def held(folder: Path, mark: str, shown: str, key: str) -> Iterator[None]:
+    """Claims a folder (``claim``) while the block lasts; a claim that nobody took over is given back."""
+    claim(folder, mark, shown, key)
+    try:
+        yield
+    finally:
+        give_back(folder, mark)
 
 
 def claim_started(folder: Path) -> None:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlexp.compose.explain import explain
 from rlexp.errors import RunError
-from rlexp.record.claim import MANIFEST, SWEEP, claim, give_back
+from rlexp.record.claim import MANIFEST, SWEEP, held
 
 RUN_KEY, SWEEP_KEY, POINT_KEY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 TAKEN = ("conf", "data", "data_prep", "models", "pinned", "rewards", "src", "tests", ".dvc", ".git", ".smoke")
@@ -48,12 +48,8 @@ def claimed(conf: Path, typed: Sequence[str], points: Sequence[Sequence[str]], m
     if timed:
         yield named
         return
-    folder = conf.parent / named
-    claim(folder, mark, named, key)
-    try:
+    with held(conf.parent / named, mark, named, key):
         yield named
-    finally:
-        give_back(folder, mark)
 
 
 def planned(conf: Path, typed: Sequence[str], points: Sequence[Sequence[str]], key: str) -> tuple[str, bool]:
