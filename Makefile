@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test test-long check format mutants hostile audit table docs clean
+.PHONY: run test test-long check format mutants hostile faults audit table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -33,6 +33,9 @@ hostile: .venv/.tests ## crafted locks, manifests and snapshots: what was tried,
 audit: .venv/.runs ## known holes of the installed packages, as the Python Packaging Advisory Database lists them
 	test -x $(BIN)/pip-audit || { echo "pip-audit is not installed: $(BIN)/python -m pip install pip-audit"; exit 2; }
 	$(BIN)/pip-audit --local --progress-spinner=off
+
+faults: .venv/.tests ## inject faults (full disks, damaged files, killed workers ...): what did each cost? Takes some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py
 
 format: .venv/.tests
 	$(BIN)/ruff check --fix .

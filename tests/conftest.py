@@ -25,6 +25,7 @@ PROJECT_FILES = (
     ".dvc/config",
     ".dvc/.gitignore",
     ".dvcignore",
+    ".gitattributes",
     ".gitignore",
     "dvc.yaml",
     "dvc.lock",

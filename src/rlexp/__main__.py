@@ -12,7 +12,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from rlexp import project
+from rlexp import files, project
+from rlexp.backend import telemetry
 from rlexp.cli.usage import HELP, HYDRA, of_verb, overview
 from rlexp.errors import RunError, nearest
 
@@ -37,6 +38,7 @@ FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
 def main() -> None:
     """Runs the verb of the command line; the exit code says how it ended."""
+    telemetry.switch_off()
     try:
         sys.exit(_dispatch(sys.argv[1:]))
     except RunError as error:
@@ -48,6 +50,12 @@ def main() -> None:
         # The reader went away (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        fault = files.disk_fault(error)
+        if FULL_ERROR or fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; the run folder holds what was done so far", file=sys.stderr)
         sys.exit(130)

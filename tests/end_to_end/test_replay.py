@@ -75,6 +75,7 @@ def test_a_clone_replays_the_pinned_run_to_the_last_digit(origin, clone):
         name: md5 for name, md5 in outputs[1].items() if name.startswith("adapter/")
     }
     assert manifest(two)["agreement"]["level"] == "trajectory"
+    assert tool(clone, "git", "status", "--porcelain") == "", "dvc.lock is as the origin committed it"
     assert manifest(two)["replay_of"]["identity"] == manifest(one)["identity"]
 
 
@@ -83,16 +84,15 @@ def test_a_second_repro_does_nothing_and_the_status_is_clean(clone):
     assert "up to date" in tool(clone, "dvc", "status")
 
 
-def test_dvc_experiments_compose_summed_rewards_through_hydra(clone):
+def test_dvc_experiments_vary_the_pinned_run_and_compose_what_a_group_is_named(clone):
     lock_before = (clone / "pinned/run.lock.yaml").read_bytes()
-    tool(clone, "git", "add", "-A")
-    tool(clone, "git", "commit", "-qm", "reproduced")
     asked = ("-S", "reward=format+correct+length", "-S", "method.max_steps=2", "-S", "held_out.rows=0")
     heard = tool(clone, "dvc", "exp", "run", *asked, "run")
     assert "asks for another run than the lock" in heard
     lock = yaml.safe_load((clone / "pinned/replay/run.lock.yaml").read_text())
     assert set(lock["inputs"]["rewards"]) == {"correct", "format", "length"}
     assert lock["config"]["method"]["max_steps"] == 2
+    assert lock["config"]["held_out"]["samples"] == 1, "the pinned run's, which conf/ does not default to"
     assert (clone / "pinned/run.lock.yaml").read_bytes() == lock_before
     tool(clone, "git", "checkout", "-q", ".")
 

@@ -124,6 +124,7 @@ def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_projec
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [shared_project / "multirun/sweep" / str(number) for number in range(4)]
     assert [manifest(folder)["status"] for folder in folders] == ["finished"] * 4
+    assert (shared_project / "multirun/sweep/multirun.yaml").read_text().startswith("hydra:")
     assert "kl" in metrics(folders[3])[-2] and "kl" not in metrics(folders[0])[-2]
     alone = shared_project / "multirun/sweep/1"  # beta=0, num_generations=8: the defaults
     assert metrics(alone) == metrics(short_run)

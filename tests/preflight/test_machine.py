@@ -32,6 +32,7 @@ HEALTHY = MachineFacts(
     hub_fault=None,
     sandbox="bubblewrap",
     tokens=("HF_TOKEN",),
+    telemetry={"A": "off", "B": "off"},
 )
 CUDA = {"torch_cuda": "13.0", "driver_cuda": "13.0", "gpus": (H100,)}
 

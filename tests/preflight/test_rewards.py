@@ -90,3 +90,13 @@ def test_the_shipped_rewards_raise_nothing_over_sums(composed, root, monkeypatch
     sources = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
     said = rewards.check(run, Inputs(root, None, None, None, None, sources))
     assert {verdict.level.value for verdict in said} <= {"ok", "skipped"}, said
+
+
+def test_a_reward_without_cases_is_named(tmp_path):
+    (tmp_path / "rewards").mkdir()
+    for name, cases in (("with_them", "cases = [{'completion': '', 'score': 0.0}]\n"), ("without", "")):
+        text = f"version = 1\n\n\ndef score(completions):\n    return [0.0 for _ in completions]\n\n\n{cases}"
+        (tmp_path / f"rewards/{name}.py").write_text(text)
+    said = {n: rewards.cases(n, reward_source.read(tmp_path, f"rewards/{n}.py")) for n in ("with_them", "without")}
+    assert {name: verdict.level.value for name, verdict in said.items()} == {"with_them": "ok", "without": "warning"}
+    assert "the reward without has no cases" in said["without"].message

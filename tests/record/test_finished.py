@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+import numpy
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from rlexp.errors import RunError
 from rlexp.inputs import trust
 from rlexp.inputs.trust import Code
 from rlexp.nvidia import Gpu
-from rlexp.record import finished
+from rlexp.record import checkpoints, finished
 from rlexp.record.finished import FinishedRun, on_this_machine, run_folders
 from tests.record.made import locked, write
 
@@ -154,21 +158,66 @@ def test_the_inputs_are_asked_for_by_the_lock_the_run_and_its_own_sources(projec
 # --- weights ---------------------------------------------------------------------------------------------------------
 
 
+def weights(folder):
+    """A folder of weights with one number in it, as PEFT and transformers leave it."""
+    folder.mkdir(parents=True)
+    save_file({"a": numpy.zeros(4, numpy.float32)}, folder / "adapter_model.safetensors")
+    for name in ("adapter_config.json", "trainer_state.json"):
+        (folder / name).write_text("{}")
+
+
 @pytest.fixture
 def run(project):
     found = opened(project, "outputs/day/one")
     for step in (20, 100, 9):
-        (found.run_dir / f"checkpoints/checkpoint-{step}").mkdir(parents=True)
+        weights(found.run_dir / f"checkpoints/checkpoint-{step}")
     return found
 
 
 def test_weights_are_what_the_run_left_else_its_latest_checkpoint(run):
     assert run.weights() == run.run_dir / "checkpoints/checkpoint-100"
-    (run.run_dir / "model").mkdir()
+    weights(run.run_dir / "model")
     assert run.weights() == run.run_dir / "model"
-    (run.run_dir / "adapter").mkdir()
+    weights(run.run_dir / "adapter")
     assert run.weights() == run.run_dir / "adapter"
     assert run.weights(20) == run.run_dir / "checkpoints/checkpoint-20"
+
+
+DAMAGES = {
+    "no weights": lambda folder: (folder / "adapter_model.safetensors").unlink(),
+    "cut weights": lambda folder: os.truncate(folder / "adapter_model.safetensors", 60),
+    "no head": lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"\0" * 200),
+    "no config": lambda folder: (folder / "adapter_config.json").unlink(),
+    "no state": lambda folder: (folder / "trainer_state.json").unlink(),
+    "cut state": lambda folder: (folder / "trainer_state.json").write_text('{"step": '),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_checkpoint_that_is_not_whole_is_passed_over_and_named(run, damage):
+    damage(run.run_dir / "checkpoints/checkpoint-100")
+    assert run.weights() == run.run_dir / "checkpoints/checkpoint-20"
+    assert list(run.broken_weights()) == ["checkpoint-100"]
+    with pytest.raises(RunError, match="checkpoint of step 100 is not whole") as caught:
+        run.weights(100)
+    assert caught.value.hint == "type checkpoint=20"
+    assert checkpoints.remove_broken(run.run_dir) == ["checkpoint-100"]
+    assert list(checkpoints.of(run.run_dir)) == [9, 20] and not run.broken_weights()
+
+
+def test_an_adapter_that_is_not_whole_is_passed_over(run):
+    weights(run.run_dir / "adapter")
+    DAMAGES["cut weights"](run.run_dir / "adapter")
+    assert run.weights() == run.run_dir / "checkpoints/checkpoint-100"
+
+
+@pytest.mark.parametrize(("text", "line"), [(b'{"step": 1}\n{"st', 2), (b"[]\n", 1), (b'{"step": 1}\n\xff\n', None)])
+def test_metrics_that_are_damaged_are_named(project, text, line):
+    run = opened(project, "outputs/day/one")
+    (run.run_dir / "metrics.jsonl").write_bytes(text)
+    with pytest.raises(RunError, match=r"metrics\.jsonl") as caught:
+        run.metrics()
+    assert caught.value.where.endswith(f"metrics.jsonl:{line}" if line else "metrics.jsonl")
 
 
 @pytest.mark.parametrize(("step", "near"), [(21, 20), (1000, 100), (1, 9), (0, 9), (14, 9), (15, 20)])

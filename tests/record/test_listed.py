@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from rlexp.record import listed
-from rlexp.record.listed import MISSING, read, to_json
+from rlexp.record import status
+from rlexp.record.listed import MISSING, read, reward_names, to_json
 from rlexp.record.run_folder import MANIFEST, Record
 from rlexp.record.select import select
 from tests.record.made import locked, write
@@ -21,7 +21,8 @@ DPO = ("method=dpo", "dataset=arithmetic_preferences")
 
 def test_a_run_says_what_was_typed_beyond_the_columns(runs):
     first = next(run for run in runs if run.folder.endswith("first"))
-    assert to_json(first) == {
+    assert set(to_json(first)["reward_md5s"]) == {"correct", "format"}
+    assert {name: value for name, value in to_json(first).items() if name != "reward_md5s"} == {
         "folder": "outputs/day1/first",
         "started": "2026-11-01T12:00:00+00:00",
         "status": "finished",
@@ -121,8 +122,23 @@ def test_a_run_of_another_verb_says_which(tmp_path):
 
 
 def test_when_a_process_began_is_what_the_system_says_or_long_ago(monkeypatch):
-    assert time.time() - 3600 * 24 < listed._began(os.getpid()) <= time.time()
-    assert listed._began(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=1.5)
-    assert listed._began(GONE.pid) == 0.0
+    assert time.time() - 3600 * 24 < status._began(os.getpid()) <= time.time()
+    assert status._began(os.getpid()) == pytest.approx(psutil.Process().create_time(), abs=1.5)
+    assert status._began(GONE.pid) == 0.0
     monkeypatch.setattr(os, "sysconf", lambda name: 1)  # ticks of a second: it began after now
-    assert listed._began(os.getpid()) == 0.0
+    assert status._began(os.getpid()) == 0.0
+
+
+def test_runs_with_other_reward_code_under_one_name_never_look_the_same(composed, tmp_path):
+    runs = []
+    for number, (md5s, kept) in enumerate(
+        (({"correct": "a" * 32, "format": "c" * 32}, True), ({"correct": "b" * 32, "format": "c" * 32}, False))
+    ):
+        content = locked(composed())
+        for name, md5 in md5s.items():
+            content["inputs"]["rewards"][name]["md5"] = md5
+        write(tmp_path / str(number), content, **({"reward_md5s": md5s} if kept else {}))
+        runs.append(read(tmp_path / str(number), tmp_path))
+    assert reward_names(runs) == {"0": "correct@aaaaaaa+format", "1": "correct@bbbbbbb+format"}
+    assert reward_names(runs[:1]) == {"0": "correct+format"}
+    assert to_json(runs[1])["reward_md5s"]["correct"] == "b" * 32

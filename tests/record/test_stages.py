@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import yaml
 
 from rlexp.errors import RunError
 from rlexp.inputs.digest import folder_md5
 from rlexp.record import stages
+from tests.conftest import ROOT
 from tests.record.made import locked
+
+EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 @pytest.fixture
@@ -21,17 +26,19 @@ def project(tmp_path, composed, monkeypatch):
     (tmp_path / "pinned/metrics.jsonl").write_text("{}")
     for name in ("arithmetic", "tiny"):
         (tmp_path / f"data_prep/{name}.py").write_text("")
-    (tmp_path / "rewards").mkdir()
-    for name in ("correct", "format"):
-        (tmp_path / f"rewards/{name}.py").write_text("")
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n")
-    overrides = ["seed=1", "+dataset.params.train=4", "method=grpo", "model=tiny", "hardware=cpu"]
+    overrides = ["seed=1", "dataset.params.train=4", "method=grpo", "model=tiny", "hardware=cpu"]
     lock = locked(composed("hardware=cpu"), *overrides)
     lock["inputs"]["data"] |= {
         "md5": folder_md5(tmp_path / "data/arithmetic"),
-        "source": {"script": "data_prep/arithmetic.py", "files": {}},
+        "source": {"script": "data_prep/arithmetic.py", "script_md5": EMPTY, "files": {}},
     }
-    lock["inputs"]["model"] |= {"path": "models/tiny", "source": {"script": "data_prep/tiny.py"}}
+    lock["config"]["dataset"]["params"]["train"] = 4
+    lock["inputs"]["model"] |= {
+        "path": "models/tiny",
+        "source": {"script": "data_prep/tiny.py", "script_md5": EMPTY},
+    }
     monkeypatch.chdir(tmp_path)  # as __main__ does
     return tmp_path, lock
 
@@ -45,18 +52,17 @@ def test_a_stage_replays_the_run_and_one_makes_each_input(project):
     assert stages.write_stages(lock, root) == []
     found = written(root)
     assert list(found) == ["data_arithmetic", "model_tiny", "run"]
-    assert found["data_arithmetic"]["cmd"] == "python -m rlexp prepare +dataset.params.train=4 method=grpo"
+    assert found["data_arithmetic"]["cmd"] == "python -m rlexp prepare dataset.params.train=4 method=grpo"
     assert found["data_arithmetic"]["deps"] == ["data_prep/arithmetic.py"]
-    assert found["data_arithmetic"]["outs"] == ["data/arithmetic"]
+    assert found["data_arithmetic"]["outs"] == [{"data/arithmetic": {"persist": True}}]
     assert found["model_tiny"]["cmd"] == "python -m rlexp prepare model=tiny"
-    assert found["model_tiny"]["outs"] == ["models/tiny"]
+    assert found["model_tiny"]["outs"] == [{"models/tiny": {"persist": True}}]
     run = found["run"]
     assert run["cmd"] == "python -m rlexp replay pinned --params params.yaml --dir pinned/replay"
     assert sorted(run["deps"]) == [
-        *("data/arithmetic", "models/tiny", "pinned/metrics.jsonl", "pinned/run.lock.yaml", "pinned/sources"),
-        *("rewards/correct.py", "rewards/format.py"),
+        *("data/arithmetic", "models/tiny", "pinned/metrics.jsonl", "pinned/run.lock.yaml", "pinned/sources")
     ]
-    assert run["outs"] == ["pinned/replay/adapter"] and (root / "pinned/replay").is_dir()
+    assert "outs" not in run and (root / "pinned/replay").is_dir()
     assert run["metrics"] == ["pinned/replay/scores.json"]
 
 
@@ -64,10 +70,8 @@ def test_an_input_that_a_stage_makes_already_gets_no_other(project):
     root, lock = project
     stages.write_stages(lock, root)
     lock["overrides"] = ["dataset.params.train=9"]
-    lock["config"]["model"]["full_finetuning"] = True
     assert stages.write_stages(lock, root) == []
     assert written(root)["data_arithmetic"]["cmd"].endswith("train=4 method=grpo")
-    assert written(root)["run"]["outs"] == ["pinned/replay/model"]
 
 
 @pytest.mark.parametrize("source", [{"script": "data_prep/tiny.py", "files": {"a.csv": "md5"}}, {}, None])
@@ -98,6 +102,94 @@ def test_a_model_of_the_hub_needs_no_stage(project):
     del lock["inputs"]["model"]["path"]
     assert stages.write_stages(lock, root) == []
     assert list(written(root)) == ["data_arithmetic", "run"]
+
+
+def own_model(root, lock, place):
+    lock["config"]["model"]["path"] = lock["inputs"]["model"]["path"] = place
+    lock["overrides"].append(f"model.path={place}")
+    (root / place).mkdir(parents=True)
+    (root / place / "config.json").write_text("{}")
+
+
+def test_a_model_of_the_users_own_is_no_out_of_any_stage(project):
+    root, lock = project
+    own_model(root, lock, "models/mysft")
+    (note,) = stages.write_stages(lock, root)
+    assert note == "no stage makes models/mysft: dvc add it, and dvc push, for a colleague to have it"
+    found = written(root)
+    assert list(found) == ["data_arithmetic", "run"] and "models/mysft" not in found["run"]["deps"]
+
+
+def test_a_model_where_dvc_sees_nothing_is_to_be_copied_first(project):
+    root, lock = project
+    (root / ".dvcignore").write_text("outputs\n")
+    own_model(root, lock, "outputs/one/model")
+    (note,) = stages.write_stages(lock, root)
+    assert "copy it to models/ first" in note
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root, lock: lock["config"]["dataset"]["params"].update(seed=7),
+        lambda root, lock: lock["overrides"].append("dataset.params.seed=9"),
+        lambda root, lock: lock["overrides"].append("dataset.name=other"),
+        lambda root, lock: lock["overrides"].append("dataset.nothing=1"),
+        lambda root, lock: lock["inputs"]["data"]["source"].update(script_md5="0" * 32),
+        lambda root, lock: (root / "data_prep/arithmetic.py").unlink(),
+    ],
+)
+def test_data_that_the_command_would_make_otherwise_is_no_out(project, change):
+    root, lock = project
+    change(root, lock)
+    (note,) = stages.write_stages(lock, root)
+    assert "no stage makes data/arithmetic" in note and "data_arithmetic" not in written(root)
+
+
+def test_the_stages_are_in_dvc_lock_and_dvc_would_still_run_the_replay(project):
+    from dvc.repo import Repo
+
+    root, lock = project
+    stages.write_stages(lock, root)
+    stages.lock_stages(lock, root, {"reward": {"before": 1.0, "after": 2.0}})
+    kept = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
+    assert set(kept) == {"data_arithmetic", "model_tiny", "run"}
+    assert [out["path"] for out in kept["run"]["outs"]] == ["pinned/replay/scores.json"]
+    assert not (root / "pinned/replay/scores.json").exists()
+    with Repo(str(root)) as repo:
+        assert set(repo.status()) == {"run"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "hint"),
+    [
+        (lambda root: (root / "dvc.yaml").write_text("stages: {a: {cmd: [}"), "mend that file"),
+        (lambda root: (root / "dvc.yaml").write_text("stages: {a: {outs: [x]}}"), "mend that file"),
+        (
+            lambda root: (root / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [pinned/replay]}}"),
+            "take the stage that makes the same folder out",
+        ),
+    ],
+)
+def test_each_refusal_of_dvc_has_its_own_advice(project, spoil, hint):
+    root, lock = project
+    spoil(root)
+    with pytest.raises(RunError, match="DVC refused the stage run") as caught:
+        stages.write_stages(lock, root)
+    assert hint in caught.value.hint
+
+
+def test_a_project_that_another_dvc_command_holds_says_so(project, monkeypatch):
+    from dvc.lock import LockError
+    from dvc.repo.stage import StageLoad
+
+    def busy(*given, **more):
+        raise LockError("Unable to acquire lock")
+
+    monkeypatch.setattr(StageLoad, "add", busy)
+    with pytest.raises(RunError, match="Unable to acquire lock") as caught:
+        stages.write_stages(project[1], project[0])
+    assert "another dvc command is at work" in caught.value.hint
 
 
 def test_a_project_without_dvc_is_a_mistake(tmp_path, composed):

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import PrinterCallback as PrinterCallback
 from transformers import TrainerCallback
 
+from rlexp import files
 from rlexp.backend.model import end_tokens
 from rlexp.reward.rubric import READ, Rubric
 
@@ -48,9 +49,8 @@ class Metrics(TrainerCallback):
         if not self.training:
             return
         learned, timing = split_timing(logs or {})
-        with self.path.open("a") as stream:
-            line = {"step": state.global_step, **learned, "timing": {**timing, **self.timing()}}
-            stream.write(json.dumps(line) + "\n")
+        line = {"step": state.global_step, **learned, "timing": {**timing, **self.timing()}}
+        files.append(self.path, json.dumps(line))
 
 
 class Completions(TrainerCallback):
@@ -88,7 +88,8 @@ class Completions(TrainerCallback):
         rows["reward"] = [reward for batch in batches for reward in batch.rewards]
         for name in batches[0].columns:
             rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
-        pq.write_table(pa.table(rows), self.completions_dir / f"step-{state.global_step:06d}.parquet")
+        with files.whole_file(self.completions_dir / f"step-{state.global_step:06d}.parquet") as partial:
+            pq.write_table(pa.table(rows), partial)
 
 
 class FirstStep(TrainerCallback):

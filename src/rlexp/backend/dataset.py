@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
+from rlexp.inputs import snapshot
 
 
 def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, columns: tuple[str, ...] = ()) -> Any:
@@ -20,10 +21,9 @@ def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, colu
     Returns:
         A ``datasets.Dataset``; conversations without a system message begin with the model's system prompt.
     """
-    import pyarrow.parquet as pq
     from datasets import Dataset
 
-    table = pq.ParquetFile(snapshot_dir / f"{split}.parquet").read()
+    table = snapshot.read(snapshot_dir / f"{split}.parquet")
     wanted = dict.fromkeys((*run.dataset.type.columns, *columns))
     table = table.select([name for name in wanted if name in table.column_names]).slice(0, rows)
     return Dataset.from_list([with_system(row, run.model.system_prompt) for row in table.to_pylist()])

@@ -15,6 +15,7 @@ from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
+from rlexp.files import whole_folder
 from rlexp.inputs import model_files
 
 
@@ -198,10 +199,11 @@ def save(run: Run, model: Any, tokenizer: Any, run_dir: Path) -> Path:
         adapter.base_model_name_or_path = run.model.path or run.model.hub_id
         if not isinstance(adapter.target_modules, str):  # a pattern
             adapter.target_modules = sorted(adapter.target_modules)
-    model.save_pretrained(str(weights))
-    tokenizer.save_pretrained(str(weights))
-    # PEFT's unfilled model card, which names the base model's folder on this machine.
-    (weights / "README.md").unlink(missing_ok=True)
+    with whole_folder(weights) as partial:
+        model.save_pretrained(str(partial))
+        tokenizer.save_pretrained(str(partial))
+        # PEFT's unfilled model card, which names the base model's folder on this machine.
+        (partial / "README.md").unlink(missing_ok=True)
     return weights
 
 

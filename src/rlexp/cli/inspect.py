@@ -121,6 +121,8 @@ def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look
     run = finished.on_this_machine(original.run, root)
     validate(choice, list(run.reward.terms))
     weights = original.weights(options.checkpoint)
+    for name, why in original.broken_weights().items():
+        print(f"note: {name} is passed over: {why}", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)
     for note in notes:

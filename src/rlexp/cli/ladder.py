@@ -17,7 +17,9 @@ from rlexp.compose.points import Point, choice, points
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
 from rlexp.errors import RunError
+from rlexp.record.claim import SWEEP, held
 from rlexp.train import session
+from rlexp.train.folders import SWEEP_KEY
 from rlexp.train.job import Job
 from rlexp.train.jobs import attempt, make_ready
 
@@ -44,14 +46,15 @@ def command(arguments: list[str], here: Path) -> int:
     validate(points(root / "conf", overrides, multirun=False)[0].run, terms)
     rungs = [terms[: number + 1] for number in range(len(terms))]
     made = [points(root / "conf", rung_overrides(overrides, terms, rung), multirun=False)[0] for rung in rungs]
-    for point in made:
-        make_ready(point.run, root)
     folder = _folder(overrides, made[-1], root)
-    for number, point in enumerate(made):
-        print(f"\nrung {number + 1}/{len(made)}: reward={'+'.join(rungs[number])}", flush=True)
-        failure = attempt(session.train, Job(point.run, root, folder / str(number), point.overrides))
-        if failure:
-            print(f"error: {failure}", flush=True)
+    with held(folder, SWEEP, os.path.relpath(folder, root), SWEEP_KEY):
+        for point in made:
+            make_ready(point.run, root, folder)
+        for number, point in enumerate(made):
+            print(f"\nrung {number + 1}/{len(made)}: reward={'+'.join(rungs[number])}", flush=True)
+            failure = attempt(session.train, Job(point.run, root, folder / str(number), point.overrides))
+            if failure:
+                print(f"error: {failure}", flush=True)
     found = [ladder.read(folder / str(number), rung) for number, rung in enumerate(rungs)]
     ladder.show(found)
     print(f"runs: {os.path.relpath(folder, root)}")

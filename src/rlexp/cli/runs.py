@@ -11,7 +11,7 @@ from rlexp import project
 from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
 from rlexp.record import finished
-from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, to_json
+from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, reward_names, to_json
 from rlexp.record.select import parse, select
 
 TYPED, REASON = 48, 40
@@ -34,7 +34,8 @@ def command(arguments: list[str], here: Path) -> int:
     elif not kept:
         print(f"none of {_count(len(runs))} matches: {' '.join(options.filter)}")
     else:
-        show_table(tuple(COLUMNS), [_cells(run) for run in kept], folded=("folder", "typed"))
+        rewards = reward_names(runs)
+        show_table(tuple(COLUMNS), [_cells(run, rewards[run.folder]) for run in kept], folded=("folder", "typed"))
         print(f"\n{len(kept)} of {_count(len(runs))}" if len(kept) < len(runs) else f"\n{_count(len(runs))}")
     return 0
 
@@ -63,14 +64,15 @@ def _count(number: int) -> str:
     return f"{number} run{'' if number == 1 else 's'}"
 
 
-def _cells(run: RunRow) -> tuple[str, ...]:
+def _cells(run: RunRow, reward: str) -> tuple[str, ...]:
     """The row of a run, a cell a column."""
+    names = {**run.names, "reward": reward}
     why = f": {shortened(str(run.reason), REASON)}" if run.reason else ""
     return (
         run.folder,
         f"{datetime.fromtimestamp(run.started):%Y-%m-%d %H:%M}" if run.started else "",
         run.status + why,
-        *(str(run.names.get(name, "")) for name in CHOICES),
+        *(str(names.get(name, "")) for name in CHOICES),
         shortened(" ".join(_brief(override) for override in run.typed), TYPED),
         f"{run.metric[0]} {run.metric[1]:.3f} -> {run.metric[2]:.3f}" if run.metric else "",
         _time(run.duration),

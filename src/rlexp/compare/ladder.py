@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.console import show_table
-from rlexp.record import finished
+from rlexp.record import metrics
 from rlexp.record.run_folder import read_manifest
 
 CLEARLY = 2.58
@@ -62,7 +61,7 @@ def read(run_dir: Path, terms: list[str]) -> Rung:
     manifest = read_manifest(run_dir) or {"status": "failed", "reason": "it left no record"}
     if manifest["status"] != "finished":
         return Rung(terms, str(manifest.get("reason", manifest["status"])).splitlines()[0])
-    lines = [json.loads(line) for line in finished.metrics_lines(run_dir)]
+    lines = metrics.entries(run_dir)
     names = {term: f"rewards/{term}/mean" for term in terms} | LOGGED
     logged = {name: [line[key] for line in lines if key in line] for name, key in names.items()}
     held = {

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rlexp.record import status
 from rlexp.record.run_folder import main_metric, read_manifest
 
 
@@ -27,8 +28,7 @@ def show(sweep_dir: Path) -> int:
         varied = " ".join(o for o in manifest["overrides"] if o not in common)
         main = main_metric(manifest)
         numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
-        status = manifest["status"] + (f": {manifest['reason'].splitlines()[0]}" if "reason" in manifest else "")
-        table.add_row(name, escape(varied), escape(status), *numbers)
+        table.add_row(name, escape(varied), escape(status.sentence(manifest)), *numbers)
     Console(highlight=False, soft_wrap=True).print(table)
     return int(any(manifest["status"] != "finished" for _, manifest in manifests))
 

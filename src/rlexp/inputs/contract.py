@@ -13,6 +13,7 @@ from typing import Any
 
 from rlexp.compose.schema import DatasetType
 from rlexp.errors import RunError
+from rlexp.inputs import snapshot
 
 SHOWN = 5
 """Row numbers named in a message."""
@@ -29,11 +30,8 @@ def check_rows(snapshot_dir: Path, kind: DatasetType) -> None:
     Raises:
         RunError: rows break the contract; the message names the first of them.
     """
-    import pyarrow.parquet as pq
-
     for path in sorted(snapshot_dir.glob("*.parquet")):
-        # read_table would import pyarrow's dataset layer, which takes longer than the reading.
-        rows = pq.ParquetFile(path).read(columns=kind.columns).to_pylist()
+        rows = snapshot.read(path, kind.columns).to_pylist()
         broken: dict[str, list[int]] = {}
         for number, row in enumerate(rows):
             for fault in faults(row, kind):

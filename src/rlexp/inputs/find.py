@@ -48,7 +48,11 @@ def find_inputs(run: Run, root: Path) -> Inputs:
     if description is None:
         data_prepare = _data_prepare(run, root)
     else:
-        _check_snapshot(run, description, rewards, root)
+        # The first: a snapshot of an older script must not be blamed for what the script was mended for.
+        if run.dataset.path == f"data/{run.dataset.name}":
+            _check_source(run, description["source"], root)
+        _check_files(run, data, description)
+        _check_snapshot(run, description, rewards)
     model, model_prepare = _model(run, root)
     return Inputs(data, description, data_prepare, model, model_prepare, rewards)
 
@@ -123,7 +127,20 @@ def _data_prepare(run: Run, root: Path) -> Path:
     raise RunError(f"there is no snapshot at {dataset.path}", where="dataset.path", hint=hint)
 
 
-def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource], root: Path) -> None:
+def _check_files(run: Run, data: Path, description: dict[str, Any]) -> None:
+    changed = snapshot.faults(data, description)
+    if changed:
+        made_here = run.dataset.prepare and run.dataset.path == f"data/{run.dataset.name}"
+        again = f"mv {run.dataset.path} {run.dataset.path}_edited, and the next run makes it again"
+        own = "rows of your own are a data set of their own: dataset=local dataset.params.file=FILE"
+        raise RunError(
+            f"the snapshot {run.dataset.path} is not what was made: {'; '.join(changed)}",
+            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
+            hint=f"{again}; {own}" if made_here else f"put it back as it was; {own}",
+        )
+
+
+def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource]) -> None:
     columns = description["columns"]
     missing = [name for name in run.dataset.type.columns if name not in columns]
     if missing:
@@ -131,6 +148,12 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             f"{run.method.name} needs the column {missing[0]}; the snapshot has {', '.join(columns)}",
             where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
             hint="choose another dataset, or write the column in its data_prep script",
+        )
+    if run.held_out.rows and "test" not in description["splits"]:
+        raise RunError(
+            f"{run.dataset.path} has no test split to measure on; it has {', '.join(description['splits'])}",
+            where="held_out.rows",
+            hint="type held_out.rows=0, or have the data_prep script write a test split",
         )
     rows = description["splits"].get("train", {}).get("rows", 0)
     if (run.dataset.train_rows or 0) > rows:
@@ -146,8 +169,6 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             where="method.prompts_per_step, dataset.train_rows",
             hint=f"type method.prompts_per_step={rows}" if rows else "write a train split in the data_prep script",
         )
-    if run.dataset.path == f"data/{run.dataset.name}":
-        _check_source(run, description["source"], root)
     if not run.method.online:
         return
     for name, source in rewards.items():
@@ -174,11 +195,16 @@ def _check_source(run: Run, source: dict[str, Any], root: Path) -> None:
         for file, md5 in source.get("files", {}).items()
         if (root / file).is_file() and file_md5(root / file) != md5
     ]
+    script = source.get("script", "")
+    if source.get("script_md5") and (root / script).is_file() and file_md5(root / script) != source["script_md5"]:
+        changed.append(f"it was made by another version of {script}")
     if changed:
+        path = run.dataset.path
         raise RunError(
-            f"the snapshot {run.dataset.path} is of something else: {'; '.join(changed)}",
-            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
-            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well",
+            f"the snapshot {path} is of something else: {'; '.join(changed)}",
+            where=f"{path}/{snapshot.DESCRIPTION}",
+            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well; or mv {path} {path}_old, "
+            "and the next run makes it again",
         )
 
 

@@ -6,6 +6,7 @@ lies in the working copy is never touched: a restored folder goes beside it, int
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from rlexp.files import lies_inside
 from rlexp.inputs import prepare, reward_source, snapshot, store, trust
 from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
 from rlexp.inputs.find import Inputs
-from rlexp.inputs.script import run_in_subprocess
+from rlexp.inputs.script import run_script
 from rlexp.inputs.trust import Code
 
 BESIDE = ".locked"
@@ -86,11 +87,11 @@ def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_sourc
         return reward_source.read(search.root, file)
     if (sources / file).is_file() and file_md5(sources / file) == wanted:
         search.notes.append(
-            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)}): "
-            "the locked copy is used instead"
+            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
+            f"{_line_ends(search.root / file, wanted)}: the locked copy is used instead"
         )
         return reward_source.read(sources, file)
-    search.faults.append((file, _short(wanted), _short(actual)))
+    search.faults.append((file, _short(wanted), _short(actual) + _line_ends(search.root / file, wanted)))
     return None
 
 
@@ -145,7 +146,7 @@ def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool
     if not _unchanged(search, source):
         return False
     try:
-        run_in_subprocess(prepare.write_snapshot, search.root / source["script"], place, source["params"])
+        run_script(search.root / source["script"], source["script"], prepare.write_snapshot, place, source["params"])
     except RunError:
         return False
     return True
@@ -155,7 +156,8 @@ def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) 
     if not _unchanged(search, source):
         return False
     print(f"making {run.model.path} with {source['script']}", flush=True)
-    run_in_subprocess(prepare.build_model, search.root / source["script"], place, run.config()["model"]["params"])
+    params = run.config()["model"]["params"]
+    run_script(search.root / source["script"], source["script"], prepare.build_model, place, params)
     return True
 
 
@@ -168,6 +170,13 @@ def _unchanged(search: Search, source: dict[str, Any]) -> bool:
         return False
     trust.require([Code(search.root / source["script"])], search.root)
     return True
+
+
+def _line_ends(path: Path, wanted: str) -> str:
+    """Says where only the line ends differ: git wrote them for Windows (core.autocrlf)."""
+    if not path.is_file() or hashlib.md5(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() != wanted:
+        return ""
+    return " (only its line ends differ: git config core.autocrlf false, rm it, and git checkout it)"
 
 
 def _short(md5: str) -> str:

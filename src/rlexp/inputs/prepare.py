@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,15 +18,15 @@ from rlexp.inputs import snapshot, trust
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
-from rlexp.inputs.script import load_script, run_in_subprocess
+from rlexp.inputs.script import load_script, refuse_project_imports, run_script
 from rlexp.inputs.trust import Code
 
 
 def prepare(run: Run, root: Path) -> Inputs:
     """Checks the inputs of ``run``, makes the missing ones (says which) and checks the rows of the data.
 
-    Each script runs in a process of its own: it may import torch or transformers, which must not happen here before
-    Unsloth is imported.
+    Each script runs in a process of its own. Two that make the same at once do so apart: the first to end leaves what
+    both take.
 
     Raises:
         RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
@@ -35,29 +37,40 @@ def prepare(run: Run, root: Path) -> Inputs:
     trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], root)
     hub.require(run)
     if inputs.data_prepare:
-        print(f"making {run.dataset.path} with data_prep/{inputs.data_prepare.name}", flush=True)
-        run_in_subprocess(write_snapshot, inputs.data_prepare, inputs.data, run.config()["dataset"]["params"])
+        _make(run.dataset.path, inputs.data_prepare, write_snapshot, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
-        print(f"making {run.model.path} with data_prep/{inputs.model_prepare.name}", flush=True)
-        run_in_subprocess(build_model, inputs.model_prepare, inputs.model, run.config()["model"]["params"])
+        _make(str(run.model.path), inputs.model_prepare, build_model, inputs.model, run.config()["model"]["params"])
+    if inputs.data_prepare or inputs.model_prepare:
+        inputs = find_inputs(run, root)
     check_rows(inputs.data, run.dataset.type)
-    return find_inputs(run, root) if inputs.data_prepare or inputs.model_prepare else inputs
+    return inputs
+
+
+def _make(named: str, script: Path, function: Callable[..., None], folder: Path, params: dict[str, Any]) -> None:
+    file = f"data_prep/{script.name}"
+    print(f"making {named} with {file}", flush=True)
+    run_script(script, file, function, folder, params)
 
 
 def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> None:
-    """Calls the script's ``rows(**params)`` and writes what it answers as a snapshot.
+    """Calls the script's ``rows(**params)`` and writes what it answers as a snapshot, unless another process did.
 
     Raises:
         RunError: the parameters do not fit ``rows``, or the script refused.
     """
-    module = load_script(script)
+    module = _load(script)
     rows = _function(module, "rows", script, params)
     files = {
         value: file_md5(Path(value)) for value in params.values() if isinstance(value, str) and Path(value).is_file()
     }
     source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
-    snapshot.write(rows(**resolved(params)), snapshot_dir, description, source)
+    made = rows(**resolved(params))
+    try:
+        snapshot.write(made, snapshot_dir, description, source)
+    except RunError:
+        if not (snapshot_dir / snapshot.DESCRIPTION).is_file():  # nor did another process write it meanwhile
+            raise
 
 
 def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
@@ -66,24 +79,41 @@ def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
     Raises:
         RunError: the parameters do not fit ``build``, or the script refused.
     """
-    build = _function(load_script(script), "build", script, {"folder": None, **params})
-    with whole_folder(model_dir) as partial:
+    build = _function(_load(script), "build", script, {"folder": None, **params})
+    with whole_folder(model_dir, first_wins=True) as partial:
         build(partial, **resolved(params))
         for path in folder_files(partial):
             path.chmod(0o644)  # safetensors writes files that only their owner may read
+
+
+def _load(script: Path) -> ModuleType:
+    file = f"data_prep/{script.name}"
+    tree = ast.parse(script.read_bytes(), filename=str(script))
+    refuse_project_imports(tree, script.parent.parent, file, "script")
+    return load_script(script)
 
 
 def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any]) -> Any:
     function = getattr(module, name, None)
     if function is None:
         raise RunError(f"the script has no function {name}", where=f"data_prep/{script.name}")
-    known = list(inspect.signature(function).parameters)
+    known = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for key in params:
-        if key not in known:
+        if key not in known and not takes_any:
             guess = nearest(key, known)
             raise RunError(
                 f"{name}() of data_prep/{script.name} takes {', '.join(known)}, not {key}",
                 where=f"params.{key}",
                 hint=f"did you mean {guess}?" if guess else None,
+            )
+    for key, parameter in known.items():
+        named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if named and parameter.default is parameter.empty and key not in params:
+            group = "dataset" if name == "rows" else "model"
+            raise RunError(
+                f"{name}() of data_prep/{script.name} needs {key}",
+                where=f"params.{key}",
+                hint=f"type +{group}.params.{key}=VALUE",
             )
     return function

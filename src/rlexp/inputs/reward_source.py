@@ -7,7 +7,6 @@ syntax tree.
 from __future__ import annotations
 
 import ast
-import importlib.util
 import posixpath
 import tokenize
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
+from rlexp.inputs.script import refuse_project_imports
 
 PROVIDED = ("completions", "prompts", "completion_ids")
 """The arguments that the trainer hands to every reward; any other positional name is a column of the data set."""
@@ -56,6 +56,8 @@ class RewardSource:
     """It says ``ignores = ("case", "place")``: an answer in other capitals, or outside of the tags, is as good."""
     explains: tuple[str, ...] | None
     """The parameters of its function ``explain``; None where it has none."""
+    has_cases: bool = True
+    """It says what some completions score (``cases``)."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,7 +102,7 @@ def read(root: Path, file: str) -> RewardSource:
     version = _constant(tree, "version")
     if type(version) is not int:
         raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
-    _refuse_project_imports(tree, root, file)
+    refuse_project_imports(tree, root, file, "reward")
     positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
     keyword = [arg.arg for arg in score.args.kwonlyargs]
     required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
@@ -120,6 +122,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
         ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
+        has_cases=any(assigned(node) == ["cases"] for node in tree.body),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 
@@ -151,33 +154,3 @@ def _bounds(tree: ast.Module, file: str) -> tuple[float, float] | None:
     if len(ends) != 2 or not ends[0] < ends[1]:
         raise RunError(f"bounds is {found!r}", where=file, hint="the range of the scores: bounds = (0.0, 1.0)")
     return ends[0], ends[1]
-
-
-def _refuse_project_imports(tree: ast.Module, root: Path, file: str) -> None:
-    """A lock keeps the reward's own file and the installed packages; what else it imports could change unseen."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = ["." * node.level + (node.module or "")]
-        else:
-            continue
-        for name in names:
-            if name.startswith(".") or _of_project(name.partition(".")[0], root, (root / file).parent):
-                raise RunError(
-                    f"the reward imports {name}, another file of the project: a lock holds the reward's own file only",
-                    where=f"{file}:{node.lineno}",
-                    hint=f"put that code into {file} itself, or into an installed package",
-                )
-
-
-def _of_project(name: str, root: Path, folder: Path) -> bool:
-    own = [root / name, root / f"{name}.py", folder / f"{name}.py"]
-    if name == "rlexp" or not any(path.exists() for path in own):
-        return False
-    # wandb/ is a folder of runs, and rewards/json.py no rival of json: Python would import the installed one.
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    return spec is None or spec.origin is None or Path(spec.origin) in {*own, root / name / "__init__.py"}

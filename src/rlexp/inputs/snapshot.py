@@ -46,23 +46,24 @@ def write(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    where = str(source.get("script", snapshot_dir))
+    _check_splits(splits, where)
     if snapshot_dir.exists():
         raise RunError(
             f"{snapshot_dir} exists already; a snapshot is never written over",
             hint="remove it, or choose another dataset.name",
         )
     content: dict[str, Any] = {"description": description, "source": source, "columns": {}, "splits": {}}
-    with files.whole_folder(snapshot_dir) as partial:
+    with files.whole_folder(snapshot_dir, first_wins=True) as partial:
         for split, rows in splits.items():
-            if not rows:
-                raise RunError(f"the {split} split has no rows", where=str(source.get("script", snapshot_dir)))
-            for number, row in enumerate(rows):
-                if row.keys() != rows[0].keys():
-                    raise RunError(
-                        f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
-                        where=str(source.get("script", snapshot_dir)),
-                    )
-            table = pa.Table.from_pylist([dict(row) for row in rows])
+            try:
+                table = pa.Table.from_pylist([dict(row) for row in rows])
+            except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+                raise RunError(
+                    f"the {split} split cannot be stored: {_faulty_column(rows, error)}",
+                    where=where,
+                    hint="give every row of a column the same type: text, a number, or a list of messages",
+                ) from error
             path = partial / f"{split}.parquet"
             pq.write_table(table, path, compression="zstd")
             content["columns"] = {
@@ -71,6 +72,88 @@ def write(
             content["splits"][split] = {"file": path.name, "rows": table.num_rows, "md5": file_md5(path)}
         (partial / DESCRIPTION).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     return snapshot_dir
+
+
+def _check_splits(splits: Any, where: str) -> None:
+    """Checks what a script answered.
+
+    Raises:
+        RunError: it is no {split: rows}, has no train split, a split is empty, or its rows differ in their columns.
+    """
+    wanted = 'return {"train": [{"prompt": ...}, ...], "test": [...]}'
+    if not isinstance(splits, Mapping):
+        raise RunError(f"rows() answered {_kind(splits)}, not its splits", where=where, hint=wanted)
+    if "train" not in splits:
+        raise RunError(f"rows() answered no train split, but {', '.join(map(str, splits)) or 'none'}", where, wanted)
+    for split, rows in splits.items():
+        if not isinstance(split, str) or not split.isidentifier():
+            raise RunError(f"{split!r} is no name of a split", where=where, hint=wanted)
+        if not isinstance(rows, Sequence) or isinstance(rows, str):
+            raise RunError(f"the {split} split is {_kind(rows)}, not a list of rows", where=where, hint=wanted)
+        if not rows:
+            raise RunError(f"the {split} split has no rows", where=where)
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise RunError(f"row {number} of the {split} split is {_kind(row)}, not a dict", where, wanted)
+            if row.keys() != rows[0].keys():
+                raise RunError(
+                    f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
+                    where=where,
+                )
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _faulty_column(rows: Sequence[Mapping[str, Any]], error: Exception) -> str:
+    """The column that cannot be stored, and why."""
+    import pyarrow as pa
+
+    for name in rows[0]:
+        try:
+            pa.array([row[name] for row in rows])
+        except (TypeError, ValueError, OverflowError, pa.ArrowException) as fault:
+            return f"column {name}: {fault}"
+    return str(error)
+
+
+def faults(snapshot_dir: Path, description: dict[str, Any]) -> list[str]:
+    """The files of a snapshot that are not what its description says: missing, edited by hand, or damaged."""
+    found = []
+    for split in description["splits"].values():
+        path = snapshot_dir / split["file"]
+        if not path.is_file():
+            found.append(f"{split['file']} is missing")
+        elif split.get("md5", "") not in ("", file_md5(path)):
+            found.append(f"{split['file']} is not the file that was written: edited by hand, or damaged")
+    return found
+
+
+def read(path: Path, columns: Sequence[str] | None = None, rows: int | None = None) -> Any:
+    """A parquet file as a ``pyarrow.Table``.
+
+    Args:
+        columns: those that are wanted; None for all.
+        rows: only so many, from the first; None for all.
+
+    Raises:
+        RunError: it cannot be read; the message names it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # read_table would import pyarrow's dataset layer, which takes longer than the reading.
+    try:
+        with pq.ParquetFile(path) as file:
+            batch = next(file.iter_batches(rows, columns=columns), None) if rows else None
+            return pa.Table.from_batches([batch]) if batch else file.read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(
+            f"{path.name} cannot be read: {str(error).partition(chr(10))[0]}",
+            where=str(path),
+            hint="the file is damaged or not whole: take it from where it came from, or have it made again",
+        ) from error
 
 
 def describe(snapshot_dir: Path) -> dict[str, Any] | None:

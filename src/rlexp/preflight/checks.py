@@ -10,6 +10,7 @@ Composing made the geometry sure already; the smoke steps come behind these (``c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,28 +34,33 @@ UNRENDERED = (template.missing, template.renders)
 """Checks of which, where one fails, the checks behind it would only repeat it."""
 
 
-def before_import(run: Run, inputs: Inputs, root: Path) -> list[Verdict]:
-    """The verdicts that need no torch."""
+def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
+    """The verdicts that need no torch.
+
+    Args:
+        run_dir: where the run writes, or will.
+    """
     model_dir = inputs.model
-    found = [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
+    found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
+    found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
         found.append(files.positions(model_dir, run.model.max_seq_length, run.rollout.vllm))
         if not run.model.full_finetuning:
             found.append(files.adapted_layers(model_dir, run.model.lora.target_modules))
         found.append(memory.shape(run, model_size.of_folder(model_dir), again=True))
-        found.append(machine.room(facts.free(root), _written(run, model_dir), "outputs"))
+        found.append(machine.room(facts.free(run_dir), written(run, model_dir), os.path.relpath(run_dir)))
     return found if run.hardware.device is Device.cpu else [*found, memory.fits(run)]
 
 
-def refuse(run: Run, inputs: Inputs, root: Path) -> None:
+def refuse(run: Run, inputs: Inputs, run_dir: Path) -> None:
     """Stops before a run folder is made; the warnings are left to the run, which finds them again and prints them.
 
     Raises:
         RunError: a reward fails its cases or its suite, or a check failed.
     """
     trial.require(run, inputs)
-    require(before_import(run, inputs, root))
+    require(before_import(run, inputs, run_dir))
 
 
 def before_load(seen: TokenizerContext) -> list[Verdict]:
@@ -82,7 +88,7 @@ def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
     return tokenizer.looked_for(run, inputs.rewards.values())
 
 
-def _written(run: Run, model_dir: Path) -> int:
+def written(run: Run, model_dir: Path) -> int:
     """Bytes of the checkpoints that are kept and of the weights at the end: a guess from the base model's weights.
 
     Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.

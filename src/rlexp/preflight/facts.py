@@ -22,7 +22,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from rlexp.backend import compile_cache
+from rlexp.backend import compile_cache, telemetry
 from rlexp.nvidia import Gpu, driver_cuda, gpus
 from rlexp.reward import sandbox
 
@@ -73,6 +73,8 @@ class MachineFacts:
     """The sandbox for untrusted code; empty where none works."""
     tokens: tuple[str, ...]
     """Which tokens are there; never what they are."""
+    telemetry: Mapping[str, str]
+    """Variable that switches a library's telemetry off -> ``on`` or ``off``."""
 
 
 def gather(root: Path) -> MachineFacts:
@@ -106,6 +108,7 @@ def gather(root: Path) -> MachineFacts:
         hub_fault=hub_fault,
         sandbox=sandbox.available(),
         tokens=_tokens(),
+        telemetry=telemetry.state(),
     )
 
 

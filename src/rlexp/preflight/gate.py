@@ -32,9 +32,9 @@ class Gate:
         self.where = run.model.path or str(run.model.hub_id)
         self.before: TokenizerContext | None = None
 
-    def before_import(self, root: Path) -> None:
+    def before_import(self, run_dir: Path) -> None:
         """Makes the checks that need no torch."""
-        self._require(checks.before_import(self.run, self.inputs, root))
+        self._require(checks.before_import(self.run, self.inputs, run_dir))
 
     def before_load(self, rows: Any) -> None:
         """Template, tokenizer and lengths, as transformers reads them; Unsloth and TRL are imported.

@@ -181,9 +181,17 @@ def tokens(facts: MachineFacts) -> Verdict:
     return Verdict("tokens.present", Level.passed, message)
 
 
+def telemetry(facts: MachineFacts) -> Verdict:
+    """What the libraries send about runs."""
+    name, on = "telemetry.off", [name for name, state in facts.telemetry.items() if state == "on"]
+    if on:
+        return Verdict(name, Level.warning, f"on by your environment: {', '.join(on)}", hint=f"unset {' '.join(on)}")
+    return Verdict(name, Level.passed, f"nothing is sent: {', '.join(facts.telemetry)} are set for every run")
+
+
 CHECKS: tuple[Callable[[MachineFacts], Verdict], ...] = (
     *(python, required, tested, torch, gpu),
-    *(disk, memory, writing, caches, hub, untrusted, tokens),
+    *(disk, memory, writing, caches, hub, untrusted, tokens, telemetry),
 )
 """The checks, in the order in which they are shown."""
 
@@ -206,8 +214,10 @@ def room(free: int, needed: int, folder: str) -> Verdict:
         needed: bytes of the checkpoints that are kept, and of the weights at the end.
     """
     name = "disk.free"
-    if free < max(needed, DISK_LEAST // 4):
-        message = f"{_gib(free)} free, and the checkpoints and weights of this run take about {_gib(needed)}"
+    least = max(needed, DISK_LEAST // 4)
+    if free < least:
+        message = f"{_gib(free)} free, and no run is started with less than {_gib(least)}: "
+        message += f"the checkpoints and weights of this run take about {_gib(needed)}"
         hint = "remove old runs below outputs/ and multirun/, or type method.save_total_limit=1"
         return Verdict(name, Level.failed, message, folder, hint)
     return Verdict(name, Level.passed, f"{_gib(free)} free, the run takes about {_gib(needed)}")

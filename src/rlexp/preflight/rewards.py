@@ -70,6 +70,15 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
     return judged
 
 
+def cases(name: str, source: RewardSource) -> Verdict:
+    """The reward's file says what some completions should score."""
+    if source.has_cases:
+        return Verdict("reward.cases", Level.passed, f"the reward {name} has cases")
+    message = f"the reward {name} has no cases: nothing says what it should score"
+    hint = "add some to its file: cases = [{'completion': ..., 'score': ...}]; python -m rlexp score tries them"
+    return Verdict("reward.cases", Level.warning, message, source.file, hint)
+
+
 def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, list[str | None]]:
     """Kind -> one completion a row; GOLD and OTHER ones where rows have answers or a template says what is right."""
     kinds: dict[str, list[str | None]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError, nearest
+from rlexp.inputs import snapshot
 from rlexp.record.run_folder import COMPLETIONS
 
 
@@ -22,11 +23,9 @@ def read(run_dir: Path, wanted: Sequence[int]) -> dict[str, list[Any]]:
     Raises:
         RunError: there are none.
     """
-    import pyarrow.parquet as pq
-
     columns: dict[str, list[Any]] = {}
     for step in wanted:
-        table = pq.ParquetFile(run_dir / COMPLETIONS / f"step-{step:06d}.parquet").read().to_pydict()
+        table = snapshot.read(run_dir / COMPLETIONS / f"step-{step:06d}.parquet").to_pydict()
         table["step"] = [step] * len(table["completion"])
         for name, values in table.items():
             columns.setdefault(name, []).extend(values)

@@ -6,7 +6,6 @@ Every verb that takes a RUN opens it here. Imports no torch: weights are named, 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,9 @@ from rlexp.inputs import locked, reward_source, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code, requests
-from rlexp.record import completions
+from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
-from rlexp.record.run_folder import CHECKPOINTS, LOCK, MANIFEST, METRICS, SOURCES, read_manifest
+from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
 
 FOLDERS = ("outputs", "multirun")
 """The folders where Hydra puts single runs and sweeps (conf/config.yaml)."""
@@ -99,8 +98,12 @@ class FinishedRun:
         return [Code(self.file or self.run_dir / LOCK, f"asks for {', '.join(asks)}")] if asks else []
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every entry of ``metrics.jsonl``; none where there is no such file."""
-        return [json.loads(line) for line in metrics_lines(self.run_dir)]
+        """Every entry of ``metrics.jsonl``; none where there is no such file.
+
+        Raises:
+            RunError: it is damaged; the message names the line.
+        """
+        return metrics.entries(self.run_dir)
 
     def weights(self, step: int | None = None) -> Path:
         """The folder of the trained weights: what the run left at its end, else its latest checkpoint.
@@ -111,9 +114,17 @@ class FinishedRun:
         Raises:
             RunError: there are none.
         """
-        found = {int(path.name.rpartition("-")[2]): path for path in (self.run_dir / CHECKPOINTS).glob("checkpoint-*")}
+        found = checkpoints.of(self.run_dir)
+        broken = self.broken_weights()
+        found = {number: path for number, path in found.items() if path.name not in broken}
         if step in found:
             return found[step]
+        if step is not None and (why := broken.get(f"checkpoint-{step}")):
+            raise RunError(
+                f"the checkpoint of step {step} is not whole: {why}",
+                where=f"checkpoint={step}",
+                hint=f"type checkpoint={max(found)}" if found else "the run has no whole one",
+            )
         if step is not None:
             near = min(found, key=lambda other: abs(other - step), default=None)
             raise RunError(
@@ -122,7 +133,7 @@ class FinishedRun:
                 hint=f"type checkpoint={near}" if near else "it kept none (method.save_steps); leave checkpoint= out",
             )
         for name in ("adapter", "model"):
-            if (self.run_dir / name).is_dir():
+            if (self.run_dir / name).is_dir() and name not in broken:
                 return self.run_dir / name
         if found:
             return found[max(found)]
@@ -131,6 +142,13 @@ class FinishedRun:
             where=str(self.run_dir),
             hint=f"its {MANIFEST} says how it ended; step=last shows what it sampled while it trained",
         )
+
+    def broken_weights(self) -> dict[str, str]:
+        """Name -> why it cannot be loaded, of what the run left at its end and of its checkpoints; whole ones are not
+        named."""
+        left = [self.run_dir / name for name in ("adapter", "model") if (self.run_dir / name).is_dir()]
+        faults = {path.name: checkpoints.fault(path) for path in (*left, *checkpoints.of(self.run_dir).values())}
+        return {name: why for name, why in faults.items() if why}
 
     def completion_steps(self) -> list[int]:
         """The steps whose completions were stored, in order."""
@@ -163,8 +181,17 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
             return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root, file)
     known = [path.relative_to(root).as_posix() for path in run_folders(root)]
     guess = nearest(typed, known)
-    if (root / typed / MANIFEST).is_file() or (here / typed / MANIFEST).is_file():
-        raise RunError(f"the run {typed} ended before it was locked", where=typed, hint=f"its {MANIFEST} says why")
+    for folder in (root / typed, here / typed):
+        if manifest := read_manifest(folder):
+            going = status.of(manifest)[0] == "running"
+            raise RunError(
+                f"the run {typed} {'is not locked yet' if going else 'ended before it was locked'}: "
+                f"{status.sentence(manifest)}",
+                where=typed,
+                hint="wait for its first step"
+                if going
+                else f"its {MANIFEST} says why; python -m rlexp runs lists others",
+            )
     if not guess and known:
         guess = known[-1]
     raise RunError(
@@ -177,12 +204,6 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
 def run_folders(root: Path) -> list[Path]:
     """Every folder below outputs/ and multirun/ that holds a manifest, oldest name first."""
     return sorted(path.parent for name in FOLDERS for path in (root / name).rglob(MANIFEST))
-
-
-def metrics_lines(run_dir: Path) -> list[str]:
-    """The lines of a run's metrics.jsonl; none where there is no such file."""
-    path = run_dir / METRICS
-    return path.read_text().splitlines() if path.is_file() else []
 
 
 def run_of(config: Any, root: Path, name: str) -> Run:

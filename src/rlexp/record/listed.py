@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import os
-import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +14,12 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
+from rlexp.record import status
 from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
 """The value of a key that a run does not have."""
 CHOICES = ("method", "model", "dataset", "reward")
-SLACK = 60
-"""Seconds by which two clocks may differ over the beginning of a process."""
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, many times quicker, where PyYAML was built with it."""
 
@@ -43,10 +39,14 @@ class RunRow:
     @functools.cached_property
     def config(self) -> dict[str, Any]:
         """The locked config; empty where there is no lock. Its checksum is not asked: the list replays nothing."""
+        return self._lock["config"] if self._lock else {}
+
+    @functools.cached_property
+    def _lock(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
             content = yaml.load((self.place / LOCK).read_text(), LOADER)
             if isinstance(content, dict) and isinstance(content.get("config"), dict):
-                return content["config"]
+                return content
         return {}
 
     @functools.cached_property
@@ -55,6 +55,14 @@ class RunRow:
         if self.manifest.get("choices"):
             return self.manifest["choices"]
         return choices(self.config) if self.config else {}
+
+    @functools.cached_property
+    def reward_md5s(self) -> dict[str, str]:
+        """Term -> the hash of its file; from the lock where the manifest is older than that key."""
+        if "reward_md5s" in self.manifest:
+            return self.manifest["reward_md5s"]
+        terms = self._lock.get("inputs", {}).get("rewards", {}) if self.names else {}
+        return {name: str(term["md5"]) for name, term in terms.items() if isinstance(term, dict) and "md5" in term}
 
     @property
     def typed(self) -> list[str]:
@@ -78,7 +86,7 @@ class RunRow:
     def duration(self) -> float | None:
         """Seconds it took, or takes so far; None where nobody saw its end."""
         if self.status == "running" and self.started:
-            return time.time() - self.started
+            return max(0.0, time.time() - self.started)  # the clock may have been set back
         return self.manifest.get("timings_s", {}).get("total")
 
     def value(self, key: str) -> Any:
@@ -115,13 +123,26 @@ def read(run_dir: Path, root: Path) -> RunRow:
     name = run_dir.relative_to(root).as_posix()
     try:
         manifest = read_manifest(run_dir) or {}
-        run = RunRow(run_dir, name, manifest, manifest["status"], manifest.get("reason", ""))
+        run = RunRow(run_dir, name, manifest, *status.of(manifest))
         to_json(run)
     except (RunError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return RunRow(run_dir, name, {}, "unreadable", error.what if isinstance(error, RunError) else repr(error))
-    if run.status == "running" and _gone(manifest):
-        return RunRow(run_dir, name, manifest, "killed")
     return run
+
+
+def reward_names(runs: Sequence[RunRow]) -> dict[str, str]:
+    """Folder -> the reward of each run as a list shows it. A term whose file differs among them bears its hash: two
+    runs with other code under one name never look the same."""
+    codes: dict[str, set[str]] = {}
+    for run in runs:
+        for name, md5 in run.reward_md5s.items():
+            codes.setdefault(name, set()).add(md5)
+    shown = {}
+    for run in runs:
+        terms = run.names.get("reward", "").split("+")
+        marks = {name: f"@{md5[:7]}" for name, md5 in run.reward_md5s.items() if len(codes[name]) > 1}
+        shown[run.folder] = "+".join(name + marks.get(name, "") for name in terms)
+    return shown
 
 
 def to_json(run: RunRow) -> dict[str, Any]:
@@ -133,37 +154,9 @@ def to_json(run: RunRow) -> dict[str, Any]:
         "status": run.status,
         **({"reason": str(run.reason)} if run.reason else {}),
         **{name: run.names.get(name) for name in CHOICES},
+        **({"reward_md5s": run.reward_md5s} if run.reward_md5s else {}),
         "typed": run.typed,
         "metric": metric,
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
     }
-
-
-def _gone(manifest: dict[str, Any]) -> bool:
-    """Says whether the process that wrote this is certainly not there any more; of another machine nothing is known."""
-    pid = manifest.get("pid")
-    if manifest.get("host") != platform.node() or not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return manifest.get("started_unix", math.inf) + SLACK < _began(pid)
-
-
-def _began(pid: int) -> float:
-    """The time at which a process began, in seconds since the epoch: after a restart its number may be another
-    process's.
-
-    0 where /proc does not say it, or says a time to come (a container that shows its own clock).
-    """
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    age = up - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - age if age >= 0 else 0.0

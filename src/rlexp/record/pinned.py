@@ -16,11 +16,12 @@ from rlexp.errors import RunError
 from rlexp.files import whole_folder
 from rlexp.inputs import reward_source, reward_versions
 from rlexp.inputs.digest import file_md5
+from rlexp.record import status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
-from rlexp.record.stages import PARAMS, PINNED, write_stages
+from rlexp.record.stages import PARAMS, PINNED, lock_stages, write_stages
 
-PARAMS_HEAD = "# The pinned run, composed; dvc exp run writes another tree here, and the stage run trains it.\n"
+PARAMS_HEAD = "# The pinned run, composed; dvc exp run changes values here, and the stage run trains what it finds.\n"
 FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
 
@@ -40,6 +41,7 @@ def pin(run: FinishedRun) -> list[str]:
     reward_versions.record(root, rewards)
     copy(run, root / PINNED)
     (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))
+    lock_stages(run.lock, root, run.manifest.get("held_out", {}))
     return notes
 
 
@@ -56,7 +58,7 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     if run.run_dir.resolve() == (root / PINNED).resolve():
         raise RunError("this run is the pinned one already", where=where)
     if manifest.get("status") != "finished":
-        message = f"its status is {manifest['status']}" if manifest else f"it has no {MANIFEST}"
+        message = f"its status is {status.sentence(manifest)}" if manifest else f"it has no {MANIFEST}"
         raise RunError(
             f"only a finished run can be pinned; {message}", where=where, hint="python -m rlexp runs lists them"
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import platform
 import shutil
 import sys
 import time
@@ -21,10 +20,13 @@ from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
+from rlexp.record.claim import MANIFEST as MANIFEST
+from rlexp.record.claim import claim_started, take_over
 from rlexp.record.machine import commit_and_patch, machine
+from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
-LOCK, MANIFEST, METRICS = "run.lock.yaml", "manifest.json", "metrics.jsonl"
+LOCK, METRICS = "run.lock.yaml", "metrics.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""
@@ -41,12 +43,14 @@ SCHEMA = record(
         "reason": TEXT,
         "host": TEXT,
         "pid": COUNT,
+        "process_began": COUNT,
         "started": TEXT,
         "ended": TEXT,
         "started_unix": {"type": "number"},
         "git": record({}, {"sha": TEXT, "left_out": mapping(TEXT, TEXT)}),
         "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
         "patches": mapping(record({"status": TEXT}), NAME),
+        "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
     },
 )
@@ -64,7 +68,8 @@ class Record:
         self, run_dir: Path, root: Path, identity: str, overrides: list[str], config: dict[str, Any] | None = None
     ) -> None:
         self._began = time.perf_counter()
-        run_dir.mkdir(parents=True, exist_ok=True)
+        if not take_over(run_dir):
+            claim_started(run_dir)
         secrets.learn(root)
         code, patch = commit_and_patch(root)
         if patch:
@@ -77,8 +82,7 @@ class Record:
             "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "overrides": overrides,
             "choices": choices(config) if config else {},
-            "host": platform.node(),
-            "pid": os.getpid(),
+            **process(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "started_unix": time.time(),
             "git": code,
@@ -101,7 +105,9 @@ class Record:
         self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
         self.content["machine"] = machine()
         self.content["outputs"] = outputs(self.run_dir)
-        self.write()
+        # On a full disk the old manifest stands; the error that is under way says more than this one.
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self.write()
 
     def mark(self, name: str) -> None:
         """Notes the seconds since the record began under ``name``."""
@@ -112,8 +118,11 @@ class Record:
         _write_manifest(self.run_dir, self.content)
 
     def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
-        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it; this user has run them now."""
+        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it; this user has run them now. The
+        manifest says their hashes."""
         rewards = list(rewards)
+        terms = content.get("inputs", {}).get("rewards", {})
+        self.content["reward_md5s"] = {name: term["md5"] for name, term in terms.items()}
         for source in rewards:
             copy = self.run_dir / SOURCES / source.file
             copy.parent.mkdir(parents=True, exist_ok=True)

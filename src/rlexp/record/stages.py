@@ -2,80 +2,179 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.points import points
 from rlexp.errors import RunError
 from rlexp.inputs import store
-from rlexp.inputs.digest import folder_md5
+from rlexp.inputs.digest import file_md5, folder_md5
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
 
 PINNED, PARAMS, STAGE = "pinned", "params.yaml", "run"
 REPLAY = f"{PINNED}/replay"
+SCORES = f"{REPLAY}/scores.json"
+"""The held-out numbers, where DVC reads its metrics. Of a replay they are those of the run that is replayed, so that
+dvc.lock is the same on every machine."""
 
 
 def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
     """Writes the stage that replays the pinned run, and one for each input that no stage makes yet.
 
+    DVC deletes the outs of a stage before it runs it. So none is declared but what the stage's command makes in an
+    empty place, and those are kept where they are there (``persist``): the command itself never writes over them.
+
     Returns:
         What DVC cannot make or restore.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
+    Raises:
+        RunError: DVC refused; the message says what to do about it.
+    """
     inputs, notes, dependencies = lock["inputs"], [], [f"{PINNED}/{name}" for name in (LOCK, METRICS, SOURCES)]
-    try:
-        with Repo(str(root)) as repo:
-            for group in ("data", "model"):
-                digest = inputs[group]
-                if "path" not in digest:
-                    continue
-                if _made_by_dvc(repo, root, group, digest, lock["overrides"]):
-                    dependencies.append(digest["path"])
-                else:
-                    notes.append(
-                        f"no stage makes {digest['path']}: dvc add it, and dvc push, for a colleague to have it"
-                    )
-            if folder_md5(root / inputs["data"]["path"]) == inputs["data"]["md5"]:
-                store.keep(root, root / inputs["data"]["path"])
+    with _repository(root) as repo:
+        for group in ("data", "model"):
+            digest = inputs[group]
+            if "path" not in digest:
+                continue
+            if _made_by_dvc(repo, root, group, lock):
+                dependencies.append(digest["path"])
             else:
-                notes.append(f"{inputs['data']['path']} is not the locked snapshot any more; it is not in DVC's cache")
-            (root / REPLAY).mkdir(parents=True, exist_ok=True)  # DVC looks into it for a .gitignore
-            repo.stage.add(
-                name=STAGE,
-                cmd=f"python -m rlexp replay {PINNED} --params {PARAMS} --dir {REPLAY}",
-                deps=[*dependencies, *(term["file"] for term in inputs["rewards"].values())],
-                params=[{PARAMS: []}],
-                outs=[f"{REPLAY}/{'model' if lock['config']['model']['full_finetuning'] else 'adapter'}"],
-                metrics=[f"{REPLAY}/scores.json"],
-                force=True,
-            )
-    except DvcException as error:
-        raise RunError(
-            f"DVC refused the stage {STAGE}: {error}", where="dvc.yaml", hint="dvc init, if this project has no .dvc/"
-        ) from error
+                notes.append(_not_made(repo, root, digest["path"]))
+        if folder_md5(root / inputs["data"]["path"]) == inputs["data"]["md5"]:
+            store.keep(root, root / inputs["data"]["path"])
+        else:
+            notes.append(f"{inputs['data']['path']} is not the locked snapshot any more; it is not in DVC's cache")
+        (root / REPLAY).mkdir(parents=True, exist_ok=True)  # DVC looks into it for a .gitignore
+        repo.stage.add(
+            name=STAGE,
+            cmd=f"python -m rlexp replay {PINNED} --params {PARAMS} --dir {REPLAY}",
+            deps=dependencies,
+            params=[{PARAMS: []}],
+            metrics=[SCORES],
+            force=True,
+        )
     return notes
 
 
-def _made_by_dvc(repo: Any, root: Path, group: str, digest: dict[str, Any], overrides: list[str]) -> bool:
-    """Says whether a stage makes the folder; writes one where its script can."""
+def lock_stages(lock: dict[str, Any], root: Path, held_out: dict[str, Any]) -> None:
+    """Notes in dvc.lock what the stages of the pinned run have, so that the first ``dvc repro`` of a clone leaves it as
+    it is. Nothing is run, and nothing that is left keeps DVC from running it.
+
+    Args:
+        held_out: the held-out numbers of the pinned run.
+
+    Raises:
+        RunError: DVC refused.
+    """
+    scores = root / SCORES
+    scores.parent.mkdir(exist_ok=True)
+    there = scores.read_bytes() if scores.is_file() else None
+    write_scores(scores.parent, held_out)
+    paths = [inputs["path"] for inputs in (lock["inputs"]["data"], lock["inputs"]["model"]) if "path" in inputs]
+    with _repository(root) as repo, repo.lock:
+        for path in (*paths, SCORES):
+            for stage in _makers(repo, root, path):
+                if stage.name in (STAGE, *(_name(group, path) for group in ("data", "model"))):
+                    stage.save(run_cache=False)
+                    if stage.name != STAGE:  # with its scores in the cache DVC would not run it
+                        stage.commit()
+                    stage.dump(update_pipeline=False)
+    scores.unlink()
+    if there is not None:
+        scores.write_bytes(there)
+
+
+def write_scores(run_dir: Path, held_out: dict[str, Any]) -> None:
+    """Writes the held-out numbers beside a run, where DVC reads its metrics."""
+    (run_dir / Path(SCORES).name).write_text(json.dumps(held_out, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def _repository(root: Path) -> Iterator[Any]:
+    """The project as DVC sees it; what DVC refuses becomes a message with its own advice."""
+    from dvc.exceptions import CyclicGraphError, DvcException, NotDvcRepoError, OverlappingOutputPathsError
+    from dvc.lock import LockError
+    from dvc.utils.serialize import ParseError
+    from dvc.utils.strictyaml import YAMLValidationError
+
+    try:
+        from dvc.repo import Repo
+
+        with Repo(str(root)) as repo:
+            yield repo
+    except DvcException as error:
+        hint = "dvc status and dvc repro --dry say more"
+        if isinstance(error, NotDvcRepoError):
+            hint = "dvc init, and pin again"
+        elif isinstance(error, LockError):
+            hint = "another dvc command is at work here: wait for it, and pin again"
+        elif isinstance(error, ParseError | YAMLValidationError):
+            hint = "mend that file, or git checkout it, and pin again"
+        elif isinstance(error, OverlappingOutputPathsError | CyclicGraphError):
+            hint = "take the stage that makes the same folder out of dvc.yaml, and pin again"
+        raise RunError(f"DVC refused the stage {STAGE}: {error}", where="dvc.yaml", hint=hint) from error
+
+
+def _makers(repo: Any, root: Path, path: str) -> list[Any]:
     from dvc.exceptions import OutputNotFoundError
 
     try:
-        repo.find_outs_by_path(str(root / digest["path"]))
-        return True
+        return [out.stage for out in repo.find_outs_by_path(str(root / path))]
     except OutputNotFoundError:
-        source = digest.get("source", {})
-    if source.get("files") or not source.get("script"):
-        return False
+        return []
+
+
+def _name(group: str, path: str) -> str:
+    return f"{group}_{Path(path).name}"
+
+
+def _not_made(repo: Any, root: Path, path: str) -> str:
+    """The note on an input that no stage makes: how a colleague can have it all the same."""
+    place = Path(os.path.abspath(root / path))
+    folder = "data" if (place / "snapshot.json").is_file() else "models"
+    if not place.is_relative_to(root):
+        return f"{path} lies outside of the project: copy it to {folder}/ and train that, for a colleague to have it"
+    if repo.dvcignore.is_ignored_dir(str(place)) or repo.dvcignore.is_ignored(repo.fs, str(place)):
+        return f"no stage makes {path}, where DVC sees nothing (.dvcignore): copy it to {folder}/ first, and train that"
+    return f"no stage makes {path}: dvc add it, and dvc push, for a colleague to have it"
+
+
+def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> bool:
+    """Says whether a stage makes the folder; writes one where its script can."""
+    path = lock["inputs"][group]["path"]
+    if _makers(repo, root, path):
+        return True
     owned = ("dataset", "method", "experiment") if group == "data" else ("model", "experiment")
-    typed = [o for o in overrides if o.lstrip("+~").split("=")[0].split(".")[0] in owned]
+    typed = [o for o in lock["overrides"] if o.lstrip("+~").split("=")[0].split(".")[0] in owned]
+    if not _command_makes(root, group, lock, typed):
+        return False
     repo.stage.add(
-        name=f"{group}_{Path(digest['path']).name}",
+        name=_name(group, path),
         cmd=" ".join(["python -m rlexp prepare", *map(shlex.quote, typed)]),
-        deps=[source["script"]],
-        outs=[digest["path"]],
+        deps=[lock["inputs"][group]["source"]["script"]],
+        outs_persist=[path],
         force=True,
     )
     return True
+
+
+def _command_makes(root: Path, group: str, lock: dict[str, Any], typed: list[str]) -> bool:
+    """Says whether ``prepare`` with these overrides makes this folder where there is none: composed, it names the
+    folder and the script as its own, with the parameters that the lock has, and the script is the locked one."""
+    digest, key = lock["inputs"][group], "dataset" if group == "data" else "model"
+    source = digest.get("source", {})
+    script = source.get("script", "")
+    if source.get("files") or not (root / script).is_file() or source.get("script_md5") != file_md5(root / script):
+        return False
+    try:
+        option = points(root / "conf", typed, multirun=False)[0].run.config()[key]
+    except RunError:  # conf/ has moved on
+        return False
+    folder = f"{'data' if group == 'data' else 'models'}/{option['name']}"
+    made = script == f"data_prep/{option['prepare']}.py" and option["path"] == digest["path"] == folder
+    return made and option["params"] == source.get("params", lock["config"][key]["params"])

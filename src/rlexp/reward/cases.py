@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.conformance import called
 from rlexp.reward.pool.call import checked
-from rlexp.reward.raised import format_error, line_of
 
 ONE = {"completions": "completion", "prompts": "prompt"}
 """A parameter of ``score`` -> its name in a case, which is one completion; any other keeps its name."""
@@ -46,9 +46,9 @@ def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
     """
     try:
         module = load_script(source.path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RunError(
-            f"the reward raised {format_error(error)} when imported", where=line_of(source, error)
+            f"the reward raised {format_error(error)} when imported", where=line_of(source.path, source.file, error)
         ) from error
     cases = getattr(module, "cases", [])
     if not isinstance(cases, list | tuple):
@@ -80,7 +80,7 @@ def run_group_case(
     except RunError as error:
         return Outcome(shown, error.what)
     except Exception as error:
-        return Outcome(shown, f"raised {format_error(error)} ({line_of(source, error)})")
+        return Outcome(shown, f"raised {format_error(error)} ({line_of(source.path, source.file, error)})")
     wrong = [problem for e, a in zip(case["scores"], actual, strict=True) if (problem := _problem("score", e, a))]
     return Outcome(shown, wrong[0] if wrong else None)
 
@@ -110,7 +110,7 @@ def run_case(
     try:
         scores = called(score, {name: [case[key]] for name, key in reads.items()} | given)
     except Exception as error:
-        return Outcome(shown, f"raised {format_error(error)} ({line_of(source, error)})")
+        return Outcome(shown, f"raised {format_error(error)} ({line_of(source.path, source.file, error)})")
     try:
         actual = checked(source.path.stem, scores, [shown], source.file)[0]
     except RunError as error:

@@ -15,10 +15,10 @@ from rlexp.compose.environment import resolved
 from rlexp.compose.schema import Reward
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import reward_source, trust
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.cases import ONE
-from rlexp.reward.raised import format_error, line_of
 
 
 class Reasons:
@@ -92,4 +92,4 @@ def _imported(name: str, source: RewardSource) -> Any:
         return load_script(source.path).explain
     except Exception as error:
         what = f"the reward {name} raised {format_error(error)} when imported"
-        raise RunError(what, where=line_of(source, error)) from error
+        raise RunError(what, where=line_of(source.path, source.file, error)) from error

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
-import multiprocessing
 import os
-import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from typing import Any
 from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+from rlexp.inputs import snapshot
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.inputs.script import load_script
+from rlexp.inputs.script import Ended, in_process, load_script
 from rlexp.reward import conformance, gold, sandbox
 from rlexp.reward.cases import Outcome, run_cases
 from rlexp.reward.conformance import stand_in_ids
@@ -65,21 +65,27 @@ def try_rewards(wanted: Sequence[Wanted], rows: Sequence[Mapping[str, Any]]) -> 
         rows: of the data they will meet; may be empty.
 
     Raises:
-        RunError: a file cannot be imported, or a reward hangs.
+        RunError: a file cannot be imported, or a reward hangs or ends its process.
     """
-    # A pool, because it can be ended while its workers are busy.
-    with multiprocessing.get_context("spawn").Pool(min(len(wanted), os.cpu_count() or 1)) as pool:
-        begun = [pool.apply_async(_try, (source, resolved(dict(params)), list(rows))) for source, params in wanted]
-        until = time.monotonic() + TRIAL_SECONDS
-        for (source, _), trial in zip(wanted, begun, strict=True):
-            trial.wait(max(0.0, until - time.monotonic()))
-            if not trial.ready():
-                raise RunError(
-                    f"the reward {source.path.stem} hangs, or ends its process: no verdict after {TRIAL_SECONDS:.0f} s",
-                    where=source.file,
-                    hint="look for a loop that some completion never ends",
-                )
-        return [trial.get() for trial in begun]
+    with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as threads:
+        return list(threads.map(lambda item: _tried(item[0], item[1], list(rows)), wanted))
+
+
+def _tried(source: RewardSource, params: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> Trial:
+    try:
+        return in_process(source.path, source.file, TRIAL_SECONDS, _try, source, resolved(dict(params)), rows)
+    except TimeoutError as error:
+        raise RunError(
+            f"the reward {source.path.stem} hangs: no verdict after {TRIAL_SECONDS:.0f} s",
+            where=source.file,
+            hint="look for a loop that some completion never ends",
+        ) from error
+    except Ended as error:
+        raise RunError(
+            f"the reward {source.path.stem} {error} before it answered",
+            where=source.file,
+            hint="it must answer scores, and not end the process: look for os._exit(), or a library that crashes",
+        ) from error
 
 
 def _try(source: RewardSource, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Trial:
@@ -132,12 +138,8 @@ def _pass(key: str, name: str, source: RewardSource, params: Mapping[str, Any], 
 @functools.cache
 def data_rows(snapshot_dir: Path, count: int) -> list[dict[str, Any]]:
     """The first rows of a snapshot's test split (of its only split, where there is one)."""
-    import pyarrow.parquet as pq
-
     found = sorted(snapshot_dir.glob("*.parquet"), key=lambda path: path.stem != "test")
-    for batch in pq.ParquetFile(found[0]).iter_batches(batch_size=count):
-        return batch.to_pylist()
-    return []
+    return snapshot.read(found[0], rows=count).to_pylist()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -27,8 +28,9 @@ from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
+from rlexp.train import folders
+from rlexp.train.guards import require_one_process
 from rlexp.train.job import Job
-from rlexp.train.loading import require_one_process
 
 _sweep: list[Path] = []
 _failures: list[Exception] = []
@@ -47,14 +49,21 @@ def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
     Raises:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
+    with contextlib.ExitStack() as claims:
+        return _run_jobs(options, work, claims)
+
+
+def _run_jobs(options: Namespace, work: Callable[[Job], None], claims: contextlib.ExitStack) -> int:
     root = project.root()
     require_one_process()
     if not _asks_hydra(options):
         made = points(root / "conf", options.overrides, options.multirun)
         if not any(override.startswith("hydra/launcher=") for override in options.overrides):
             one_loader([point.run for point in made])
+        typed = [point.overrides for point in made]
+        named = claims.enter_context(folders.claimed(root / "conf", options.overrides, typed, options.multirun))
         for point in made:
-            make_ready(point.run, root)
+            make_ready(point.run, root, root / named)
     # Hydra would print its own one-line errors; with this it raises, and ours are printed.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
@@ -93,8 +102,11 @@ def one_loader(runs: list[Run]) -> None:
         )
 
 
-def make_ready(run: Run, root: Path) -> None:
+def make_ready(run: Run, root: Path, run_dir: Path) -> None:
     """Makes the missing inputs of a run, and tries its reward.
+
+    Args:
+        run_dir: where it writes, for the room on that disk.
 
     Raises:
         RunError: it cannot be started.
@@ -108,7 +120,7 @@ def make_ready(run: Run, root: Path) -> None:
     health_rules.validate(run.health.rules)
     server_command.validate(run)
     inputs = prepare(run, root)
-    checks.refuse(run, inputs, root)
+    checks.refuse(run, inputs, run_dir)
 
 
 def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
@@ -127,7 +139,7 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
     """Does one job of several; a failure is in its manifest, and does not stop the others."""
     try:
         work(job)
-    except RunError as error:
+    except Exception as error:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         return error
     finally:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import threading
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-from rlexp import files
-from rlexp.backend import compile_cache, dataset
+from rlexp.backend import compile_cache, dataset, telemetry
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
@@ -21,7 +14,6 @@ from rlexp.backend.patches import Patches
 from rlexp.backend.trainers import arguments
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
-from rlexp.errors import Failed, RunError
 from rlexp.inputs import find, hashes, reward_versions, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
@@ -29,11 +21,8 @@ from rlexp.preflight.gate import Gate
 from rlexp.record import lock
 from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import workers_for
+from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, signals, unforeseen
 from rlexp.train.job import Job
-
-LIBRARIES_LOG, TRACEBACK = "libraries.log", "traceback.txt"
-LONGEST = 600
-"""Characters of an error that are shown."""
 
 
 @contextlib.contextmanager
@@ -41,48 +30,16 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
     """The record of a run folder, and a stack of what lives as long as it; libraries are heard in LIBRARIES_LOG."""
     require_one_process()
     record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
+    record.content["telemetry"] = telemetry.state()
     with (
         record,
         unforeseen(job.run_dir),
+        room(job),
         signals(),
         quiet(job.run_dir / LIBRARIES_LOG),
         contextlib.ExitStack() as running,
     ):
         yield record, running
-
-
-def require_one_process() -> None:
-    """Raises a RunError where a launcher started several processes: each would train the whole run, into one record."""
-    started = os.environ.get("WORLD_SIZE", "1")
-    if started != "1":
-        raise RunError(
-            f"{started} processes were started (WORLD_SIZE), and a run has one device yet",
-            where="torchrun, accelerate launch or srun in front of python -m rlexp",
-            hint="type python -m rlexp without it (unset WORLD_SIZE where the shell holds it)",
-        )
-
-
-@contextlib.contextmanager
-def unforeseen(run_dir: Path) -> Iterator[None]:
-    """Keeps the traceback of an error that nobody foresaw in the run folder, and says it in one message instead.
-
-    Raises:
-        Failed: such an error; those with words of their own go through.
-    """
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:
-        files.write_text(run_dir / TRACEBACK, traceback.format_exc())
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = f"{type(error).__name__}{': ' if lines else ''}{' '.join(lines)[:LONGEST]}"
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise Failed(
-            f"the run failed: {message}",
-            where=f"{os.path.join(*Path(last.filename).parts[-3:])}:{last.lineno}",
-            hint=f"read {os.path.relpath(run_dir / TRACEBACK)}; {LIBRARIES_LOG} beside it holds the libraries' output",
-        ) from error
 
 
 def load(
@@ -100,7 +57,7 @@ def load(
     run, root = job.run, job.root
     inputs = inputs or find.find_inputs(run, root)
     gate = Gate(run, inputs, record.content.setdefault("preflight", []), console.warn)
-    gate.before_import(root)
+    gate.before_import(record.run_dir)
     for fault in reward_versions.faults(root, inputs.rewards.values()):
         console.warn(fault)
     trust.remember(Code(source.path) for source in inputs.rewards.values())
@@ -129,20 +86,3 @@ def load(
     record.mark("loaded")
     gate.before_training(model, tokenizer, rows)
     return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine)
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[None]:
-    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # a launcher's worker thread may set no handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlexp.compare import agreement
 from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
+from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.prepare import prepare
-from rlexp.record import finished
+from rlexp.record import finished, metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
+from rlexp.record.stages import write_scores
 from rlexp.train import session
 from rlexp.train.job import Job
 
@@ -44,7 +43,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     """
     lock, root, where = original.lock, original.root, original.run_dir
     compared = not check and level != "inputs"
-    if compared and not finished.metrics_lines(where):
+    if compared and not metrics.lines(where):
         raise RunError(
             "there is no metrics.jsonl beside the lock, so only the inputs can be compared",
             where=str(where),
@@ -88,8 +87,8 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     session.train(Job(run, root, run_dir, lock["overrides"]), inputs, approve, smoked=True)
     manifest = read_manifest(run_dir) or {}
     found = agreement.compare(
-        finished.metrics_lines(where),
-        finished.metrics_lines(run_dir),
+        metrics.lines(where),
+        metrics.lines(run_dir),
         agreement.weights(original.manifest.get("outputs", {})),
         agreement.weights(manifest["outputs"]),
     )
@@ -98,7 +97,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     reached = found.reaches(wanted)
     source = {"run": os.path.relpath(where, root), "identity": lock["identity"], "checksum": lock["checksum"]}
     update_manifest(run_dir, replay_of=source, agreement={**found.to_json(), "asked": wanted, "reached": reached})
-    _write_scores(run_dir, manifest)
+    write_scores(run_dir, original.manifest.get("held_out", {}))
     print(_sentence(found))
     if lock["fresh_adapter_sha256"] != lock_now["fresh_adapter_sha256"]:
         print("note: the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")
@@ -121,7 +120,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> boo
         RunError: the file holds no run of this version, or its inputs cannot be had.
     """
     root = original.root
-    run = finished.run_of(OmegaConf.to_container(OmegaConf.load(root / file)), root, file)
+    run = _params(root, file)
     changed = lines(differences(original.run.config(), run.config()))
     if not changed:
         return False
@@ -129,14 +128,49 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> boo
     for line in changed:
         print(f"  {line}")
     run_dir = _run_dir(original, directory)
-    session.train(Job(run, root, run_dir, changed), prepare(run, root))
-    _write_scores(run_dir, read_manifest(run_dir) or {})
+    run = finished.on_this_machine(run, root)
+    try:
+        inputs = prepare(run, root)
+    except RunError as error:
+        raise _in_a_queue(error, root) from error
+    session.train(Job(run, root, run_dir, changed), inputs)
+    write_scores(run_dir, (read_manifest(run_dir) or {}).get("held_out", {}))
     return True
 
 
-def _write_scores(run_dir: Path, manifest: dict[str, Any]) -> None:
-    """The held-out numbers beside the run, where DVC reads its metrics."""
-    (run_dir / "scores.json").write_text(json.dumps(manifest.get("held_out", {}), indent=1) + "\n")
+def _params(root: Path, file: str) -> Run:
+    """The run of a params file. A group may hold the name of an option instead of its tree (``dvc exp run -S
+    reward=format+length``): that is composed, the rest stays the pinned run's.
+
+    Raises:
+        RunError: the file holds no run of this version, or an option is none.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.serialize import load_yaml
+
+    try:  # as DVC writes it: in YAML 1.2 an unquoted no is a text
+        tree = load_yaml(str(root / file))
+    except (DvcException, OSError) as error:
+        raise RunError(f"the file cannot be read: {error}", where=file, hint=f"git checkout -- {file}") from error
+    if not isinstance(tree, dict):
+        raise RunError("the file holds no run", where=file, hint=f"git checkout -- {file}, or pin a run again")
+    named = {str(group): option for group, option in tree.items() if isinstance(option, str)}
+    try:
+        if named:
+            typed = [f"{group}={option}" for group, option in named.items()]
+            composed = points(root / "conf", typed, multirun=False)[0].run.config()
+            tree |= {group: composed[group] for group in named if group in composed}
+        return finished.run_of(tree, root, file)
+    except RunError as error:
+        raise _in_a_queue(error, root) from error
+
+
+def _in_a_queue(error: RunError, root: Path) -> RunError:
+    """The error, with what DVC's queue may lack: it runs a copy of what git tracks."""
+    if not {".dvc", "exps"} <= set(root.resolve().parts):
+        return error
+    hint = "git add it: dvc's queue sees tracked files only"
+    return RunError(error.what, error.where, f"{hint}; {error.hint}" if error.hint else hint)
 
 
 def _sentence(found: agreement.Agreement) -> str:

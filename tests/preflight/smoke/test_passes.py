@@ -71,7 +71,8 @@ def test_when_a_run_is_smoked_first(composed, overrides, found, due):
 def test_a_pass_is_read_back_and_half_a_file_is_none(tmp_path, composed):
     file = passes.path(composed(), DIGEST, tmp_path)
     assert passes.read(file) is None
-    written = passes.write(file, FIGURES)
+    written = passes.content(FIGURES)
+    passes.write(file, written)
     assert passes.read(file) == written and [path.name for path in file.parent.iterdir()] == [file.name]
     file.write_text(file.read_text()[:20])
     assert passes.read(file) is None

@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import MESSAGE
 from rlexp.inputs.reward_source import read
 from rlexp.reward.pool import call
 from rlexp.reward.pool.call import Clock, Failure, RewardFunction, TimedOut, checked
-from rlexp.reward.raised import MESSAGE
 
 
 @pytest.fixture

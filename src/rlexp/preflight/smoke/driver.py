@@ -37,7 +37,13 @@ def smoke(loaded: Loaded, record: Record, console: RunConsole, uncompiled: bool 
     figures = steps.take(loaded, record.run_dir, record.content["timings_s"]["loaded"], console)
     if uncompiled:
         figures["uncompiled"] = True
-    record.content["smoke"] = passes.write(passes.path(run, loaded.digest, record.root), figures)
+    record.content["smoke"] = kept = passes.content(figures)
+    try:
+        passes.write(passes.path(run, loaded.digest, record.root), kept)
+    except OSError as error:  # a pass that is lost costs the next run its steps, and this one nothing
+        console.warn(
+            f"the pass cannot be kept in {passes.FOLDER}/ ({error.strerror}): the next run takes the steps again"
+        )
     record.mark("smoked")
     console.print(f"smoke passed: {steps.describe(figures)}")
     console.print(f"              {passes.costs(figures, run, len(loaded.rows))}")

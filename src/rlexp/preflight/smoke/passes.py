@@ -69,12 +69,19 @@ def read(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and "passed" in content else None
 
 
-def write(file: Path, figures: dict[str, Any]) -> dict[str, Any]:
-    """Leaves a pass of these figures, whole or not at all; answers its content."""
-    content = {"passed": datetime.now(UTC).isoformat(timespec="seconds"), **figures}
+def content(figures: dict[str, Any]) -> dict[str, Any]:
+    """A pass of these figures, as of now."""
+    return {"passed": datetime.now(UTC).isoformat(timespec="seconds"), **figures}
+
+
+def write(file: Path, content: dict[str, Any]) -> None:
+    """Leaves a pass, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     file.parent.mkdir(exist_ok=True)
     files.write_text(file, json.dumps(content, indent=1) + "\n")
-    return content
 
 
 def engine_for(run: Run) -> Run:

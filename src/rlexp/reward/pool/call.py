@@ -12,9 +12,9 @@ from types import FrameType
 from typing import Any, Literal
 
 from rlexp.errors import RunError
+from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
-from rlexp.reward.raised import format_error, line_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class RewardFunction:
             self._function = getattr(load_script(source.path), "score_group" if source.whole_groups else "score")
         except (Exception, SystemExit) as error:
             what = f"the reward {name} raised {format_error(error)} when imported"
-            raise RunError(what, where=line_of(self._source, error)) from error
+            raise RunError(what, where=line_of(self._source.path, self._source.file, error)) from error
         self._asynchronous = inspect.iscoroutinefunction(self._function)
 
     def scores(self, columns: Mapping[str, Any]) -> list[Score]:
@@ -119,7 +119,7 @@ class RewardFunction:
         except KeyboardInterrupt:  # Ctrl-C where the reward runs in the user's own process
             raise
         except BaseException as error:
-            where = line_of(self._source, error)
+            where = line_of(self._source.path, self._source.file, error)
             failure = Failure("raised", format_error(error), where)
         if clock.over:
             failure = Failure("timed out", f"more than {clock.limit * count:g} s of computing", where)

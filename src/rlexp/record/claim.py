@@ -1,0 +1,120 @@
+"""A run folder belongs to one run: it is claimed in one step of the file system, before anything is written into it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import RunError
+from rlexp.files import disk_fault
+from rlexp.record import status
+
+MANIFEST = "manifest.json"
+SWEEP = "multirun.yaml"
+"""The file of a sweep that Hydra writes first."""
+_claimed: set[Path] = set()
+"""Folders that this process claimed and no record has taken over yet."""
+
+
+def claim(folder: Path, mark: str, shown: str, key: str = "hydra.run.dir") -> None:
+    """Makes a folder this process's own: it must be new, or empty.
+
+    Args:
+        mark: the file that stands for the claim, and is overwritten later; only one process can make it.
+        shown: the folder in messages.
+        key: what names the folder, for the message.
+
+    Raises:
+        RunError: it holds something, another run claims it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = [path for path in folder.iterdir() if path.name != mark]
+        if not found:
+            with (folder / mark).open("x") as stream:
+                stream.write(_note())
+            _claimed.add(folder.resolve())
+            return
+    except FileExistsError as error:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"{shown} is a file", where=f"{key}={shown}", hint=_another(shown, key)) from error
+    except OSError as error:
+        fault = disk_fault(error)
+        what = f"the run folder {shown} cannot be made: {error.strerror}"
+        raise RunError(what, where=f"{key}={shown}", hint=fault.hint if fault else _another(shown, key)) from error
+    raise RunError(_holds(folder, shown), where=f"{key}={shown}", hint=_another(shown, key))
+
+
+@contextlib.contextmanager
+def held(folder: Path, mark: str, shown: str, key: str) -> Iterator[None]:
+    """Claims a folder (``claim``) while the block lasts; a claim that nobody took over is given back."""
+    claim(folder, mark, shown, key)
+    try:
+        yield
+    finally:
+        give_back(folder, mark)
+
+
+def claim_started(folder: Path) -> None:
+    """Claims the folder of a run that is started already: what Hydra and a replay left in it may be there.
+
+    Raises:
+        RunError: another run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (folder / MANIFEST).open("x") as stream:
+            stream.write(_note())
+    except FileExistsError as error:
+        raise RunError(_holds(folder, str(folder)), hint=_another(folder.name, "hydra.run.dir")) from error
+
+
+def take_over(folder: Path) -> bool:
+    """Says whether this process claimed a folder, once: its record is written there from now on."""
+    known = folder.resolve() in _claimed
+    _claimed.discard(folder.resolve())
+    return known
+
+
+def give_back(folder: Path, mark: str) -> None:
+    """Takes a claim back that no record took over and Hydra did not write over; nothing else is touched."""
+    if take_over(folder):
+        with contextlib.suppress(OSError):
+            if (folder / mark).read_text() == _note():
+                (folder / mark).unlink()
+                folder.rmdir()
+
+
+def _note() -> str:
+    return json.dumps({"status": "running", **status.process()})
+
+
+def _holds(folder: Path, shown: str) -> str:
+    for name, kind in ((MANIFEST, "a run"), (SWEEP, "a sweep")):
+        if (folder / name).is_file():
+            return f"{shown} holds {kind} already{_how(folder / name)}; a run folder must be new"
+    return f"{shown} is not empty; a run folder must be new"
+
+
+def _how(manifest: Path) -> str:
+    content: Any = None
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(manifest.read_text())
+    return f" ({status.of(content)[0]})" if isinstance(content, dict) and content.get("status") else ""
+
+
+def _another(shown: str, key: str) -> str:
+    """What to type instead: a name that is free."""
+    path = Path(shown)
+    if len(path.parts) < 2 or path.is_absolute():
+        path = Path("outputs" if key == "hydra.run.dir" else "multirun") / (path.name or "mine")
+    number = 2
+    while os.path.lexists(path.with_name(f"{path.name}_{number}")):
+        number += 1
+    return (
+        f"type {key}={path.with_name(f'{path.name}_{number}')}, or leave it out: every run then has a name of its own"
+    )

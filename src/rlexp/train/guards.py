@@ -1,0 +1,99 @@
+"""What stands around a run while it is built and trained: one process, signals, a full disk, errors nobody foresaw."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rlexp import files
+from rlexp.errors import Failed, RunError
+from rlexp.preflight import checks, facts
+from rlexp.record import checkpoints
+from rlexp.train.job import Job
+
+LIBRARIES_LOG, TRACEBACK = "libraries.log", "traceback.txt"
+LONGEST = 600
+"""Characters of an error that are shown."""
+
+
+def require_one_process() -> None:
+    """Raises a RunError where a launcher started several processes: each would train the whole run, into one record."""
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != "1":
+        raise RunError(
+            f"{started} processes were started (WORLD_SIZE), and a run has one device yet",
+            where="torchrun, accelerate launch or srun in front of python -m rlexp",
+            hint="type python -m rlexp without it (unset WORLD_SIZE where the shell holds it)",
+        )
+
+
+@contextlib.contextmanager
+def unforeseen(run_dir: Path) -> Iterator[None]:
+    """Keeps the traceback of an error that nobody foresaw in the run folder, and says it in one message instead.
+
+    Raises:
+        Failed: such an error; those with words of their own go through.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        files.write_text(run_dir / TRACEBACK, traceback.format_exc())
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        message = f"{type(error).__name__}{': ' if lines else ''}{' '.join(lines)[:LONGEST]}"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise Failed(
+            f"the run failed: {message}",
+            where=f"{os.path.join(*Path(last.filename).parts[-3:])}:{last.lineno}",
+            hint=f"read {os.path.relpath(run_dir / TRACEBACK)}; {LIBRARIES_LOG} beside it holds the libraries' output",
+        ) from error
+
+
+@contextlib.contextmanager
+def room(job: Job) -> Iterator[None]:
+    """Turns what a full disk does to a run into one message, and leaves the last whole checkpoint and no half one.
+
+    Raises:
+        RunError: the disk was full, or refused; the message says what the run takes.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        fault = files.disk_fault(error)
+        if fault is None or getattr(error, "errno", files.FULL[0]) not in files.FULL:
+            raise
+        gone = checkpoints.remove_broken(job.run_dir)
+        kept = list(checkpoints.of(job.run_dir).values())[-1:]
+        place = os.path.relpath(job.run_dir, job.root)
+        needed = checks.written(job.run, job.root / job.run.model.path) if job.run.model.path else 0
+        what = f"{fault.what} while the run wrote to {place}"
+        what += f": it takes about {needed} bytes, {facts.free(job.run_dir)} are free" if needed else ""
+        what += f"; {', '.join(gone)} was not whole and is gone" if gone else ""
+        what += f"; {kept[0].name} is whole and stays" if kept else ""
+        raise RunError(what, where=fault.where or place, hint=fault.hint) from error
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[None]:
+    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # a launcher's worker thread may set no handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
