@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import functools
 import gc
-import os
 import traceback
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
 from rlexp.backend.engine import server_command
+from rlexp.compare import sweep
 from rlexp.compose import model_size
-from rlexp.compose.explain import explain
-from rlexp.compose.points import points
+from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Loader
 from rlexp.errors import RunError
@@ -29,51 +24,33 @@ from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import checks
 from rlexp.train.job import Job
-
-_sweep: list[Path] = []
-_failures: list[Exception] = []
+from rlexp.train.launch import launch
 
 
-def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
-    """Checks every point, makes missing inputs, then lets Hydra run the jobs.
+def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> int:
+    """Checks every point, makes missing inputs, then lets Hydra run exactly these points.
 
     Args:
-        options: the command line as Hydra reads it.
+        line: the command line; where its sweeper makes the points as it goes, each is checked when its turn comes.
         work: what is done with every point, such as ``session.train``.
 
     Returns:
-        0, or 1 when points of a sweep failed (the table names them).
+        0, or 1 when points of a sweep did not finish (the table names them).
 
     Raises:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
-    root = project.root()
-    if not _asks_hydra(options):
-        made = points(root / "conf", options.overrides, options.multirun)
-        if not any(override.startswith("hydra/launcher=") for override in options.overrides):
-            one_loader([point.run for point in made])
-        for point in made:
-            make_ready(point.run, root)
-    # Hydra would print its own one-line errors; with this it raises, and ours are printed.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
-        functools.partial(_one_job, work)
-    )
-    try:
-        application()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, root / "conf") from error
-    if _sweep:
-        from rlexp.compare.sweep import show
-
-        return show(_sweep[0])
-    if _failures:
-        raise _failures[0]
+    made = line.points() if line.listed else []
+    if not any(override.startswith("hydra/launcher=") for override in line.overrides):
+        one_loader([point.run for point in made])
+    for point in made:
+        make_ready(point.run, line.root)
+    failure = launch(line, functools.partial(_one_job, work, line.listed))
+    if line.sweeps:
+        return sweep.show(Path(line.config.hydra.sweep.dir), [point.run_dir for point in made])
+    if failure:
+        raise failure
     return 0
-
-
-def _asks_hydra(options: Namespace) -> bool:
-    return bool(options.cfg or options.info or options.help or options.hydra_help or options.shell_completion)
 
 
 def one_loader(runs: list[Run]) -> None:
@@ -110,17 +87,18 @@ def make_ready(run: Run, root: Path) -> None:
     checks.refuse(run, inputs, root)
 
 
-def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
-    settings = HydraConfig.get()
-    if settings.mode is RunMode.MULTIRUN:
-        _sweep.append(Path(settings.sweep.dir))
-    root = project.root()
-    run_dir = Path(settings.runtime.output_dir)
-    failure = attempt(
-        work, Job(resolve(cfg, model_size.of_tree(cfg, root)), root, run_dir, list(settings.overrides.task))
-    )
-    if failure:
-        _failures.append(failure)
+def _one_job(work: Callable[[Job], None], checked: bool, cfg: DictConfig) -> Exception | None:
+    """Does the work of one point in the folder that Hydra made, which may be in another process.
+
+    Returns:
+        what it failed of, of a run that is no point of a sweep; the manifests of a sweep say it.
+    """
+    settings, root = HydraConfig.get(), project.root()
+    run = resolve(cfg, model_size.of_tree(cfg, root))
+    if not checked:
+        make_ready(run, root)
+    failure = attempt(work, Job(run, root, Path(settings.runtime.output_dir), list(settings.overrides.task)))
+    return None if settings.mode is RunMode.MULTIRUN else failure
 
 
 def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
