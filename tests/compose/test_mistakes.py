@@ -78,7 +78,7 @@ PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")
         (["hardware=h100", "hardware.memory_gib=inf"], "memory_gib is inf", "at least 1"),
         (["hardware=h100", "hardware.memory_gib=nan"], "memory_gib is nan", "at least 1"),
         (["rollout=unsloth", "hardware=h100", "model.full_finetuning=true"], "shares frozen", "rollout=colocate"),
-        (["model.size=null", "model.size.hidden_size=8"], "states no size", "conf/model"),
+        (["model.size=null", "model.size.hidden_size=8"], "model.size states nothing", "conf/"),
         ([*PREFERENCES, "rollout=unsloth", "hardware=h200"], "samples no completions", "rollout=generate"),
         (["model.path=null"], "neither a folder nor a hub id", "model.path=FOLDER"),
         (["seed=x"], "could not be converted to Integer", "seed=VALUE"),

@@ -41,8 +41,10 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
     causes = _causes(error)
     seen = scene(causes, conf)
     for cause in causes:
-        if isinstance(cause, RunError):
-            return cause
+        if isinstance(cause, RunError):  # another one, so that no error is its own cause
+            return RunError(cause.what, cause.where, cause.hint)
+        if isinstance(cause, OmegaConfBaseException):  # the innermost one still holds OmegaConf's placeholders
+            cause = next((c for c in causes[::-1] if type(c) is type(cause)), cause)
         if isinstance(cause, MissingConfigException):
             return _missing_option(cause, seen, conf)
         if isinstance(cause, OverrideParseException):
@@ -52,8 +54,7 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
         if isinstance(cause, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(cause, seen)
         if isinstance(cause, ValidationError):
-            # The innermost one still holds OmegaConf's placeholders.
-            return _wrong_type(next(c for c in causes[::-1] if isinstance(c, ValidationError)), seen, conf)
+            return _wrong_type(cause, seen, conf)
         if isinstance(cause, MissingMandatoryValue):
             return RunError("a value is missing", where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
@@ -163,7 +164,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
         hint = f"one of: {', '.join(keys)}"
     else:
         package = f" --package {parent}" if parent else ""
-        hint = f"python -m rlexp --cfg job{package} lists the keys there are"
+        hint = f"python -m rlexp --cfg job{package} lists them"
     return RunError(f"there is no key {full_key}", where=where, hint=hint)
 
 

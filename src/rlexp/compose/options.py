@@ -55,7 +55,7 @@ class ComposedOptions(ConfigSource):
         if group == "schema/method":
             return option in METHODS
         # Whether each part is an option, of whatever folder of the search path, is Hydra's to find out.
-        return group in SUMMED_GROUPS and "+" in option and all(_parts(option))
+        return group in SUMMED_GROUPS and bool(re.fullmatch(r"[\w-]+(\+[\w-]+)+", option))
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = config_path.removesuffix(".yaml")

@@ -218,6 +218,8 @@ class CommandLine:
         what a file or an override may hold."""
         try:
             yield
+        except RunError:
+            raise
         except Exception as error:
             raise explain(error, self.conf, self.overrides if overrides is None else overrides) from error
 
