@@ -28,9 +28,6 @@ def explained(root):
     return say
 
 
-NO_PRIMARY = "leave out --config-name for conf/config.yaml"
-
-
 def missing(file, options):
     return MissingConfigException("In 'config': no\nmore", file, options)
 
@@ -60,8 +57,8 @@ def missing(file, options):
             ("there is no reward named 'format'", "reward=format", "one of: format"),
         ),
         (missing("cofnig", ["config"]), ("In 'config': no", None, "one of: config")),
-        (missing("cofnig", []), ("In 'config': no", None, NO_PRIMARY)),
-        (missing(None, None), ("In 'config': no", None, NO_PRIMARY)),
+        (missing("cofnig", []), ("In 'config': no", None, "one of: config")),
+        (missing(None, None), ("In 'config': no", None, "one of: config")),
     ],
 )
 def test_an_option_that_there_is_not(explained, error, expected):

@@ -42,13 +42,9 @@ def line(root):
 
 
 def test_a_sweep_is_expanded_as_hydra_does_and_hydras_own_keys_are_no_points(line):
-    made = line("seed=0,1", "method.beta=0.1", "hydra.sweep.dir=x", "method.prompts_per_step=range(2,4)", multirun=True)
-    assert made.batches == [
-        [
-            *(["seed=0", "method.beta=0.1", "method.prompts_per_step=2"], ["seed=0", "method.beta=0.1", "method.prompts_per_step=3"]),
-            *(["seed=1", "method.beta=0.1", "method.prompts_per_step=2"], ["seed=1", "method.beta=0.1", "method.prompts_per_step=3"]),
-        ]
-    ]
+    made = line("seed=0,1", "method.beta=0.1", "hydra.sweep.dir=x", "dataset.train_rows=range(8,10)", multirun=True)
+    rows = ("dataset.train_rows=8", "dataset.train_rows=9")
+    assert made.batches == [[[f"seed={seed}", "method.beta=0.1", row] for seed in (0, 1) for row in rows]]
     assert [point.run.seed for point in line("seed=4,5", multirun=True).points()] == [4, 5]
 
 

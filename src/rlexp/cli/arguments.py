@@ -47,7 +47,9 @@ def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Na
         hint = f"leave out {verb}: python -m rlexp {printing[0]}{' job' if printing[0] == '--cfg' else ''}"
         raise RunError(f"{verb} does not take {printing[0]}", where=f"{verb} {printing[0]}", hint=hint)
     if len(typed) > 1:
-        raise RunError(f"{' and '.join(typed)} do not go together", where=" ".join(typed), hint=f"type {typed[-1]} alone")
+        raise RunError(
+            f"{' and '.join(typed)} do not go together", where=" ".join(typed), hint=f"type {typed[-1]} alone"
+        )
     for name in ("resolve", "package"):
         if getattr(options, name) and not options.cfg:
             raise RunError(f"--{name} belongs to --cfg", where=f"--{name}", hint=f"type --cfg job --{name}")

@@ -48,6 +48,16 @@ class Scene:
         line = line_of(self.file, key.split("."))
         return f"{self.place}:{line}" if line else f"{self.place}, {key}" if key else self.place
 
+    def group(self, conf: Path) -> str:
+        """The group that a value stands for in the file, or whose second option it is; empty where there is none."""
+        if (self.option or "").startswith("schema/"):
+            return str(self.option).split("/")[1]
+        tree = yaml.safe_load(self.file.read_text(encoding="utf-8")) if self.file else None
+        keys = tree if isinstance(tree, dict) else {}
+        return next(
+            (str(key) for key, value in keys.items() if isinstance(value, str) and (conf / str(key)).is_dir()), ""
+        )
+
     def lacks_package(self, key: str) -> bool:
         """Whether a key is unknown since its file does not say ``# @package _global_``."""
         group = (self.option or "").partition("/")[0]

@@ -19,6 +19,7 @@ from omegaconf.errors import (
 )
 
 from rlexp.compose.config_file import Scene, explain_yaml, scene
+from rlexp.compose.explain_hydra import first_line, hydras
 from rlexp.compose.methods import METHODS, owner
 from rlexp.errors import RunError, nearest
 
@@ -26,8 +27,6 @@ ERRORS = (HydraException, OmegaConfBaseException)
 """What composing raises by intent; anything else that Hydra's loader raises is explained by its last line."""
 NONE = {"tracking": "none", "health": "off", "reward": "format", "hardware": "auto", "rollout": "auto"}
 """Group -> the option that is nearest to none at all."""
-PRIMARY = ("seed", "held_out", "preflight")
-"""The keys beside the groups."""
 
 
 def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunError:
@@ -59,8 +58,8 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
             return RunError("a value is missing", where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
             key = cause.full_key or ""
-            return RunError(_first_line(cause), where=seen.where(key), hint=_give(key))
-    return _hydras(causes, conf, seen, overrides)
+            return RunError(first_line(cause), where=seen.where(key), hint=_give(key))
+    return hydras(causes, conf, seen, overrides)
 
 
 def null_group(group: str, options: Sequence[str]) -> RunError:
@@ -89,11 +88,6 @@ def _causes(error: BaseException) -> list[BaseException]:
     return chain[::-1]
 
 
-def _first_line(error: BaseException) -> str:
-    text = re.sub(r"^In '[^']*': \w+ raised while composing config:\n", "", str(error).strip())
-    return text.split("\n")[0] or type(error).__name__
-
-
 def _give(key: str | None) -> str:
     return f"type {key}=VALUE" if key else "python -m rlexp --cfg job shows every key and its value"
 
@@ -105,7 +99,7 @@ def _missing_option(error: MissingConfigException, seen: Scene, conf: Path) -> R
         option = summed.group(1)
     if not group or group.startswith("schema"):
         named = f"one of: {', '.join(options)}" if options else "leave out --config-name for conf/config.yaml"
-        return RunError(_first_line(error), hint=named)
+        return RunError(first_line(error), hint=named)
     wanted = option.split("+")
     unknown = [part for part in wanted if part not in options]
     guesses = {part: nearest(part, options) for part in unknown}
@@ -170,16 +164,18 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
 
 def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
     key = error.full_key or seen.key or ""
-    where, what = seen.where(key), _first_line(error)
+    where, what = seen.where(key), first_line(error)
     if "not Optional" in what:
         hint = f"leave it out: {key} has a value of its own" if key else "write a value"
         return RunError(f"{key or what} cannot be null", where=where, hint=hint)
     if "is not a subclass of" in what:
-        return _wrong_node(key, where, conf)
+        return _wrong_node(seen.key or error.full_key or seen.group(conf), where, conf)
     if choices := re.search(r"expected one of \[(.*?)\]", what):
         names = choices.group(1).split(", ")
         typed = re.search(r"Invalid value '(.*?)'", what)
         guess = nearest(typed.group(1), names) if typed else None
+        if typed and typed.group(1) in ("True", "False"):
+            what += "; YAML reads off and no as false, on and yes as true, unless they stand in quotes"
         hint = f"type {key}={guess or names[0]} (one of: {', '.join(names)})" if key else f"one of: {', '.join(names)}"
     else:
         hint = f"type {key}=VALUE with a value of that type" if key else "write a value of that type"
@@ -201,89 +197,7 @@ def _wrong_node(key: str, where: str | None, conf: Path) -> RunError:
         return RunError(
             f"{key} is a group, and takes one option",
             where=where,
-            hint=f"type {key}={options[0]} (one of: {', '.join(options)}), in a file `- override /{key}: OPTION`{sweep}",
+            hint=f"type {key}={options[0]} (one of: {', '.join(options)}), "
+            f"in a file `- override /{key}: OPTION`{sweep}",
         )
     return RunError(f"{key or 'this'} is a group of keys", where=where, hint=f"type {key}.KEY=VALUE, a key at a time")
-
-
-def _hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequence[str]) -> RunError:
-    """What Hydra says in no error of its own kind, found by its words."""
-    text = "\n".join(str(cause) for cause in causes)
-    what = _first_line(next((cause for cause in causes[::-1] if str(cause)), causes[-1]))
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir()) if conf.is_dir() else []
-    typed = seen.override or next((o for o in overrides if f"'{o}'" in text or f" {o} " in text), None)
-    if match := re.search(r"Ambiguous value for argument '([^'=]+)=(.*)'\n", text):
-        return _comma(match.group(1), match.group(2), groups)
-    if match := re.search(r"Sweep parameters '(.*)' requires --multirun", text):
-        return RunError("a range of values is a sweep", where=match.group(1), hint=f"type -m '{match.group(1)}'")
-    if match := re.search(r"Multiple values for (\S+)\. To override a value use '(override )?\S+ (\S+)'", text):
-        group, option = match.group(1), match.group(3)
-        return RunError(
-            f"the defaults of a file choose {group} a second time, without `override`",
-            where=seen.place,
-            hint=f"write the entry as `- override /{group}: {option}`",
-        )
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return _no_group(match.group(1), groups, seen.place)
-    if match := re.search(r"must be a string or a list. Got (\w+)", text):
-        group = seen.key or "GROUP"
-        options = ", ".join(sorted(path.stem for path in (conf / group).glob("*.yaml")))
-        return RunError(
-            f"{group} takes the name of an option, not a value of type {match.group(1)}",
-            where=seen.override,
-            hint=f"one of: {options}" if options else f"type {group}=OPTION",
-        )
-    if match := re.search(r"provider=(\S+).*, path=(.*) is not available", text):
-        option = "--config-dir" if match.group(1) == "command-line" else "hydra.searchpath"
-        return RunError("a folder of options is not there", where=match.group(2), hint=f"give {option} one that is")
-    if "Sweeping over Hydra's configuration" in text:
-        return RunError("Hydra's own settings cannot be swept", where=typed, hint=f"give {seen.key or 'it'} one value")
-    if "does not support sweep type" in text:
-        return RunError("an interval holds no end of points", where=typed, hint="type range(0,1,0.1), or list the values")
-    if any(isinstance(cause, RecursionError) for cause in causes):
-        return RunError(
-            "the config refers to itself: defaults, or an interpolation, go round in a circle",
-            where=seen.place or typed,
-            hint="take one of them out",
-        )
-    if re.search(r"defaults?\b", text) and seen.place:
-        return RunError(what, where=seen.place, hint=DEFAULTS)
-    if match := re.search(r"(\S+) appears more than once in the final defaults list", text):
-        return RunError(f"{match.group(1)} is chosen twice", where=typed or f"+{match.group(1)}", hint="leave out the +")
-    if seen.override and any(isinstance(cause, AttributeError | AssertionError | TypeError) for cause in causes):
-        return _null_node(seen)
-    hint = "python -m rlexp --help shows the groups and the grammar"
-    return RunError(what, where=seen.place or typed, hint=hint)
-
-
-def _null_node(seen: Scene) -> RunError:
-    key = seen.key or ""
-    parent = key.rpartition(".")[0] or key
-    file = "conf/config.yaml, below hydra:" if key.startswith("hydra.") else "the option's file in conf/"
-    return RunError(
-        f"{parent} states nothing that could be changed key by key",
-        where=seen.override,
-        hint=f"write all of it into {file}",
-    )
-
-
-DEFAULTS = "write each entry as `- override /GROUP: OPTION`; quote 'off', 'on', 'yes', 'no' and numbers"
-
-
-def _comma(key: str, value: str, groups: Sequence[str]) -> RunError:
-    """A list without brackets, which Hydra would take for a sweep."""
-    sweep = f"to sweep, add -m: type -m {key}={value}"
-    if key == "reward":
-        hint = f"type {key}={value.replace(',', '+')} for their sum; {sweep}"
-    elif key in groups:
-        hint = f"type {key}={value.partition(',')[0]}; {sweep}"
-    else:
-        hint = f"{sweep}; a list: type {key}=[{value}]"
-    return RunError(f"{key} is given several values", where=f"{key}={value}", hint=hint)
-
-
-def _no_group(wanted: str, groups: Sequence[str], place: str | None) -> RunError:
-    guess = nearest(wanted, [*groups, *PRIMARY])
-    hint = f"did you mean {guess}=...?" if guess else f"one of: {', '.join(groups)}, or a key of the tree"
-    return RunError(f"there is no group or key {wanted}", where=place or wanted, hint=hint)
-

@@ -7,7 +7,6 @@ stay ordinary YAML files and Hydra keeps composing them.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from hydra.core.object_type import ObjectType

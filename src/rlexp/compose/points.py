@@ -12,23 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from rlexp.compose import model_size
 from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.run import Run, resolve
+from rlexp.compose.sweep import folder_of, require_one_kind, require_values, typed_of
 from rlexp.errors import RunError
 
 NAME = "rlexp"
@@ -115,7 +113,7 @@ class CommandLine:
             RunError: they cannot be read, or another sweeper makes them as it goes.
         """
         if not self.sweeps:
-            return [[_typed(self.config)]]
+            return [[typed_of(self.config)]]
         if not self.listed:
             raise RunError(
                 "the points of this sweeper are made while it runs, so they cannot be shown before",
@@ -125,11 +123,11 @@ class CommandLine:
         with self.explained():
             sweeper = self.config.hydra.sweeper
             typed = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-            typed += _typed(self.config)
+            typed += typed_of(self.config)
             parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(typed)
             for override in parsed:
                 if override.is_sweep_override() and override.is_discrete_sweep():
-                    _require_values(override)
+                    require_values(override)
             batches = BasicSweeper.split_arguments(parsed, sweeper.max_batch_size)
             return [[self.settled(point) for point in batch] for batch in batches]
 
@@ -164,6 +162,7 @@ class CommandLine:
                 where=refused[0][1].where,
                 hint=refused[0][1].hint,
             )
+        require_one_kind([point.run for point in made])
         return made
 
     def _point(self, number: int, overrides: list[str]) -> Point:
@@ -176,11 +175,12 @@ class CommandLine:
             for group, option in config.hydra.runtime.choices.items():
                 if option is None and "/" not in group and group != OPTIONAL_GROUP:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
-            folder = self.root / _folder(config, self.sweeps)
         try:
-            return Point(overrides, resolve(config, model_size.of_tree(config, self.root)), folder)
+            run = resolve(config, model_size.of_tree(config, self.root))
         except ERRORS as error:
             raise explain(error, self.conf, overrides) from error
+        with self.explained(overrides):
+            return Point(overrides, run, self.root / folder_of(config, self.sweeps))
 
     def settled(self, overrides: list[str]) -> list[str]:
         """The overrides with ``experiment=null`` as Hydra understands it.
@@ -236,30 +236,3 @@ def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
         RunError: the first point that is not possible; for a sweep the message names every one of them.
     """
     return CommandLine(conf.parent, overrides, multirun, config_path=conf).points()
-
-
-def _typed(config: DictConfig) -> list[str]:
-    """The overrides of a composed config, as they were typed."""
-    overrides: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    return overrides
-
-
-def _require_values(override: Override) -> None:
-    if not list(override.sweep_string_iterator()):
-        raise RunError(
-            f"{override.input_line} gives no point at all",
-            where="-m",
-            hint=f"name the values: type -m {override.get_key_element()}=A,B",
-        )
-
-
-def _folder(config: DictConfig, sweeps: bool) -> str:
-    """The folder of a run as its config says it, where an interpolation may ask for Hydra's own settings."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
-    try:
-        if sweeps:
-            return f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}"
-        return str(config.hydra.run.dir)
-    finally:
-        HydraConfig.instance().cfg = before

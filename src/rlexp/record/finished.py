@@ -140,12 +140,11 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
     guess = nearest(typed, known)
     if (root / typed / MANIFEST).is_file() or (here / typed / MANIFEST).is_file():
         raise RunError(f"the run {typed} ended before it was locked", where=typed, hint=f"its {MANIFEST} says why")
-    if not guess and known:
-        guess = known[-1]
+    listed = "python -m rlexp runs lists them" if known else "train one first: python -m rlexp"
     raise RunError(
         f"there is no run at {typed} (no {LOCK})",
         where=typed,
-        hint=f"did you mean {guess}? python -m rlexp runs lists them" if guess else "train one first: python -m rlexp",
+        hint=f"did you mean {guess}? {listed}" if guess else listed,
     )
 
 

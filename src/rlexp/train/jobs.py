@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from rlexp import project
+from rlexp.backend import installed
 from rlexp.backend.engine import server_command
 from rlexp.compare import sweep
 from rlexp.compose import model_size
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
-from rlexp.compose.schema import Loader
+from rlexp.compose.schema import Device, Loader
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
+from rlexp.nvidia import gpus
 from rlexp.preflight import checks
 from rlexp.train.job import Job
 from rlexp.train.launch import launch
@@ -81,6 +84,13 @@ def make_ready(run: Run, root: Path) -> None:
             where="hardware.devices",
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
+    if run.hardware.device is Device.cuda and not gpus():
+        raise RunError(
+            "no GPU here: nvidia-smi names none",
+            where=f"hardware={run.hardware.name}",
+            hint="type hardware=cpu; for a machine that has one: plan shows the run here too",
+        )
+    installed.require(run)
     health_rules.validate(run.health.rules)
     server_command.validate(run)
     inputs = prepare(run, root)
@@ -112,5 +122,7 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
             (job.run_dir / "traceback.txt").write_text(traceback.format_exc())
         return error
     finally:
+        if (wandb := sys.modules.get("wandb")) and getattr(wandb, "run", None):
+            wandb.finish()  # or the next point would be written into this one
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory
     return None

@@ -13,6 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from rlexp.compose.points import CommandLine
+from rlexp.compose.sweep import typed_of
 
 
 def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
@@ -52,6 +53,6 @@ def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
             number += len(batch)
     else:
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
-        sweeper.sweep(arguments=OmegaConf.to_container(config.hydra.overrides.task, resolve=False))
+        sweeper.sweep(arguments=typed_of(config))
     callbacks.on_multirun_end(config=config, config_name=name)
     return None
