@@ -26,7 +26,8 @@ def require_one_kind(runs: Sequence[Run]) -> None:
             f"the sweep's methods train on {' and '.join(sorted(kind.name for kind in kinds))} data, and "
             f"{unfit.method.name} would get {unfit.dataset.name}",
             where=f"method={unfit.method.name}, dataset={unfit.dataset.name}",
-            hint="sweep over pairs, each a file of conf/experiment: type -m experiment=sums_grpo,sums_dpo",
+            hint="sweep over pairs, each a file of conf/experiment: leave out method and dataset, and "
+            "type -m experiment=sums_grpo,sums_dpo",
         )
 
 

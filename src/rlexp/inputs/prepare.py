@@ -69,7 +69,11 @@ def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:
 def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any]) -> Any:
     function = getattr(module, name, None)
     if function is None:
-        raise RunError(f"the script has no function {name}", where=f"data_prep/{script.name}")
+        raise RunError(
+            f"the script has no function {name}",
+            where=f"data_prep/{script.name}",
+            hint=f"write def {name}(...): as the other scripts of data_prep/ do",
+        )
     known = list(inspect.signature(function).parameters)
     for key in params:
         if key not in known:
@@ -77,6 +81,6 @@ def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any
             raise RunError(
                 f"{name}() of data_prep/{script.name} takes {', '.join(known)}, not {key}",
                 where=f"params.{key}",
-                hint=f"did you mean {guess}?" if guess else None,
+                hint=f"did you mean params.{guess}?" if guess else f"leave out params.{key}",
             )
     return function

@@ -55,12 +55,17 @@ def write(
     with files.whole_folder(snapshot_dir) as partial:
         for split, rows in splits.items():
             if not rows:
-                raise RunError(f"the {split} split has no rows", where=str(source.get("script", snapshot_dir)))
+                raise RunError(
+                    f"the {split} split has no rows",
+                    where=str(source.get("script", snapshot_dir)),
+                    hint=f"let it yield rows of {split}, or say nothing of this split",
+                )
             for number, row in enumerate(rows):
                 if row.keys() != rows[0].keys():
                     raise RunError(
                         f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
                         where=str(source.get("script", snapshot_dir)),
+                        hint="give every row the same columns",
                     )
             table = pa.Table.from_pylist([dict(row) for row in rows])
             path = partial / f"{split}.parquet"

@@ -85,7 +85,8 @@ class Condition:
             return datetime.fromisoformat(self.wanted).timestamp() if date else float(self.wanted)
         except ValueError as error:
             kind = "date, such as 2026-11-23 or 2026-11-23T14:00" if date else "number"
-            raise RunError(f"{self.wanted!r} is no {kind}", where=str(self)) from error
+            hint = f"type '{self.key}{self.sign}{'2026-11-23' if date else '1'}'"
+            raise RunError(f"{self.wanted!r} is no {kind}", where=str(self), hint=hint) from error
 
 
 def parse(text: str) -> Condition:

@@ -186,6 +186,7 @@ def _approve(lock: dict[str, Any], now: dict[str, Any]) -> None:
         raise RunError(
             f"the loaded model is not the locked one: {named}; nothing was trained",
             where=f"expected {lock['inputs']['model']['md5']}, actual {now['inputs']['model']['md5']}",
+            hint="put the locked model back: git checkout, or dvc checkout; replay RUN --check names it",
         )
 
 
