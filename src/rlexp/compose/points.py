@@ -88,11 +88,17 @@ class CommandLine:
         """
         with self.explained():
             typed = self.settled(self.overrides)
-            sweep = ["hydra.mode=MULTIRUN"] if self.multirun or self._asks_to_sweep(typed) else []
-            config = self._load([*typed, *sweep], RunMode.MULTIRUN if sweep else RunMode.RUN)
-            if not sweep:
-                config.hydra.mode = RunMode.RUN
-            return config
+            if not self.multirun:
+                try:
+                    config = self._load(typed, RunMode.RUN)
+                except RunError:
+                    if not self._asks_to_sweep(typed):
+                        raise
+                else:
+                    if config.hydra.mode is not RunMode.MULTIRUN:
+                        config.hydra.mode = RunMode.RUN
+                        return config
+            return self._load([*typed, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
 
     @property
     def sweeps(self) -> bool:
