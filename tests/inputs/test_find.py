@@ -58,7 +58,7 @@ def test_fewer_rows_than_a_step_takes_are_refused(composed, project):
 def test_a_wrong_parameter_of_a_script_is_named(composed, project):
     with pytest.raises(RunError, match="takes train, test") as caught:
         prepare(composed("+dataset.params.tests=3"), project)
-    assert caught.value.hint == "did you mean test?"
+    assert caught.value.hint == "did you mean params.test?"
     assert not (project / "data").exists()
 
 

@@ -36,7 +36,7 @@ def server_of(rollout: Rollout) -> None:
         raise RunError(
             f"requests and weights would share port {rollout.group_port}",
             where="rollout.server_port, rollout.group_port",
-            hint=f"type rollout.group_port={rollout.server_port + (1 if rollout.server_port < 65535 else -1)}",
+            hint=f"type rollout.group_port={51217 if rollout.server_port == 51216 else 51216}",
         )
     if not 0 < rollout.server_timeout < math.inf:
         raise RunError(
