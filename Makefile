@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test test-long check format mutants hostile faults audit table docs clean
+.PHONY: run test test-long fuzz check format mutants hostile faults audit table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -14,6 +14,9 @@ test: .venv/.tests ## set up, then run the tests, without those that are marked 
 
 test-long: .venv/.tests ## the tests that are marked long
 	$(TESTS) -m 'long and not gpu'
+
+fuzz: .venv/.tests ## 5,000 command lines, broken files of conf/ and broken locks; then 100 runs of a step. Takes an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --cases 5000 --train 100 $(if $(SEED),--seed $(SEED))
 
 check: .venv/.tests ## lint, format, types, layers, declared dependencies, spelling, the site of the docs
 	$(BIN)/ruff check .

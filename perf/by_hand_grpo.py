@@ -5,6 +5,7 @@ Prints one JSON line with its timings.  Usage: python perf/by_hand_grpo.py START
 (STARTED: the Unix time at which the command was given; the snapshot and the model exist already).
 """
 
+import helped  # isort: skip  # noqa: F401
 import contextlib
 import io
 import json

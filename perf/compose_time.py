@@ -4,6 +4,7 @@ Prints one table: median seconds of whole commands, run in turns, and the ratio 
 be imported by any of them.  Usage: python perf/compose_time.py [ROUNDS]
 """
 
+import helped  # isort: skip  # noqa: F401
 import statistics
 import subprocess
 import sys

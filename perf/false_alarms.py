@@ -5,6 +5,7 @@ Prints a table of what each run reached and what was said of it. Exits with 1 wh
 Usage: python perf/false_alarms.py [SEEDS] (default 3: eighteen runs, about ten minutes on two cores)
 """
 
+import helped  # isort: skip  # noqa: F401
 import json
 import subprocess
 import sys

@@ -7,6 +7,8 @@ Usage, from the project folder:  python perf/flat_logprobs.py [--sequences 32] [
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
+
 import argparse
 import random
 import statistics

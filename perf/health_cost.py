@@ -9,6 +9,8 @@ Usage: python perf/health_cost.py [ROUNDS] (default 5)
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
+
 import functools
 import os
 import statistics

@@ -8,6 +8,8 @@ Usage: python perf/lock_time.py [GIGABYTES]
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
+
 import os
 import statistics
 import sys

@@ -6,6 +6,7 @@ both learn the same is checked: rewards and gradient norms of every step must ag
 Usage: python perf/micro_batches.py [ROUNDS [OVERRIDES ...]]
 """
 
+import helped  # isort: skip  # noqa: F401
 import json
 import statistics
 import subprocess

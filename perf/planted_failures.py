@@ -7,6 +7,7 @@ what the run left: no folder, no loaded model, the smoke's folder only, or the l
 Usage, from the project folder: python perf/planted_failures.py
 """
 
+import helped  # isort: skip  # noqa: F401
 import re
 import subprocess
 import sys

@@ -9,6 +9,8 @@ Usage: python perf/reward_pool.py [COMPLETIONS [PROCESSES ...]]
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
+
 import logging
 import os
 import random

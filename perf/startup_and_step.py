@@ -9,6 +9,7 @@ both do the same work is checked: the reward of every step must be equal.
 Usage: python perf/startup_and_step.py [ROUNDS]
 """
 
+import helped  # isort: skip  # noqa: F401
 import json
 import statistics
 import subprocess

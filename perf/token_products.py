@@ -9,6 +9,8 @@ Usage, on a GPU:  python perf/token_products.py 4b
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
+
 import itertools
 import statistics
 import sys

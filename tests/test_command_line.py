@@ -29,6 +29,12 @@ def imported(importtime: str) -> set[str]:
         (["method.num_generations=1"], "num_generations is 1", "method.num_generations=2"),
         (["-m", "method.num_generations=1,4"], "1 of 2 points", "method.num_generations=2"),
         (["trian", "method=grpo"], "no verb 'trian'", "train"),
+        (["method.max_steps"], "method.max_steps needs a value", "method.max_steps=VALUE"),
+        (["-m", "--cfg", "job"], "-m and --cfg do not go together", "--cfg alone"),
+        (["--resolve"], "--resolve belongs to --cfg", "--cfg job --resolve"),
+        (["--experimental-rerun", "x"], "a pickled config", "replay RUN"),
+        (["hardware=h100"], "no GPU here", "hardware=cpu"),
+        (["method.beta=0,0.04"], "several values", "-m method.beta=0,0.04"),
     ],
 )
 def test_a_mistake_costs_one_message_and_nothing_else(project, arguments, what, nearest):
@@ -82,3 +88,9 @@ def test_the_version_is_said_also_outside_of_a_project(tmp_path):
     done = rlexp(tmp_path, "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"rlexp \d+\.\d+\.\d+\n", done.stdout)
+
+
+@pytest.mark.parametrize("words", [["version"], ["seed=1", "--version"], ["help"], ["-h"], ["doctor"]])
+def test_these_need_no_project(tmp_path, words):
+    done = rlexp(tmp_path, *words)
+    assert done.stderr == "" and ("rlexp" in done.stdout or "python.version" in done.stdout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +33,9 @@ VERBS = {
     "doctor": "rlexp.cli.doctor",
 }
 """Verb -> the module of ``cli`` whose ``command(arguments, here)`` does it and answers the exit code."""
+
+ANYWHERE = ("doctor",)
+"""Verbs that need no project."""
 
 FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
@@ -62,26 +66,27 @@ def main() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments == ["--version"]:
+    verb, named = "train", False
+    if arguments and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
+        verb, named = arguments.pop(0), True
+    if "--version" in arguments or verb == "version":
         print(f"rlexp {metadata.version('rlexp')}")
         return 0
-    verb, named = "train", False
-    if arguments and not arguments[0].startswith("-") and "=" not in arguments[0] and arguments[0][:1] not in "+~":
-        verb, named = arguments.pop(0), True
-        sys.argv.pop(1)
-    if set(arguments) & set(HELP) and (not named or verb in HYDRA):
-        print(of_verb(verb, VERBS[verb]) if named else overview(VERBS))
+    if verb == "help" or (set(arguments) & set(HELP) and (not named or verb in HYDRA)):
+        print(of_verb(verb, VERBS[verb]) if verb in HYDRA and named else overview(VERBS))
         return 0
     if verb not in VERBS:
         guess = nearest(verb, VERBS)
         raise RunError(
             f"there is no verb {verb!r}",
             where="the first word of the command line",
-            hint=f"{'did you mean ' + guess + '? ' if guess else ''}one of: {', '.join(VERBS)}",
+            hint=f"{'did you mean ' + guess + '? ' if guess else ''}one of: {', '.join(VERBS)}; "
+            f"a group or a key takes a value: {verb}=VALUE",
         )
     # Relative paths of the configuration (data/, outputs/) mean the project's, from wherever the command is typed.
     here = Path.cwd()
-    os.chdir(project.root())
+    if verb not in ANYWHERE:
+        os.chdir(project.root())
     return importlib.import_module(VERBS[verb]).command(arguments, here)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,11 @@ class RunConsole(Console):
     def warn(self, message: str) -> None:
         """Prints a warning."""
         self.print(f"[yellow]warning[/] {escape(message)}")
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads the lines any more (``| head``): the run goes on without them, and writes its record."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 @contextlib.contextmanager

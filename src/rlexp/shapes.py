@@ -109,7 +109,9 @@ def read_json(path: Path, schema: dict[str, Any], what: str) -> Any:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"the {what} cannot be read: {error}", where=str(path)) from error
+        raise RunError(
+            f"the {what} cannot be read: {error}", where=str(path), hint="take the file from where it came from"
+        ) from error
     require(content, schema, what, path)
     return content
 

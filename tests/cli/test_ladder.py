@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlexp.cli.ladder import rung_overrides, validate, with_defaults
-from rlexp.compose.points import choice
+from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
 
 TERMS = ["format", "correct", "length"]
@@ -35,8 +35,8 @@ def test_what_is_typed_goes_before_the_short_defaults():
 
 
 def test_the_terms_are_added_in_the_order_typed_also_by_an_experiment(root):
-    assert choice(root / "conf", ["reward=length+format+correct"], "reward") == "length+format+correct"
-    assert choice(root / "conf", [], "reward") == "format+correct"
+    assert CommandLine(root, ["reward=length+format+correct"]).choice("reward") == "length+format+correct"
+    assert CommandLine(root, []).choice("reward") == "format+correct"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rlexp.compose.points import choice, expand, points
+from rlexp.compose.points import CommandLine, points
 from rlexp.errors import RunError
 
 
@@ -35,12 +35,91 @@ def test_a_single_command_line_is_one_point_with_its_own_error(conf):
         points(conf, ["method.num_generations=1"], multirun=True)
 
 
-def test_a_sweep_is_expanded_as_hydra_does_and_hydras_own_keys_are_no_points(conf):
-    assert expand(["seed=0,1", "method.beta=0.1", "hydra.sweep.dir=x", "a=range(2)"]) == [
-        *(["seed=0", "method.beta=0.1", "a=0"], ["seed=0", "method.beta=0.1", "a=1"]),
-        *(["seed=1", "method.beta=0.1", "a=0"], ["seed=1", "method.beta=0.1", "a=1"]),
+@pytest.fixture
+def line(root):
+    """A command line in the project, as its options say."""
+    return lambda *overrides, **options: CommandLine(root, list(overrides), **options)
+
+
+def test_a_sweep_is_expanded_as_hydra_does_and_hydras_own_keys_are_no_points(line):
+    made = line("seed=0,1", "method.beta=0.1", "hydra.sweep.dir=x", "dataset.train_rows=range(8,10)", multirun=True)
+    rows = ("dataset.train_rows=8", "dataset.train_rows=9")
+    assert made.batches == [[[f"seed={seed}", "method.beta=0.1", row] for seed in (0, 1) for row in rows]]
+    assert [point.run.seed for point in line("seed=4,5", multirun=True).points()] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "multirun", "seeds"),
+    [
+        (["hydra.mode=MULTIRUN", "seed=1,2"], False, [1, 2]),
+        (["hydra.mode=RUN", "seed=1,2"], True, [1, 2]),  # Hydra: -m goes before
+        (["hydra.mode=RUN", "seed=7"], False, [7]),
+        (["seed=choice(3,4)", "hydra.sweeper.max_batch_size=1"], True, [3, 4]),
+        (["seed=range(2)"], True, [0, 1]),
+    ],
+)
+def test_the_mode_is_hydras(line, overrides, multirun, seeds):
+    made = line(*overrides, multirun=multirun)
+    assert [point.run.seed for point in made.points()] == seeds and made.sweeps is (len(seeds) > 1)
+
+
+def test_a_file_may_ask_for_a_sweep(project):
+    text = "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '3,4', method.beta: 0.1}}}\n"
+    (project / "conf/experiment/swept.yaml").write_text(text)
+    made = CommandLine(project, ["experiment=swept"]).points()
+    assert [point.overrides for point in made] == [
+        [f"seed={seed}", "method.beta=0.1", "experiment=swept"] for seed in (3, 4)
     ]
-    assert [point.run.seed for point in points(conf, ["seed=4,5"], multirun=True)] == [4, 5]
+
+
+def test_a_glob_is_over_the_options_there_are(line):
+    made = line("reward=glob(*mat)", "tracking=glob(*,exclude=[w*,t*])", multirun=True).points()
+    assert [point.overrides for point in made] == [["reward=format", "tracking=none"]]
+    with pytest.raises(RunError, match="gives no point"):
+        line("reward=glob(zz*)", multirun=True).points()
+
+
+def test_every_point_says_the_folder_it_will_get(line, root):
+    (alone,) = line("hydra.run.dir=here/${seed}").points()
+    assert alone.run_dir == root / "here/0"
+    swept = line("seed=5,6", "hydra.sweep.dir=there", "hydra.sweep.subdir=${hydra:job.num}_${seed}", multirun=True)
+    assert [point.run_dir for point in swept.points()] == [root / "there/0_5", root / "there/1_6"]
+
+
+def test_folders_of_options_are_hydras(project, tmp_path):
+    mine = tmp_path / "mine"
+    (mine / "reward").mkdir(parents=True)
+    (mine / "reward/brief.yaml").write_text("terms: {brief: {file: rewards/length.py}}\n")
+    for line in (
+        CommandLine(project, ["reward=format+brief"], config_dir=mine),
+        CommandLine(project, ["reward=format+brief", f"hydra.searchpath=[file://{mine}]"]),
+    ):
+        (point,) = line.points()
+        assert list(point.run.reward.terms) == ["brief", "format"]
+    (mine / "other.yaml").write_text((project / "conf/config.yaml").read_text().replace("seed: 0", "seed: 8"))
+    assert CommandLine(project, [], config_dir=mine, config_name="other").points()[0].run.seed == 8
+    (project / "conf").rename(tmp_path / "moved")
+    assert CommandLine(project, [], config_path=tmp_path / "moved").points()[0].run.seed == 0
+
+
+def test_no_experiment_is_none_and_of_every_other_group_there_is_one(line, root):
+    assert line("experiment=null").points()[0].run == line().points()[0].run
+    swept = line("experiment=null,sums_dpo", "hydra.sweep.dir=x", multirun=True).points()
+    assert [point.run.method.name for point in swept] == ["grpo", "dpo"]
+    groups = {path.name for path in (root / "conf").iterdir() if path.is_dir()} - {"experiment"}
+    assert len(groups) == 8
+    for group in groups:
+        with pytest.raises(RunError, match=f"null is no {group}") as caught:
+            line(f"{group}=null").points()
+        answer = re.match(r"type (\S+),", caught.value.hint)
+        assert line(answer[1]).choice(group)
+
+
+def test_a_sweeper_that_goes_by_what_came_out_has_no_points_beforehand(line):
+    clever = line("hydra.sweeper._target_=hydra_plugins.clever.Sweeper", multirun=True)
+    assert not clever.listed
+    with pytest.raises(RunError, match="made while it runs"):
+        clever.points()
 
 
 def test_only_what_varies_names_a_point_that_is_impossible(conf):
@@ -66,16 +145,16 @@ def test_an_override_that_cannot_be_read_is_a_mistake_of_a_sweep_too(conf):
         (["experiment=smollm2_arithmetic"], "final_number+length"),
     ],
 )
-def test_the_choice_of_a_group_is_as_it_was_typed(conf, overrides, chosen):
-    assert choice(conf, overrides, "reward") == chosen
+def test_the_choice_of_a_group_is_as_it_was_typed(line, overrides, chosen):
+    assert line(*overrides).choice("reward") == chosen
 
 
-def test_a_choice_that_cannot_be_composed_is_a_mistake(conf):
+def test_a_choice_that_cannot_be_composed_is_a_mistake(line):
     with pytest.raises(RunError, match="no reward named"):
-        choice(conf, ["reward=formt+correct"], "reward")
+        line("reward=formt+correct").choice("reward")
 
 
 def test_a_size_that_an_option_does_not_state_cannot_be_changed(conf):
-    with pytest.raises(RunError, match="states no size") as caught:
+    with pytest.raises(RunError, match="states nothing") as caught:
         points(conf, ["model.size=null", "model.size.hidden_size=8"], multirun=False)
     assert caught.value.where == "model.size.hidden_size=8"

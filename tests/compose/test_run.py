@@ -75,7 +75,7 @@ def test_a_method_that_there_is_not_is_named_in_a_tree_of_any_origin(composed):
         config["method"]["name"] = name
         with pytest.raises(RunError, match="no method named") as caught:
             resolve(OmegaConf.create(config))
-        assert caught.value.hint == f"type method={near}"
+        assert caught.value.hint == f"leave out method.name, and type method={near}"
 
 
 def test_the_size_of_the_folder_goes_before_that_of_the_tree(composed):

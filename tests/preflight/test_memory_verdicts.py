@@ -1,6 +1,7 @@
 """What is said of a run that will not fit its device, or was estimated for another model."""
 
 import dataclasses
+from pathlib import Path
 
 from rlexp.backend import peak_memory
 from rlexp.cli.plan import _memory, varied
@@ -46,7 +47,7 @@ def test_plan_says_it_in_a_line_and_warns(composed):
 
 def test_a_point_of_a_sweep_is_called_by_what_varies(composed):
     run = composed("hardware=cpu")
-    made = [Point(["model=tiny", "seed=1"], run), Point(["model=tiny", "seed=2"], run)]
+    made = [Point(["model=tiny", f"seed={seed}"], run, Path("x"), Path("x")) for seed in (1, 2, 2)]
     assert varied(made) == {"seed=1", "seed=2"}
 
 

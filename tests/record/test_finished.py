@@ -66,7 +66,7 @@ def test_a_lock_may_stand_alone_and_be_called_as_one_likes(project):
     [
         ("outputs/day/onne", "did you mean outputs/day/one?"),
         ("multirun/day/1", "did you mean multirun/day/0?"),
-        ("zzzz", "did you mean outputs/day/one?"),  # nothing is near: the newest
+        ("zzzz", "python -m rlexp runs lists them"),  # nothing is near: the newest
     ],
 )
 def test_a_run_that_there_is_not_has_a_nearest(project, typed, hint):

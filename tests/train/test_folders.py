@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from rlexp.compose.points import points
+from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
 from rlexp.train.folders import claimed
 
 
+@contextlib.contextmanager
 def plan(project, *typed, multirun=False):
-    made = [point.overrides for point in points(project / "conf", list(typed), multirun)]
-    return claimed(project / "conf", typed, made, multirun)
+    """Claims what a command line writes to; the folder from the project."""
+    line = CommandLine(project, list(typed), multirun)
+    with claimed(line, line.points()) as folder:
+        yield folder.relative_to(project).as_posix()
 
 
 def test_a_run_that_is_named_has_its_folder_while_it_runs_and_nothing_is_left_where_none_began(project):
@@ -25,10 +30,10 @@ def test_a_run_that_is_named_has_its_folder_while_it_runs_and_nothing_is_left_wh
     assert not (project / "outputs/a").exists()
 
 
-def test_a_folder_whose_name_holds_the_time_is_left_to_its_record(project):
+def test_a_folder_whose_name_holds_the_time_is_the_one_that_hydra_makes(project):
     with plan(project) as named:
-        assert named.endswith("_grpo_tiny_arithmetic")
-    assert not (project / "outputs").exists()
+        assert named.endswith("_grpo_tiny_arithmetic") and (project / named / "manifest.json").is_file()
+    assert not (project / named).exists()
 
 
 @pytest.mark.parametrize("folder", [".", "src", "conf/x", "data/../rewards", "outputs/.."])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlexp.backend import compile_cache
+from rlexp.backend import compile_cache, installed
 from rlexp.backend.patches import Patches
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
@@ -23,8 +23,11 @@ def import_libraries(run: Run, patches: Patches) -> None:
     """Imports the libraries that train ``run``; Unsloth before TRL and transformers, or not at all.
 
     Raises:
-        RunError: an earlier run of this process imported them otherwise, or left patches that this one goes without.
+        RunError: one is not installed, an earlier run of this process imported them otherwise, or left patches that
+            this one goes without.
     """
+    installed.require(run)
+    installed.name_projects(run)
     patches.require_clean_process()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     # With more than one GPU in sight transformers would split every batch over them behind the geometry's back.

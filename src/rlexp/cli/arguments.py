@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from rlexp.errors import RunError
+from rlexp import project
+from rlexp.errors import RunError, nearest
+
+if TYPE_CHECKING:  # Hydra takes a third of a second to import, and half of the verbs do without
+    from rlexp.compose.points import CommandLine
 
 
 class Parser(ArgumentParser):
@@ -18,19 +23,15 @@ class Parser(ArgumentParser):
         raise RunError(message, where=self.prog, hint=f"{self.prog} --help; {self.format_usage().strip()}")
 
 
-HYDRA_MODES = {"cfg": "--cfg", "info": "--info", "hydra_help": "--hydra-help", "shell_completion": "--shell-completion"}
-"""Options with which Hydra prints something about the composed config instead of running."""
-
-
 def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Namespace:
     """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest.
 
     Args:
-        verb: the one that reads it; only ``train`` and ``smoke`` hand Hydra's printing modes on.
+        verb: the one that reads it; only those of ``PRINTING`` hand Hydra's printing modes on.
         flags: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
 
     Raises:
-        RunError: an option that Hydra does not know, or that the verb does not take.
+        RunError: an option that Hydra does not know, that the verb does not take, or that does not go with another.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -39,12 +40,93 @@ def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Na
     parser.allow_abbrev = False
     for name, description in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=description)
-    options = parser.parse_args(arguments)
-    printing = [flag for name, flag in HYDRA_MODES.items() if getattr(options, name)]
-    if printing and verb not in ("train", "smoke"):
+    options = parser.parse_intermixed_args(arguments)
+    typed = [flag for name, flag in MODES.items() if getattr(options, name)]
+    printing = [flag for flag in typed if flag not in ("--run", "-m")]
+    if printing and verb not in PRINTING:
         hint = f"leave out {verb}: python -m rlexp {printing[0]}{' job' if printing[0] == '--cfg' else ''}"
         raise RunError(f"{verb} does not take {printing[0]}", where=f"{verb} {printing[0]}", hint=hint)
+    if len(typed) > 1:
+        raise RunError(
+            f"{' and '.join(typed)} do not go together", where=" ".join(typed), hint=f"type {typed[-1]} alone"
+        )
+    for name in ("resolve", "package"):
+        if getattr(options, name) and not options.cfg:
+            raise RunError(f"--{name} belongs to --cfg", where=f"--{name}", hint=f"type --cfg job --{name}")
+    if options.experimental_rerun:
+        raise RunError(
+            "a pickled config would run code of whoever made it",
+            where="--experimental-rerun",
+            hint="type replay RUN, which reads a lock",
+        )
     return options
+
+
+PRINTING = ("train", "smoke")
+"""Verbs that hand Hydra's printing modes on."""
+MODES = {
+    "run": "--run",
+    "multirun": "-m",
+    "cfg": "--cfg",
+    "info": "--info",
+    "hydra_help": "--hydra-help",
+    "shell_completion": "--shell-completion",
+}
+"""Hydra's options of which one at most is typed: the last four print something instead of running."""
+
+
+def command_line(options: Namespace, here: Path, overrides: list[str] | None = None) -> CommandLine:
+    """What is to be composed.
+
+    Args:
+        options: as Hydra reads them.
+        here: the folder in which they were typed, which relative folders of options mean.
+        overrides: instead of those typed.
+    """
+    from rlexp.compose.points import CommandLine
+
+    return CommandLine(
+        project.root(),
+        options.overrides if overrides is None else overrides,
+        options.multirun,
+        here / options.config_path if options.config_path else None,
+        here / options.config_dir if options.config_dir else None,
+        options.config_name or "config",
+    )
+
+
+def prints(options: Namespace, line: CommandLine) -> bool:
+    """Lets Hydra print the composed config or what it knows about it, and says whether that was asked for.
+
+    Raises:
+        RunError: it cannot be composed, or there is no such package.
+    """
+    if not (options.cfg or options.info or options.hydra_help or options.shell_completion):
+        return False
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import get_args_parser
+    from omegaconf import OmegaConf
+
+    from rlexp.compose.points import NAME
+
+    hydra, name = Hydra(task_name=NAME, config_loader=line.loader), line.config_name
+    if options.shell_completion:
+        with line.explained():
+            hydra.shell_completion(config_name=name, overrides=options.overrides)
+        return True
+    overrides, config = line.settled(line.overrides), line.config
+    if options.package not in (None, "_global_") and OmegaConf.select(config, options.package) is None:
+        guess = nearest(options.package, [str(key) for key in config]) or "method"
+        where = f"--package {options.package}"
+        raise RunError(f"there is no package {options.package}", where=where, hint=f"type --package {guess}")
+    with line.explained():
+        if options.cfg:
+            hydra.show_cfg(name, overrides, options.cfg, options.package, options.resolve)
+        elif options.info:
+            hydra.show_info(options.info, config_name=name, overrides=overrides)
+        else:
+            hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=options)
+    return True
 
 
 def _refuse(message: str) -> NoReturn:

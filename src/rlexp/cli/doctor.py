@@ -15,6 +15,7 @@ from rich.text import Text
 from rlexp import project
 from rlexp.cli.arguments import Parser
 from rlexp.console import UNFOLDED
+from rlexp.errors import RunError
 from rlexp.preflight import facts, machine
 from rlexp.verdict import Level, Verdict
 
@@ -22,7 +23,7 @@ COLOURS = {Level.passed: "green", Level.warning: "yellow", Level.failed: "bold r
 
 
 def command(arguments: list[str], here: Path) -> int:
-    """``doctor [--json]``: prints every check with its verdict.
+    """``doctor [--json]``: prints every check with its verdict; outside of a project those of the machine.
 
     Returns:
         0, or 1 when a check failed.
@@ -30,7 +31,11 @@ def command(arguments: list[str], here: Path) -> int:
     parser = Parser("doctor", "Checks the machine: versions, GPU, disk, memory, caches, the hub, the sandbox.")
     parser.add_argument("--json", action="store_true", help="the verdicts as JSON")
     options = parser.parse_args(arguments)
-    verdicts = machine.verdicts(facts.gather(project.root()))
+    try:
+        folder = project.root()
+    except RunError:  # no project: the machine can be asked all the same
+        folder = here
+    verdicts = machine.verdicts(facts.gather(folder))
     if options.json:
         print(json.dumps([{**v.to_json(), "where": v.where, "hint": v.hint} for v in verdicts], indent=1))
     else:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rlexp import project
 from rlexp.cli import trusted
-from rlexp.cli.arguments import hydra_options
+from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compare import ladder
-from rlexp.compose.points import Point, choice, points
+from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
 from rlexp.errors import RunError
@@ -42,10 +42,11 @@ def command(arguments: list[str], here: Path) -> int:
     if options.multirun:
         raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
     overrides = with_defaults(options.overrides)
-    terms = choice(root / "conf", overrides, "reward").split("+")
-    validate(points(root / "conf", overrides, multirun=False)[0].run, terms)
+    line = command_line(options, here, overrides)
+    terms = line.choice("reward").split("+")
+    validate(line.points()[0].run, terms)
     rungs = [terms[: number + 1] for number in range(len(terms))]
-    made = [points(root / "conf", rung_overrides(overrides, terms, rung), multirun=False)[0] for rung in rungs]
+    made = [command_line(options, here, rung_overrides(overrides, terms, rung)).points()[0] for rung in rungs]
     folder = _folder(overrides, made[-1], root)
     with held(folder, SWEEP, os.path.relpath(folder, root), SWEEP_KEY):
         for point in made:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli.arguments import hydra_options
+from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compose import memory
 from rlexp.compose.memory import GIB, UNKNOWN_GIB
 from rlexp.compose.methods import METHODS, Reference
-from rlexp.compose.points import Point, points
+from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
 from rlexp.console import show_table
@@ -40,14 +40,15 @@ def command(arguments: list[str], here: Path) -> int:
         0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
     options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
+    line = command_line(options, here)
     if options.effective:
-        made = points(root / "conf", options.overrides, options.multirun)
+        made = line.points()
         if len(made) > 1:
             raise RunError("--effective builds one trainer", where="-m", hint="name one point of the sweep")
         return effective(made[0].run, prepare(made[0].run, root), options.all)
     if options.all:
         raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
-    made, unfit = points(root / "conf", options.overrides, options.multirun), []
+    made, unfit = line.points(), []
     for number, point in enumerate(made):
         if number:
             print()

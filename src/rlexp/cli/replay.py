@@ -10,7 +10,7 @@ from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.compare import agreement
 from rlexp.record import finished
-from rlexp.train.replay import replay, train_params
+from rlexp.train.replay import replay, require_replaceable, train_params
 
 NOT_REACHED = 3
 """Exit code of a replay that does not agree as far as was asked."""
@@ -26,6 +26,8 @@ def command(arguments: list[str], here: Path) -> int:
         RunError: there is no such run, its lock was changed, or an input is not the locked one and cannot be had.
     """
     options, root = _options(trusted.take(arguments)), project.root()
+    if options.dir:
+        require_replaceable(root, options.dir)
     original = finished.open(options.run, here, root)
     if options.params and train_params(original, options.params, options.dir):
         return 0

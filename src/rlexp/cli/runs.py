@@ -12,7 +12,7 @@ from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
 from rlexp.record import finished
 from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, reward_names, to_json
-from rlexp.record.select import parse, select
+from rlexp.record.select import parse, select, values
 
 TYPED, REASON = 48, 40
 """Characters in the table of what was typed, and of why a run failed; --json holds them whole."""
@@ -26,13 +26,16 @@ def command(arguments: list[str], here: Path) -> int:
     """
     options, root = _options(arguments), project.root()
     runs = [read(folder, root) for folder in finished.run_folders(root)]
-    kept = select(runs, [parse(text) for text in options.filter], options.sort, options.reverse, options.limit)
+    filters = [parse(text) for text in options.filter]
+    kept = select(runs, filters, options.sort, options.reverse, options.limit)
     if options.json:
         print(json.dumps([to_json(run) for run in kept], indent=2))
     elif not runs:
         print(f"no run yet in {' or '.join(f'{name}/' for name in finished.FOLDERS)}; train one: python -m rlexp")
     elif not kept:
         print(f"none of {_count(len(runs))} matches: {' '.join(options.filter)}")
+        for line in values(runs, filters):
+            print(line)
     else:
         rewards = reward_names(runs)
         show_table(tuple(COLUMNS), [_cells(run, rewards[run.folder]) for run in kept], folded=("folder", "typed"))

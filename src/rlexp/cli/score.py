@@ -14,8 +14,7 @@ from rich.table import Table
 
 from rlexp import project
 from rlexp.cli import trusted
-from rlexp.cli.arguments import Parser
-from rlexp.compose.points import points
+from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.evaluate.rescore import rescore
@@ -58,7 +57,8 @@ def command(arguments: list[str], here: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if options.completions:
         return rescore(finished.open(options.completions, here, root), options.against, here, console)
-    run = points(root / "conf", options.overrides, multirun=False)[0].run if options.overrides else None
+    line = command_line(options, here)
+    run = line.points()[0].run if line.composes else None
     scored = _tried(run, root)
     sources = [reward.source for reward in scored]
     trust.remember(Code(source.path) for source in sources)
@@ -103,23 +103,23 @@ def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("score", f"Tries the rewards alone, and guards the versions of their code. {trusted.HELP}")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        help="reward=a+b dataset=... and other overrides; without any, every file of rewards/. completions=RUN scores "
-        "the stored completions of a run again, against=REF compares with a git revision or another run's rewards",
-    )
-    parser.add_argument("--record", action="store_true", help=f"add versions that are new to {reward_versions.FILE}")
-    options = parser.parse_intermixed_args(arguments)
+    options = hydra_options(arguments, "score", record=f"add versions that are new to {reward_versions.FILE}")
+    if options.multirun:
+        raise RunError("score tries one reward setting at a time", where="-m", hint="leave out -m")
     for name in ("completions", "against"):
         typed = [o for o in options.overrides if o.startswith(f"{name}=")]
         options.overrides = [o for o in options.overrides if o not in typed]
         setattr(options, name, typed[-1].partition("=")[2] if typed else None)
     if options.against and not options.completions:
-        parser.error("against=REF needs completions=RUN")
+        raise RunError(
+            "against=REF needs completions=RUN", where=f"against={options.against}", hint="type completions=RUN as well"
+        )
     if options.completions and options.overrides:
-        parser.error(f"completions=RUN takes the run's own config, not {options.overrides[0]}")
+        raise RunError(
+            f"completions=RUN takes the run's own config, not {options.overrides[0]}",
+            where=options.overrides[0],
+            hint=f"leave out {options.overrides[0]}",
+        )
     return options
 
 

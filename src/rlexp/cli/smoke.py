@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp.cli import trusted
-from rlexp.cli.arguments import hydra_options
+from rlexp.cli.arguments import command_line, hydra_options, prints
 from rlexp.train import session
 from rlexp.train.jobs import run_jobs
 
@@ -16,4 +16,6 @@ def command(arguments: list[str], here: Path) -> int:
     Raises:
         RunError: an input is wrong, or the steps failed; the message names each failed check.
     """
-    return run_jobs(hydra_options(trusted.take(arguments)), session.smoke)
+    options = hydra_options(trusted.take(arguments), "smoke")
+    line = command_line(options, here)
+    return 0 if prints(options, line) else run_jobs(line, session.smoke)

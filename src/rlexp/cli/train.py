@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp.cli import trusted
-from rlexp.cli.arguments import hydra_options
+from rlexp.cli.arguments import command_line, hydra_options, prints
 from rlexp.train import session
 from rlexp.train.jobs import run_jobs
 
 
 def command(arguments: list[str], here: Path) -> int:
     """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
-    return run_jobs(hydra_options(trusted.take(arguments)), session.train)
+    options = hydra_options(trusted.take(arguments), "train")
+    line = command_line(options, here)
+    return 0 if prints(options, line) else run_jobs(line, session.train)

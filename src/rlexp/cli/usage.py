@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HELP = ("-h", "--help")
-HYDRA = ("train", "plan", "prepare", "smoke", "ladder")
+HYDRA = ("train", "plan", "prepare", "smoke", "ladder", "score")
 """Verbs whose command line is Hydra's; the others have options of their own, and parsers that print them."""
+
+ONE_POINT = ("ladder", "score")
+"""Those of them that do not sweep."""
 
 
 def overview(verbs: Mapping[str, str]) -> str:
@@ -42,7 +45,8 @@ def of_verb(verb: str, module: str) -> str:
     usage = (ast.get_docstring(command) or "").partition(":")[0].strip("`").partition("`")[0]
     words = usage if usage.startswith(verb) else f"{verb} [OVERRIDES]"
     about = (ast.get_docstring(tree) or "").replace("``", "")
-    return f"usage: python -m rlexp {words} [-m]\n\n{about}\n\npython -m rlexp --help shows the grammar of overrides."
+    sweep = "" if verb in ONE_POINT else " [-m]"
+    return f"usage: python -m rlexp {words}{sweep}\n\n{about}\n\npython -m rlexp --help shows the grammar of overrides."
 
 
 def _sentence(module: str) -> str:

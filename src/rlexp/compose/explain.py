@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import (
@@ -16,34 +18,65 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from rlexp.compose.config_file import Scene, explain_yaml, scene
+from rlexp.compose.explain_hydra import first_line, hydras
 from rlexp.compose.methods import METHODS, owner
 from rlexp.errors import RunError, nearest
 
+ERRORS = (HydraException, OmegaConfBaseException)
+"""What composing raises by intent; anything else that Hydra's loader raises is explained by its last line."""
+NONE = {"tracking": "none", "health": "off", "reward": "format", "hardware": "auto", "rollout": "auto"}
+"""Group -> the option that is nearest to none at all."""
 
-def explain(error: HydraException | OmegaConfBaseException, conf: Path) -> RunError:
+
+def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunError:
     """The error a person can act on.
 
     Args:
         error: what composing raised.
-        conf: the project's conf/ folder, whose groups are the valid choices.
+        conf: the folder of the options, whose groups are the valid choices.
+        overrides: those that were composed.
     """
     causes = _causes(error)
+    seen = scene(causes, conf)
     for cause in causes:
-        if isinstance(cause, RunError):
-            return cause
+        if isinstance(cause, RunError):  # another one, so that no error is its own cause
+            return RunError(cause.what, cause.where, cause.hint)
+        if isinstance(cause, OmegaConfBaseException):  # the innermost one still holds OmegaConf's placeholders
+            cause = next((c for c in causes[::-1] if type(c) is type(cause)), cause)
         if isinstance(cause, MissingConfigException):
-            return _missing_option(cause)
+            return _missing_option(cause, seen, conf)
         if isinstance(cause, OverrideParseException):
             return _unreadable(cause)
+        if isinstance(cause, yaml.YAMLError | UnicodeError):
+            return explain_yaml(cause, seen)
         if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-            return _unknown_key(cause)
+            return _unknown_key(cause, seen)
         if isinstance(cause, ValidationError):
-            return RunError(_first_line(cause), where=cause.full_key or None, hint=_type_hint(error))
+            return _wrong_type(cause, seen, conf)
         if isinstance(cause, MissingMandatoryValue):
-            return RunError("a value is missing", where=cause.full_key or None, hint=f"type {cause.full_key}=VALUE")
+            return RunError("a value is missing", where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
-            return RunError(_first_line(cause), where=cause.full_key or None, hint=f"type {cause.full_key}=VALUE")
-    return _no_group(error, conf)
+            key = cause.full_key or ""
+            return RunError(first_line(cause), where=seen.where(key), hint=_give(key))
+    return hydras(causes, conf, seen, overrides)
+
+
+def null_group(group: str, options: Sequence[str]) -> RunError:
+    """The answer to GROUP=null.
+
+    Args:
+        group: the group of which none was chosen.
+        options: those it has.
+    """
+    known = [name for name in options if name != "auto"]
+    option = NONE.get(group) or (known[0] if known else "OPTION")
+    reads = " (a method that scores nothing does not read it)" if group == "reward" else ""
+    return RunError(
+        f"null is no {group}: every run has one{reads}",
+        where=f"{group}=null",
+        hint=f"type {group}={option}, or leave it out (one of: {', '.join(options)})",
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -51,66 +84,120 @@ def _causes(error: BaseException) -> list[BaseException]:
     current: BaseException | None = error
     while current is not None:
         chain.append(current)
-        current = current.__cause__
+        current = current.__cause__ or current.__context__
     return chain[::-1]
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
+def _give(key: str | None) -> str:
+    return f"type {key}=VALUE" if key else "python -m rlexp --cfg job shows every key and its value"
 
 
-def _missing_option(error: MissingConfigException) -> RunError:
+def _missing_option(error: MissingConfigException, seen: Scene, conf: Path) -> RunError:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    options = [name for name in error.options or [] if name]
-    if not group:
-        return RunError(_first_line(error), hint=f"one of: {', '.join(options)}" if options else None)
+    options = [name for name in error.options or [] if name] or sorted(p.stem for p in (conf / group).glob("*.yaml"))
+    if summed := re.match(r"In '[^']*/([^'/]+\+[^']+)'", str(error)):  # a part of a+b
+        option = summed.group(1)
+    if not group or group.startswith("schema"):
+        named = f"one of: {', '.join(options)}" if options else "leave out --config-name for conf/config.yaml"
+        return RunError(first_line(error), hint=named)
     wanted = option.split("+")
     unknown = [part for part in wanted if part not in options]
     guesses = {part: nearest(part, options) for part in unknown}
-    hint = f"one of: {', '.join(options)}"
-    if all(guesses.values()):
+    if group == "hardware" and option == "gpu" and "cuda" in options:
+        guesses = {"gpu": "cuda"}
+    outer, _, inner = group.rpartition("/")
+    if outer in {path.name for path in conf.iterdir() if path.is_dir()} and (conf / inner).is_dir():
+        return RunError(  # a defaults list of an option names groups below its own
+            f"the defaults of {seen.option} choose a {inner} without `override`",
+            where=seen.place,
+            hint=f"write it as `- override /{inner}: {option}`",
+        )
+    hint = f"one of: {', '.join(options)}" if options else f"put {option}.yaml into conf/{group}"
+    if guesses and all(guesses.values()):
         hint = f"did you mean {group}={'+'.join(guesses.get(part) or part for part in wanted)}? ({hint})"
     named = " and ".join(repr(part) for part in unknown) or repr(option)
-    return RunError(f"there is no {group} named {named}", where=f"{group}={option}", hint=hint)
+    return RunError(f"there is no {group} named {named}", where=seen.place or f"{group}={option}", hint=hint)
 
 
 def _unreadable(error: OverrideParseException) -> RunError:
+    key, sign, value = str(error.override).partition("=")
+    if not key.strip("+~ "):
+        return RunError(f"a key is missing: {error.override!r}", where="the command line", hint="type KEY=VALUE")
+    if not sign:
+        return RunError(f"{key} needs a value", where=key, hint=f"type {key}=VALUE")
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("'", r"'\''")
+    readable = re.fullmatch(r"[+~]{0,2}[\w./@:$-]+", key)
     return RunError(
         f"this override cannot be read: {error.override}",
-        hint="type key=value; quote what the shell or Hydra's grammar would cut: 'key=\"a b\"'",
+        hint="quote what the shell or Hydra's grammar would cut: type "
+        + (f"'{key}=\"{quoted}\"'" if readable else "'KEY=\"a b\"'"),
     )
 
 
-def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> RunError:
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> RunError:
     full_key = error.full_key or str(error.key)
     parent, _, key = full_key.rpartition(".")
+    where = seen.where(full_key)
+    if seen.lacks_package(full_key):
+        return RunError(
+            "its keys are not those of the whole tree: the file does not begin with # @package _global_",
+            where=seen.place,
+            hint="write `# @package _global_` as its first line",
+        )
     elsewhere = owner(key) if parent == "method" else None
     if elsewhere:
-        return RunError(f"{full_key} is not set by hand: {elsewhere}", where=full_key)
+        return RunError(f"{full_key} is not set by hand: {elsewhere}", where=where, hint=f"leave out {full_key}")
     node = error.parent_node
     keys = [str(name) for name in node] if isinstance(node, DictConfig) and not node._is_none() else []
     guess = nearest(key, keys)
-    hint: str | None
     if guess:
         hint = f"did you mean {parent + '.' if parent else ''}{guess}?"
     elif parent == "method" and (methods := [m.name for m in METHODS.values() if key in m.all_arguments]):
-        hint = f"it is an argument of {', '.join(methods)}"
+        hint = f"it is an argument of {', '.join(methods)}: type method={methods[0]}"
+    elif 0 < len(keys) <= 20:
+        hint = f"one of: {', '.join(keys)}"
     else:
-        shown = f"python -m rlexp --cfg job --package {parent} lists them" if parent else None
-        hint = f"one of: {', '.join(keys)}" if 0 < len(keys) <= 20 else shown
-    return RunError(f"there is no key {full_key}", where=full_key, hint=hint)
+        package = f" --package {parent}" if parent else ""
+        hint = f"python -m rlexp --cfg job{package} lists them"
+    return RunError(f"there is no key {full_key}", where=where, hint=hint)
 
 
-def _type_hint(error: BaseException) -> str | None:
-    override = re.search(r"override (\S+?)=", str(error))
-    return f"type {override.group(1)}=VALUE with a value of that type" if override else None
+def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
+    key = error.full_key or seen.key or ""
+    where, what = seen.where(key), first_line(error)
+    if "not Optional" in what:
+        hint = f"leave it out: {key} has a value of its own" if key else "write a value"
+        return RunError(f"{key or what} cannot be null", where=where, hint=hint)
+    if "is not a subclass of" in what:
+        return _wrong_node(seen.key or error.full_key or seen.group(conf), where, conf)
+    if choices := re.search(r"expected one of \[(.*?)\]", what):
+        names = choices.group(1).split(", ")
+        typed = re.search(r"Invalid value '(.*?)'", what)
+        guess = nearest(typed.group(1), names) if typed else None
+        if typed and typed.group(1) in ("True", "False"):
+            what += "; YAML reads off and no as false, on and yes as true, unless they stand in quotes"
+        hint = f"type {key}={guess or names[0]} (one of: {', '.join(names)})" if key else f"one of: {', '.join(names)}"
+    else:
+        hint = f"type {key}=VALUE with a value of that type" if key else "write a value of that type"
+    return RunError(what, where=where, hint=hint)
 
 
-def _no_group(error: BaseException, conf: Path) -> RunError:
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
-    wanted = re.search(r"Could not override '([^']+)'", str(error))
-    if wanted:
-        guess = nearest(wanted.group(1), [*groups, "seed", "held_out"])
-        hint = f"did you mean {guess}=...?" if guess else f"one of: {', '.join(groups)}, or a key of the tree"
-        return RunError(f"there is no group or key {wanted.group(1)}", where=wanted.group(1), hint=hint)
-    return RunError(_first_line(error), hint="python -m rlexp --help shows the groups and the grammar")
+def _wrong_node(key: str, where: str | None, conf: Path) -> RunError:
+    """The answer to one value, or to the option of another kind, where a group of keys stands."""
+    if key.startswith("reward.terms."):
+        name = key.split(".")[2]
+        return RunError(
+            f"the term {name} is made by no option of the reward",
+            where=where,
+            hint=f"put its file and its weight into conf/reward/{name}.yaml, and add it: type reward=format+{name}",
+        )
+    if (conf / key).is_dir() and key:
+        options = sorted(path.stem for path in (conf / key).glob("*.yaml"))
+        sweep = "; two data types: type -m experiment=sums_grpo,sums_dpo" if key == "method" else ""
+        return RunError(
+            f"{key} is a group, and takes one option",
+            where=where,
+            hint=f"type {key}={options[0]} (one of: {', '.join(options)}), "
+            f"in a file `- override /{key}: OPTION`{sweep}",
+        )
+    return RunError(f"{key or 'this'} is a group of keys", where=where, hint=f"type {key}.KEY=VALUE, a key at a time")

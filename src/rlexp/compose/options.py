@@ -7,7 +7,6 @@ stay ordinary YAML files and Hydra keeps composing them.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from hydra.core.object_type import ObjectType
@@ -54,11 +53,8 @@ class ComposedOptions(ConfigSource):
             return True
         if group == "schema/method":
             return option in METHODS
-        return (
-            group in SUMMED_GROUPS
-            and "+" in option
-            and all(self._option_file(group, p).is_file() for p in _parts(option))
-        )
+        # Whether each part is an option, of whatever folder of the search path, is Hydra's to find out.
+        return group in SUMMED_GROUPS and bool(re.fullmatch(r"[\w-]+(\+[\w-]+)+", option))
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = config_path.removesuffix(".yaml")
@@ -88,9 +84,6 @@ class ComposedOptions(ConfigSource):
         return ConfigResult(
             provider=self.provider, path=f"{self.scheme()}://{path}", config=config, header={"package": None}
         )
-
-    def _option_file(self, group: str, option: str) -> Path:
-        return project.root() / self.path / group / f"{option}.yaml"
 
     def _options(self, group: str) -> set[str]:
         return {path.stem for path in (project.root() / self.path / group).glob("*.yaml")}

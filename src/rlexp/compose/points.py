@@ -1,29 +1,236 @@
-"""Composes what a command line asks for: one run, or every point of a sweep."""
+"""Composes what a command line asks for, with Hydra's own config loader: one run, or every point of a sweep.
+
+The points that are checked here are the points that run: ``train.jobs`` hands the same loader, the same composed
+config and the same lists of overrides to Hydra's launcher.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
 
 from rlexp.compose import hub, model_size, typed
-from rlexp.compose.explain import explain
+from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.run import Run, resolve
+from rlexp.compose.sweep import folders_of, require_one_kind, require_values, typed_of
 from rlexp.errors import RunError
+
+NAME = "rlexp"
+"""The job's name, as ``hydra.main`` would take it from the module."""
+OPTIONAL_GROUP = "experiment"
+"""The group of which none may be chosen."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run and the overrides that make it."""
+    """One run, the overrides that make it, and the folder that it will get."""
 
     overrides: list[str]
     run: Run
+    run_dir: Path
+    sweep_dir: Path
+    """The folder of the sweep as this point says it; of a run alone the same as ``run_dir``."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line as Hydra reads it."""
+
+    root: Path
+    """The project folder; relative folders of runs lie in it."""
+    overrides: list[str]
+    multirun: bool = False
+    """``-m`` was typed; ``hydra.mode=MULTIRUN`` says the same in an override or a file."""
+    config_path: Path | None = None
+    """The folder of options instead of the project's conf/."""
+    config_dir: Path | None = None
+    """One more folder of options, which goes before it."""
+    config_name: str = "config"
+    loader: ConfigLoaderImpl = field(init=False)
+
+    def __post_init__(self) -> None:
+        version.setbase("1.3")
+        setup_globals()
+        JobRuntime().set("name", NAME)
+        search = create_config_search_path(str(self.conf))
+        if self.config_dir:
+            search.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema"))
+        object.__setattr__(self, "loader", ConfigLoaderImpl(search))
+
+    @property
+    def conf(self) -> Path:
+        """The folder of the options."""
+        return self.config_path or self.root / "conf"
+
+    @property
+    def composes(self) -> bool:
+        """Whether anything was typed that says what to compose."""
+        return bool(self.overrides or self.config_path or self.config_dir or self.config_name != "config")
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """The composed config with its ``hydra`` node; of a sweep, what its points have in common.
+
+        Raises:
+            RunError: it cannot be composed.
+        """
+        with self.explained():
+            typed = self.settled(self.overrides)
+            if not self.multirun:
+                try:
+                    config = self._load(typed, RunMode.RUN)
+                except RunError:
+                    if not self._asks_to_sweep(typed):
+                        raise
+                else:
+                    if config.hydra.mode is not RunMode.MULTIRUN:
+                        config.hydra.mode = RunMode.RUN
+                        return config
+            return self._load([*typed, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether it is a sweep."""
+        return self.config.hydra.mode is RunMode.MULTIRUN
+
+    @property
+    def listed(self) -> bool:
+        """Whether its points are known before it starts: all but those of a sweeper that goes by what came out."""
+        basic = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
+        return not self.sweeps or self.config.hydra.sweeper._target_ == basic
+
+    @cached_property
+    def batches(self) -> list[list[list[str]]]:
+        """The overrides of every point, batch by batch, as Hydra's basic sweeper makes them.
+
+        Raises:
+            RunError: they cannot be read, or another sweeper makes them as it goes.
+        """
+        if not self.sweeps:
+            return [[typed_of(self.config)]]
+        if not self.listed:
+            raise RunError(
+                "the points of this sweeper are made while it runs, so they cannot be shown before",
+                where=f"hydra/sweeper={self.config.hydra.runtime.choices['hydra/sweeper']}",
+                hint="leave out hydra/sweeper, or plan one point of it",
+            )
+        with self.explained():
+            sweeper = self.config.hydra.sweeper
+            typed = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+            typed += typed_of(self.config)
+            parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(typed)
+            for override in parsed:
+                if override.is_sweep_override() and override.is_discrete_sweep():
+                    require_values(override)
+            batches = BasicSweeper.split_arguments(parsed, sweeper.max_batch_size)
+            return [[self.settled(point) for point in batch] for batch in batches]
+
+    def choice(self, group: str) -> str:
+        """The option of a group as it was typed, or as an experiment or the defaults say it: ``format+correct``.
+
+        Raises:
+            RunError: it cannot be composed.
+        """
+        return str(self.config.hydra.runtime.choices[group])
+
+    def points(self) -> list[Point]:
+        """Composes and checks every point, before anything is written.
+
+        Raises:
+            RunError: the first point that is not possible; for a sweep the message names every one of them.
+        """
+        lists = [overrides for batch in self.batches for overrides in batch]
+        made, refused = [], []
+        for number, overrides in enumerate(lists):
+            try:
+                made.append(self._point(number, overrides))
+            except RunError as error:
+                refused.append((overrides, error))
+        if refused and len(lists) == 1:
+            raise refused[0][1]
+        if refused:
+            varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
+            named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
+            raise RunError(
+                f"{len(refused)} of {len(lists)} points of the sweep are not possible; nothing was started\n{named}",
+                where=refused[0][1].where,
+                hint=refused[0][1].hint,
+            )
+        require_one_kind([point.run for point in made])
+        return made
+
+    def _point(self, number: int, overrides: list[str]) -> Point:
+        config = self.config
+        with self.explained(overrides):
+            if self.sweeps:
+                config = self.loader.load_sweep_config(config, overrides)
+                with open_dict(config):
+                    config.hydra.job.num, config.hydra.job.id = number, str(number)
+            for group, option in config.hydra.runtime.choices.items():
+                if option is None and "/" not in group and group != OPTIONAL_GROUP:
+                    raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
+        try:
+            run = of_tree(config, self.root, overrides)
+        except ERRORS as error:
+            raise explain(error, self.conf, overrides) from error
+        with self.explained(overrides):
+            above, folder = folders_of(config, self.sweeps)
+            return Point(overrides, run, self.root / folder, self.root / above)
+
+    def settled(self, overrides: list[str]) -> list[str]:
+        """The overrides with ``experiment=null`` as Hydra understands it.
+
+        Raises:
+            RunError: of another group none was chosen.
+        """
+        settled = []
+        for override, parsed in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+            group = parsed.key_or_group
+            none = not parsed.is_sweep_override() and not parsed.is_delete() and parsed.value() is None
+            if none and self.loader.repository.group_exists(group):
+                if group != OPTIONAL_GROUP:
+                    raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
+                override = f"~{OPTIONAL_GROUP}"
+            settled.append(override)
+        return settled
+
+    def _asks_to_sweep(self, overrides: list[str]) -> bool:
+        """Whether an override or a file asks for a sweep. What is wrong with the rest is said later."""
+        try:
+            config = self._load(overrides, RunMode.MULTIRUN, validate=False)
+        except RunError:
+            return False
+        return config.hydra.mode is RunMode.MULTIRUN
+
+    def _load(self, overrides: list[str], mode: RunMode, validate: bool = True) -> DictConfig:
+        with self.explained(overrides), warnings.catch_warnings():
+            warnings.filterwarnings("error", r"provider=.* is not available", UserWarning)
+            return self.loader.load_configuration(self.config_name, overrides, mode, validate_sweep_overrides=validate)
+
+    @contextlib.contextmanager
+    def explained(self, overrides: list[str] | None = None) -> Iterator[None]:
+        """What goes wrong in Hydra, in plain words: also AssertionError, TypeError and others, as it checks little of
+        what a file or an override may hold."""
+        try:
+            yield
+        except RunError:
+            raise
+        except Exception as error:
+            raise explain(error, self.conf, self.overrides if overrides is None else overrides) from error
 
 
 def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
@@ -32,82 +239,25 @@ def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
     Args:
         conf: the project's conf/ folder.
         overrides: Hydra overrides as typed.
-        multirun: whether ``-m`` was typed: comma lists and ranges are swept, as Hydra's basic sweeper does.
+        multirun: whether ``-m`` was typed.
 
     Raises:
         RunError: the first point that is not possible; for a sweep the message names every one of them.
     """
-    with initialize_config_dir(config_dir=str(conf), version_base="1.3", job_name="rlexp"):
-        try:
-            lists = expand(overrides) if multirun else [overrides]
-        except HydraException as error:
-            raise explain(error, conf) from error
-        made, refused = [], []
-        for item in lists:
-            try:
-                made.append(Point(item, _compose(conf, item)))
-            except RunError as error:
-                refused.append((item, error))
-    if refused and len(lists) == 1:
-        raise refused[0][1]
-    if refused:
-        varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
-        named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
-        raise RunError(
-            f"{len(refused)} of {len(lists)} points of the sweep are not possible; nothing was started\n{named}",
-            where=refused[0][1].where,
-            hint=refused[0][1].hint,
-        )
-    return made
+    return CommandLine(conf.parent, overrides, multirun, config_path=conf).points()
 
 
-def expand(overrides: list[str]) -> list[list[str]]:
-    """The overrides of every point, in the order in which Hydra's basic sweeper runs them."""
-    parsed = OverridesParser.create().parse_overrides([o for o in overrides if not o.startswith("hydra")])
-    return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
-
-
-def choice(conf: Path, overrides: list[str], group: str) -> str:
-    """The option of a group as it was typed, or as an experiment or the defaults say it: ``format+correct``.
-
-    Raises:
-        RunError: it cannot be composed.
-    """
-    with initialize_config_dir(config_dir=str(conf), version_base="1.3", job_name="rlexp"):
-        try:
-            composed = compose("config", overrides=overrides, return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise explain(error, conf) from error
-    return str(composed.hydra.runtime.choices[group])
-
-
-def of_tree(cfg: DictConfig, root: Path) -> Run:
-    """The run of a tree that Hydra composed: checked, its model's size read and a hub model's commit resolved.
+def of_tree(cfg: DictConfig, root: Path, overrides: Sequence[str] = ()) -> Run:
+    """The run of a tree that Hydra composed: what was typed settled, checked, its model's size read and a hub model's
+    commit resolved.
 
     Args:
         root: the project folder.
+        overrides: those that made the tree.
 
     Raises:
-        RunError: as ``resolve``, and ``hub.at_commit``.
+        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``.
     """
     hub.begin(cfg.invocation)
+    typed.settle(cfg, typed.keys_of(overrides))
     return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, root)))
-
-
-def _compose(conf: Path, overrides: list[str]) -> Run:
-    try:
-        composed = compose("config", overrides=overrides)
-        typed.settle(composed, typed.keys_of(overrides))
-        return of_tree(composed, conf.parent)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, conf) from error
-    except (AssertionError, AttributeError) as error:
-        sizes = [override for override in overrides if override.startswith("model.size")]
-        if not sizes:
-            raise
-        # Hydra cannot change what is null, and says so in no error of its own.
-        raise RunError(
-            "the model option states no size that could be changed",
-            where=sizes[-1],
-            hint="say all of it in the option's file in conf/model, under size, as the others do",
-        ) from error

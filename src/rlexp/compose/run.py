@@ -102,7 +102,11 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
     name = OmegaConf.select(cfg, "method.name")
     if name not in METHODS:
         guess = nearest(str(name), METHODS)
-        raise RunError(f"there is no method named {name!r}", where="method.name", hint=f"type method={guess or 'grpo'}")
+        raise RunError(
+            f"there is no method named {name!r}",
+            where="method.name",
+            hint=f"leave out method.name, and type method={guess or 'grpo'}",
+        )
     typed = OmegaConf.structured(RunSchema)
     with open_dict(typed):
         typed.method = OmegaConf.structured(schema(name))

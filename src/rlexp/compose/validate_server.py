@@ -29,5 +29,5 @@ def server_of(rollout: Rollout) -> None:
         raise RunError(
             f"requests and weights would share port {rollout.group_port}",
             where="rollout.server_port, rollout.group_port",
-            hint="type rollout.group_port=51216",
+            hint=f"type rollout.group_port={51217 if rollout.server_port == 51216 else 51216}",
         )

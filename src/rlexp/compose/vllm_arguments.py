@@ -47,8 +47,9 @@ def validate(rollout: Rollout) -> None:
     if not typed:
         return
     if not rollout.vllm or rollout.server_url:
+        named = ", ".join(f"rollout.engine.{name}" for name in typed)
         what = "the server runs already" if rollout.server_url else f"rollout={rollout.name} starts no vLLM"
-        hint = "give it to the server" if rollout.server_url else "type rollout=unsloth or rollout=colocate"
+        hint = "give it to the server" if rollout.server_url else f"leave out {named}; with a GPU: type rollout=unsloth"
         raise RunError(f"arguments for vLLM's engine, and {what}", where="rollout.engine", hint=hint)
     _known(typed, names()["engine"], "rollout.engine")
     for name in typed:

@@ -20,6 +20,9 @@ ORDERS: dict[str, tuple[str, bool]] = {
 }
 """sort= -> what it looks at, and whether the highest comes first."""
 
+YES_OR_NO = ("cut", "empty")
+"""Facts of a completion that are true or false."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -54,10 +57,14 @@ def validate(choice: Choice, terms: Sequence[str]) -> None:
     """Checks whether a choice speaks of what completions have; before a model is loaded for it.
 
     Raises:
-        RunError: a condition or ``term=`` names none of the terms, nor one of FACTS.
+        RunError: a condition or ``term=`` names none of the terms, nor one of FACTS, or a number is compared with
+            nothing.
     """
     for one in choice.conditions:
         _known(one.key, (*terms, *FACTS), f"where={one}")
+        if (one.sign, one.wanted) == ("=", "true") and one.key not in YES_OR_NO:
+            hint = f"type where='{one.key}<1'"
+            raise RunError(f"{one.key} is a number, and nothing is asked of it", where=f"where={one.key}", hint=hint)
     if choice.term:
         _known(choice.term, terms, f"term={choice.term}")
 

@@ -64,11 +64,16 @@ def _dataset_type(run: Run, root: Path) -> None:
     mark = f"\ntype: {wanted.name}\n"
     fitting = sorted(path.stem for path in (root / "conf" / "dataset").glob("*.yaml") if mark in path.read_text())
     guess = nearest(run.dataset.name, fitting)
+    hint = f"type dataset={guess}" if guess else f"one of: {', '.join(fitting)}"
+    if run.dataset.prepare == "local":  # of the user's own file: it may hold any type
+        hint = f"type dataset.type={wanted.name}, where the file holds such rows"
+    elif run.dataset.name in fitting:
+        hint = f"leave out dataset.type: {run.dataset.name} holds {wanted.name} data"
     raise RunError(
         f"{run.method.name} trains on {wanted.name} data (columns {', '.join(wanted.columns)}); "
         f"{run.dataset.name} is {run.dataset.type.name} data",
         where=f"dataset={run.dataset.name}, method={run.method.name}",
-        hint=f"type dataset={guess}" if guess else f"one of: {', '.join(fitting)}",
+        hint=hint,
     )
 
 

@@ -96,7 +96,11 @@ def _load(script: Path) -> ModuleType:
 def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any]) -> Any:
     function = getattr(module, name, None)
     if function is None:
-        raise RunError(f"the script has no function {name}", where=f"data_prep/{script.name}")
+        raise RunError(
+            f"the script has no function {name}",
+            where=f"data_prep/{script.name}",
+            hint=f"write def {name}(...): as the other scripts of data_prep/ do",
+        )
     known = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for key in params:
@@ -105,7 +109,7 @@ def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any
             raise RunError(
                 f"{name}() of data_prep/{script.name} takes {', '.join(known)}, not {key}",
                 where=f"params.{key}",
-                hint=f"did you mean {guess}?" if guess else None,
+                hint=f"did you mean params.{guess}?" if guess else f"leave out params.{key}",
             )
     for key, parameter in known.items():
         named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)

@@ -92,9 +92,15 @@ def read(root: Path, file: str) -> RewardSource:
             text = stream.read()
         tree = ast.parse(text, filename=file)
     except SyntaxError as error:
-        raise RunError(f"the reward is not valid Python: {error.msg}", where=f"{file}:{error.lineno or 1}") from error
+        raise RunError(
+            f"the reward is not valid Python: {error.msg}",
+            where=f"{file}:{error.lineno or 1}",
+            hint="mend it, then: python -m rlexp score",
+        ) from error
     except ValueError as error:  # bytes that are no text
-        raise RunError(f"the reward is not valid Python: {error}", where=file) from error
+        raise RunError(
+            f"the reward is not valid Python: {error}", where=file, hint="mend it, then: python -m rlexp score"
+        ) from error
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in SCORES]
     if not functions:
         raise RunError("the reward has no function named score", where=file, hint="def score(completions, ...): ...")

@@ -192,12 +192,11 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
                 if going
                 else f"its {MANIFEST} says why; python -m rlexp runs lists others",
             )
-    if not guess and known:
-        guess = known[-1]
+    listed = "python -m rlexp runs lists them" if known else "train one first: python -m rlexp"
     raise RunError(
         f"there is no run at {typed} (no {LOCK})",
         where=typed,
-        hint=f"did you mean {guess}? python -m rlexp runs lists them" if guess else "train one first: python -m rlexp",
+        hint=f"did you mean {guess}? {listed}" if guess else listed,
     )
 
 

@@ -84,6 +84,7 @@ STARTED = "invocation."
 """The keys of how a run is started, which are never locked."""
 LARGEST = 4 * 2**20
 """Bytes of a lock file."""
+AGAIN = "take the lock from where it came from: git checkout, or the run folder"
 
 
 def identity(run: Run) -> str:
@@ -144,10 +145,12 @@ def read_lock(file: Path) -> dict[str, Any]:
     """
     try:
         if file.stat().st_size > LARGEST:
-            raise RunError(f"the lock has more than {LARGEST} bytes: it is none of rlexp's", where=str(file))
+            what = f"the lock has more than {LARGEST} bytes: it is none of rlexp's"
+            raise RunError(what, where=str(file), hint=AGAIN)
         content = yaml.safe_load(file.read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RunError(f"the lock cannot be read: {str(error).splitlines()[0]}", where=str(file)) from error
+        what = f"the lock cannot be read: {str(error).splitlines()[0]}"
+        raise RunError(what, where=str(file), hint=AGAIN) from error
     if not isinstance(content, dict) or "checksum" not in content:
         raise RunError("this file is no lock of a run", where=str(file), hint="name a run folder, or its run.lock.yaml")
     shapes.require(content, SCHEMA, "lock", file)

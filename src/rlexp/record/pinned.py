@@ -56,7 +56,7 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     """
     where, manifest, root = str(run.run_dir), run.manifest, run.root
     if run.run_dir.resolve() == (root / PINNED).resolve():
-        raise RunError("this run is the pinned one already", where=where)
+        raise RunError("this run is the pinned one already", where=where, hint="dvc repro replays it")
     if manifest.get("status") != "finished":
         message = f"its status is {status.sentence(manifest)}" if manifest else f"it has no {MANIFEST}"
         raise RunError(
@@ -71,11 +71,19 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     for term in run.lock["inputs"]["rewards"].values():
         copied = run.run_dir / SOURCES / term["file"]
         if not copied.is_file() or file_md5(copied) != term["md5"]:
-            raise RunError(f"{copied.name} is not the copy the run made of its reward", where=str(copied))
+            raise RunError(
+                f"{copied.name} is not the copy the run made of its reward",
+                where=str(copied),
+                hint="pin a run whose folder is whole",
+            )
     files = [term["file"] for term in run.lock["inputs"]["rewards"].values()]
     rewards = [reward_source.read(run.run_dir / SOURCES, file) for file in files]
     for fault in reward_versions.faults(root, rewards):
-        raise RunError(f"the run's reward bears a version that was other code: {fault}", where=where)
+        raise RunError(
+            f"the run's reward bears a version that was other code: {fault}",
+            where=where,
+            hint="raise its version, train again, and pin that",
+        )
     return rewards
 
 

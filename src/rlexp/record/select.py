@@ -85,13 +85,39 @@ class Condition:
             return datetime.fromisoformat(self.wanted).timestamp() if date else float(self.wanted)
         except ValueError as error:
             kind = "date, such as 2026-11-23 or 2026-11-23T14:00" if date else "number"
-            raise RunError(f"{self.wanted!r} is no {kind}", where=str(self)) from error
+            hint = f"type '{self.key}{self.sign}{'2026-11-23' if date else '1'}'"
+            raise RunError(f"{self.wanted!r} is no {kind}", where=str(self), hint=hint) from error
 
 
 def parse(text: str) -> Condition:
-    """A filter as typed; a word without a sign is looked for in the folder's name."""
+    """A filter as typed; a word without a sign is looked for in the folder's name.
+
+    Raises:
+        RunError: it compares by a sign that there is not.
+    """
     match = re.fullmatch(r"([^=<>!]+)(>=|<=|!=|=|>|<)(.*)", text)
+    if match and match[3].startswith(("=", ">", "<")):
+        signs = f"{OTHER} {EQUAL} {' '.join(SIGNS)}"
+        rest = match[3].lstrip("=<>")
+        raise RunError(
+            f"there is no sign {match[2]}{match[3][0]}",
+            where=text,
+            hint=f"type '{match[1]}{EQUAL}{rest}' (one of: {signs})",
+        )
     return Condition(match[1], match[2], match[3]) if match else Condition("folder", PART, text)
+
+
+def values(runs: list[RunRow], conditions: Iterable[Condition]) -> list[str]:
+    """A line for each key that was asked to equal something: the values that the runs have there."""
+    said = []
+    for condition in conditions:
+        found = sorted({str(v) for run in runs if (v := run.value(condition.key)) is not MISSING})
+        if condition.sign == EQUAL and condition.wanted not in found and 0 < len(found) <= 12:
+            guess = nearest(condition.wanted, found)
+            said.append(
+                f"{condition.key} is {', '.join(found)}" + (f"; did you mean {condition.key}={guess}?" if guess else "")
+            )
+    return said
 
 
 def select(

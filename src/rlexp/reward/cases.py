@@ -48,7 +48,9 @@ def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
         module = load_script(source.path)
     except (Exception, SystemExit) as error:
         raise RunError(
-            f"the reward raised {format_error(error)} when imported", where=line_of(source.path, source.file, error)
+            f"the reward raised {format_error(error)} when imported",
+            where=line_of(source.path, source.file, error),
+            hint="mend it, then: python -m rlexp score",
         ) from error
     cases = getattr(module, "cases", [])
     if not isinstance(cases, list | tuple):

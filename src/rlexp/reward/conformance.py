@@ -79,7 +79,7 @@ def faults(
         kept = copy.deepcopy(given)
         scores = called(function, {**given, **params})
         if given != kept:
-            raise RunError("changes what it is given", where=source.file)
+            raise RunError("changes what it is given", where=source.file, hint="work on a copy: list(completions)")
         return checked(source.path.stem, scores, [text for _, text, _ in part], source.file)
 
     alone: list[float | None] = []

@@ -92,4 +92,6 @@ def _imported(name: str, source: RewardSource) -> Any:
         return load_script(source.path).explain
     except Exception as error:
         what = f"the reward {name} raised {format_error(error)} when imported"
-        raise RunError(what, where=line_of(source.path, source.file, error)) from error
+        raise RunError(
+            what, where=line_of(source.path, source.file, error), hint="mend the reward, then: python -m rlexp score"
+        ) from error

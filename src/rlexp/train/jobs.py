@@ -2,88 +2,60 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
-import os
-from argparse import Namespace
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import project
+from rlexp.backend import installed
 from rlexp.backend.engine import server_command
-from rlexp.compose import typed
-from rlexp.compose.explain import explain
-from rlexp.compose.points import of_tree, points
+from rlexp.compare import sweep
+from rlexp.compose.points import CommandLine, of_tree
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Loader
+from rlexp.compose.schema import Device, Loader
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare
+from rlexp.nvidia import gpus
 from rlexp.preflight import checks
 from rlexp.train import folders
 from rlexp.train.guards import require_one_process
 from rlexp.train.job import Job
-
-_sweep: list[Path] = []
-_failures: list[Exception] = []
+from rlexp.train.launch import launch
 
 
-def run_jobs(options: Namespace, work: Callable[[Job], None]) -> int:
-    """Checks every point, makes missing inputs, then lets Hydra run the jobs.
+def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> int:
+    """Checks every point, makes missing inputs, then lets Hydra run exactly these points.
 
     Args:
-        options: the command line as Hydra reads it.
+        line: the command line; where its sweeper makes the points as it goes, each is checked when its turn comes.
         work: what is done with every point, such as ``session.train``.
 
     Returns:
-        0, or 1 when points of a sweep failed (the table names them).
+        0, or 1 when points of a sweep did not finish (the table names them).
 
     Raises:
         RunError: a point is not possible, or the only run failed by a user's mistake.
     """
-    with contextlib.ExitStack() as claims:
-        return _run_jobs(options, work, claims)
-
-
-def _run_jobs(options: Namespace, work: Callable[[Job], None], claims: contextlib.ExitStack) -> int:
-    root = project.root()
     require_one_process()
-    if not _asks_hydra(options):
-        made = points(root / "conf", options.overrides, options.multirun)
-        if not any(override.startswith("hydra/launcher=") for override in options.overrides):
-            one_loader([point.run for point in made])
-        typed = [point.overrides for point in made]
-        named = claims.enter_context(folders.claimed(root / "conf", options.overrides, typed, options.multirun))
+    made = line.points() if line.listed else []
+    if not any(override.startswith("hydra/launcher=") for override in line.overrides):
+        one_loader([point.run for point in made])
+    with folders.claimed(line, made) as folder:
         for point in made:
-            make_ready(point.run, root, root / named)
-    # Hydra would print its own one-line errors; with this it raises, and ours are printed.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    application = hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")(
-        functools.partial(_one_job, work)
-    )
-    try:
-        application()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, root / "conf") from error
-    if _sweep:
-        from rlexp.compare.sweep import show
-
-        return show(_sweep[0])
-    if _failures:
-        raise _failures[0]
+            make_ready(point.run, line.root, folder)
+        failure = launch(line, functools.partial(_one_job, work, line.listed))
+    if line.sweeps:
+        return sweep.show(folder, [point.run_dir for point in made])
+    if failure:
+        raise failure
     return 0
-
-
-def _asks_hydra(options: Namespace) -> bool:
-    return bool(options.cfg or options.info or options.help or options.hydra_help or options.shell_completion)
 
 
 def one_loader(runs: list[Run]) -> None:
@@ -117,22 +89,32 @@ def make_ready(run: Run, root: Path, run_dir: Path) -> None:
             where="hardware.devices",
             hint="type hardware.devices=1; the optimisation problem stays the same",
         )
+    if run.hardware.device is Device.cuda and not gpus():
+        raise RunError(
+            "no GPU here: nvidia-smi names none",
+            where=f"hardware={run.hardware.name}",
+            hint="type hardware=cpu; for a machine that has one: plan shows the run here too",
+        )
+    installed.require(run)
     health_rules.validate(run.health.rules)
     server_command.validate(run)
     inputs = prepare(run, root)
     checks.refuse(run, inputs, run_dir)
 
 
-def _one_job(work: Callable[[Job], None], cfg: DictConfig) -> None:
-    settings = HydraConfig.get()
-    if settings.mode is RunMode.MULTIRUN:
-        _sweep.append(Path(settings.sweep.dir))
-    root = project.root()
+def _one_job(work: Callable[[Job], None], checked: bool, cfg: DictConfig) -> Exception | None:
+    """Does the work of one point in the folder that Hydra made, which may be in another process.
+
+    Returns:
+        what it failed of, of a run that is no point of a sweep; the manifests of a sweep say it.
+    """
+    settings, root = HydraConfig.get(), project.root()
     run_dir, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
-    typed.settle(cfg, typed.keys_of(overrides))
-    failure = attempt(work, Job(of_tree(cfg, root), root, run_dir, overrides))
-    if failure:
-        _failures.append(failure)
+    run = of_tree(cfg, root, overrides)
+    if not checked:
+        make_ready(run, root, run_dir)
+    failure = attempt(work, Job(run, root, run_dir, overrides))
+    return None if settings.mode is RunMode.MULTIRUN else failure
 
 
 def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
@@ -143,5 +125,7 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         return error
     finally:
+        if (wandb := sys.modules.get("wandb")) and getattr(wandb, "run", None):
+            wandb.finish()  # or the next point would be written into this one
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory
     return None

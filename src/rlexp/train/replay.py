@@ -220,6 +220,22 @@ def _approve(lock: dict[str, Any], now: dict[str, Any]) -> None:
         raise RunError(
             f"the loaded model is not the locked one: {named}; nothing was trained",
             where=f"expected {lock['inputs']['model']['md5']}, actual {now['inputs']['model']['md5']}",
+            hint="put the locked model back: git checkout, or dvc checkout; replay RUN --check names it",
+        )
+
+
+def require_replaceable(root: Path, directory: str) -> None:
+    """Checks whether the new run may go to a folder, before anything else is done.
+
+    Raises:
+        RunError: something else lies there.
+    """
+    folder = root / directory
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file()):
+        raise RunError(
+            f"{directory} is not empty, and no replay made it",
+            where=f"--dir {directory}",
+            hint=f"name a new folder: type --dir {directory.rstrip('/')}_replay",
         )
 
 
@@ -231,8 +247,7 @@ def _run_dir(original: FinishedRun, directory: str | None) -> Path:
         return root / "outputs" / now.strftime("%Y-%m-%d") / name
     run_dir = root / directory
     if run_dir.is_dir() and any(run_dir.iterdir()):
-        if not (run_dir / MARK).is_file():
-            raise RunError(f"{directory} is not empty, and no replay made it", where="--dir", hint="name a new folder")
+        require_replaceable(root, directory)
         shutil.rmtree(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / MARK).touch()

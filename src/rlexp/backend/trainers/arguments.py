@@ -30,7 +30,8 @@ def requested(run: Run, run_dir: Path) -> dict[str, Any]:
     arguments |= run.arguments
     arguments |= {
         "output_dir": str(run_dir / "checkpoints"),
-        "run_name": run_dir.name,
+        # A point's folder is a number: the sweep's name goes before it, or two sweeps would share the tracker's names.
+        "run_name": f"{run_dir.parent.name}_{run_dir.name}" if run_dir.name.isdigit() else run_dir.name,
         "seed": run.seed,
         "data_seed": run.seed,
         "per_device_train_batch_size": run.geometry.per_device_train_batch_size,

@@ -91,7 +91,11 @@ class RewardFunction:
             self._function = getattr(load_script(source.path), "score_group" if source.whole_groups else "score")
         except (Exception, SystemExit) as error:
             what = f"the reward {name} raised {format_error(error)} when imported"
-            raise RunError(what, where=line_of(self._source.path, self._source.file, error)) from error
+            raise RunError(
+                what,
+                where=line_of(self._source.path, self._source.file, error),
+                hint="mend the reward, then: python -m rlexp score",
+            ) from error
         self._asynchronous = inspect.iscoroutinefunction(self._function)
 
     def scores(self, columns: Mapping[str, Any]) -> list[Score]:
@@ -153,11 +157,16 @@ def checked(name: str, scores: Any, completions: Sequence[str], file: str) -> li
     """
     if not isinstance(scores, list | tuple) or len(scores) != len(completions):
         got = f"{len(scores)} scores" if isinstance(scores, list | tuple) else type(scores).__name__
-        raise RunError(f"the reward {name} answered {got} for {len(completions)} completions", where=f"{file}: score()")
+        raise RunError(
+            f"the reward {name} answered {got} for {len(completions)} completions",
+            where=f"{file}: score()",
+            hint="return one score, or None, for each completion",
+        )
     for number, value in enumerate(scores):
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
             raise RunError(
                 f"the reward {name} scored {value!r}, which is no finite number",
                 where=f"{file}: score(), on the completion {completions[number][:200]!r}",
+                hint="return a float, or None where it does not apply",
             )
     return [None if value is None else float(value) for value in scores]

@@ -96,7 +96,11 @@ class Workers:
         if self._closed:
             raise RuntimeError("the workers were closed")
         if not columns:
-            raise RunError(f"the reward {name} reads nothing of a completion", where=source.file)
+            raise RunError(
+                f"the reward {name} reads nothing of a completion",
+                where=source.file,
+                hint="take completions as its first argument",
+            )
         if len(lengths) > 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
         count = lengths.pop()
@@ -287,7 +291,8 @@ class Workers:
         what, where = "starting", None
         if worker.loading:
             what, where = f"loading the reward {worker.loading}", self._sources[worker.loading][0].file
-        self._break(dict.fromkeys(self._sources, RunError(f"a worker {how} while {what}", where=where)))
+        hint = "type hardware.reward_workers=1 where memory is short; python -m rlexp score tries the reward alone"
+        self._break(dict.fromkeys(self._sources, RunError(f"a worker {how} while {what}", where=where, hint=hint)))
 
     def _settle_dead_worker(self, worker: Process, chunk: Chunk, stopped_at: int | None, why: str, how: str) -> None:
         """Settles the chunk of a worker that ended: the call that it was at failed, what is behind it waits again."""

@@ -1,0 +1,109 @@
+"""What Hydra says in no error class of its own, found by its words: what, where, what to type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlexp.compose.config_file import Scene
+from rlexp.errors import RunError, nearest
+
+PRIMARY = ("seed", "held_out", "preflight")
+"""The keys beside the groups."""
+DEFAULTS = "write each entry as `- override /GROUP: OPTION`; quote 'off', 'on', 'yes', 'no' and numbers"
+"""What an entry of a defaults list looks like."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, without Hydra's frame around it."""
+    text = re.sub(r"^In '[^']*': \w+ raised while composing config:\n", "", str(error).strip())
+    return text.split("\n")[0] or f"Hydra cannot compose this ({type(error).__name__})"
+
+
+def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequence[str]) -> RunError:
+    """The answer to an error of Hydra.
+
+    Args:
+        causes: it and what it came from, the innermost first.
+        conf: the folder of the options.
+        seen: what Hydra was reading.
+        overrides: those that were composed.
+    """
+    text = "\n".join(str(cause) for cause in causes)
+    what = first_line(next((cause for cause in causes[::-1] if str(cause)), causes[-1]))
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir()) if conf.is_dir() else []
+    typed = seen.override or next((o for o in overrides if f"'{o}'" in text or f" {o} " in text), None)
+    if match := re.search(r"Ambiguous value for argument '([^'=]+)=(.*)'\n", text):
+        return _comma(match.group(1), match.group(2), groups)
+    if match := re.search(r"Sweep parameters '(.*)' requires --multirun", text):
+        return RunError("a range of values is a sweep", where=match.group(1), hint=f"type -m '{match.group(1)}'")
+    if match := re.search(r"Multiple values for (\S+)\. To override a value use '(override )?\S+ (\S+)'", text):
+        group, option = match.group(1), match.group(3)
+        return RunError(
+            f"the defaults of a file choose {group} a second time, without `override`",
+            where=seen.place,
+            hint=f"write the entry as `- override /{group}: {option}`",
+        )
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _no_group(match.group(1), groups, seen.place)
+    if match := re.search(r"must be a string or a list. Got (\w+)", text):
+        group = seen.key or "GROUP"
+        options = ", ".join(sorted(path.stem for path in (conf / group).glob("*.yaml")))
+        return RunError(
+            f"{group} takes the name of an option, not a value of type {match.group(1)}",
+            where=seen.override,
+            hint=f"one of: {options}" if options else f"type {group}=OPTION",
+        )
+    if match := re.search(r"provider=(\S+).*, path=(.*) is not available", text):
+        option = "--config-dir" if match.group(1) == "command-line" else "hydra.searchpath"
+        return RunError("a folder of options is not there", where=match.group(2), hint=f"give {option} one that is")
+    if "Sweeping over Hydra's configuration" in text:
+        return RunError("Hydra's own settings cannot be swept", where=typed, hint=f"give {seen.key or 'it'} one value")
+    if "does not support sweep type" in text:
+        return RunError("an interval is no list of points", where=typed, hint="type range(0,1,0.1), or list the values")
+    if any(isinstance(cause, RecursionError) for cause in causes):
+        return RunError(
+            "the config refers to itself: defaults, or an interpolation, go round in a circle",
+            where=seen.place or typed,
+            hint="take one of them out",
+        )
+    if re.search(r"defaults?\b", text) and seen.place:
+        return RunError(what, where=seen.place, hint=DEFAULTS)
+    if match := re.search(r"(\S+) appears more than once in the final defaults list", text):
+        return RunError(
+            f"{match.group(1)} is chosen twice", where=typed or f"+{match.group(1)}", hint="leave out the +"
+        )
+    if seen.override and any(isinstance(cause, AttributeError | AssertionError | TypeError) for cause in causes):
+        return _null_node(seen)
+    hint = "python -m rlexp --help shows the groups and the grammar"
+    return RunError(what, where=seen.place or typed, hint=hint)
+
+
+def _null_node(seen: Scene) -> RunError:
+    key = seen.key or ""
+    parent = key.rpartition(".")[0] or key
+    file = "conf/config.yaml, below hydra:" if key.startswith("hydra.") else "the option's file in conf/"
+    return RunError(
+        f"{parent} states nothing that could be changed key by key",
+        where=seen.override,
+        hint=f"write all of it into {file}",
+    )
+
+
+def _comma(key: str, value: str, groups: Sequence[str]) -> RunError:
+    """A list without brackets, which Hydra would take for a sweep."""
+    sweep = f"to sweep, add -m: type -m {key}={value}"
+    if key == "reward":
+        hint = f"type {key}={value.replace(',', '+')} for their sum; {sweep}"
+    elif key in groups:
+        hint = f"type {key}={value.partition(',')[0]}; {sweep}"
+    else:
+        hint = f"{sweep}; a list: type {key}=[{value}]"
+    return RunError(f"{key} is given several values", where=f"{key}={value}", hint=hint)
+
+
+def _no_group(wanted: str, groups: Sequence[str], place: str | None) -> RunError:
+    guess = nearest(wanted, [*groups, *PRIMARY])
+    hint = f"did you mean {guess}=...?" if guess else f"one of: {', '.join(groups)}, or a key of the tree"
+    return RunError(f"there is no group or key {wanted}", where=place or wanted, hint=hint)

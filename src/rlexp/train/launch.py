@@ -1,0 +1,58 @@
+"""What ``hydra.main`` does behind its parser, for a command line whose points are composed and checked already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log, run_job
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from rlexp.compose.points import CommandLine
+from rlexp.compose.sweep import typed_of
+
+
+def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
+    """Runs the points of a command line in the folders they were composed with.
+
+    Source: hydra 1.3, ``_internal/hydra.py`` (run, multirun) and ``BasicSweeper.sweep``, less the second composing of
+    every point.
+
+    Args:
+        line: composed and checked.
+        task: what is done with the config of a point; a launcher may send it to another process.
+
+    Returns:
+        what the task returned; of a sweep nothing.
+    """
+    config, name = line.config, line.config_name
+    callbacks = Callbacks(config)
+    context = HydraContext(config_loader=line.loader, callbacks=callbacks)
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    if not line.sweeps:
+        callbacks.on_run_start(config=config, config_name=name)
+        done = run_job(
+            hydra_context=context, task_function=task, config=config, job_dir_key="hydra.run.dir", job_subdir_key=None
+        )
+        callbacks.on_run_end(config=config, config_name=name, job_return=done)
+        return done.return_value
+    callbacks.on_multirun_start(config=config, config_name=name)
+    if line.listed:
+        folder = Path(config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, folder / "multirun.yaml")
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+        number = 0
+        for batch in line.batches:
+            for done in launcher.launch(batch, initial_job_idx=number):
+                _ = done.return_value  # raises what was no failure of the work itself
+            number += len(batch)
+    else:
+        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
+        sweeper.sweep(arguments=typed_of(config))
+    callbacks.on_multirun_end(config=config, config_name=name)
+    return None
