@@ -21,7 +21,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose import hub, model_size, typed
 from rlexp.compose.explain import ERRORS, explain, null_group
@@ -155,6 +155,9 @@ class CommandLine:
         """
         lists = [overrides for batch in self.batches for overrides in batch]
         made, refused = [], []
+        if self.sweeps:
+            with self.explained():
+                OmegaConf.select(self.config, "hydra.sweep.dir")  # the time in it is one for all points
         for number, overrides in enumerate(lists):
             try:
                 made.append(self._point(number, overrides))
