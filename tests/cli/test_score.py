@@ -178,8 +178,15 @@ def test_a_file_that_is_no_reward_is_refused(project, scored, text, what, where)
     assert caught.value.where == where
 
 
-@pytest.mark.parametrize("arguments", [["--recrod"], ["-m", "seed=0,1"], ["reward=format", "--cfg", "job"]])
-def test_an_unknown_option_is_one_message(scored, arguments):
-    with pytest.raises(RunError, match="unrecognized arguments") as caught:
+@pytest.mark.parametrize(
+    ("arguments", "what", "hint"),
+    [
+        (["--recrod"], "unrecognized arguments: --recrod", "did you mean --record?"),
+        (["-m", "seed=0,1"], "one reward setting at a time", "leave out -m"),
+        (["reward=format", "--cfg", "job"], "score does not take --cfg", "leave out score"),
+    ],
+)
+def test_an_unknown_option_is_one_message(scored, arguments, what, hint):
+    with pytest.raises(RunError, match=what) as caught:
         scored(*arguments)
-    assert "--record" in caught.value.hint
+    assert hint in caught.value.hint

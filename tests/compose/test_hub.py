@@ -13,6 +13,7 @@ from rlexp.compose import hub
 from rlexp.compose.schema import Invocation
 from rlexp.errors import RunError
 from rlexp.inputs import prepare
+from rlexp.inputs.find import Inputs
 from tests.conftest import rlexp
 
 COMMIT, NEXT = "a" * 40, "b" * 40
@@ -101,7 +102,7 @@ def test_offline_is_typed_and_asks_nothing(run, monkeypatch):
     hub.begin(Invocation())
     assert "HF_HUB_OFFLINE" not in os.environ
     hub.begin(Invocation(offline=True))
-    assert constants.HF_HUB_OFFLINE is True and os.environ["HF_HUB_OFFLINE"] == "1"
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
     assert hub.at_commit(run).model.revision == COMMIT
     with pytest.raises(RunError, match=r"is not asked \(offline\)"):
         hub.at_commit(at(run, "other"))
@@ -123,7 +124,7 @@ def test_a_commit_counts_as_cached_when_it_is_whole(run, cache):
 
 
 def test_no_input_is_made_for_a_model_that_cannot_be_had(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(prepare, "find_inputs", lambda run, root: None)
+    monkeypatch.setattr(prepare, "find_inputs", lambda run, root: Inputs(tmp_path, None, None, None, None, {}))
     with pytest.raises(RunError, match="cannot be reached"):
         prepare.prepare(at(run, COMMIT), tmp_path)
 

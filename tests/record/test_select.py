@@ -106,8 +106,8 @@ def test_a_condition_is_met_or_not(text, value, meets):
     [
         ("a>1", "x", "> compares numbers, and a is 'x' in run", "type a=x"),
         ("a>1", True, "> compares numbers, and a is True", "type a=True"),
-        ("a>x", 1, "'x' is no number", None),
-        ("started>x", 1.0, "'x' is no date, such as", None),
+        ("a>x", 1, "'x' is no number", "type 'a>1'"),
+        ("started>x", 1.0, "'x' is no date, such as", "type 'started>2026-11-23'"),
         ("a=1", {"b": 1, "c": 2}, "a is a group", "one of: a.b, a.c"),
         ("a=1", {}, "a is a group", "one of: nothing, here"),
     ],

@@ -6,6 +6,7 @@ import configparser
 import importlib.util
 import netrc
 import os
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -49,6 +50,8 @@ def name_projects(run: Run) -> None:
 
 
 def _missing(name: str) -> bool:
+    if sys.modules.get(name):
+        return False
     try:
         return importlib.util.find_spec(name) is None
     except (ImportError, ValueError):  # hidden by an entry in sys.modules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -36,7 +37,7 @@ def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Na
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser.error = functools.partial(_refuse, parser)  # type: ignore[method-assign]
     parser.allow_abbrev = False
     for name, description in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=description)
@@ -129,5 +130,9 @@ def prints(options: Namespace, line: CommandLine) -> bool:
     return True
 
 
-def _refuse(message: str) -> NoReturn:
-    raise RunError(message, where="the command line", hint="python -m rlexp --hydra-help lists the options")
+def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
+    known = [option for action in parser._actions for option in action.option_strings]
+    typed = [word for word in message.split() if word.startswith("-")]
+    guess = nearest(typed[-1], known) if typed and typed[-1] not in known else None
+    hint = f"did you mean {guess}? " if guess else ""
+    raise RunError(message, where="the command line", hint=f"{hint}python -m rlexp --hydra-help lists the options")

@@ -10,7 +10,8 @@ from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.compare import agreement
 from rlexp.record import finished
-from rlexp.train.replay import replay, require_replaceable, train_params
+from rlexp.train.params import train_params
+from rlexp.train.replay import replay, require_replaceable
 
 NOT_REACHED = 3
 """Exit code of a replay that does not agree as far as was asked."""

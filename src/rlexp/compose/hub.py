@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +29,6 @@ def begin(invocation: Invocation) -> None:
     """Takes over how the command was started: with ``offline`` nothing is asked of the hub by any library."""
     if invocation.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-        if constants := sys.modules.get("huggingface_hub.constants"):
-            constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
 
 
 def at_commit(run: Run) -> Run:

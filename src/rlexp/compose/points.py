@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,10 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import hub, model_size, typed
 from rlexp.compose.explain import ERRORS, explain, null_group
-from rlexp.compose.run import Run, resolve
+from rlexp.compose.run import Run
 from rlexp.compose.sweep import folders_of, require_one_kind, require_values, typed_of
+from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
 
 NAME = "rlexp"
@@ -248,19 +248,3 @@ def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
         RunError: the first point that is not possible; for a sweep the message names every one of them.
     """
     return CommandLine(conf.parent, overrides, multirun, config_path=conf).points()
-
-
-def of_tree(cfg: DictConfig, root: Path, overrides: Sequence[str] = ()) -> Run:
-    """The run of a tree that Hydra composed: what was typed settled, checked, its model's size read and a hub model's
-    commit resolved.
-
-    Args:
-        root: the project folder.
-        overrides: those that made the tree.
-
-    Raises:
-        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``.
-    """
-    hub.begin(cfg.invocation)
-    typed.settle(cfg, typed.keys_of(overrides))
-    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, root)))

@@ -91,7 +91,8 @@ def _check_splits(splits: Any, where: str) -> None:
         if not isinstance(rows, Sequence) or isinstance(rows, str):
             raise RunError(f"the {split} split is {_kind(rows)}, not a list of rows", where=where, hint=wanted)
         if not rows:
-            raise RunError(f"the {split} split has no rows", where=where)
+            hint = f"let rows() answer rows of {split}, or leave {split} out"
+            raise RunError(f"the {split} split has no rows", where=where, hint=hint)
         for number, row in enumerate(rows):
             if not isinstance(row, Mapping):
                 raise RunError(f"row {number} of the {split} split is {_kind(row)}, not a dict", where, wanted)
@@ -99,6 +100,7 @@ def _check_splits(splits: Any, where: str) -> None:
                 raise RunError(
                     f"row {number} of the {split} split has columns {sorted(row)}, the first row {sorted(rows[0])}",
                     where=where,
+                    hint="give every row the same columns",
                 )
 
 

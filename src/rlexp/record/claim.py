@@ -16,8 +16,8 @@ from rlexp.record import status
 MANIFEST = "manifest.json"
 SWEEP = "multirun.yaml"
 """The file of a sweep that Hydra writes first."""
-_claimed: set[Path] = set()
-"""Folders that this process claimed and no record has taken over yet."""
+_claimed: dict[Path, list[Path]] = {}
+"""Folders that this process claimed and no record has taken over yet -> those made for it, the innermost first."""
 
 
 def claim(folder: Path, mark: str, shown: str, key: str = "hydra.run.dir") -> None:
@@ -32,12 +32,13 @@ def claim(folder: Path, mark: str, shown: str, key: str = "hydra.run.dir") -> No
         RunError: it holds something, another run claims it, or it cannot be made.
     """
     try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         found = [path for path in folder.iterdir() if path.name != mark]
         if not found:
             with (folder / mark).open("x") as stream:
                 stream.write(_note())
-            _claimed.add(folder.resolve())
+            _claimed[folder.resolve()] = made
             return
     except FileExistsError as error:
         if folder.exists() and not folder.is_dir():
@@ -75,18 +76,19 @@ def claim_started(folder: Path) -> None:
 
 def take_over(folder: Path) -> bool:
     """Says whether this process claimed a folder, once: its record is written there from now on."""
-    known = folder.resolve() in _claimed
-    _claimed.discard(folder.resolve())
-    return known
+    return _claimed.pop(folder.resolve(), None) is not None
 
 
 def give_back(folder: Path, mark: str) -> None:
     """Takes a claim back that no record took over and Hydra did not write over; nothing else is touched."""
-    if take_over(folder):
-        with contextlib.suppress(OSError):
-            if (folder / mark).read_text() == _note():
-                (folder / mark).unlink()
-                folder.rmdir()
+    made = _claimed.pop(folder.resolve(), None)
+    if made is None:
+        return
+    with contextlib.suppress(OSError):
+        if (folder / mark).read_text() == _note():
+            (folder / mark).unlink()
+            for path in made:
+                path.rmdir()  # refuses where something else was put meanwhile
 
 
 def _note() -> str:

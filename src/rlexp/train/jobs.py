@@ -16,9 +16,10 @@ from rlexp import project
 from rlexp.backend import installed
 from rlexp.backend.engine import server_command
 from rlexp.compare import sweep
-from rlexp.compose.points import CommandLine, of_tree
+from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader
+from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
 from rlexp.inputs.prepare import prepare

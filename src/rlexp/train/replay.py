@@ -11,10 +11,8 @@ from typing import Any
 from rlexp.compare import agreement
 from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
-from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
-from rlexp.inputs.prepare import prepare
 from rlexp.record import finished, metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
@@ -76,7 +74,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     print(f"inputs identical: {names}", flush=True)
     if check:
         return True
-    run_dir = _run_dir(original, directory)
+    run_dir = run_dir_of(original, directory)
     _same_threads(lock)
     lock_now: dict[str, Any] = {}
 
@@ -104,73 +102,6 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     because = "asked for" if level else why
     print(f"level asked: {wanted} ({because}): {'reached' if reached else 'not reached'}")
     return reached
-
-
-def train_params(original: FinishedRun, file: str, directory: str | None) -> bool:
-    """Trains the tree that DVC's params file holds as a new run, where it is another one than the lock's.
-
-    Args:
-        file: from the project folder.
-        directory: as ``replay``.
-
-    Returns:
-        Whether it was trained; False where the file holds the locked run.
-
-    Raises:
-        RunError: the file holds no run of this version, or its inputs cannot be had.
-    """
-    root = original.root
-    run = _params(root, file)
-    changed = lines(differences(original.run.config(), run.config()))
-    if not changed:
-        return False
-    print(f"{file} asks for another run than the lock: it is trained as a new one")
-    for line in changed:
-        print(f"  {line}")
-    run_dir = _run_dir(original, directory)
-    run = finished.on_this_machine(run, root)
-    try:
-        inputs = prepare(run, root)
-    except RunError as error:
-        raise _in_a_queue(error, root) from error
-    session.train(Job(run, root, run_dir, changed), inputs)
-    write_scores(run_dir, (read_manifest(run_dir) or {}).get("held_out", {}))
-    return True
-
-
-def _params(root: Path, file: str) -> Run:
-    """The run of a params file. A group may hold the name of an option instead of its tree (``dvc exp run -S
-    reward=format+length``): that is composed, the rest stays the pinned run's.
-
-    Raises:
-        RunError: the file holds no run of this version, or an option is none.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.utils.serialize import load_yaml
-
-    try:  # as DVC writes it: in YAML 1.2 an unquoted no is a text
-        tree = load_yaml(str(root / file))
-    except (DvcException, OSError) as error:
-        raise RunError(f"the file cannot be read: {error}", where=file, hint=f"git checkout -- {file}") from error
-    if not isinstance(tree, dict):
-        raise RunError("the file holds no run", where=file, hint=f"git checkout -- {file}, or pin a run again")
-    named = {str(group): option for group, option in tree.items() if isinstance(option, str)}
-    try:
-        if named:
-            typed = [f"{group}={option}" for group, option in named.items()]
-            composed = points(root / "conf", typed, multirun=False)[0].run.config()
-            tree |= {group: composed[group] for group in named if group in composed}
-        return finished.run_of(tree, root, file)
-    except RunError as error:
-        raise _in_a_queue(error, root) from error
-
-
-def _in_a_queue(error: RunError, root: Path) -> RunError:
-    """The error, with what DVC's queue may lack: it runs a copy of what git tracks."""
-    if not {".dvc", "exps"} <= set(root.resolve().parts):
-        return error
-    hint = "git add it: dvc's queue sees tracked files only"
-    return RunError(error.what, error.where, f"{hint}; {error.hint}" if error.hint else hint)
 
 
 def _sentence(found: agreement.Agreement) -> str:
@@ -239,7 +170,7 @@ def require_replaceable(root: Path, directory: str) -> None:
         )
 
 
-def _run_dir(original: FinishedRun, directory: str | None) -> Path:
+def run_dir_of(original: FinishedRun, directory: str | None) -> Path:
     config, root = original.lock["config"], original.root
     if not directory:
         now = datetime.now()

@@ -1,0 +1,27 @@
+"""From the tree that Hydra composed to a checked run: what was typed, the model's size, a hub model's commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from rlexp.compose import hub, model_size, typed
+from rlexp.compose.run import Run, resolve
+
+
+def of_tree(cfg: DictConfig, root: Path, overrides: Sequence[str] = ()) -> Run:
+    """The run of a tree that Hydra composed: what was typed settled, checked, its model's size read and a hub model's
+    commit resolved.
+
+    Args:
+        root: the project folder.
+        overrides: those that made the tree.
+
+    Raises:
+        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``.
+    """
+    hub.begin(cfg.invocation)
+    typed.settle(cfg, typed.keys_of(overrides))
+    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, root)))
