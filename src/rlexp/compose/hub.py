@@ -94,7 +94,7 @@ def _ask(hub_id: str, revision: str) -> Any:
 
     where = f"model.hub_id={hub_id}, revision {revision}"
     cached = "a folder that has it: model.path=FOLDER, or one of models/: model=tiny"
-    if constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") == "1":  # the first is read when it is imported
         raise Unreachable(
             f"the hub is not asked (offline), and {hub_id} is not in its cache on this machine",
             where=where,

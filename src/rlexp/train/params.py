@@ -22,7 +22,7 @@ from rlexp.train.job import Job
 from rlexp.train.replay import run_dir_of
 
 
-def trainread(original: FinishedRun, file: str, directory: str | None) -> bool:
+def train_params(original: FinishedRun, file: str, directory: str | None) -> bool:
     """Trains the tree that DVC's params file holds as a new run, where it is another one than the lock's.
 
     Args:
