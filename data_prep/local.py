@@ -190,10 +190,17 @@ def _sources(names: list[str], columns: dict[str, str], type: str, path: Path) -
     for target, source in columns.items():
         if source not in names:
             near = nearest(source, names)
+            turned = {source: target for target, source in columns.items()}
+            if set(turned.values()) <= set(names):
+                raise RunError(
+                    f"the column map is the wrong way round: the file has {target!r}, not {source!r}",
+                    where=f"{path} has {', '.join(names)}",
+                    hint=f"type {_shown(turned)}: what is needed first, then its name in the file",
+                )
             raise RunError(
                 f"the column map takes {target!r} from {source!r}, which the file has not",
                 where=f"{path} has {', '.join(names)}",
-                hint=f"did you mean {_typed(columns, target, near)}?" if near else "correct `columns`",
+                hint=f"did you mean {_typed(columns, target, near)}?" if near else f"name one of: {', '.join(names)}",
             )
     mapped = set(columns.values())
     sources = {**{name: name for name in names if name not in mapped}, **columns}
@@ -201,7 +208,7 @@ def _sources(names: list[str], columns: dict[str, str], type: str, path: Path) -
     for name in needed:
         if name in sources or (name == "prompt" and type == "preference"):
             continue
-        near = nearest(name, [other for other in names if other not in needed])
+        near = nearest(name, [other for other in names if other not in needed and other not in mapped])
         raise RunError(
             f"the dataset type {type} needs a column {name!r}",
             where=f"{path} has {', '.join(names)}",
@@ -212,7 +219,11 @@ def _sources(names: list[str], columns: dict[str, str], type: str, path: Path) -
 
 def _typed(columns: Mapping[str, str], target: str, source: str) -> str:
     """The column map with ``target`` in it, as typed in a shell; `columns` is null at first, so it is given whole."""
-    renamed = {target: source for target, source in {**columns, target: source}.items() if target != source}
+    return _shown({**columns, target: source})
+
+
+def _shown(columns: Mapping[str, str]) -> str:
+    renamed = {target: source for target, source in columns.items() if target != source}
     # Hydra reads plain ASCII words without quotes; other names need them.
     quoted = {t: s if s.isascii() and s.isidentifier() else f'"{s}"' for t, s in renamed.items()}
     return f"'dataset.params.columns={{{', '.join(f'{t}: {s}' for t, s in quoted.items())}}}'"

@@ -33,7 +33,7 @@ def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> list
         raise RunError(
             f"a gold completion cannot be made of {template or DEFAULT!r}: {error}",
             where="dataset.gold",
-            hint=f"a template over the columns {', '.join(rows[0])}, e.g. dataset.gold='{DEFAULT}'",
+            hint=f"type 'dataset.gold=\"{DEFAULT}\"', or another template over the columns {', '.join(rows[0])}",
         ) from error
 
 
