@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 
 PATIENCE_S = 30
-READ_ONLY = {"GIT_OPTIONAL_LOCKS": "0"}
-"""Lets git look at the working tree without writing what it learned to its index."""
 
 
 def git(root: Path, *arguments: str, **environment: str) -> str | None:
@@ -20,7 +18,7 @@ def git(root: Path, *arguments: str, **environment: str) -> str | None:
     command = ["git", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, env={**os.environ, **READ_ONLY, **environment}
+            command, capture_output=True, text=True, timeout=PATIENCE_S, env={**os.environ, **environment}
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None

@@ -92,17 +92,17 @@ def commit_and_patch(root: Path) -> tuple[dict[str, Any], str]:
     if not sha:
         return {}, ""
     untracked = _names(git(root, "ls-files", "--others", "--exclude-standard", "-z"))
-    tracked = _names(git(root, "diff", "HEAD", "--name-only", "--relative", "--no-renames", "-z"))
-    reasons = {name: left_out(root, name) for name in [*tracked, *untracked]}
-    kept = [name for name, reason in reasons.items() if reason is None]
     with tempfile.TemporaryDirectory() as scratch:
-        # A copy of the index, in which new files are announced: the user's own staging is left alone.
+        # A copy of the index, which git may refresh, and in which new files are announced: the user's is left alone.
         index = Path(scratch) / "index"
         with contextlib.suppress(OSError):
             shutil.copyfile(
                 (git(root, "rev-parse", "--path-format=absolute", "--git-path", "index") or "").strip(), index
             )
         copied = {"GIT_INDEX_FILE": str(index)} if index.is_file() else {}
+        tracked = _names(git(root, "diff", "HEAD", "--name-only", "--relative", "--no-renames", "-z", **copied))
+        reasons = {name: left_out(root, name) for name in [*tracked, *untracked]}
+        kept = [name for name, reason in reasons.items() if reason is None]
         new = [name for name in kept if name in set(untracked)]
         literal = {"GIT_LITERAL_PATHSPECS": "1", **copied}
         if new and copied:
