@@ -129,7 +129,7 @@ def test_those_that_the_engine_reads():
     ],
 )
 def test_an_optimizer_that_the_device_cannot_run(optim, device, hint):
-    given = {"optim": optim, "optim_target_modules": None}
+    given = {"optim": optim, "optim_target_modules": None, "optim_args": None}
     if hint is None:
         optimizers.check(given, device)
         return
@@ -140,8 +140,8 @@ def test_an_optimizer_that_the_device_cannot_run(optim, device, hint):
 
 def test_layers_that_no_optimizer_treats_apart():
     with pytest.raises(RunError, match="reads no optim_target_modules"):
-        optimizers.check({"optim": "adamw_torch", "optim_target_modules": "all-linear"}, Device.cuda)
-    optimizers.check({"optim": "galore_adamw", "optim_target_modules": "all-linear"}, Device.cuda)
+        optimizers.check({"optim": "sgd", "optim_target_modules": "all-linear", "optim_args": None}, Device.cuda)
+    optimizers.check({"optim": "galore_adamw", "optim_target_modules": "all-linear", "optim_args": None}, Device.cuda)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,31 @@ def test_layers_that_no_optimizer_treats_apart():
 )
 def test_what_an_optimizer_needs(optim, needed):
     assert optimizers.packages(optim) == needed
+
+
+@pytest.mark.parametrize(
+    ("optim", "given", "what"),
+    [
+        ("adamw_torch", "foo=1", "adamw_torch reads no optim_args"),
+        ("sgd", "3.9e16", "sgd takes momentum, dampening, weight_decay, nesterov, not 3.9e16"),
+        ("sgd", "momentun=0.9", "not momentun=0.9"),
+        ("sgd", "momentum=fast", "momentum is 'fast', no number"),
+        ("rmsprop", "centered=maybe", "not centered=maybe"),
+        ("sgd", "momentum=0.9,nesterov=true", None),
+        ("galore_adamw", "rank=4", None),
+        ("adamw_torch", None, None),
+    ],
+)
+def test_arguments_that_an_optimizer_reads(optim, given, what):
+    arguments = {"optim": optim, "optim_target_modules": None, "optim_args": given}
+    if what is None:
+        optimizers.check(arguments, Device.cuda)
+        return
+    with pytest.raises(RunError) as caught:
+        optimizers.check(arguments, Device.cuda)
+    assert what in caught.value.what
+
+
+@pytest.mark.parametrize("typed", ["adam", "adamw", "AdamW"])
+def test_adam_is_torchs(typed):
+    assert optimizers.likely(typed, METHODS["sft"].arguments["optim"]["choices"]) == "adamw_torch"

@@ -39,6 +39,7 @@ def test_typed_steps_go_before_the_epochs_of_an_experiment():
         (tree({"hub_id": "org/name"}), {"model.hub_id"}, "models/a goes before", "model.path=null model.name=name"),
         (tree({"system_prompt": "one\\nTwo"}), {"model.system_prompt"}, "a backslash and an n", "line break"),
         (tree({"system_prompt": "one\\n\\ntwo"}), {"model.system_prompt"}, "a backslash and an n", "line break"),
+        (tree({"system_prompt": "a\\nb"}), {"model.system_prompt"}, "a backslash and an n", "line break"),
     ],
 )
 def test_what_would_not_be_read_is_refused(made, keys, what, hint):

@@ -42,6 +42,16 @@ def test_a_folder_of_the_project_is_none_of_a_run(project, folder):
         pass
 
 
+@pytest.mark.parametrize("subdir", ["../../conf", "a/b", "..", "/tmp/x", "''"])
+def test_hydras_copies_stay_in_the_run_folder(project, subdir):
+    before = (project / "conf/config.yaml").read_bytes()
+    with pytest.raises(RunError, match="no name of a folder"), plan(project, f"hydra.output_subdir={subdir}"):
+        pass
+    with plan(project, "hydra.output_subdir=null"), plan(project, "hydra.output_subdir=.mine"):
+        pass
+    assert (project / "conf/config.yaml").read_bytes() == before
+
+
 def test_a_folder_that_names_a_key_there_is_not_is_one_message(project):
     with pytest.raises(RunError), plan(project, "hydra.run.dir='outputs/${method.nam}'"):
         pass

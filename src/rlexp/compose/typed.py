@@ -16,8 +16,9 @@ TEXTS = ("model.system_prompt", "dataset.gold")
 """Keys of texts that a person writes in several lines."""
 EPOCHS = 3.0
 """transformers' own num_train_epochs, which nobody asked for."""
-ESCAPE = re.compile(r"\\n(?![a-z])|\\n(?=\\n)")
-"""A line break as Python and JSON write it; followed by a small letter it may be LaTeX (``\\neq``)."""
+LATEX = "abla|atural|cong|e|earrow|eg|eq|ewline|exists|geq|gtr|i|leq|less|mid|ot|otin|parallel|prec|sim|subset|succ|u"
+ESCAPE = re.compile(rf"\\n(?!(?:{LATEX})(?![a-zA-Z]))")
+"""A line break as Python and JSON write it, and no command of LaTeX (``\\neq``)."""
 
 
 def settle(tree: DictConfig, typed: Collection[str]) -> None:

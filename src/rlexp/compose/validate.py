@@ -48,7 +48,7 @@ def arguments_of(method: Method, arguments: dict[str, Any], prompts_per_step: in
                 require(item, method.range_of(name), where)
             choices = entry.get("choices")
             if choices and item is not None and str(item) not in choices:
-                guess = nearest(str(item), choices)
+                guess = optimizers.likely(str(item), choices) if name == "optim" else nearest(str(item), choices)
                 hint = f"type {where}={guess}" if guess else f"one of: {', '.join(choices)}"
                 raise RunError(f"{item!r} is no {name} of {method.name}", where=where, hint=hint)
     arguments_together.check(method, arguments)

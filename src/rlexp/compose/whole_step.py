@@ -47,11 +47,13 @@ def check(arguments: dict[str, Any], geometry: Geometry, prompts_per_step: int) 
         return
     for where, why, instead in _found(arguments):
         step, micro = geometry.sequences_per_step, geometry.per_device_train_batch_size
-        fewer = max(prompts_per_step * micro // step, 1)
+        fewer = prompts_per_step * micro // step
         if geometry.devices > 1:
             hint = f"type {instead}, or hardware.devices=1"
         else:
-            hint = f"type {instead}, hardware.sequences_per_device={step}, or method.prompts_per_step={fewer}"
+            ways = [instead, f"hardware.sequences_per_device={step}"]
+            ways += [f"method.prompts_per_step={fewer}"] if fewer > 1 else []
+            hint = f"type {', '.join(ways[:-1])}, or {ways[-1]}"
         raise RunError(
             f"{where.partition('.')[2]} {why}, and a step of {step} sequences takes "
             f"{geometry.gradient_accumulation_steps * geometry.devices} passes of {micro}: it would train another "

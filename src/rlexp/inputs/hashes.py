@@ -49,7 +49,8 @@ def model_digest(run: Run, model_dir: Path | None, root: Path) -> dict[str, Any]
     digest |= {"hub_id": run.model.hub_id, "revision": run.model.revision}
     digest |= {"md5": combined_md5(files), "files": files}
     script = root / "data_prep" / f"{run.model.prepare}.py"
-    made_here = run.model.path == f"models/{run.model.name}"  # a folder of the user's own is nobody's to make again
+    # A folder of another name may hold weights of the user's own, which nothing makes again.
+    made_here = run.model.path == f"models/{run.model.prepare}"
     if model_dir and made_here and run.model.prepare and script.is_file():
         digest["source"] = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script)}
     return digest

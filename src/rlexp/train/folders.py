@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ def claimed(line: CommandLine, points: Sequence[Point]) -> Iterator[Path]:
     if line.sweeps:
         require_apart(line, points)
     folder = points[0].sweep_dir if points else line.root / line.config.hydra.sweep.dir
+    _refuse_outside(line.config.hydra.output_subdir)
     key, mark = (SWEEP_KEY, SWEEP) if line.sweeps else (RUN_KEY, MANIFEST)
     shown = os.path.relpath(folder, line.root)
     _refuse_taken(shown, key)
@@ -68,6 +70,16 @@ def require_apart(line: CommandLine, points: Sequence[Point]) -> None:
             f"{what}; nothing was started",
             where=f"{POINT_KEY}={raw['subdir']}",
             hint=f"type '{POINT_KEY}=${{hydra.job.num}}', or leave it out",
+        )
+
+
+def _refuse_outside(subdir: str | None) -> None:
+    """Hydra writes its copies of the config there, over whatever has their names."""
+    if subdir is not None and (subdir in (".", "..") or not re.fullmatch(r"[\w.+@=-]+", subdir)):
+        raise RunError(
+            f"{subdir} is no name of a folder in the run folder",
+            where=f"hydra.output_subdir={subdir}",
+            hint="leave hydra.output_subdir out, or type hydra.output_subdir=null",
         )
 
 
