@@ -20,7 +20,7 @@ CASES: list[tuple[list[str], str, str | None]] = [
     (["+method.vllm_mode=server"], "not set by hand: the hardware option", None),
     (["method.loss_type=cispo"], "cispo caps the importance weight", "method.epsilon_high=5.0"),
     (["method.learning_rate=0"], "learning_rate is 0", "above 0"),
-    (["method.learning_rate=nan"], "learning_rate is nan", "finite"),
+    (["method.learning_rate=nan"], "learning_rate is nan", "above 0"),
     (["method.off_policy_steps=2"], "off_policy_steps is 2", "0: "),
     (["method.off_policy_steps=-1"], "off_policy_steps is -1", "0: "),
     (["method.off_policy_steps=1", "method.num_iterations=2"], "serves 2 updates", "method.num_iterations=1"),

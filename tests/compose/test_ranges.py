@@ -20,6 +20,7 @@ from rlexp.shapes import NAME
         (Range(0, 1), (0, 1, 0.5), (-0.1, 1.1), "from 0 to 1"),
         (Range(0, 1, above=True), (1,), (0,), "above 0 and at most 1"),
         (Range(0, 1, below=True), (0,), (1,), "at least 0 and below 1"),
+        (Range(0, 2**32 - 1), (0, 2**32 - 1), (-1, 2**32), "from 0 to 4294967295"),
         (Range(1, 2**31 - 1), (1, 2**31 - 1), (0, 2**31), "at least 1"),
     ],
 )
@@ -33,8 +34,9 @@ def test_what_lies_inside(allowed, inside, outside, words):
     [
         (1.5, Range(0, 1), "type a.b=1 (from 0 to 1)"),
         (-1, Range(0, 1), "type a.b=0 (from 0 to 1)"),
-        (-1, Range(0, above=True), "type a.b=NUMBER: a finite number, above 0"),
-        (math.nan, Range(0, 1), "type a.b=NUMBER: a finite number, from 0 to 1"),
+        (-1, Range(0, above=True), "type a.b=NUMBER, above 0"),
+        (math.nan, Range(), "type a.b=NUMBER, a finite one"),
+        (math.nan, Range(0, 1), "type a.b=NUMBER, from 0 to 1"),
     ],
 )
 def test_the_hint_is_the_nearest_end_that_is_inside(value, allowed, hint):

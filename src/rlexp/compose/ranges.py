@@ -38,12 +38,13 @@ class Range:
         return end if self.holds(end) and math.isfinite(value) else None
 
     def __str__(self) -> str:
-        if self.low > -math.inf and self.high < WHOLE and not (self.above or self.below):
+        bounded = self.high not in (math.inf, WHOLE)
+        if self.low > -math.inf and bounded and not (self.above or self.below):
             return f"from {_shown(self.low)} to {_shown(self.high)}"
         ends = []
         if self.low > -math.inf:
             ends.append(f"{'above' if self.above else 'at least'} {_shown(self.low)}")
-        if self.high < WHOLE:
+        if bounded:
             ends.append(f"{'below' if self.below else 'at most'} {_shown(self.high)}")
         return " and ".join(ends)
 
@@ -134,9 +135,8 @@ def require(value: float, allowed: Range, where: str) -> None:
     if allowed.holds(value):
         return
     end = allowed.nearest(value)
-    hint = (
-        f"type {where}=NUMBER: a finite number, {allowed}" if end is None else f"type {where}={_shown(end)} ({allowed})"
-    )
+    words = f"{allowed}" or "a finite one"
+    hint = f"type {where}=NUMBER, {words}" if end is None else f"type {where}={_shown(end)} ({words})"
     raise RunError(f"{where} is {value}", where=where, hint=hint)
 
 
