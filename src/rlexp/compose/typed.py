@@ -16,8 +16,9 @@ TEXTS = ("model.system_prompt", "dataset.gold")
 """Keys of texts that a person writes in several lines."""
 EPOCHS = 3.0
 """transformers' own num_train_epochs, which nobody asked for."""
-LATEX = "abla|atural|cong|e|earrow|eg|eq|ewline|exists|geq|gtr|i|leq|less|mid|ot|otin|parallel|prec|sim|subset|succ|u"
-ESCAPE = re.compile(rf"\\n(?!(?:{LATEX})(?![a-zA-Z]))")
+LATEX = r"\\(nabla|natural|ncong|ne|nearrow|neg|neq|newline|nexists|ngeq|ngtr|ni|nleq|nless|nmid|not|notin|nparallel"
+LATEX += r"|nprec|nsim|nsubset|nsucc|nu)(?![a-zA-Z])"
+ESCAPE = re.compile(rf"(?!{LATEX})\\n")
 """A line break as Python and JSON write it, and no command of LaTeX (``\\neq``)."""
 
 
