@@ -41,6 +41,8 @@ def claimed(line: CommandLine, points: Sequence[Point]) -> Iterator[Path]:
     key, mark = (SWEEP_KEY, SWEEP) if line.sweeps else (RUN_KEY, MANIFEST)
     shown = os.path.relpath(folder, line.root)
     _refuse_taken(shown, key)
+    if shown.startswith(".."):
+        shown = os.path.normpath(folder)
     with held(folder, mark, shown, key):
         yield folder
 
