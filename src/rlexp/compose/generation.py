@@ -42,7 +42,7 @@ def check(given: dict[str, Any], rollout: Rollout) -> None:
         if name in SET:
             raise RunError(f"{name} is not said here: the trainer depends on it", where=where, hint="leave it out")
         if name not in known:
-            guess = nearest(name, known)
+            guess = nearest(name, [other for other in known if other not in SAID and other not in SET])
             hint = f"type 'method.generation_kwargs={{{guess}: {given[name]}}}'" if guess else "leave it out"
             engine = "vLLM's SamplingParams" if rollout.vllm else "transformers' GenerationConfig"
             raise RunError(f"nothing reads {name}: {engine} has no such name", where=where, hint=hint)
