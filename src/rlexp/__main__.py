@@ -13,7 +13,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from rlexp import files, project
+from rlexp import files, project, secrets
 from rlexp.backend import telemetry
 from rlexp.cli.usage import HELP, HYDRA, of_verb, overview
 from rlexp.errors import RunError, nearest
@@ -48,7 +48,7 @@ def main() -> None:
     except RunError as error:
         if FULL_ERROR:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        _say(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader went away (`| head`): nobody is left to tell.
@@ -58,11 +58,17 @@ def main() -> None:
         fault = files.disk_fault(error)
         if FULL_ERROR or fault is None:
             raise
-        print(f"error: {fault}", file=sys.stderr)
+        _say(fault)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; the run folder holds what was done so far", file=sys.stderr)
         sys.exit(130)
+
+
+def _say(error: RunError) -> None:
+    """Prints a message without secrets: it may quote what a reward or a script raised."""
+    secrets.learn(Path.cwd())
+    print(f"error: {secrets.masked(str(error))}", file=sys.stderr)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rlexp.secrets import clean_file
+from rlexp.errors import printable
+from rlexp.secrets import clean_file, masked
 
 UNFOLDED = 10_000
 """Columns of a file or pipe: a line is never cut there, so that grep finds what it holds."""
@@ -25,8 +26,8 @@ class RunConsole(Console):
         super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """Prints a warning."""
-        self.print(f"[yellow]warning[/] {escape(message)}")
+        """Prints a warning, secrets masked."""
+        self.print(f"[yellow]warning[/] {escape(printable(masked(message)))}")
 
     def on_broken_pipe(self) -> None:
         """Nobody reads the lines any more (``| head``): the run goes on without them, and writes its record."""
@@ -49,19 +50,19 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], folded: Se
 
     Args:
         columns: the headings.
-        rows: as many cells each; printed as they are, brackets too.
+        rows: as many cells each; printed as they are, brackets too, but for control characters.
         folded: the columns that may go over several lines where the terminal is narrow.
     """
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=column not in folded, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     width = None if sys.stdout.isatty() else UNFOLDED
     Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def shortened(text: str, width: int) -> str:
-    """The text on one line, cut to ``width`` characters."""
-    line = " ".join(text.split())
+    """The text on one line, cut to ``width`` characters, without control characters."""
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters other than a new line and a tab, and those that turn the direction of a text."""
 
 
 class RunError(Exception):
@@ -29,7 +33,7 @@ class RunError(Exception):
             lines.append(f"  where: {self.where}")
         if self.hint:
             lines.append(f"  do:    {self.hint}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[RunError], tuple[str, str | None, str | None]]:
         return type(self), (self.what, self.where, self.hint)
@@ -46,6 +50,11 @@ class Failed(RunError):
 
 class Stopped(RunError):
     """A run that its health stopped: the record says ``stopped``, and what was trained so far is kept."""
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what a file of others holds shall not steer the terminal."""
+    return CONTROL.sub("", text)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

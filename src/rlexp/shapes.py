@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
-from rlexp.errors import RunError
+from rlexp.errors import RunError, printable
 
 LONGEST = 100_000
 """Characters of a text."""
@@ -22,6 +23,8 @@ SHOWN = 80
 """Characters of a faulty value in a message."""
 
 TEXT = {"type": "string", "maxLength": LONGEST, "pattern": r"\A[^\x00]*\Z", "description": "a text"}
+NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f]"
+STEERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 MD5 = {"type": "string", "pattern": r"\A[0-9a-f]{32}(\.dir)?\Z", "description": "an md5 in hexadecimal digits"}
 SHA256 = {"type": "string", "pattern": r"\A[0-9a-f]{64}\Z", "description": "a sha256 in hexadecimal digits"}
 NAME = {
@@ -33,10 +36,10 @@ NAME = {
 INSIDE = {
     "type": "string",
     "maxLength": 1000,
-    "pattern": r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00\\]+\Z",
+    "pattern": r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00-\x1f\x7f-\x9f\\]+\Z",
     "description": "a path inside of its folder",
 }
-PATH = {"type": "string", "maxLength": 4000, "pattern": r"\A[^\x00]+\Z", "description": "a path"}
+PATH = {"type": "string", "maxLength": 4000, "pattern": rf"\A{NO_CONTROL}+\Z", "description": "a path"}
 SCRIPT = {"type": "string", "pattern": r"\Adata_prep/[\w-]+\.py\Z", "description": "a script of data_prep/"}
 COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53, "description": "a number of at least 0"}
 
@@ -80,6 +83,34 @@ def require(content: Any, schema: dict[str, Any], what: str, where: Path) -> Non
     raise RunError(message, where=str(where), hint=HINT)
 
 
+def steers(text: str) -> bool:
+    """Says whether a text holds characters that steer a terminal: control characters that end or indent no line."""
+    return bool(STEERS.search(text))
+
+
+def require_plain(tree: Any, what: str, where: Path) -> None:
+    """Checks that no text of a tree, whose shape was verified, steers the terminal that shows it.
+
+    Raises:
+        RunError: one does; the message names it.
+    """
+    parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, part in parts:
+        for text in (key, part):
+            if isinstance(text, str) and steers(text):
+                raise RunError(f"the {what} holds control characters: {text[:SHOWN]!r}", where=str(where), hint=HINT)
+        require_plain(part, what, where)
+
+
+def _plain(tree: Any) -> Any:
+    """A tree of JSON values with all its texts without control characters."""
+    if isinstance(tree, dict):
+        return {printable(key): _plain(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_plain(value) for value in tree]
+    return printable(tree) if isinstance(tree, str) else tree
+
+
 def _nodes(tree: Any, known: dict[int, float]) -> float:
     """The values in a tree as it is written out; infinite where it holds itself, as YAML's aliases allow.
 
@@ -95,11 +126,12 @@ def _nodes(tree: Any, known: dict[int, float]) -> float:
     return known[id(tree)]
 
 
-def read_json(path: Path, schema: dict[str, Any], what: str) -> Any:
+def read_json(path: Path, schema: dict[str, Any], what: str, shown: bool = False) -> Any:
     """The content of a JSON file, held against its schema; None where there is no such file.
 
     Args:
         what: what the file is, for the message: ``manifest``.
+        shown: its texts are to be shown, and lose their control characters.
 
     Raises:
         RunError: it cannot be read, or has another shape.
@@ -108,6 +140,7 @@ def read_json(path: Path, schema: dict[str, Any], what: str) -> Any:
         return None
     try:
         content = json.loads(path.read_text())
+        content = _plain(content) if shown else content
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"the {what} cannot be read: {error}", where=str(path), hint="take the file from where it came from"

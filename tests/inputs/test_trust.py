@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import pty
 import shutil
@@ -15,10 +16,11 @@ import yaml
 from rlexp.errors import RunError
 from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5
+from rlexp.inputs.requests import requests
 from rlexp.inputs.trust import Code
-from rlexp.record import finished
+from rlexp.record import finished, pinned
 from rlexp.record.lock import checksum, identity_of
-from rlexp.record.run_folder import LOCK
+from rlexp.record.run_folder import LOCK, MANIFEST
 from tests.conftest import copy_project, files, rlexp
 
 RUN = Path(__file__).parents[1] / "record/run_of_1dbe9d9"
@@ -61,7 +63,14 @@ def foreign(project: Path) -> tuple[Path, Path]:
     lock = yaml.safe_load((run / LOCK).read_text())
     lock["inputs"]["rewards"]["correct"]["md5"] = file_md5(source)
     mended(run, lock)
+    whole(run)
     return run, marker
+
+
+def whole(run: Path) -> None:
+    """Has the manifest name no weights: they were not kept with the run."""
+    manifest = json.loads((run / MANIFEST).read_text())
+    (run / MANIFEST).write_text(json.dumps({**manifest, "outputs": {}}))
 
 
 def test_nothing_is_trusted_before_a_yes_and_the_message_says_what_to_type(code, tmp_path):
@@ -107,7 +116,7 @@ def test_the_projects_own_folders_need_no_question_but_a_link_out_of_them_does(c
         trust.require([Code(tmp_path / "rewards/link.py")], tmp_path)
 
 
-def test_what_git_tracks_needs_no_question_wherever_it_lies(code, tmp_path):
+def test_what_git_holds_as_committed_needs_no_question_wherever_it_lies(code, tmp_path):
     def git(*words):
         subprocess.run(["git", "-C", str(tmp_path), *words], check=True, capture_output=True)
 
@@ -116,6 +125,9 @@ def test_what_git_tracks_needs_no_question_wherever_it_lies(code, tmp_path):
         trust.require([code], tmp_path)
     (tmp_path / "kept.txt").write_bytes(code.path.read_bytes())
     git("add", "kept.txt")
+    with pytest.raises(RunError):  # only added: nobody stood for it yet
+        trust.require([code], tmp_path)
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "kept")
     trust.require([code], tmp_path)
 
 
@@ -154,7 +166,7 @@ def test_no_verb_runs_the_code_of_a_run_of_others_without_a_yes(verb, foreign_pr
     project, marker, _ = foreign_project
     done = rlexp(project, *verb)
     assert not marker.exists() and "Traceback" not in done.stderr
-    if verb[0] in ("inspect", "score") or verb == ("replay", "outputs/foreign", "--level", "inputs"):
+    if verb[0] in ("inspect", "score", "pin") or verb == ("replay", "outputs/foreign", "--level", "inputs"):
         assert done.returncode == 2 and "--trust=" in done.stderr, done.stdout + done.stderr
 
 
@@ -220,6 +232,106 @@ def test_a_lock_that_asks_for_more_than_code_by_hash_needs_a_yes_itself(foreign_
     assert f"asks for {asks}" in str(caught.value) and Code(run / LOCK).sha256 in str(caught.value)
     trust.accept([Code(run / LOCK).sha256], "--trust")
     assert opened.reward_sources()
+
+
+@pytest.mark.parametrize(
+    ("file", "params", "asks"),
+    [
+        ("rewards/code_tests.py", {"sandbox": "none"}, "sandbox"),
+        ("rewards/code_tests.py", {"sandbox": None}, "sandbox"),
+        ("rewards/judge.py", {"base_url": "http://127.0.0.1:8765/v1"}, "base_url"),
+        ("rewards/judge.py", {"api_key_variable": "DATABASE_URL"}, "api_key_variable"),
+        ("rewards/judge.py", {"cache_folder": "/tmp/x"}, "cache_folder"),
+        ("rewards/judge.py", {"request": {"temperature": 1, "user": "x"}}, "request"),
+        ("rewards/correct.py", {"unknown": ["x"]}, "unknown"),
+        ("rewards/code_tests.py", {"sandbox": "bubblewrap", "seconds": 3, "all_or_nothing": False}, None),
+        ("rewards/length.py", {"limit": 32, "margin": 9}, None),
+        ("rewards/judge.py", {"api_key_variable": None, "request": {"temperature": 1}, "scale": [1, 5]}, None),
+    ],
+)
+def test_params_that_are_not_this_projects_need_a_yes_for_the_lock(foreign_project, file, params, asks):
+    """The project's own rewards do what the params say: a lock of others says nothing without a yes."""
+    project, _, _ = foreign_project
+    run = project / "outputs/params"
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(RUN, run)
+    lock = yaml.safe_load((run / LOCK).read_text())
+    lock["config"]["reward"]["terms"]["correct"] |= {"file": file, "params": params}
+    mended(run, lock)
+    opened = finished.open("outputs/params", project, project)
+    if asks is None:
+        assert opened.trusted(project)
+        return
+    for call in (lambda: opened.trusted(project), opened.inputs):
+        with pytest.raises(RunError, match=f"asks for reward.terms.correct.params.{asks}"):
+            call()
+    trust.remember([Code(run / LOCK)])  # as for the user's own run
+    assert opened.trusted(project)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "asks"),
+    [
+        (("config", "dataset", "params", "file"), "/etc/passwd", "dataset.params.file"),
+        (("inputs", "data", "source", "params", "file"), "/etc/passwd", "inputs.data.source.params.file"),
+        (("config", "model", "params", "url"), "http://x", "model.params.url"),
+        (("config", "rollout", "server_url"), "http://x:8000", "rollout.server_url"),
+        (("config", "rollout", "engine"), {"trust_remote_code": True}, "rollout.engine.trust_remote_code"),
+        (("config", "tracking", "report_to"), ["wandb"], "tracking.report_to=wandb"),
+        (("config", "dataset", "params", "train"), 64, None),
+    ],
+)
+def test_what_a_lock_may_say_of_data_model_and_engine_without_a_yes(root, place, value, asks):
+    lock = yaml.safe_load((RUN / LOCK).read_text())
+    node = lock
+    for key in place[:-1]:
+        node = node.setdefault(key, {})
+    node[place[-1]] = value
+    assert requests(lock, root) == ([asks] if asks else [])
+
+
+def test_the_judge_and_the_sandbox_through_the_command_line(foreign_project):
+    project, _, _ = foreign_project
+    run = shutil.copytree(RUN, project / "outputs/unprotected")
+    lock = yaml.safe_load((run / LOCK).read_text())
+    lock["config"]["reward"]["terms"]["correct"] |= {"file": "rewards/code_tests.py", "params": {"sandbox": "none"}}
+    lock["inputs"]["rewards"]["correct"] |= {
+        "file": "rewards/code_tests.py",
+        "md5": file_md5(project / "rewards/code_tests.py"),
+    }
+    mended(run, lock)
+    for verb in (("score", "completions=outputs/unprotected"), ("replay", "outputs/unprotected", "--level", "inputs")):
+        done = rlexp(project, *verb)
+        assert done.returncode == 2 and "asks for reward.terms.correct.params.sandbox" in done.stderr, done.stderr
+        assert Code(run / LOCK).sha256 in done.stderr
+
+
+def test_pin_makes_nothing_of_others_the_projects_own(foreign_project):
+    project, marker, run = foreign_project
+    before = files(project)
+    done = rlexp(project, "pin", "outputs/foreign")
+    assert done.returncode == 2 and Code(run / "sources/rewards/correct.py").sha256 in done.stderr, done.stderr
+    assert files(project) == before and not (project / "pinned").exists() and not marker.exists()
+
+
+def test_a_copy_that_is_a_link_out_of_its_run_is_not_read(foreign_project, tmp_path):
+    project, _, _ = foreign_project
+    run = shutil.copytree(RUN, project / "outputs/linked")
+    outside = tmp_path / "outside.py"
+    outside.write_text("secret = 1\n")
+    copy = run / "sources/rewards/format.py"
+    copy.unlink()
+    copy.symlink_to(outside)
+    whole(run)
+    opened = finished.open("outputs/linked", project, project)
+    for call in (opened.reward_sources, lambda: pinned.check(opened)):
+        with pytest.raises(RunError, match=r"format\.py leads out of the run folder"):
+            call()
+    lock = yaml.safe_load((run / LOCK).read_text())
+    lock["inputs"]["rewards"]["format"]["md5"] = file_md5(outside)
+    mended(run, lock)
+    with pytest.raises(RunError, match=r"rewards/format\.py  +expected"):
+        finished.open("outputs/linked", project, project).inputs(make=False)
 
 
 @pytest.mark.parametrize("verb", [("score",), ("inspect",), ("smoke",), (), ("ladder",)])

@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from rlexp.errors import RunError
+from rlexp.inputs import digest
 from rlexp.record import finished, listed
 from rlexp.record.lock import checksum
 from rlexp.record.run_folder import LOCK, MANIFEST
+from rlexp.shapes import steers
 from tests import hostile
 from tests.conftest import copy_project, files, rlexp
 from tests.hostile import RUN, SEED, Case, Kind
@@ -111,6 +113,55 @@ def test_a_folder_behind_a_link_is_neither_deleted_nor_made(place):
     with pytest.raises(RunError, match="link/outside"):
         original.inputs()
     assert (place.parent / "outside/kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("overrides",), ["seed=1\x1b[2J"]),
+        (("config", "method", "loss_type"), "\x1b]0;title\x07"),
+        (("versions",), {"torch\x9b31m": "1"}),
+        (("inputs", "model", "path"), "models/\x1b[31mtiny"),
+    ],
+)
+def test_a_lock_that_would_steer_the_terminal_is_refused_in_plain_words(place, path, value):
+    content = copy.deepcopy(LOCKED)
+    node = content
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    crafted(place, content)
+    with pytest.raises(RunError, match=r"control characters|which is not a path") as caught:
+        finished.open("outputs/run", place, place)
+    assert not steers(str(caught.value))
+    crafted(place, LOCKED)
+
+
+def test_a_manifest_steers_no_terminal(place):
+    file = place / "outputs/run" / MANIFEST
+    before = file.read_text()
+    file.write_text(json.dumps({**json.loads(before), "status": "failed", "reason": "a\x1b[2J\x9bb\nc"}))
+    row = listed.read(place / "outputs/run", place)
+    file.write_text(before)
+    assert (row.status, row.reason) == ("failed", "a[2Jb\nc")
+
+
+def test_of_a_folder_that_a_lock_names_only_the_locks_files_are_read(place, tmp_path, monkeypatch):
+    for number in range(20):
+        (tmp_path / f"{number:02}.key").write_text(str(number))
+    (tmp_path / "config.json").write_text("{}")
+    read = []
+    monkeypatch.setattr(digest, "file_md5", lambda path: read.append(path.name) or "0" * 32)
+    content = copy.deepcopy(LOCKED)
+    content["inputs"]["model"] |= {"path": str(tmp_path)}
+    content["inputs"]["data"] |= {"path": str(tmp_path)}
+    content["inputs"]["model"]["files"] |= {f"{number}.safetensors": "0" * 32 for number in range(30)}
+    crafted(place, content)
+    with pytest.raises(RunError, match="no snapshot") as caught:
+        finished.open("outputs/run", place, place).inputs(make=False)
+    assert {*read} <= content["inputs"]["model"]["files"].keys()
+    assert str(caught.value).count("  expected ") == 10 and "more" in str(caught.value)
+    crafted(place, LOCKED)
 
 
 def test_check_runs_no_script_and_restores_nothing(place, tmp_path):

@@ -12,6 +12,7 @@ from rlexp.cli.arguments import Parser
 from rlexp.compare.changes import Change, big_variables, changes
 from rlexp.compare.same_code import same_code
 from rlexp.console import shortened, show_table
+from rlexp.errors import printable
 from rlexp.record import finished
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import main_metric
@@ -47,10 +48,10 @@ def command(arguments: list[str], here: Path) -> int:
     if found:
         show_table(("risk", "variable", "what", "A", "B", ""), [_row(change) for change in found], folded=("A", "B"))
         print()
-    print(message)
+    print(printable(message))
     scores = held_out(a, b, found)
     if scores:
-        print(scores)
+        print(printable(scores))
     return 0
 
 

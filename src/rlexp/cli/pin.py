@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli import trusted
 from rlexp.cli.arguments import Parser
 from rlexp.inputs import reward_versions
 from rlexp.record import finished
@@ -17,11 +18,12 @@ def command(arguments: list[str], here: Path) -> int:
     """``pin RUN``: checks the run, copies its record to pinned/, and writes DVC's stage and params.yaml.
 
     Raises:
-        RunError: there is no such run, it did not finish, or its record is not whole.
+        RunError: there is no such run, it did not finish, its record is not whole, or its code is not trusted.
     """
-    parser = Parser("pin", "Makes a finished run (also a point of a sweep) the one that dvc repro replays.")
+    about = f"Makes a finished run (also a point of a sweep) the one that dvc repro replays. {trusted.HELP}"
+    parser = Parser("pin", about)
     parser.add_argument("run", help="a run folder")
-    options, root = parser.parse_args(arguments), project.root()
+    options, root = parser.parse_args(trusted.take(arguments)), project.root()
     run = finished.open(options.run, here, root)
     notes = pin(run)
     print(f"pinned: run {run.lock['identity']}, {PINNED}/{LOCK}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from rlexp import project
 from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
+from rlexp.errors import printable
 from rlexp.record import finished
 from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, reward_names, to_json
 from rlexp.record.select import parse, select, values
@@ -35,7 +36,7 @@ def command(arguments: list[str], here: Path) -> int:
     elif not kept:
         print(f"none of {_count(len(runs))} matches: {' '.join(options.filter)}")
         for line in values(runs, filters):
-            print(line)
+            print(printable(line))
     else:
         rewards = reward_names(runs)
         show_table(tuple(COLUMNS), [_cells(run, rewards[run.folder]) for run in kept], folded=("folder", "typed"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.errors import printable
+
 ABSENT = "(absent)"
 
 
@@ -19,4 +21,4 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 
 def lines(found: dict[str, tuple[Any, Any]]) -> list[str]:
     """The differences as text: ``method.beta 0.0 -> 0.04``."""
-    return [f"{key} {one} -> {two}" for key, (one, two) in found.items()]
+    return [printable(f"{key} {one} -> {two}") for key, (one, two) in found.items()]

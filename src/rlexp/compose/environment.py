@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import secrets
 from rlexp.errors import RunError
+from rlexp.shapes import steers
 
 REFERENCE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]+)")
 PARAMS = re.compile(r"(model|dataset)\.params\..+|reward\.terms\.[^.]+\.params\..+")
@@ -48,7 +49,8 @@ def kept(tree: Any, path: tuple[str, ...] = ()) -> Any:
     """An unresolved tree in which references to the environment are text that no resolving takes apart.
 
     Raises:
-        RunError: a reference stands elsewhere than in params, or a text is a secret that was typed out.
+        RunError: a reference stands elsewhere than in params, or a text is a secret that was typed out or holds control
+            characters.
     """
     if isinstance(tree, dict):
         return {key: kept(value, (*path, str(key))) for key, value in tree.items()}
@@ -57,6 +59,12 @@ def kept(tree: Any, path: tuple[str, ...] = ()) -> Any:
     if not isinstance(tree, str):
         return tree
     key, names = ".".join(path), REFERENCE.findall(tree)
+    if steers(tree):
+        raise RunError(
+            f"{key} holds control characters, and no lock holds any: {tree[:80]!r}",
+            where=key,
+            hint=f"type {key}= without them; a new line and a tab may be",
+        )
     if not names:
         _refuse_secret(key, tree)
         return tree

@@ -138,7 +138,7 @@ def _sources(finished: FinishedRun, against: str, here: Path, scratch: Path) -> 
     root, files = finished.root, {name: term.file for name, term in finished.run.reward.terms.items()}
     for folder in (here / against / SOURCES, root / against / SOURCES):
         if folder.is_dir():
-            return finished.trusted(folder)
+            return finished.trusted(folder, kept=True)
     return {name: _of_revision(against, file, root, scratch) for name, file in files.items()}
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,27 @@ def _memory() -> Any:
 def folder_files(folder: Path) -> list[Path]:
     """The files of a folder that count for its identity, sorted by their relative path; none where
     there is no folder."""
+    return sorted(_files(folder))
+
+
+def other_file(folder: Path, names: Collection[str]) -> str | None:
+    """A file of a folder that is not among these names; it is looked through no further than the first one."""
+    found = (path.relative_to(folder).as_posix() for path in _files(folder))
+    return next((name for name in found if name not in names), None)
+
+
+def _files(folder: Path) -> Iterator[Path]:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if not IGNORED_PARTS & set(path.relative_to(folder).parts))
+    return (path for path in files if not IGNORED_PARTS & set(path.relative_to(folder).parts))
 
 
-def folder_md5s(folder: Path) -> dict[str, str]:
-    """The hash of every file of a folder, by its relative path; several files are read at a time."""
-    files = folder_files(folder)
+def folder_md5s(folder: Path, names: Collection[str] | None = None) -> dict[str, str]:
+    """The hash of every file of a folder, by its relative path; several files are read at a time.
+
+    Args:
+        names: the only files that are read, where they are there; None for every one.
+    """
+    files = folder_files(folder) if names is None else [folder / name for name in names if (folder / name).is_file()]
     # Two a processor: while one is hashed another is read, so that the disk is what is waited for.
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
         md5s = list(pool.map(file_md5, files))

@@ -19,13 +19,15 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
 from rlexp.inputs import prepare, reward_source, snapshot, store, trust
-from rlexp.inputs.digest import file_md5, folder_md5, folder_md5s
+from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.script import run_script
 from rlexp.inputs.trust import Code
 
 BESIDE = ".locked"
-MISSING = "missing"
+MISSING, NO_SNAPSHOT, OTHER_FILES = "missing", "no snapshot", "other files"
+SHOWN = 10
+"""Inputs that are not the locked ones, in a message."""
 
 
 @dataclass
@@ -65,8 +67,10 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
     data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
     if search.faults:
-        width = max(len(name) for name, _, _ in search.faults)
-        table = "\n".join(f"  {name:<{width}}  expected {want:<12}  actual {got}" for name, want, got in search.faults)
+        shown, more = search.faults[:SHOWN], len(search.faults) - SHOWN
+        width = max(len(name) for name, _, _ in shown)
+        table = "\n".join(f"  {name:<{width}}  expected {want:<12}  actual {got}" for name, want, got in shown)
+        table += f"\n  and {more} more" if more > 0 else ""
         raise RunError(
             f"{len(search.faults)} of the lock's inputs are not what they were; nothing was started\n{table}",
             where="the working copy, DVC's cache and remote, the lock's own copies, the scripts of data_prep/",
@@ -85,7 +89,8 @@ def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_sourc
     actual = file_md5(search.root / file) if (search.root / file).is_file() else MISSING
     if actual == wanted:
         return reward_source.read(search.root, file)
-    if (sources / file).is_file() and file_md5(sources / file) == wanted:
+    copied = sources / file
+    if copied.is_file() and lies_inside(copied, sources.parent) and file_md5(copied) == wanted:
         search.notes.append(
             f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
             f"{_line_ends(search.root / file, wanted)}: the locked copy is used instead"
@@ -98,7 +103,7 @@ def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_sourc
 def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
     """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault."""
     named, wanted = search.root / digest["path"], digest["md5"]
-    actual = folder_md5(named) if named.is_dir() else MISSING
+    actual = _md5(named, digest)
     if actual == wanted:
         if not lies_inside(named, search.root):
             search.notes.append(f"{digest['path']} lies outside of the project: it is read there")
@@ -107,7 +112,7 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     place = beside if named.exists() else named
     shown = os.path.relpath(place, search.root)
     state = f"{digest['path']} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
-    if place.is_dir() and folder_md5(place) == wanted:
+    if _md5(place, digest) == wanted:
         search.notes.append(f"{state}: the locked one lies in {shown}")
         return place
     if not search.make or not lies_inside(place, search.root):
@@ -134,12 +139,24 @@ def _model(search: Search, digest: dict[str, Any], run: Run) -> Path:
     folder = _folder(search, digest, make)
     if len(search.faults) > before and known.is_dir():
         search.faults.pop()
-        actual = folder_md5s(known)
-        for name in sorted({*digest["files"], *actual}):
-            want, got = digest["files"].get(name, "absent"), actual.get(name, MISSING)
-            if want != got:
-                search.faults.append((f"{digest['path']}/{name}", _short(want), _short(got)))
+        actual, path = folder_md5s(known, digest["files"]), digest["path"]
+        for name, want in sorted(digest["files"].items()):
+            if want != (got := actual.get(name, MISSING)):
+                search.faults.append((f"{path}/{name}", _short(want), _short(got)))
+        if other := other_file(known, digest["files"]):
+            search.faults.append((f"{path}/{other}", "absent", "there"))
     return folder.resolve()
+
+
+def _md5(folder: Path, digest: dict[str, Any]) -> str:
+    """The hash of a folder, MISSING where there is none. Of a stranger's lock that names any folder of this machine
+    nothing is read but the files it says, or a snapshot."""
+    if not folder.is_dir():
+        return MISSING
+    names = digest.get("files")
+    if names is None:
+        return folder_md5(folder) if (folder / snapshot.DESCRIPTION).is_file() else NO_SNAPSHOT
+    return OTHER_FILES if other_file(folder, names) else combined_md5(folder_md5s(folder, names))
 
 
 def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool:

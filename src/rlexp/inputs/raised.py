@@ -5,17 +5,21 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from rlexp.errors import printable
+from rlexp.secrets import masked
+
 MESSAGE = 500
 """Characters of an exception that are kept."""
 
 
 def format_error(error: BaseException) -> str:
-    """The exception as ``ValueError: its message``, at most MESSAGE characters; also where its message raises."""
+    """The exception as ``ValueError: its message``, at most MESSAGE characters, secrets masked; also where its message
+    raises."""
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception as another:
         text = f"(its message raised {type(another).__name__})"
-    return f"{type(error).__name__}: {text}"[:MESSAGE] if text else type(error).__name__
+    return f"{type(error).__name__}: {printable(masked(text))}"[:MESSAGE] if text else type(error).__name__
 
 
 def line_of(path: Path, file: str, error: BaseException) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlexp.errors import RunError
+from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
 from rlexp.inputs.script import refuse_project_imports
@@ -131,6 +132,30 @@ def read(root: Path, file: str) -> RewardSource:
         has_cases=any(assigned(node) == ["cases"] for node in tree.body),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
+
+
+def read_copy(folder: Path, file: str) -> RewardSource:
+    """The same of the copy that a run folder keeps in its ``sources/``.
+
+    Raises:
+        RunError: as ``read``, or the copy is a link that leads out of the run folder.
+    """
+    require_inside(folder / file, folder.parent)
+    return read(folder, file)
+
+
+def require_inside(path: Path, run_dir: Path) -> None:
+    """Checks that a file of a run folder lies in it: a link of a stranger's would have any file read as a run's.
+
+    Raises:
+        RunError: it is a link that leads out of it.
+    """
+    if not lies_inside(path, run_dir):
+        raise RunError(
+            f"{path.name} leads out of the run folder, to {path.resolve()}; it was not read",
+            where=str(path),
+            hint="take the run from where it came from: what it keeps are files of its own",
+        )
 
 
 def _constant(tree: ast.Module, name: str) -> object:

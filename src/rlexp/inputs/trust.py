@@ -1,8 +1,8 @@
 """Code that came from elsewhere (the reward copies of a run, a lock that asks for more) runs after a yes for its hash.
 
 The yes is for bytes, never for a folder or a person, and is remembered for the user. No question is asked about what
-this repository's git tracks, about the project's own ``rewards/`` and ``data_prep/`` as they are now, and about what
-the user ran before.
+this repository's last commit holds, about the project's own ``rewards/`` and ``data_prep/`` as they are now, and about
+what the user ran before.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
-from rlexp import files, secrets
-from rlexp.compose.environment import leaves, variables
+from rlexp import files
 from rlexp.errors import RunError
 from rlexp.git import git
 
@@ -28,7 +26,6 @@ FLAG, VARIABLE = "--trust", "RLEXP_TRUST"
 OWN = ("rewards", "data_prep")
 """Folders of the project whose files are the user's own."""
 HASH = re.compile(r"[0-9a-f]{64}")
-VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 
 _typed: set[str] = set()
 
@@ -45,17 +42,6 @@ class Code:
     def sha256(self) -> str:
         """The hash of its content."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
-
-
-def requests(config: dict[str, Any]) -> list[str]:
-    """What the config of a lock has done beyond calling code that is named by hash: code of a model, pickles, secrets.
-
-    Args:
-        config: that of a lock, whose shape was verified.
-    """
-    found = [f"model.{name}" for name in ("trust_remote_code", "allow_pickle") if config["model"].get(name)]
-    named = {text for _, text in leaves(config) if VARIABLE_NAME.fullmatch(text) and secrets.NAMED.search(text)}
-    return found + [f"the environment variable {name}" for name in sorted({*variables(config), *named})]
 
 
 def accept(hashes: Iterable[str], where: str) -> None:
@@ -137,10 +123,11 @@ def _own(one: Code, root: Path) -> bool:
 
 
 def _tracked(path: Path, root: Path) -> bool:
-    """Says whether git tracks a file of the project with this content, wherever it lies."""
+    """Says whether the project's last commit holds a file with this content, wherever it lies. What is only added to
+    git is not committed: nobody stood for it yet."""
     blob = (git(root, "hash-object", "--no-filters", "--", str(path.resolve())) or "").strip()
-    listed = git(root, "ls-files", "--stage", "-z") or ""
-    return bool(blob) and any(entry.split()[1] == blob for entry in listed.split("\0") if entry)
+    listed = git(root, "ls-tree", "-r", "-z", "HEAD") or ""
+    return bool(blob) and any(entry.split(maxsplit=3)[2] == blob for entry in listed.split("\0") if entry)
 
 
 def _store() -> Path:

@@ -21,8 +21,9 @@ from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source, trust
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.requests import requests
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.inputs.trust import Code, requests
+from rlexp.inputs.trust import Code
 from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
@@ -67,7 +68,7 @@ class FinishedRun:
         """
         run = run or self.run
         if make:
-            trust.require(self._lock_code(), self.root)
+            trust.require(self.lock_code(), self.root)
         return locked.find(self.lock, run, self.root, self.run_dir / SOURCES, make)
 
     def reward_sources(self) -> dict[str, RewardSource]:
@@ -76,25 +77,26 @@ class FinishedRun:
         Raises:
             RunError: one cannot be read as a reward, or is not trusted.
         """
-        return self.trusted(self.run_dir / SOURCES)
+        return self.trusted(self.run_dir / SOURCES, kept=True)
 
-    def trusted(self, folder: Path) -> dict[str, RewardSource]:
+    def trusted(self, folder: Path, kept: bool = False) -> dict[str, RewardSource]:
         """The reward files that the lock names, as they lie in a folder, to be called.
 
         Args:
             folder: the project folder, or one with copies.
+            kept: it is the folder of copies of a run.
 
         Raises:
             RunError: one cannot be read as a reward, or is not trusted.
         """
-        terms = self.lock["config"]["reward"]["terms"]
-        sources = {name: reward_source.read(folder, term["file"]) for name, term in terms.items()}
-        trust.require([*self._lock_code(), *(Code(source.path) for source in sources.values())], self.root)
+        read = reward_source.read_copy if kept else reward_source.read
+        sources = {name: read(folder, term["file"]) for name, term in self.lock["config"]["reward"]["terms"].items()}
+        trust.require([*self.lock_code(), *(Code(source.path) for source in sources.values())], self.root)
         return sources
 
-    def _lock_code(self) -> list[Code]:
-        """The lock itself, where its config has more done than code that is trusted does by itself."""
-        asks = requests(self.lock["config"])
+    def lock_code(self) -> list[Code]:
+        """The lock itself, where it has more done than code that is trusted does in this project by itself."""
+        asks = requests(self.lock, self.root)
         return [Code(self.file or self.run_dir / LOCK, f"asks for {', '.join(asks)}")] if asks else []
 
     def metrics(self) -> list[dict[str, Any]]:

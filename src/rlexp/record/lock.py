@@ -154,6 +154,7 @@ def read_lock(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "checksum" not in content:
         raise RunError("this file is no lock of a run", where=str(file), hint="name a run folder, or its run.lock.yaml")
     shapes.require(content, SCHEMA, "lock", file)
+    shapes.require_plain(content, "lock", file)
     actual = checksum(content)
     if content["checksum"] != actual:
         raise RunError(

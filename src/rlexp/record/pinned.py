@@ -14,13 +14,16 @@ from omegaconf import OmegaConf
 
 from rlexp.errors import RunError
 from rlexp.files import whole_folder
-from rlexp.inputs import reward_source, reward_versions
+from rlexp.inputs import reward_source, reward_versions, trust
 from rlexp.inputs.digest import file_md5
+from rlexp.inputs.trust import Code
 from rlexp.record import status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
 from rlexp.record.stages import PARAMS, PINNED, lock_stages, write_stages
 
+KEPT = (LOCK, METRICS, PATCH)
+"""Files of a run folder that are kept as they are, beside the reward sources."""
 PARAMS_HEAD = "# The pinned run, composed; dvc exp run changes values here, and the stage run trains what it finds.\n"
 FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
@@ -52,7 +55,7 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
         Its reward sources, from the run folder.
 
     Raises:
-        RunError: the first thing that speaks against it.
+        RunError: the first thing that speaks against it, or its code is not trusted.
     """
     where, manifest, root = str(run.run_dir), run.manifest, run.root
     if run.run_dir.resolve() == (root / PINNED).resolve():
@@ -65,11 +68,14 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     if manifest.get("inputs_changed"):
         changed = ", ".join(manifest["inputs_changed"])
         raise RunError(f"{changed} changed while the run went on", where=where, hint="train it again, then pin that")
+    for name in KEPT:
+        reward_source.require_inside(run.run_dir / name, run.run_dir)
     for name, md5 in manifest["outputs"].items():
         if not (run.run_dir / name).is_file() or file_md5(run.run_dir / name) != md5:
             raise RunError(f"{name} is not what the run left", where=where, hint="pin a run whose folder is whole")
     for term in run.lock["inputs"]["rewards"].values():
         copied = run.run_dir / SOURCES / term["file"]
+        reward_source.require_inside(copied, run.run_dir)
         if not copied.is_file() or file_md5(copied) != term["md5"]:
             raise RunError(
                 f"{copied.name} is not the copy the run made of its reward",
@@ -78,6 +84,8 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
             )
     files = [term["file"] for term in run.lock["inputs"]["rewards"].values()]
     rewards = [reward_source.read(run.run_dir / SOURCES, file) for file in files]
+    # Committed, they count as the project's own from then on: the yes is asked for before.
+    trust.require([*run.lock_code(), *(Code(source.path) for source in rewards)], root)
     for fault in reward_versions.faults(root, rewards):
         raise RunError(
             f"the run's reward bears a version that was other code: {fault}",
@@ -90,9 +98,11 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
 def copy(run: FinishedRun, pinned: Path) -> None:
     """Copies the record of a run to ``pinned``; the old one stands until the new one is whole."""
     with whole_folder(pinned, replace=True) as partial:
-        for name in (LOCK, METRICS, PATCH):
+        for name in KEPT:
             if (run.run_dir / name).is_file():
                 shutil.copyfile(run.run_dir / name, partial / name)
-        shutil.copytree(run.run_dir / SOURCES, partial / SOURCES, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in {term["file"] for term in run.lock["inputs"]["rewards"].values()}:
+            (partial / SOURCES / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(run.run_dir / SOURCES / file, partial / SOURCES / file)
         facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
         (partial / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")

@@ -133,12 +133,12 @@ class Record:
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any] | None:
-    """The manifest of a run folder, None where there is none.
+    """The manifest of a run folder, its texts without control characters; None where there is none.
 
     Raises:
         RunError: it cannot be read.
     """
-    return shapes.read_json(run_dir / MANIFEST, SCHEMA, "manifest")
+    return shapes.read_json(run_dir / MANIFEST, SCHEMA, "manifest", shown=True)
 
 
 def choices(config: dict[str, Any]) -> dict[str, str]:

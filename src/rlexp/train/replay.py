@@ -11,7 +11,7 @@ from typing import Any
 from rlexp.compare import agreement
 from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
-from rlexp.errors import RunError
+from rlexp.errors import RunError, printable
 from rlexp.inputs.digest import file_md5
 from rlexp.record import finished, metrics
 from rlexp.record.finished import FinishedRun
@@ -69,7 +69,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     print(f"replay of {os.path.relpath(where, root)}, run {lock['identity']}")
     inputs, notes = original.inputs(run, make=not check)
     for note in [*notes, *_drift(original)]:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     names = ", ".join([lock["inputs"]["data"]["path"], *(s.file for s in inputs.rewards.values()), run.model.name])
     print(f"inputs identical: {names}", flush=True)
     if check:
@@ -96,7 +96,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     source = {"run": os.path.relpath(where, root), "identity": lock["identity"], "checksum": lock["checksum"]}
     update_manifest(run_dir, replay_of=source, agreement={**found.to_json(), "asked": wanted, "reached": reached})
     write_scores(run_dir, original.manifest.get("held_out", {}))
-    print(_sentence(found))
+    print(printable(_sentence(found)))
     if lock["fresh_adapter_sha256"] != lock_now["fresh_adapter_sha256"]:
         print("note: the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")
     because = "asked for" if level else why
