@@ -161,6 +161,8 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
         hint = f"it is an argument of {', '.join(methods)}: type method={methods[0]}"
     elif 0 < len(keys) <= 20:
         hint = f"one of: {', '.join(keys)}"
+    elif parent.startswith("reward.terms.") and parent.endswith(".params") and not keys:
+        hint = f"leave it out: its option states no parameters; where its score() takes {key}: type +{full_key}=VALUE"
     else:
         package = f" --package {parent}" if parent else ""
         hint = f"python -m rlexp --cfg job{package} lists them"
