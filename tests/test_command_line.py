@@ -34,6 +34,10 @@ def imported(importtime: str) -> set[str]:
         (["--resolve"], "--resolve belongs to --cfg", "--cfg job --resolve"),
         (["--experimental-rerun", "x"], "a pickled config", "replay RUN"),
         (["hardware=h100"], "no GPU here", "hardware=cpu"),
+        (["plan", "train"], "train is a verb", "python -m rlexp plan"),
+        (["--config-dir=/nosuch", "method.max_steps=1"], "not there: /nosuch", "leave --config-dir out"),
+        (["plan", "--config-path=nosuch"], "not there: nosuch", "leave --config-path out"),
+        (["plan", "--config-path=rewards"], "holds no config.yaml", "leave out --config-path"),
         (["method.beta=0,0.04"], "several values", "-m method.beta=0,0.04"),
     ],
 )

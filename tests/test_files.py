@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 
 import pytest
 
@@ -57,3 +58,10 @@ def test_of_two_that_make_a_folder_the_first_wins(tmp_path):
     assert (tmp_path / "a/x").read_text() == "early" and [path.name for path in tmp_path.iterdir()] == ["a"]
     with pytest.raises(OSError), files.whole_folder(tmp_path / "a"):
         pass
+
+
+def test_a_disk_that_cannot_be_written_is_said_without_a_number_too():
+    nowhere = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    assert "TMPDIR" in files.disk_fault(nowhere).hint
+    locked = files.disk_fault(sqlite3.OperationalError("attempt to write a readonly database"))
+    assert "readonly database" in locked.what and "can be written" in locked.hint

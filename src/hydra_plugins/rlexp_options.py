@@ -1,14 +1,22 @@
 """Hydra finds this module by itself in every process that composes: ours, a launcher's worker, DVC's.
 
-It brings the config source ``rlexp://``, and puts it on the search path, also where ``hydra.searchpath`` is typed.
+It brings the config source ``rlexp://``, and puts it on the search path, also where ``hydra.searchpath`` is typed. It
+also opens ``hydra.sweeper.params``, which Hydra leaves null, so that a key of it can be typed.
 """
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
 
 from rlexp.compose.options import ComposedOptions
 
 __all__ = ["ComposedOptions", "OptionsOnThePath"]
+
+_sweeper = OmegaConf.structured(BasicSweeperConf(params={}))
+OmegaConf.set_struct(_sweeper.params, False)
+ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=_sweeper, provider="hydra")
 
 
 class OptionsOnThePath(SearchPathPlugin):

@@ -54,7 +54,7 @@ def main() -> None:
         # The reader went away (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
         fault = files.disk_fault(error)
         if FULL_ERROR or fault is None:
             raise
@@ -88,6 +88,12 @@ def _dispatch(arguments: list[str]) -> int:
             where="the first word of the command line",
             hint=f"{'did you mean ' + guess + '? ' if guess else ''}one of: {', '.join(VERBS)}; "
             f"a group or a key takes a value: {verb}=VALUE",
+        )
+    if second := next((word for word in arguments[:1] if word in VERBS and verb in HYDRA), None):
+        raise RunError(
+            f"{second} is a verb, and {verb} is one already",
+            where=f"{verb} {second}",
+            hint=f"leave one of them out: python -m rlexp {verb}",
         )
     # Relative paths of the configuration (data/, outputs/) mean the project's, from wherever the command is typed.
     here = Path.cwd()

@@ -85,7 +85,7 @@ def whole_folder(folder: Path, replace: bool = False, first_wins: bool = False) 
 
 
 DISK_FAULTS = {
-    errno.EROFS: "give the project, or hydra.run.dir, a place that can be written",
+    errno.EROFS: "copy the project to a place that can be written, or mount its disk so",
     errno.EACCES: "change the owner or the rights of that folder",
     errno.EPERM: "change the owner or the rights of that folder",
     errno.ENOSPC: "make room on that disk, and type the same again",
@@ -95,12 +95,21 @@ DISK_FAULTS = {
 """Faults of a disk, not of a program: what to do about each."""
 
 
+SQLITE = "copy the project to a place that can be written, and set DVC_SITE_CACHE_DIR to a folder that can be"
+"""What to do about a database of DVC's, which names no file."""
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Those that end a run which was well: libraries that write in another language hand on the system's words only."""
 
 
 def disk_fault(error: BaseException) -> RunError | None:
     """The message for what a disk refused, full or read-only; None for any other error."""
+    if isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+        what = "no folder for temporary files can be written"
+        return RunError(what, where="TMPDIR", hint="set TMPDIR to a folder that can be written")
+    if type(error).__module__ == "sqlite3" and type(error).__name__ == "OperationalError":  # DVC's own records
+        what = f"a database cannot be opened or written: {error}"
+        return RunError(what, where="dvc, in .dvc/tmp or its site cache", hint=SQLITE)
     for number, hint in DISK_FAULTS.items():
         said = os.strerror(number)
         in_words = number in FULL and not isinstance(error, OSError) and said in str(error)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from rlexp.cli.plan import _preference, preference_note
+from rlexp.cli.plan import _preference, preference_note, refuse
+from rlexp.errors import RunError
+from rlexp.inputs.find import Inputs
 
 PAIRS = ("dataset=arithmetic_preferences", "reward=format+correct")
 FULL = ("model.full_finetuning=true", "model=qwen3_4b")
@@ -55,3 +57,25 @@ def test_the_reference_of_a_full_fine_tuning_costs_the_weights(composed, method)
 )
 def test_only_a_preference_data_set_gets_the_note(composed, overrides):
     assert _preference(composed(*overrides)) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what", "hint"),
+    [
+        (["dataset.gold='<answer>{anser}</answer>'"], "'anser'", "over the columns prompt, answer"),
+        (["dataset.gold='{answer'"], "cannot be made", "over the columns"),
+        (["model.lora.target_modules=[q_prj]"], "no layer q_prj", "target_modules=[q_proj]"),
+        (["dataset.gold='<answer>{answer}</answer>'"], None, None),
+        (["dataset.gold='{anser}'", "method=dpo", *PAIRS], None, None),
+        (["model.lora.target_modules=[q_prj]", "model.full_finetuning=true"], None, None),
+    ],
+)
+def test_a_plan_makes_the_checks_that_read_little(composed, root, overrides, what, hint):
+    columns = {"columns": dict.fromkeys(("prompt", "answer", "a", "b"), "string")}
+    inputs = Inputs(root / "data/arithmetic", columns, None, root / "models/tiny", None, {})
+    if what is None:
+        refuse(composed(*overrides), inputs)
+        return
+    with pytest.raises(RunError) as caught:
+        refuse(composed(*overrides), inputs)
+    assert what in caught.value.what and hint in caught.value.hint

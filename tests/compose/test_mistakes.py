@@ -85,6 +85,7 @@ CASES: list[tuple[list[str], str, str | None]] = [
     (["model.path=null"], "neither a folder nor a hub id", "model.path=FOLDER"),
     (["seed=x"], "could not be converted to Integer", "seed=VALUE"),
     (["dataset=local"], "a value is missing", "dataset.params.file=VALUE"),
+    (["reward.terms.correct.params.tol=1"], "no key reward.terms.correct.params.tol", "states no parameters"),
     (["method.beta=["], "cannot be read", "quote"),
     (["hardware.dtype=float8"], "expected one of [float32", None),
 ]

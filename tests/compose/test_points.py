@@ -158,3 +158,52 @@ def test_a_size_that_an_option_does_not_state_cannot_be_changed(conf):
     with pytest.raises(RunError, match="states nothing") as caught:
         points(conf, ["model.size=null", "model.size.hidden_size=8"], multirun=False)
     assert caught.value.where == "model.size.hidden_size=8"
+
+
+@pytest.mark.parametrize("name", ["launcher", "sweeper"])
+@pytest.mark.parametrize("multirun", [True, False])
+def test_a_launcher_and_a_sweeper_are_groups(line, name, multirun):
+    with pytest.raises(RunError) as caught:
+        line(f"hydra.{name}=mine", "seed=1", multirun=multirun).points()
+    assert f"type hydra/{name}=mine" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("overrides", "multirun"),
+    [
+        (['hydra.sweeper.params={seed: "3,4"}', "hydra.mode=MULTIRUN"], False),
+        (['+hydra.sweeper.params={seed:"3,4"}'], True),
+        (['hydra.sweeper.params.seed="3,4"'], True),
+        (['+hydra.sweeper.params.seed="3,4"', "hydra.mode=MULTIRUN"], False),
+    ],
+)
+def test_what_the_basic_sweeper_goes_over_can_be_typed(line, overrides, multirun):
+    made = line(*overrides, multirun=multirun)
+    assert [point.run.seed for point in made.points()] == [3, 4]
+
+
+@pytest.mark.parametrize("multirun", [True, False])
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("hydra.sweeper.params.seed=0,1", "type -m seed=0,1,"),
+        ('hydra.sweeper.params.method.beta="0,0.1"', "type -m method.beta=0,0.1,"),
+    ],
+)
+def test_a_sweep_in_hydras_own_keys_is_said_how_to_type(line, override, hint, multirun):
+    with pytest.raises(RunError) as caught:
+        line(override, multirun=multirun).points()
+    assert hint in caught.value.hint
+
+
+def test_a_value_that_one_swept_option_lacks_is_not_asked_of_all(line):
+    with pytest.raises(RunError, match="1 of 3 points") as caught:
+        line("reward=judge,format,length", multirun=True).points()
+    assert caught.value.hint == "leave them out: type -m reward=format,length"
+    assert len(line("reward=format,length", multirun=True).points()) == 2
+
+
+def test_an_experiment_is_chosen_without_a_plus(line):
+    with pytest.raises(RunError) as caught:
+        line("+experiment=sums_grpo").points()
+    assert caught.value.hint.endswith("type experiment=sums_grpo")

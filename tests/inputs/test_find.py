@@ -2,6 +2,7 @@
 
 import pytest
 
+from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
 from rlexp.inputs.find import find_inputs
 from rlexp.inputs.prepare import prepare
@@ -17,7 +18,8 @@ from rlexp.inputs.prepare import prepare
         (["method=sft"], "sft trains on prompt_completion data", "arithmetic_demonstrations"),
         (["model.path=models/tinny"], "no model in the folder models/tinny", "model.path=models/tiny"),
         (["reward.terms.correct.file=rewards/corect.py"], "no reward file", "rewards/correct.py"),
-        (["+reward.terms.correct.params.limit=2"], "takes no parameters, not limit", None),
+        (["+reward.terms.correct.params.limit=2"], "takes no parameters, not limit", "leave limit out"),
+        (["+model.params.foo=1"], "takes folder, seed", "leave model.params.foo out"),
         (["reward=length", "~reward.terms.length.params.limit"], "needs limit", "params.limit=VALUE"),
     ],
 )
@@ -60,6 +62,21 @@ def test_a_wrong_parameter_of_a_script_is_named(composed, project):
         prepare(composed("+dataset.params.tests=3"), project)
     assert caught.value.hint == "type dataset.params.test=VALUE"
     assert not (project / "data").exists()
+
+
+def test_a_wrong_parameter_of_a_script_is_named_also_where_its_snapshot_is_there(composed, project):
+    prepare(composed(), project)
+    with pytest.raises(RunError, match="takes train, test"):
+        find_inputs(composed("+dataset.params.trian=5"), project)
+
+
+def test_a_reward_file_that_is_missing_is_said_where_it_is_named(project):
+    (project / "conf/reward/mine.yaml").write_text("terms:\n  mine:\n    file: rewards/formt.py\n")
+    (point,) = CommandLine(project, ["reward=correct+mine"]).points()
+    with pytest.raises(RunError, match=r"no reward file rewards/formt\.py") as caught:
+        find_inputs(point.run, project)
+    assert caught.value.where == "conf/reward/mine.yaml:3"
+    assert "did you mean rewards/format.py?" in caught.value.hint
 
 
 def test_an_edited_file_is_not_taken_for_the_one_a_snapshot_was_made_of(composed, project):

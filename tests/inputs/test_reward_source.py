@@ -81,3 +81,17 @@ def test_a_missing_file_is_answered_with_those_that_exist(root):
     with pytest.raises(RunError) as caught:
         read(root, "rewards/corect.py")
     assert "rewards/correct.py" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("", False),
+        ("cases = []", False),
+        ("cases = ()", False),
+        ("cases = [{'completion': 'a'}]", True),
+        ("cases = [one(n) for n in range(3)]", True),
+    ],
+)
+def test_an_empty_table_of_cases_is_none(tmp_path, line, has):
+    assert write(tmp_path, f"version = 1\n{line}\ndef score(completions): ...").has_cases is has

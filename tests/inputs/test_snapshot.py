@@ -34,6 +34,20 @@ def test_a_broken_split_leaves_no_snapshot_behind(tmp_path, rows, what):
     assert not (tmp_path / "mine").exists()
 
 
+@pytest.mark.parametrize(
+    ("values", "what", "hint"),
+    [
+        (["a", "a\ud800"], "column prompt, row 1 .*surrogates", "no character"),
+        ([1, 2, 2**70], "column prompt, row 2 .*too large", "as text"),
+        ([1, "a"], "column prompt: ", "the same type"),
+    ],
+)
+def test_a_value_that_no_column_holds_is_named(tmp_path, values, what, hint):
+    with pytest.raises(RunError, match=what) as caught:
+        snapshot.write({"train": [{"prompt": value} for value in values]}, tmp_path / "mine", "rows", {})
+    assert hint in caught.value.hint
+
+
 def test_a_snapshot_is_never_written_over(tmp_path):
     snapshot.write(ROWS, tmp_path / "mine", "two rows", {})
     with pytest.raises(RunError, match="never written over"):

@@ -383,3 +383,10 @@ def test_the_pinned_run_of_a_clone_needs_no_question(root, tmp_path):
     (clone / "pinned/sources/rewards/format.py").write_text("# edited\n" + (root / "rewards/format.py").read_text())
     with pytest.raises(RunError, match=r"pinned/sources/rewards/format\.py"):
         finished.open("pinned", clone, clone).reward_sources()
+
+
+@pytest.mark.parametrize(("where", "hint"), [(trust.VARIABLE, "unset RLEXP_TRUST"), (trust.FLAG, "type the command")])
+def test_a_yes_to_everything_is_said_how_to_take_back(where, hint):
+    with pytest.raises(RunError, match="is no hash") as caught:
+        trust.accept(["1"], where)
+    assert caught.value.hint.startswith(hint)

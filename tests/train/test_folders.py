@@ -8,7 +8,8 @@ import pytest
 
 from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
-from rlexp.train.folders import claimed
+from rlexp.train.folders import claimed, refuse
+from tests.conftest import files
 
 
 @contextlib.contextmanager
@@ -94,3 +95,33 @@ def test_a_sweep_folder_that_follows_what_is_swept_is_refused(project):
         pass
     with plan(project, "seed=0,1", "hydra.sweep.dir='multirun/${method.name}'", multirun=True) as named:
         assert named == "multirun/grpo"
+
+
+@pytest.mark.parametrize(
+    ("typed", "multirun", "what", "hint"),
+    [
+        (["hydra.run.dir=outputs/base"], False, "is not empty", "hydra.run.dir=outputs/base_2,"),
+        (["hydra.run.dir=/"], False, "/ is not empty", "hydra.run.dir=outputs/mine_2,"),
+        (["hydra.run.dir=dvc.yaml/x"], False, "dvc.yaml is a file", "hydra.run.dir=outputs/x,"),
+        (["hydra.run.dir=conf/x"], False, "other things than runs", "outputs/NAME"),
+        (["hydra.sweep.subdir=x", "seed=0,1"], True, "share the folder x", "hydra.job.num"),
+        (["hydra.sweep.dir=multirun/${seed}", "seed=0,1"], True, "in 2 folders", "hydra.sweep.subdir"),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would_and_makes_nothing(project, typed, multirun, what, hint):
+    (project / "outputs/base").mkdir(parents=True)
+    (project / "outputs/base/mine").touch()
+    before = files(project)
+    line = CommandLine(project, typed, multirun)
+    for found in (refuse, lambda *asked: claimed(*asked).__enter__()):
+        with pytest.raises(RunError) as caught:
+            found(line, line.points())
+        assert what in caught.value.what or "cannot be made" in caught.value.what
+        assert hint in caught.value.hint
+    assert files(project) == before
+
+
+def test_a_plan_lets_a_new_folder_pass(project):
+    (project / "outputs/base").mkdir(parents=True)
+    line = CommandLine(project, ["hydra.run.dir=outputs/base"])
+    refuse(line, line.points())

@@ -83,9 +83,26 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         options: as Hydra reads them.
         here: the folder in which they were typed, which relative folders of options mean.
         overrides: instead of those typed.
+
+    Raises:
+        RunError: a folder of options is not there.
     """
     from rlexp.compose.points import CommandLine
 
+    for flag, typed in (("--config-path", options.config_path), ("--config-dir", options.config_dir)):
+        if typed and not (here / typed).is_dir():
+            raise RunError(
+                f"a folder of options is not there: {typed}",
+                where=f"{flag}={typed}",
+                hint=f"give {flag} one that is, or leave {flag} out",
+            )
+    folders = [here / typed for typed in (options.config_path, options.config_dir) if typed]
+    if options.config_path and not options.config_name and not any((f / "config.yaml").is_file() for f in folders):
+        raise RunError(
+            f"{options.config_path} holds no config.yaml",
+            where=f"--config-path={options.config_path}",
+            hint="leave out --config-path for conf/; for a folder beside it: type --config-dir",
+        )
     return CommandLine(
         project.root(),
         options.overrides if overrides is None else overrides,

@@ -21,11 +21,14 @@ from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.preflight import files
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
 from rlexp.record.lock import identity
-from rlexp.verdict import Level
+from rlexp.reward import gold
+from rlexp.train import folders
+from rlexp.verdict import Level, require
 
 FLAGS = {
     "effective": "build the trainer, and print its arguments as asked and as held",
@@ -49,15 +52,30 @@ def command(arguments: list[str], here: Path) -> int:
     if options.all:
         raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
     made, unfit = line.points(), []
+    folders.refuse(line, made)
     for number, point in enumerate(made):
+        inputs = find_inputs(point.run, root)
+        refuse(point.run, inputs)
         if number:
             print()
-        print(render(describe(point.run, find_inputs(point.run, root), root)))
+        print(render(describe(point.run, inputs, root)))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
     if len(made) > 1 and unfit:
         print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
     return 0
+
+
+def refuse(run: Run, inputs: Inputs) -> None:
+    """Makes those checks of ``train`` that read little: the template of gold completions, the layers with an adapter.
+
+    Raises:
+        RunError: one failed.
+    """
+    if run.method.online and inputs.description:
+        gold.require_columns(run.dataset.gold, list(inputs.description["columns"]))
+    if inputs.model and not inputs.model_prepare and not run.model.full_finetuning:
+        require([files.adapted_layers(inputs.model, run.model.lora.target_modules)])
 
 
 def varied(made: list[Point]) -> set[str]:

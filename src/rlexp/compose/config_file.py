@@ -86,6 +86,9 @@ def scene(errors: Iterable[BaseException], conf: Path) -> Scene:
                 found["override"] = values["override"].input_line
             elif name == "load_config" and "full_path" in values:
                 found["file"] = Path(values["full_path"])
+            elif name == "_create_defaults_tree_impl" and isinstance(error, RecursionError):
+                option = values["root"].node.get_config_path()
+                found["option"], found["file"] = option, conf / f"{option}.yaml"
             elif name in ("_create_defaults_list", "_extract_defaults_list") and "config_path" in values:
                 found["option"], found["file"] = values["config_path"], conf / f"{values['config_path']}.yaml"
         if named := re.match(r"In '([^'+]+/[^'+]+)': Could not", str(error)):
@@ -115,6 +118,13 @@ def line_of(file: Path, keys: list[str]) -> int | None:
     return None
 
 
+def entry_line(file: Path, group: str) -> int:
+    """The line of the entry of a file's defaults that chooses a group; the first line where none does."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    entry = re.compile(rf"\s*-\s*(override\s+)?/?{re.escape(group)}\s*:")
+    return next((number for number, line in enumerate(lines, start=1) if entry.match(line)), 1)
+
+
 def explain_yaml(error: yaml.YAMLError | UnicodeError, seen: Scene) -> RunError:
     """The answer to a file that is no YAML."""
     if isinstance(error, UnicodeError):
@@ -127,4 +137,12 @@ def explain_yaml(error: yaml.YAMLError | UnicodeError, seen: Scene) -> RunError:
         what, hint = "the line begins with a tab, and YAML takes spaces only", "write two spaces instead of the tab"
     elif twice := re.search(r"duplicate key (.+)", problem):
         what, hint = f"the key {twice.group(1)} stands twice", "leave one of the two"
+    elif tag := re.search(r"constructor for the tag '(?:tag:yaml.org,2002:)?(.+)'", problem):
+        what = f"the tag {tag.group(1)} means nothing in an option: a file of conf/ holds plain values"
+        hint = "leave the tag out, or quote the text that begins with !"
+    elif alias := re.search(r"found undefined alias '?(\w+)", problem):
+        what = f"*{alias.group(1)} repeats what is marked &{alias.group(1)} above it, and nothing is"
+        hint = f"quote the text: '*{alias.group(1)}', or mark the value that is meant: &{alias.group(1)}"
+    elif "another document" in problem:
+        what, hint = "a second document begins here, and a file holds one", "leave out the line ---"
     return RunError(what, where=f"{seen.place or 'a file of conf/'}{line}", hint=hint)

@@ -19,8 +19,10 @@ from omegaconf.errors import (
 )
 
 from rlexp.compose.config_file import Scene, explain_yaml, scene
-from rlexp.compose.explain_hydra import first_line, hydras
+from rlexp.compose.explain_hydra import SWEEPER, first_line, hydras, of_sweeper
+from rlexp.compose.file_shape import misplaced
 from rlexp.compose.methods import METHODS, owner
+from rlexp.compose.sweep import MISSING
 from rlexp.errors import RunError, nearest
 
 ERRORS = (HydraException, OmegaConfBaseException)
@@ -39,6 +41,9 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
     """
     causes = _causes(error)
     seen = scene(causes, conf)
+    shapes = [c for c in causes if "is not a subclass of" in str(c) or re.match("Cannot (merge|assign)", str(c))]
+    if shapes and (answer := misplaced(seen, conf)):
+        return answer
     for cause in causes:
         if isinstance(cause, RunError):  # another one, so that no error is its own cause
             return RunError(cause.what, cause.where, cause.hint)
@@ -55,7 +60,7 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
         if isinstance(cause, ValidationError):
             return _wrong_type(cause, seen, conf)
         if isinstance(cause, MissingMandatoryValue):
-            return RunError("a value is missing", where=cause.full_key or None, hint=_give(cause.full_key))
+            return RunError(MISSING, where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
             key = cause.full_key or ""
             return RunError(first_line(cause), where=seen.where(key), hint=_give(key))
@@ -156,6 +161,8 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
         hint = f"it is an argument of {', '.join(methods)}: type method={methods[0]}"
     elif 0 < len(keys) <= 20:
         hint = f"one of: {', '.join(keys)}"
+    elif parent.startswith("reward.terms.") and parent.endswith(".params") and not keys:
+        hint = f"leave it out: its option states no parameters; where its score() takes {key}: type +{full_key}=VALUE"
     else:
         package = f" --package {parent}" if parent else ""
         hint = f"python -m rlexp --cfg job{package} lists them"
@@ -164,6 +171,8 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
 
 def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
     key = error.full_key or seen.key or ""
+    if seen.override and SWEEPER in seen.override:
+        return of_sweeper(seen.override)
     where, what = seen.where(key), first_line(error)
     if "not Optional" in what:
         hint = f"leave it out: {key} has a value of its own" if key else "write a value"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.compose.config_file import Scene
+from rlexp.compose.config_file import Scene, entry_line
 from rlexp.errors import RunError, nearest
 
 PRIMARY = ("seed", "held_out", "preflight")
 """The keys beside the groups."""
 DEFAULTS = "write each entry as `- override /GROUP: OPTION`; quote 'off', 'on', 'yes', 'no' and numbers"
 """What an entry of a defaults list looks like."""
+SWEEPER = "hydra.sweeper.params."
+"""Where Hydra's basic sweeper keeps what it sweeps over."""
 
 
 def first_line(error: BaseException) -> str:
@@ -40,9 +43,18 @@ def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequ
         return RunError("a range of values is a sweep", where=match.group(1), hint=f"type -m '{match.group(1)}'")
     if match := re.search(r"Multiple values for (\S+)\. To override a value use '(override )?\S+ (\S+)'", text):
         group, option = match.group(1), match.group(3)
+        if added := next((override for override in overrides if override.startswith(f"+{group}=")), None):
+            return RunError(f"{group} is chosen already", where=added, hint=f"leave out the +: type {added[1:]}")
         return RunError(
             f"the defaults of a file choose {group} a second time, without `override`",
             where=seen.place,
+            hint=f"write the entry as `- override /{group}: {option}`",
+        )
+    if match := re.search(r"In (\S+): Override .* is defined before '(\S+): (\S+)'", text):
+        file, group, option = conf / f"{match.group(1)}.yaml", match.group(2), match.group(3)
+        return RunError(
+            f"the defaults of a file choose {group} without `override`, below an entry that has it",
+            where=f"{os.path.relpath(file)}:{entry_line(file, group)}" if file.is_file() else match.group(1),
             hint=f"write the entry as `- override /{group}: {option}`",
         )
     if match := re.search(r"Could not override '([^']+)'", text):
@@ -59,14 +71,18 @@ def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequ
         option = "--config-dir" if match.group(1) == "command-line" else "hydra.searchpath"
         return RunError("a folder of options is not there", where=match.group(2), hint=f"give {option} one that is")
     if "Sweeping over Hydra's configuration" in text:
+        if swept := next((override for override in overrides if SWEEPER in override and "," in override), None):
+            return of_sweeper(swept)
         return RunError("Hydra's own settings cannot be swept", where=typed, hint=f"give {seen.key or 'it'} one value")
     if "does not support sweep type" in text:
         return RunError("an interval is no list of points", where=typed, hint="type range(0,1,0.1), or list the values")
     if any(isinstance(cause, RecursionError) for cause in causes):
         return RunError(
-            "the config refers to itself: defaults, or an interpolation, go round in a circle",
+            "the file chooses itself through its defaults"
+            if seen.place
+            else "the config refers to itself: defaults, or an interpolation, go round in a circle",
             where=seen.place or typed,
-            hint="take one of them out",
+            hint="take that entry out of its `defaults:`" if seen.place else "take one of them out",
         )
     if re.search(r"defaults?\b", text) and seen.place:
         return RunError(what, where=seen.place, hint=DEFAULTS)
@@ -93,6 +109,8 @@ def _null_node(seen: Scene) -> RunError:
 
 def _comma(key: str, value: str, groups: Sequence[str]) -> RunError:
     """A list without brackets, which Hydra would take for a sweep."""
+    if SWEEPER in key:
+        return of_sweeper(f"{key}={value}")
     sweep = f"to sweep, add -m: type -m {key}={value}"
     if key == "reward":
         hint = f"type {key}={value.replace(',', '+')} for their sum; {sweep}"
@@ -101,6 +119,21 @@ def _comma(key: str, value: str, groups: Sequence[str]) -> RunError:
     else:
         hint = f"{sweep}; a list: type {key}=[{value}]"
     return RunError(f"{key} is given several values", where=f"{key}={value}", hint=hint)
+
+
+def of_sweeper(override: str) -> RunError:
+    """The answer to a key below ``hydra.sweeper.params`` that was not typed as one text.
+
+    Args:
+        override: as it was typed.
+    """
+    key, _, value = override.partition(SWEEPER)[2].partition("=")
+    value = value.strip("'\"")
+    return RunError(
+        f"{SWEEPER}KEY takes one text, and a dotted KEY stands in braces",
+        where=override,
+        hint=f"type -m {key}={value}, or '{SWEEPER.rstrip('.')}={{{key}: \"{value}\"}}' hydra.mode=MULTIRUN",
+    )
 
 
 def _no_group(wanted: str, groups: Sequence[str], place: str | None) -> RunError:

@@ -24,8 +24,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose.explain import ERRORS, explain, null_group
+from rlexp.compose.file_shape import require_method
 from rlexp.compose.run import Run
-from rlexp.compose.sweep import folders_of, require_one_kind, require_values, typed_of
+from rlexp.compose.sweep import folders_of, impossible, require_one_kind, require_plugins, require_values, typed_of
 from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
 
@@ -166,13 +167,7 @@ class CommandLine:
         if refused and len(lists) == 1:
             raise refused[0][1]
         if refused:
-            varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
-            named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
-            raise RunError(
-                f"{len(refused)} of {len(lists)} points of the sweep are not possible; nothing was started\n{named}",
-                where=refused[0][1].where,
-                hint=refused[0][1].hint,
-            )
+            raise impossible(lists, refused)
         require_one_kind([point.run for point in made])
         return made
 
@@ -183,6 +178,7 @@ class CommandLine:
                 config = self.loader.load_sweep_config(config, overrides)
                 with open_dict(config):
                     config.hydra.job.num, config.hydra.job.id = number, str(number)
+            require_method(config, self.conf)
             for group, option in config.hydra.runtime.choices.items():
                 if option is None and "/" not in group and group != OPTIONAL_GROUP:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
@@ -222,7 +218,11 @@ class CommandLine:
     def _load(self, overrides: list[str], mode: RunMode, validate: bool = True) -> DictConfig:
         with self.explained(overrides), warnings.catch_warnings():
             warnings.filterwarnings("error", r"provider=.* is not available", UserWarning)
-            return self.loader.load_configuration(self.config_name, overrides, mode, validate_sweep_overrides=validate)
+            loaded = self.loader.load_configuration(
+                self.config_name, overrides, mode, validate_sweep_overrides=validate
+            )
+            require_plugins(loaded)
+            return loaded
 
     @contextlib.contextmanager
     def explained(self, overrides: list[str] | None = None) -> Iterator[None]:

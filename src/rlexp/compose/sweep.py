@@ -12,6 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 
+MISSING = "a value is missing"
+"""What is said of a key of an option that must be typed."""
+
 
 def require_one_kind(runs: Sequence[Run]) -> None:
     """Refuses a sweep over methods whose data are of several types, where the data set is not swept along.
@@ -43,6 +46,42 @@ def require_values(override: Override) -> None:
             where="-m",
             hint=f"name the values: type -m {override.get_key_element()}=A,B",
         )
+
+
+def require_plugins(config: DictConfig) -> None:
+    """Refuses the name of a launcher or a sweeper that was typed as a value: each is a group of Hydra's.
+
+    Raises:
+        RunError: one is no node that says what to start.
+    """
+    for name in ("launcher", "sweeper"):
+        if not OmegaConf.is_dict(value := config.hydra.get(name)):
+            raise RunError(
+                f"hydra/{name} is a group, and hydra.{name} is what its option holds",
+                where=f"hydra.{name}={'null' if value is None else value}",
+                hint=f"type hydra/{name}={value or 'basic'}, with a slash",
+            )
+
+
+def impossible(lists: Sequence[list[str]], refused: Sequence[tuple[list[str], RunError]]) -> RunError:
+    """The answer to a sweep some of whose points cannot be.
+
+    Args:
+        lists: the overrides of all points.
+        refused: those of each that cannot be, and why.
+    """
+    varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
+    named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
+    hint, left = refused[0][1].hint, [point for point in lists if point not in [bad for bad, _ in refused]]
+    # A value that one option lacks is no key of the others: it cannot be typed for all of them.
+    if refused[0][1].what == MISSING and left and len(varied) == 1:
+        key = left[0][varied[0]].partition("=")[0]
+        hint = f"leave them out: type -m {key}={','.join(point[varied[0]].partition('=')[2] for point in left)}"
+    return RunError(
+        f"{len(refused)} of {len(lists)} points of the sweep are not possible; nothing was started\n{named}",
+        where=refused[0][1].where,
+        hint=hint,
+    )
 
 
 def folders_of(config: DictConfig, sweeps: bool) -> tuple[str, str]:

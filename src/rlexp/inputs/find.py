@@ -41,6 +41,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
     """
     _dataset_type(run, root)
+    script_params.require_known(run.config(), root)
     rewards = reward_sources(run, root)
     data = root / run.dataset.path
     description = snapshot.describe(data)
@@ -83,13 +84,16 @@ def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
     Raises:
         RunError: a file cannot be read as a reward, or a parameter is unknown or missing.
     """
-    sources = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
+    sources = {
+        name: reward_source.read(root, term.file, reward_source.stated(root, name, term.file))
+        for name, term in run.reward.terms.items()
+    }
     for name, source in sources.items():
         given = run.reward.terms[name].params
         for key in given:
             if key not in source.params:
                 guess = nearest(key, source.params)
-                hint = f"did you mean reward.terms.{name}.params.{guess}?" if guess else None
+                hint = f"did you mean reward.terms.{name}.params.{guess}?" if guess else f"leave {key} out"
                 takes = ", ".join(source.params) or "no parameters"
                 raise RunError(
                     f"the reward {name} takes {takes}, not {key}", where=f"reward.terms.{name}.params.{key}", hint=hint
@@ -109,7 +113,6 @@ def _data_prepare(run: Run, root: Path) -> Path:
     made_here = dataset.path == f"data/{dataset.name}"
     script = root / "data_prep" / f"{dataset.prepare}.py"
     if dataset.prepare and made_here and script.is_file():
-        script_params.require(run.config()["dataset"]["params"], script, "rows", "dataset.params")
         script_params.require_files(dataset.params, root, "dataset.params")
         return script
     present = sorted(
@@ -222,7 +225,6 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
         return folder, None
     script = root / "data_prep" / f"{run.model.prepare}.py"
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
-        script_params.require({"folder": None, **run.config()["model"]["params"]}, script, "build", "model.params")
         return folder, script
     present = sorted(path.parent.relative_to(root).as_posix() for path in (root / "models").glob("*/config.json"))
     guess = nearest(run.model.path, present)

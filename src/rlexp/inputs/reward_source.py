@@ -7,12 +7,14 @@ syntax tree.
 from __future__ import annotations
 
 import ast
+import contextlib
 import posixpath
+import re
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlexp.errors import RunError
+from rlexp.errors import RunError, nearest
 from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
@@ -71,8 +73,11 @@ class RewardSource:
         return tuple(name for name in self.reads if name not in PROVIDED)
 
 
-def read(root: Path, file: str) -> RewardSource:
+def read(root: Path, file: str, named_by: str | None = None) -> RewardSource:
     """Reads the signature of ``score`` and the version of the reward at ``root/file``.
+
+    Args:
+        named_by: the place that names the file, for the message.
 
     Raises:
         RunError: the file is missing, lies outside of ``root``, is not Python, has no ``version`` or ``score``, or
@@ -84,10 +89,14 @@ def read(root: Path, file: str) -> RewardSource:
     present = ", ".join(sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py")))
     if file.startswith(("/", "../")):
         raise RunError(
-            f"the reward file {file} lies outside of the project", hint=f"put it into rewards/, beside {present}"
+            f"the reward file {file} lies outside of the project",
+            where=named_by,
+            hint=f"put it into rewards/, beside {present}",
         )
     if not path.is_file():
-        raise RunError(f"there is no reward file {file}", hint=f"one of: {present}")
+        guess = nearest(posixpath.basename(file), [posixpath.basename(name) for name in present.split(", ")])
+        hint = f"did you mean rewards/{guess}? (one of: {present})" if guess else f"one of: {present}"
+        raise RunError(f"there is no reward file {file}", where=named_by, hint=hint)
     try:
         with tokenize.open(path) as stream:
             text = stream.read()
@@ -129,7 +138,7 @@ def read(root: Path, file: str) -> RewardSource:
         whole_batches=isinstance(score, ast.AsyncFunctionDef) or _constant(tree, "batched") is True,
         bounds=_bounds(tree, file),
         ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
-        has_cases=any(assigned(node) == ["cases"] for node in tree.body),
+        has_cases=any(assigned(node) == ["cases"] for node in tree.body) and _constant(tree, "cases") not in ([], ()),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 
@@ -156,6 +165,16 @@ def require_inside(path: Path, run_dir: Path) -> None:
             where=str(path),
             hint="take the run from where it came from: what it keeps are files of its own",
         )
+
+
+def stated(root: Path, name: str, file: str) -> str:
+    """The place where the file of a term is named: the option's line, or else the key."""
+    for option in (root / "conf/reward" / f"{name}.yaml", *sorted((root / "conf").glob("*/*.yaml"))):
+        with contextlib.suppress(OSError, UnicodeError):
+            for number, line in enumerate(option.read_text(encoding="utf-8").splitlines(), start=1):
+                if re.search(rf"\bfile: *['\"]?{re.escape(file)}\b", line):
+                    return f"{option.relative_to(root).as_posix()}:{number}"
+    return f"reward.terms.{name}.file"
 
 
 def _constant(tree: ast.Module, name: str) -> object:

@@ -55,6 +55,24 @@ def _text(annotation: ast.expr | None) -> str:
     return ast.unparse(annotation) if annotation else ""
 
 
+def require_known(config: Mapping[str, Any], root: Path) -> None:
+    """Holds the parameters of the project's own scripts against them, whether what they make is there already or not.
+
+    Args:
+        config: the run's.
+        root: the project folder.
+
+    Raises:
+        RunError: a script takes no such parameter, or none of that type.
+    """
+    free: dict[str, Any] = {"folder": None}
+    for group, made, function, beside in (("dataset", "data", "rows", {}), ("model", "models", "build", free)):
+        option = config[group]
+        script = root / "data_prep" / f"{option['prepare']}.py"
+        if option["prepare"] and option["path"] == f"{made}/{option['name']}" and script.is_file():
+            require({**beside, **option["params"]}, script, function, f"{group}.params")
+
+
 def require(given: dict[str, Any], script: Path, function: str, where: str) -> None:
     """Holds the parameters of a script against its function's signature, without running it."""
     known = parameters(script, function)

@@ -16,6 +16,8 @@ from rlexp.inputs.digest import file_md5
 from rlexp.shapes import COUNT, MD5, NAME, PATH, SCRIPT, TEXT, mapping, record
 
 DESCRIPTION = "snapshot.json"
+SAME_TYPE = "give every row of a column the same type: text, a number, or a list of messages"
+"""What to do about a column that cannot be stored."""
 
 
 SCHEMA = record(
@@ -59,11 +61,8 @@ def write(
             try:
                 table = pa.Table.from_pylist([dict(row) for row in rows])
             except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-                raise RunError(
-                    f"the {split} split cannot be stored: {_faulty_column(rows, error)}",
-                    where=where,
-                    hint="give every row of a column the same type: text, a number, or a list of messages",
-                ) from error
+                fault, hint = _faulty_column(rows, error)
+                raise RunError(f"the {split} split cannot be stored: {fault}", where=where, hint=hint) from error
             path = partial / f"{split}.parquet"
             pq.write_table(table, path, compression="zstd")
             content["columns"] = {
@@ -108,16 +107,31 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _faulty_column(rows: Sequence[Mapping[str, Any]], error: Exception) -> str:
-    """The column that cannot be stored, and why."""
+def _faulty_column(rows: Sequence[Mapping[str, Any]], error: Exception) -> tuple[str, str]:
+    """The column that cannot be stored, with the first row whose value alone cannot be, and what to do."""
     import pyarrow as pa
 
+    faulty = (TypeError, ValueError, OverflowError, pa.ArrowException)
     for name in rows[0]:
         try:
             pa.array([row[name] for row in rows])
-        except (TypeError, ValueError, OverflowError, pa.ArrowException) as fault:
-            return f"column {name}: {fault}"
-    return str(error)
+        except faulty as fault:
+            for number, row in enumerate(rows):
+                try:
+                    pa.array([row[name]])
+                except faulty as alone:
+                    return f"column {name}, row {number} (counted from 0): {alone}", _storable(alone)
+            return f"column {name}: {fault}", SAME_TYPE
+    return str(error), SAME_TYPE
+
+
+def _storable(fault: Exception) -> str:
+    """What to do about a value that no column can hold."""
+    if isinstance(fault, UnicodeError):
+        return "leave out what is no character: text.encode('utf-8', 'replace').decode()"
+    if isinstance(fault, OverflowError) or "too large" in str(fault) or "out of" in str(fault):
+        return "write the number as text: a column holds integers of 64 bits"
+    return SAME_TYPE
 
 
 def faults(snapshot_dir: Path, description: dict[str, Any]) -> list[str]:

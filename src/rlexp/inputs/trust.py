@@ -58,7 +58,8 @@ def accept(hashes: Iterable[str], where: str) -> None:
             raise RunError(
                 f"{text!r} is no hash: a yes is for the content of one file, never for everything",
                 where=where,
-                hint="type the command without it: what is not trusted is named with its hash",
+                hint=f"{f'unset {VARIABLE}' if where == VARIABLE else 'type the command without it'}: "
+                "what is not trusted is named with its hash",
             )
         _typed.add(text)
 

@@ -46,8 +46,26 @@ def claim(folder: Path, mark: str, shown: str, key: str = "hydra.run.dir") -> No
     except OSError as error:
         fault = disk_fault(error)
         what = f"the run folder {shown} cannot be made: {error.strerror}"
-        raise RunError(what, where=f"{key}={shown}", hint=fault.hint if fault else _another(shown, key)) from error
+        hint = f"{fault.hint}; or type {key}=FOLDER with one that can be written" if fault else _another(shown, key)
+        raise RunError(what, where=f"{key}={shown}", hint=hint) from error
     raise RunError(_holds(folder, shown), where=f"{key}={shown}", hint=_another(shown, key))
+
+
+def require_free(folder: Path, mark: str, shown: str, key: str) -> None:
+    """Refuses a folder that ``claim`` would find taken, and makes nothing.
+
+    Raises:
+        RunError: it holds something, is a file, or lies below one.
+    """
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    if above is not folder and not above.is_dir():
+        what = f"the run folder {shown} cannot be made: {above.name} is a file"
+        raise RunError(what, where=f"{key}={shown}", hint=_another(shown, key))
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{shown} is a file", where=f"{key}={shown}", hint=_another(shown, key))
+    with contextlib.suppress(PermissionError):
+        if folder.exists() and (any(path.name != mark for path in folder.iterdir()) or (folder / mark).exists()):
+            raise RunError(_holds(folder, shown), where=f"{key}={shown}", hint=_another(shown, key))
 
 
 @contextlib.contextmanager
@@ -112,11 +130,11 @@ def _how(manifest: Path) -> str:
 def _another(shown: str, key: str) -> str:
     """What to type instead: a name that is free."""
     path = Path(shown)
-    if len(path.parts) < 2 or path.is_absolute():
-        path = Path("outputs" if key == "hydra.run.dir" else "multirun") / (path.name or "mine")
-    number = 2
-    while os.path.lexists(path.with_name(f"{path.name}_{number}")):
-        number += 1
-    return (
-        f"type {key}={path.with_name(f'{path.name}_{number}')}, or leave it out: every run then has a name of its own"
-    )
+    below_file = any(above.is_file() for above in path.parents)
+    if len(path.parts) < 2 or path.is_absolute() or path.name == ".." or below_file:
+        name = "mine" if path.name in ("", "..") else path.name
+        path = Path("outputs" if key == "hydra.run.dir" else "multirun") / name
+    free, number = path if below_file else path.with_name(f"{path.name}_2"), 2
+    while os.path.lexists(free):
+        free, number = path.with_name(f"{path.name}_{number}"), number + 1
+    return f"type {key}={free}, or leave it out: every run then has a name of its own"

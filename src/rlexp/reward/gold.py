@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from rlexp.errors import RunError
@@ -30,11 +32,30 @@ def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> list
     try:
         return [(template or DEFAULT).format_map({name: text_or_value(row[name]) for name in row}) for row in rows]
     except (KeyError, IndexError, ValueError) as error:
-        raise RunError(
-            f"a gold completion cannot be made of {template or DEFAULT!r}: {error}",
-            where="dataset.gold",
-            hint=f"type 'dataset.gold=\"{DEFAULT}\"', or another template over the columns {', '.join(rows[0])}",
-        ) from error
+        raise _unmade(template, error, list(rows[0])) from error
+
+
+def require_columns(template: str | None, columns: Sequence[str]) -> None:
+    """Holds a template against the columns of the data, of which no row is read.
+
+    Raises:
+        RunError: it names another column, or is no template.
+    """
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template or "") if name is not None]
+        for name in names:
+            if (column := re.split(r"[.\[]", name)[0]) not in columns:
+                raise KeyError(column)
+    except (KeyError, ValueError) as error:
+        raise _unmade(template, error, columns) from error
+
+
+def _unmade(template: str | None, error: Exception, columns: Sequence[str]) -> RunError:
+    return RunError(
+        f"a gold completion cannot be made of {template or DEFAULT!r}: {error}",
+        where="dataset.gold",
+        hint=f"type 'dataset.gold=\"{DEFAULT}\"', or another template over the columns {', '.join(columns)}",
+    )
 
 
 def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, list[str | None]]:

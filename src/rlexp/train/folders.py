@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from rlexp.compose.points import CommandLine, Point
 from rlexp.errors import RunError
-from rlexp.record.claim import MANIFEST, SWEEP, held
+from rlexp.record.claim import MANIFEST, SWEEP, held, require_free
 
 RUN_KEY, SWEEP_KEY, POINT_KEY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 TAKEN = ("conf", "data", "data_prep", "models", "pinned", "rewards", "src", "tests", ".dvc", ".git", ".smoke")
@@ -34,17 +34,32 @@ def claimed(line: CommandLine, points: Sequence[Point]) -> Iterator[Path]:
     Raises:
         RunError: it is not new, cannot be made, or two points would share theirs.
     """
+    folder, mark, shown, key = _named(line, points)
+    with held(folder, mark, shown, key):
+        yield folder
+
+
+def refuse(line: CommandLine, points: Sequence[Point]) -> None:
+    """Refuses what ``claimed`` would, and claims and writes nothing.
+
+    Raises:
+        RunError: the folder is not new, or two points would share theirs.
+    """
+    folder, mark, shown, key = _named(line, points)
+    require_free(folder, mark, shown, key)
+
+
+def _named(line: CommandLine, points: Sequence[Point]) -> tuple[Path, str, str, str]:
+    """The folder, the file that claims it, the folder as it is typed from the project, and the key that names it."""
     if line.sweeps:
         require_apart(line, points)
     folder = points[0].sweep_dir if points else line.root / line.config.hydra.sweep.dir
     _refuse_outside(line.config.hydra.output_subdir)
     key, mark = (SWEEP_KEY, SWEEP) if line.sweeps else (RUN_KEY, MANIFEST)
     shown = os.path.relpath(folder, line.root)
+    shown = os.path.abspath(folder) if shown.startswith("..") else shown
     _refuse_taken(shown, key)
-    if shown.startswith(".."):
-        shown = os.path.normpath(folder)
-    with held(folder, mark, shown, key):
-        yield folder
+    return folder, mark, shown, key
 
 
 def require_apart(line: CommandLine, points: Sequence[Point]) -> None:

@@ -45,14 +45,16 @@ def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
         folder = Path(config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / "multirun.yaml")
-        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+        with line.explained():
+            launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
         number = 0
         for batch in line.batches:
             for done in launcher.launch(batch, initial_job_idx=number):
                 _ = done.return_value  # raises what was no failure of the work itself
             number += len(batch)
     else:
-        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
+        with line.explained():
+            sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
         sweeper.sweep(arguments=typed_of(config))
     callbacks.on_multirun_end(config=config, config_name=name)
     return None
