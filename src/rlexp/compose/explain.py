@@ -186,6 +186,9 @@ def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
         if typed and typed.group(1) in ("True", "False"):
             what += "; YAML reads off and no as false, on and yes as true, unless they stand in quotes"
         hint = f"type {key}={guess or names[0]} (one of: {', '.join(names)})" if key else f"one of: {', '.join(names)}"
+    elif "is not a ListConfig" in what and key:
+        what = f"{key} takes a list"
+        hint = f"type {key}=[{(seen.override or '').partition('=')[2] or 'VALUE'}], in brackets"
     else:
         hint = f"type {key}=VALUE with a value of that type" if key else "write a value of that type"
     return RunError(what, where=where, hint=hint)

@@ -113,6 +113,7 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
         generation.check(arguments["generation_kwargs"] or {}, groups.rollout)
         _dr_grpo(groups, arguments)
     optimizers.check(arguments, groups.hardware.device)
+    _chunked_nll(groups, arguments)
     _on_cpu(groups, arguments)
     _with_vllm(groups, method, arguments)
     rollout_of(groups, method)
@@ -146,6 +147,16 @@ def _with_vllm(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> 
             "vLLM has a cache of its own",
             where=f"method.cache_implementation, rollout={name}",
             hint="leave method.cache_implementation out",
+        )
+
+
+def _chunked_nll(groups: RunSchema, arguments: dict[str, Any]) -> None:
+    """Unsloth trains nll in chunks of its own, whatever is asked for."""
+    if arguments.get("loss_type") == "chunked_nll" and groups.rollout.loader is Loader.unsloth:
+        raise RunError(
+            "Unsloth trains nll, in chunks of its own",
+            where="method.loss_type, rollout.loader=unsloth",
+            hint="type method.loss_type=nll",
         )
 
 

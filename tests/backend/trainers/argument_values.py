@@ -45,6 +45,7 @@ LEGAL: dict[str, tuple[str, ...]] = {
     "sapo_temperature_neg": ("1.2", "loss_type=sapo"),
     "sapo_temperature_pos": ("1.2", "loss_type=sapo"),
     "save_strategy": ("no",),
+    "sync_ref_model": ("true", "beta=0.2"),
     "top_k": ("5",),
     "train_sampling_strategy": ("sequential",),
     "vespo_k_neg": ("2.0", "loss_type=vespo"),
@@ -86,7 +87,10 @@ def legal(method: Method, name: str) -> list[str] | None:
 def _other(method: Method, name: str, entry: dict[str, Any]) -> Any:
     default = entry["default"]
     if choices := entry.get("choices"):
-        return next(choice for choice in choices if choice != str(default) and [choice] != default)
+        other = next(
+            choice for choice in choices if choice not in (str(default), "chunked_nll") and [choice] != default
+        )
+        return f"[{other}]" if isinstance(default, list) else other
     if entry["type"] == "bool":
         return str(not default).lower()
     if entry["type"] in ("int", "float"):
