@@ -8,7 +8,7 @@ from tests.record.made import locked, write
 
 def test_the_command_line_lists_runs(project, composed):
     assert "no run yet" in rlexp(project, "runs").stdout
-    for name, overrides in (("a", ["method.beta=0.5", 'method.optim_args="[x]"']), ("b", [])):
+    for name, overrides in (("a", ["method.beta=0.5", 'method.cache_implementation="[x]"']), ("b", [])):
         write(project / "outputs" / name, locked(composed(*overrides), *overrides))
     (project / "outputs/broken").mkdir()
     (project / "outputs/broken/manifest.json").write_text("{")
