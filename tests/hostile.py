@@ -73,15 +73,20 @@ def leaves(tree: Any, path: Path_ = ()) -> Iterator[Path_]:
 
 
 def changed(tree: dict[str, Any], path: Path_, wrong: str) -> dict[str, Any]:
-    """The tree with one leaf replaced, or left out."""
+    """The tree with one leaf of a wrong kind, or left out."""
+    return replaced(tree, path, None if wrong == "missing" else WRONG[wrong], gone=wrong == "missing")
+
+
+def replaced(tree: dict[str, Any], path: Path_, value: Any, gone: bool = False) -> dict[str, Any]:
+    """A copy of the tree with one leaf replaced, or gone."""
     tree = copy.deepcopy(tree)
     node: Any = tree
     for key in path[:-1]:
         node = node[key]
-    if wrong == "missing":
+    if gone:
         del node[path[-1]]
     else:
-        node[path[-1]] = WRONG[wrong]
+        node[path[-1]] = value
     return tree
 
 

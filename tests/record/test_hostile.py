@@ -94,12 +94,7 @@ def test_some_through_the_real_command_line(place):
     ],
 )
 def test_what_leads_out_of_the_project_is_refused_by_name(place, path, value):
-    content = copy.deepcopy(LOCKED)
-    node = content
-    for key in path[:-1]:
-        node = node[key]
-    node[path[-1]] = value
-    crafted(place, content)
+    crafted(place, hostile.replaced(LOCKED, path, value))
     with pytest.raises(RunError) as caught:
         finished.open("outputs/run", place, place)
     assert ".".join(path[:1]) in str(caught.value) and "it was not used" in str(caught.value)
@@ -125,12 +120,7 @@ def test_a_folder_behind_a_link_is_neither_deleted_nor_made(place):
     ],
 )
 def test_a_lock_that_would_steer_the_terminal_is_refused_in_plain_words(place, path, value):
-    content = copy.deepcopy(LOCKED)
-    node = content
-    for key in path[:-1]:
-        node = node[key]
-    node[path[-1]] = value
-    crafted(place, content)
+    crafted(place, hostile.replaced(LOCKED, path, value))
     with pytest.raises(RunError, match=r"control characters|which is not a path") as caught:
         finished.open("outputs/run", place, place)
     assert not steers(str(caught.value))

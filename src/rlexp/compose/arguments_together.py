@@ -10,11 +10,10 @@ from typing import Any
 
 from rlexp.compose.methods import Method, table
 from rlexp.compose.schema import DatasetType
+from rlexp.compose.whole_step import KTO
 from rlexp.errors import RunError, nearest
 
 PAIRED = (DatasetType.preference, DatasetType.unpaired_preference)
-KTO = "kto"
-"""The loss that pairs answers beforehand."""
 WHOLE_ABOVE_1 = ("logging_steps", "save_steps", "warmup_steps")
 """Steps where they are 1 or more, a share of the run below."""
 NEEDED_BY_SCHEDULE = {
@@ -64,7 +63,9 @@ def check(method: Method, arguments: dict[str, Any]) -> None:
 def _unserved(method: Method, arguments: dict[str, Any]) -> None:
     for name, instead in method.unserved.items():
         if arguments[name] != method.arguments[name]["default"]:
-            raise RunError(f"method.{name} is not set by hand: {instead}", where=f"method.{name}", hint=_leave(name))
+            raise RunError(
+                f"method.{name} is not set by hand: {instead}", where=f"method.{name}", hint=f"leave method.{name} out"
+            )
     if arguments["save_strategy"] == "best":
         raise RunError(
             "the best checkpoint is not looked for while it trains",
@@ -73,15 +74,10 @@ def _unserved(method: Method, arguments: dict[str, Any]) -> None:
         )
 
 
-def _leave(name: str) -> str:
-    return f"leave method.{name} out"
-
-
 def _length(arguments: dict[str, Any]) -> None:
-    steps, epochs = arguments["max_steps"], arguments["num_train_epochs"]
-    if steps == 0 or (steps > 0 and epochs <= 0):
+    if arguments["max_steps"] == 0:
         raise RunError(
-            f"max_steps is {steps}: nothing would be trained",
+            "max_steps is 0: nothing would be trained",
             where="method.max_steps",
             hint="type method.max_steps=60, or method.num_train_epochs=1",
         )

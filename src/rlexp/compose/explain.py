@@ -20,7 +20,7 @@ from omegaconf.errors import (
 
 from rlexp.compose.config_file import Scene, explain_yaml, scene
 from rlexp.compose.explain_hydra import SWEEPER, first_line, hydras, of_sweeper
-from rlexp.compose.file_shape import misplaced
+from rlexp.compose.file_shape import BOOLEAN, misplaced
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.sweep import MISSING
 from rlexp.errors import RunError, nearest
@@ -184,7 +184,7 @@ def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
         typed = re.search(r"Invalid value '(.*?)'", what)
         guess = nearest(typed.group(1), names) if typed else None
         if typed and typed.group(1) in ("True", "False"):
-            what += "; YAML reads off and no as false, on and yes as true, unless they stand in quotes"
+            what += BOOLEAN
         hint = f"type {key}={guess or names[0]} (one of: {', '.join(names)})" if key else f"one of: {', '.join(names)}"
     elif "is not a ListConfig" in what and key:
         what = f"{key} takes a list"

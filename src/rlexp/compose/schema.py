@@ -135,6 +135,11 @@ class Dataset:
     gold: str | None = None
     """A completion that must score high, as a template over a row's columns: what ``score`` tries the reward with."""
 
+    @property
+    def own_place(self) -> bool:
+        """Says whether the snapshot lies where its script writes it."""
+        return self.path == f"data/{self.name}"
+
 
 @dataclass
 class Term:

@@ -50,7 +50,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         data_prepare = _data_prepare(run, root)
     else:
         # The first: a snapshot of an older script must not be blamed for what the script was mended for.
-        if run.dataset.path == f"data/{run.dataset.name}":
+        if run.dataset.own_place:
             _check_source(run, description["source"], root)
         _check_files(run, data, description)
         _check_snapshot(run, description, rewards)
@@ -110,9 +110,8 @@ def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
 
 def _data_prepare(run: Run, root: Path) -> Path:
     dataset = run.dataset
-    made_here = dataset.path == f"data/{dataset.name}"
     script = root / "data_prep" / f"{dataset.prepare}.py"
-    if dataset.prepare and made_here and script.is_file():
+    if dataset.prepare and dataset.own_place and script.is_file():
         script_params.require_files(dataset.params, root, "dataset.params")
         return script
     present = sorted(
@@ -138,9 +137,9 @@ def _data_prepare(run: Run, root: Path) -> Path:
 def _check_files(run: Run, data: Path, description: dict[str, Any]) -> None:
     changed = snapshot.faults(data, description)
     if changed:
-        made_here = run.dataset.prepare and run.dataset.path == f"data/{run.dataset.name}"
         again = f"mv {run.dataset.path} {run.dataset.path}_edited, and the next run makes it again"
         own = "rows of your own are a data set of their own: dataset=local dataset.params.file=FILE"
+        made_here = run.dataset.prepare and run.dataset.own_place
         raise RunError(
             f"the snapshot {run.dataset.path} is not what was made: {'; '.join(changed)}",
             where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",

@@ -12,9 +12,9 @@ from typing import Any
 from rlexp.compose import hub
 from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
-from rlexp.errors import RunError, nearest
+from rlexp.errors import RunError
 from rlexp.files import whole_folder
-from rlexp.inputs import snapshot, trust
+from rlexp.inputs import script_params, snapshot, trust
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
@@ -101,23 +101,15 @@ def _function(module: ModuleType, name: str, script: Path, params: dict[str, Any
             where=f"data_prep/{script.name}",
             hint=f"write def {name}(...): as the other scripts of data_prep/ do",
         )
-    known = inspect.signature(function).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    for key in params:
-        if key not in known and not takes_any:
-            guess = nearest(key, known)
-            raise RunError(
-                f"{name}() of data_prep/{script.name} takes {', '.join(known)}, not {key}",
-                where=f"params.{key}",
-                hint=f"did you mean params.{guess}?" if guess else f"leave out params.{key}",
-            )
+    known, where = inspect.signature(function).parameters, f"{'dataset' if name == 'rows' else 'model'}.params"
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        script_params.require_names(params, known, script, name, where)
     for key, parameter in known.items():
         named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         if named and parameter.default is parameter.empty and key not in params:
-            group = "dataset" if name == "rows" else "model"
             raise RunError(
                 f"{name}() of data_prep/{script.name} needs {key}",
-                where=f"params.{key}",
-                hint=f"type +{group}.params.{key}=VALUE",
+                where=f"{where}.{key}",
+                hint=f"type +{where}.{key}=VALUE",
             )
     return function

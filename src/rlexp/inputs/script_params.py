@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,9 @@ NUMBERS: dict[str, type | tuple[type, ...]] = {
 """Annotation of a script's parameter -> the values that it takes; others are the script's to judge."""
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a script's function, as its source states it."""
-
-    annotation: str
-    """Its type as it is written; empty without one."""
-    required: bool
-
-
-def parameters(script: Path, name: str) -> dict[str, Parameter] | None:
-    """The parameters of a function of a script, read from its source and not run.
+def parameters(script: Path, name: str) -> dict[str, str] | None:
+    """The parameters of a function of a script with their types as they are written (empty without one), read from its
+    source and not run.
 
     Returns:
         None where there is no such function, where it takes any (``**``), or where the source cannot be read: running
@@ -43,16 +34,8 @@ def parameters(script: Path, name: str) -> dict[str, Parameter] | None:
     function = next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == name), None)
     if function is None or function.args.kwarg:
         return None
-    named = [*function.args.posonlyargs, *function.args.args]
-    free = len(named) - len(function.args.defaults)
-    found = {item.arg: Parameter(_text(item.annotation), n < free) for n, item in enumerate(named)}
-    for item, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        found[item.arg] = Parameter(_text(item.annotation), default is None)
-    return found
-
-
-def _text(annotation: ast.expr | None) -> str:
-    return ast.unparse(annotation) if annotation else ""
+    named = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return {item.arg: ast.unparse(item.annotation) if item.annotation else "" for item in named}
 
 
 def require_known(config: Mapping[str, Any], root: Path) -> None:
@@ -78,21 +61,33 @@ def require(given: dict[str, Any], script: Path, function: str, where: str) -> N
     known = parameters(script, function)
     if known is None:
         return
-    takes = ", ".join(known) or "no parameters"
+    require_names(given, known, script, function, where)
     for key, value in given.items():
+        kinds = NUMBERS.get(known[key])
+        if kinds and (not isinstance(value, kinds) or isinstance(value, bool) is not (kinds is bool)):
+            raise RunError(
+                f"{key} is {value!r}, and {function}() of data_prep/{script.name} takes {known[key]}",
+                where=f"{where}.{key}",
+                hint=f"type {where}.{key}={'true' if kinds is bool else '10'}, or another {known[key]}",
+            )
+
+
+def require_names(given: Iterable[str], known: Collection[str], script: Path, function: str, where: str) -> None:
+    """Checks whether a script's function takes all of these parameters.
+
+    Args:
+        where: the key of the parameters.
+
+    Raises:
+        RunError: it does not; the message names the first and what it takes.
+    """
+    for key in given:
         if key not in known:
             guess = nearest(key, known)
             raise RunError(
-                f"{function}() of data_prep/{script.name} takes {takes}, not {key}",
+                f"{function}() of data_prep/{script.name} takes {', '.join(known) or 'no parameters'}, not {key}",
                 where=f"{where}.{key}",
                 hint=f"type {where}.{guess}=VALUE" if guess else f"leave {where}.{key} out",
-            )
-        kinds = NUMBERS.get(known[key].annotation)
-        if kinds and (not isinstance(value, kinds) or isinstance(value, bool) is not (kinds is bool)):
-            raise RunError(
-                f"{key} is {value!r}, and {function}() of data_prep/{script.name} takes {known[key].annotation}",
-                where=f"{where}.{key}",
-                hint=f"type {where}.{key}={'true' if kinds is bool else '10'}, or another {known[key].annotation}",
             )
 
 

@@ -171,6 +171,11 @@ def require_replaceable(root: Path, directory: str) -> None:
 
 
 def run_dir_of(original: FinishedRun, directory: str | None) -> Path:
+    """The folder of the new run: a new one below outputs/, or the one that is named, whose earlier replay goes.
+
+    Raises:
+        RunError: something else lies there.
+    """
     config, root = original.lock["config"], original.root
     if not directory:
         now = datetime.now()
