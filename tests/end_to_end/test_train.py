@@ -198,8 +198,8 @@ def test_the_other_combinations_train_and_weights_are_swept(shared_project):
 
 @pytest.mark.long
 def test_a_killed_run_keeps_its_record(shared_project):
-    where = shared_project / "outputs/killed"
-    command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/killed", "method.max_steps=1000"]
+    where = shared_project / "outputs/terminated"
+    command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/terminated", "method.max_steps=1000"]
     command.append("preflight.smoke=never")
     process = subprocess.Popen(command, cwd=shared_project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
