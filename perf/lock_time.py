@@ -94,10 +94,10 @@ def locking(snapshot: Path | None) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         with Record(Path(scratch) / "run", ROOT, lock.identity(run), []) as record:
-            held = hashes.inputs_digest(run, inputs, ROOT)
-            content = lock.lock(run, held, [], SimpleNamespace(chat_template=""), None)
-            record.write_lock(content, inputs.rewards.values())
-            hashes.inputs_digest(run, inputs, ROOT)
+            held = hashes.inputs_digest(run, inputs)
+            content = lock.lock(run, held, [], SimpleNamespace(chat_template=""), None, {})
+            record.write_lock(content, hashes.files_of(run, inputs, held))
+            hashes.inputs_digest(run, inputs)
         return time.perf_counter() - began
 
 

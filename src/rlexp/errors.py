@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters other than a new line and a tab, and those that turn the direction of a text."""
@@ -50,6 +51,41 @@ class Failed(RunError):
 
 class Stopped(RunError):
     """A run that its health stopped: the record says ``stopped``, and what was trained so far is kept."""
+
+
+class Several(RunError):
+    """Mistakes that were found together."""
+
+    def __init__(self, errors: Iterable[RunError]) -> None:
+        self.errors: list[RunError] = []
+        for error in errors:
+            self.errors += error.errors if isinstance(error, Several) else [error]
+        named = "\n".join(f"  {number}. {_indented(error)}" for number, error in enumerate(self.errors, start=1))
+        super().__init__(f"{len(self.errors)} things are wrong; nothing was started\n{named}", hint="mend them all")
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.errors,)
+
+
+def all_of(*checks: Callable[[], Any]) -> list[Any]:
+    """The answer of every check.
+
+    Raises:
+        RunError: what the only one that refused says; ``Several`` where more did.
+    """
+    answers, refused = [], []
+    for check in checks:
+        try:
+            answers.append(check())
+        except RunError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0] if len(refused) == 1 else Several(refused)
+    return answers
+
+
+def _indented(error: RunError) -> str:
+    return str(error).replace("\n", "\n   ")
 
 
 def printable(text: str) -> str:

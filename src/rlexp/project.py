@@ -1,4 +1,4 @@
-"""Finds the project folder (conf/, rewards/, data_prep/ ...) that a command works on."""
+"""Finds the project folder that a command works on, and the folder of what rlexp ships."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rlexp.errors import RunError
 
-MARK = Path("conf") / "config.yaml"
+CONF = "conf"
+MARK = Path(CONF) / "config.yaml"
 
 
 def find(start: Path) -> Path:
@@ -19,10 +20,13 @@ def find(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / MARK).is_file():
             return folder
+    begun = (start / CONF).is_dir()
     raise RunError(
-        "this is not an rlexp project: no conf/config.yaml here or in any folder above",
+        f"this is not an rlexp project: no {MARK} here or in any folder above",
         where=str(start),
-        hint="cd into a clone of the project, and type the command there",
+        hint=f"{CONF}/ is there: cp {shipped() / MARK} {CONF}/"
+        if begun
+        else "cd into a project and type the command there, or make one: rlexp init FOLDER",
     )
 
 
@@ -30,3 +34,11 @@ def find(start: Path) -> Path:
 def root() -> Path:
     """The project folder of the working directory, found once in each process."""
     return find(Path.cwd())
+
+
+@functools.cache
+def shipped() -> Path:
+    """The folder of what rlexp ships (conf/, rewards/, data_prep/, models/tiny): in the installed package, or the clone
+    that rlexp runs from."""
+    carried = Path(__file__).parent / "shipped"
+    return carried if carried.is_dir() else Path(__file__).parents[2]

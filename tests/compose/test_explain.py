@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, MissingMandatoryValue, ValidationError
 
 from rlexp.compose.explain import explain
+from rlexp.compose.places import Places
 from rlexp.errors import RunError
 
 
@@ -22,7 +23,7 @@ def caused(cause, text="outer"):
 @pytest.fixture
 def explained(root):
     def say(error):
-        found = explain(error, root / "conf")
+        found = explain(error, Places(root, (root / "conf",)))
         return found.what, found.where, found.hint
 
     return say

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from rlexp.compose import model_size
+from rlexp.compose.places import Places
 from rlexp.compose.schema import Size
 
 S135M = Size(30, 576, 1536, 9, 3, 64, 49152, True)
@@ -62,7 +63,7 @@ def test_the_folder_is_that_of_the_tree_below_the_project(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models/config.json").write_text(json.dumps(dataclasses.asdict(S4B)))
     for path, found in (("models", S4B), ("elsewhere", None), (None, None)):
-        assert model_size.of_tree(OmegaConf.create({"model": {"path": path}}), tmp_path) == found
+        assert model_size.of_tree(OmegaConf.create({"model": {"path": path}}), Places.of(tmp_path)) == found
 
 
 def test_differences_are_named_with_both_values():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlexp.compose.places import Places
 from rlexp.errors import RunError
 from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5
@@ -75,7 +76,7 @@ def whole(run: Path) -> None:
 
 def test_nothing_is_trusted_before_a_yes_and_the_message_says_what_to_type(code, tmp_path):
     with pytest.raises(RunError) as caught:
-        trust.require([code], tmp_path)
+        trust.require([code], Places.of(tmp_path))
     message = str(caught.value)
     assert "evil.py" in message and f"{code.path.stat().st_size} bytes" in message and "nothing was run" in message
     assert f"--trust={code.sha256}" in message and f"RLEXP_TRUST={code.sha256}" in message
@@ -83,19 +84,19 @@ def test_nothing_is_trusted_before_a_yes_and_the_message_says_what_to_type(code,
 
 def test_a_yes_is_for_one_content_and_is_remembered(code, tmp_path, monkeypatch):
     trust.accept([code.sha256], "--trust")
-    trust.require([code], tmp_path)
+    trust.require([code], Places.of(tmp_path))
     monkeypatch.setattr(trust, "_typed", set())
-    trust.require([code], tmp_path)
+    trust.require([code], Places.of(tmp_path))
     code.path.write_text("print('y')\n")
     with pytest.raises(RunError):
-        trust.require([code], tmp_path)
+        trust.require([code], Places.of(tmp_path))
 
 
 def test_the_variable_says_yes_too_for_several(code, tmp_path, monkeypatch):
     other = Code(tmp_path / "other.py")
     other.path.write_text("2")
     monkeypatch.setenv(trust.VARIABLE, f"{code.sha256},{other.sha256}")
-    trust.require([code, other], tmp_path)
+    trust.require([code, other], Places.of(tmp_path))
 
 
 @pytest.mark.parametrize("typed", ["all", "yes", "*", "0" * 63, "0" * 40])
@@ -110,10 +111,10 @@ def test_the_projects_own_folders_need_no_question_but_a_link_out_of_them_does(c
     own.write_text("1")
     copy = tmp_path / "elsewhere/copy.py"
     copy.write_text("1")
-    trust.require([Code(own), Code(copy)], tmp_path)
+    trust.require([Code(own), Code(copy)], Places.of(tmp_path))
     (tmp_path / "rewards/link.py").symlink_to(code.path)
     with pytest.raises(RunError):
-        trust.require([Code(tmp_path / "rewards/link.py")], tmp_path)
+        trust.require([Code(tmp_path / "rewards/link.py")], Places.of(tmp_path))
 
 
 def test_what_git_holds_as_committed_needs_no_question_wherever_it_lies(code, tmp_path):
@@ -122,13 +123,13 @@ def test_what_git_holds_as_committed_needs_no_question_wherever_it_lies(code, tm
 
     git("init", "-q")
     with pytest.raises(RunError):
-        trust.require([code], tmp_path)
+        trust.require([code], Places.of(tmp_path))
     (tmp_path / "kept.txt").write_bytes(code.path.read_bytes())
     git("add", "kept.txt")
     with pytest.raises(RunError):  # only added: nobody stood for it yet
-        trust.require([code], tmp_path)
+        trust.require([code], Places.of(tmp_path))
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "kept")
-    trust.require([code], tmp_path)
+    trust.require([code], Places.of(tmp_path))
 
 
 def test_on_a_terminal_it_is_a_question_and_only_yes_is_one(code, tmp_path, monkeypatch):
@@ -138,10 +139,10 @@ def test_on_a_terminal_it_is_a_question_and_only_yes_is_one(code, tmp_path, monk
         monkeypatch.setattr(sys, "stdin", typed)
         monkeypatch.setattr(sys, "stderr", shown)
         if trusted:
-            trust.require([code], tmp_path)
+            trust.require([code], Places.of(tmp_path))
         else:
             with pytest.raises(RunError):
-                trust.require([code], tmp_path)
+                trust.require([code], Places.of(tmp_path))
         assert code.sha256 in shown.getvalue()
 
 

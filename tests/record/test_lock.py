@@ -24,7 +24,9 @@ DIGEST = {
 @pytest.fixture
 def content(composed):
     tokenizer = SimpleNamespace(chat_template="{{ x }}")
-    return lock.lock(composed("hardware=cpu"), DIGEST, ["hardware=cpu"], tokenizer, "a" * 64)
+    return lock.lock(
+        composed("hardware=cpu"), DIGEST, ["hardware=cpu"], tokenizer, "a" * 64, {"conf/config.yaml": "project"}
+    )
 
 
 def test_a_lock_holds_what_a_run_began_with(content, composed):

@@ -10,7 +10,6 @@ import pytest
 
 from rlexp.compare.sweep import show
 from rlexp.errors import RunError, Stopped
-from rlexp.inputs.reward_source import read
 from rlexp.record.run_folder import Record, choices, main_metric, read_manifest, update_manifest
 
 
@@ -117,7 +116,7 @@ def test_a_lock_is_written_with_copies_of_the_rewards_it_names(tmp_path):
     (tmp_path / "rewards").mkdir()
     (tmp_path / "rewards/a.py").write_text("version = 1\n\n\ndef score(completions):\n    return []\n")
     record = Record(tmp_path / "run", tmp_path, "id", [])
-    record.write_lock({"z": "ä" * 100, "a": [1]}, [read(tmp_path, "rewards/a.py")])
+    record.write_lock({"z": "ä" * 100, "a": [1]}, {"rewards/a.py": tmp_path / "rewards/a.py"})
     text = (tmp_path / "run/run.lock.yaml").read_text()
     assert text == f"z: {'ä' * 100}\na:\n- 1\n"
     assert (tmp_path / "run/sources/rewards/a.py").read_text() == (tmp_path / "rewards/a.py").read_text()

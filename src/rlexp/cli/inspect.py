@@ -72,7 +72,7 @@ def command(arguments: list[str], here: Path) -> int:
     elif options.run:
         look = _trained(options, choice, here, root)
     else:
-        run = points(root / "conf", options.overrides, multirun=False)[0].run
+        run = points(root / project.CONF, options.overrides, multirun=False)[0].run
         validate(choice, list(run.reward.terms))
         with contextlib.redirect_stdout(sys.stderr):
             inputs = prepare(run, root)

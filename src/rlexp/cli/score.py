@@ -138,7 +138,7 @@ def _tried(run: Run | None, root: Path) -> list[Scored]:
 def _rewards(run: Run | None, root: Path) -> list[tuple[str, RewardSource, dict[str, Any]]]:
     """Name, source and composed parameters of every reward that is asked for."""
     if run:
-        return [(name, source, run.reward.terms[name].params) for name, source in reward_sources(run, root).items()]
+        return [(name, source, run.reward.terms[name].params) for name, source in reward_sources(run).items()]
     files = sorted((root / "rewards").glob("*.py"))
     if not files:
         raise RunError("there is no reward file", where="rewards/", hint="README.md shows how to add a reward")

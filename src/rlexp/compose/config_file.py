@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.types import Override
 
+from rlexp.compose.places import Places
 from rlexp.errors import RunError
 
 GLOBAL = "_global_"
@@ -48,14 +49,14 @@ class Scene:
         line = line_of(self.file, key.split("."))
         return f"{self.place}:{line}" if line else f"{self.place}, {key}" if key else self.place
 
-    def group(self, conf: Path) -> str:
+    def group(self, places: Places) -> str:
         """The group that a value stands for in the file, or whose second option it is; empty where there is none."""
         if (self.option or "").startswith("schema/"):
             return str(self.option).split("/")[1]
         tree = yaml.safe_load(self.file.read_text(encoding="utf-8")) if self.file else None
         keys = tree if isinstance(tree, dict) else {}
         return next(
-            (str(key) for key, value in keys.items() if isinstance(value, str) and (conf / str(key)).is_dir()), ""
+            (str(key) for key, value in keys.items() if isinstance(value, str) and places.is_group(str(key))), ""
         )
 
     def lacks_package(self, key: str) -> bool:
@@ -64,12 +65,12 @@ class Scene:
         return bool(self.file and group and key == group == self.package)
 
 
-def scene(errors: Iterable[BaseException], conf: Path) -> Scene:
+def scene(errors: Iterable[BaseException], places: Places) -> Scene:
     """What Hydra was reading, from the frames of its loader that the errors went through.
 
     Args:
         errors: an error and its causes.
-        conf: the folder of the options.
+        places: where the options are.
     """
     found: dict[str, Any] = {}
     for error in errors:
@@ -80,19 +81,20 @@ def scene(errors: Iterable[BaseException], conf: Path) -> Scene:
             elif name == "_compose_config_from_defaults_list" and "default" in values:
                 default, loaded = values["default"], values.get("loaded")
                 found["option"], found["package"] = default.config_path, default.package
-                folder = Path(loaded.path.partition("://")[2]) if loaded else conf
-                found["file"] = folder / f"{default.config_path}.yaml"
+                folder = loaded and Path(loaded.path.partition("://")[2])
+                option = default.config_path
+                found["file"] = folder / f"{option}.yaml" if folder else places.option_file(option)
             elif name == "__init__" and isinstance(values.get("override"), Override):
                 found["override"] = values["override"].input_line
             elif name == "load_config" and "full_path" in values:
                 found["file"] = Path(values["full_path"])
             elif name == "_create_defaults_tree_impl" and isinstance(error, RecursionError):
                 option = values["root"].node.get_config_path()
-                found["option"], found["file"] = option, conf / f"{option}.yaml"
+                found["option"], found["file"] = option, places.option_file(option)
             elif name in ("_create_defaults_list", "_extract_defaults_list") and "config_path" in values:
-                found["option"], found["file"] = values["config_path"], conf / f"{values['config_path']}.yaml"
+                found["option"], found["file"] = values["config_path"], places.option_file(values["config_path"])
         if named := re.match(r"In '([^'+]+/[^'+]+)': Could not", str(error)):
-            found["option"], found["file"] = named.group(1), conf / f"{named.group(1)}.yaml"
+            found["option"], found["file"] = named.group(1), places.option_file(named.group(1))
     if (file := found.get("file")) and not file.is_file():
         del found["file"]
     return Scene(**found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -22,6 +21,7 @@ from rlexp.compose.config_file import Scene, explain_yaml, scene
 from rlexp.compose.explain_hydra import SWEEPER, first_line, hydras, of_sweeper
 from rlexp.compose.file_shape import BOOLEAN, misplaced
 from rlexp.compose.methods import METHODS, owner
+from rlexp.compose.places import Places
 from rlexp.compose.sweep import MISSING
 from rlexp.errors import RunError, nearest
 
@@ -31,18 +31,18 @@ NONE = {"tracking": "none", "health": "off", "reward": "format", "hardware": "au
 """Group -> the option that is nearest to none at all."""
 
 
-def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunError:
+def explain(error: Exception, places: Places, overrides: Sequence[str] = ()) -> RunError:
     """The error a person can act on.
 
     Args:
         error: what composing raised.
-        conf: the folder of the options, whose groups are the valid choices.
+        places: where the options are, whose groups are the valid choices.
         overrides: those that were composed.
     """
     causes = _causes(error)
-    seen = scene(causes, conf)
+    seen = scene(causes, places)
     shapes = [c for c in causes if "is not a subclass of" in str(c) or re.match("Cannot (merge|assign)", str(c))]
-    if shapes and (answer := misplaced(seen, conf)):
+    if shapes and (answer := misplaced(seen, places)):
         return answer
     for cause in causes:
         if isinstance(cause, RunError):  # another one, so that no error is its own cause
@@ -50,7 +50,7 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
         if isinstance(cause, OmegaConfBaseException):  # the innermost one still holds OmegaConf's placeholders
             cause = next((c for c in causes[::-1] if type(c) is type(cause)), cause)
         if isinstance(cause, MissingConfigException):
-            return _missing_option(cause, seen, conf)
+            return _missing_option(cause, seen, places)
         if isinstance(cause, OverrideParseException):
             return _unreadable(cause)
         if isinstance(cause, yaml.YAMLError | UnicodeError):
@@ -58,13 +58,13 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> RunE
         if isinstance(cause, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(cause, seen)
         if isinstance(cause, ValidationError):
-            return _wrong_type(cause, seen, conf)
+            return _wrong_type(cause, seen, places)
         if isinstance(cause, MissingMandatoryValue):
             return RunError(MISSING, where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
             key = cause.full_key or ""
             return RunError(first_line(cause), where=seen.where(key), hint=_give(key))
-    return hydras(causes, conf, seen, overrides)
+    return hydras(causes, places, seen, overrides)
 
 
 def null_group(group: str, options: Sequence[str]) -> RunError:
@@ -97,9 +97,9 @@ def _give(key: str | None) -> str:
     return f"type {key}=VALUE" if key else "python -m rlexp --cfg job shows every key and its value"
 
 
-def _missing_option(error: MissingConfigException, seen: Scene, conf: Path) -> RunError:
+def _missing_option(error: MissingConfigException, seen: Scene, places: Places) -> RunError:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    options = [name for name in error.options or [] if name] or sorted(p.stem for p in (conf / group).glob("*.yaml"))
+    options = [name for name in error.options or [] if name] or list(places.option_files(group))
     if summed := re.match(r"In '[^']*/([^'/]+\+[^']+)'", str(error)):  # a part of a+b
         option = summed.group(1)
     if not group or group.startswith("schema"):
@@ -111,7 +111,7 @@ def _missing_option(error: MissingConfigException, seen: Scene, conf: Path) -> R
     if group == "hardware" and option == "gpu" and "cuda" in options:
         guesses = {"gpu": "cuda"}
     outer, _, inner = group.rpartition("/")
-    if outer in {path.name for path in conf.iterdir() if path.is_dir()} and (conf / inner).is_dir():
+    if places.is_group(outer) and places.is_group(inner):
         return RunError(  # a defaults list of an option names groups below its own
             f"the defaults of {seen.option} choose a {inner} without `override`",
             where=seen.place,
@@ -169,7 +169,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
     return RunError(f"there is no key {full_key}", where=where, hint=hint)
 
 
-def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
+def _wrong_type(error: ValidationError, seen: Scene, places: Places) -> RunError:
     key = error.full_key or seen.key or ""
     if seen.override and SWEEPER in seen.override:
         return of_sweeper(seen.override)
@@ -178,7 +178,7 @@ def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
         hint = f"leave it out: {key} has a value of its own" if key else "write a value"
         return RunError(f"{key or what} cannot be null", where=where, hint=hint)
     if "is not a subclass of" in what:
-        return _wrong_node(seen.key or error.full_key or seen.group(conf), where, conf)
+        return _wrong_node(seen.key or error.full_key or seen.group(places), where, places)
     if choices := re.search(r"expected one of \[(.*?)\]", what):
         names = choices.group(1).split(", ")
         typed = re.search(r"Invalid value '(.*?)'", what)
@@ -194,7 +194,7 @@ def _wrong_type(error: ValidationError, seen: Scene, conf: Path) -> RunError:
     return RunError(what, where=where, hint=hint)
 
 
-def _wrong_node(key: str, where: str | None, conf: Path) -> RunError:
+def _wrong_node(key: str, where: str | None, places: Places) -> RunError:
     """The answer to one value, or to the option of another kind, where a group of keys stands."""
     if key.startswith("reward.terms."):
         name = key.split(".")[2]
@@ -203,8 +203,8 @@ def _wrong_node(key: str, where: str | None, conf: Path) -> RunError:
             where=where,
             hint=f"put its file and its weight into conf/reward/{name}.yaml, and add it: type reward=format+{name}",
         )
-    if (conf / key).is_dir() and key:
-        options = sorted(path.stem for path in (conf / key).glob("*.yaml"))
+    if places.is_group(key):
+        options = list(places.option_files(key))
         sweep = "; two data types: type -m experiment=sums_grpo,sums_dpo" if key == "method" else ""
         return RunError(
             f"{key} is a group, and takes one option",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from rlexp.compose.config_file import Scene, entry_line
+from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 
 PRIMARY = ("seed", "held_out", "preflight")
@@ -24,18 +24,18 @@ def first_line(error: BaseException) -> str:
     return text.split("\n")[0] or f"Hydra cannot compose this ({type(error).__name__})"
 
 
-def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequence[str]) -> RunError:
+def hydras(causes: list[BaseException], places: Places, seen: Scene, overrides: Sequence[str]) -> RunError:
     """The answer to an error of Hydra.
 
     Args:
         causes: it and what it came from, the innermost first.
-        conf: the folder of the options.
+        places: where the options are.
         seen: what Hydra was reading.
         overrides: those that were composed.
     """
     text = "\n".join(str(cause) for cause in causes)
     what = first_line(next((cause for cause in causes[::-1] if str(cause)), causes[-1]))
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir()) if conf.is_dir() else []
+    groups = places.groups()
     typed = seen.override or next((o for o in overrides if f"'{o}'" in text or f" {o} " in text), None)
     if match := re.search(r"Ambiguous value for argument '([^'=]+)=(.*)'\n", text):
         return _comma(match.group(1), match.group(2), groups)
@@ -51,7 +51,7 @@ def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequ
             hint=f"write the entry as `- override /{group}: {option}`",
         )
     if match := re.search(r"In (\S+): Override .* is defined before '(\S+): (\S+)'", text):
-        file, group, option = conf / f"{match.group(1)}.yaml", match.group(2), match.group(3)
+        file, group, option = places.option_file(match.group(1)), match.group(2), match.group(3)
         return RunError(
             f"the defaults of a file choose {group} without `override`, below an entry that has it",
             where=f"{os.path.relpath(file)}:{entry_line(file, group)}" if file.is_file() else match.group(1),
@@ -61,7 +61,7 @@ def hydras(causes: list[BaseException], conf: Path, seen: Scene, overrides: Sequ
         return _no_group(match.group(1), groups, seen.place)
     if match := re.search(r"must be a string or a list. Got (\w+)", text):
         group = seen.key or "GROUP"
-        options = ", ".join(sorted(path.stem for path in (conf / group).glob("*.yaml")))
+        options = ", ".join(places.option_files(group))
         return RunError(
             f"{group} takes the name of an option, not a value of type {match.group(1)}",
             where=seen.override,

@@ -5,25 +5,25 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from rlexp.compose.config_file import GLOBAL, Scene, line_of
+from rlexp.compose.places import Places
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError, nearest
 
 BOOLEAN = "; YAML reads off and no as false, on and yes as true, unless they stand in quotes"
 
 
-def misplaced(seen: Scene, conf: Path) -> RunError | None:
+def misplaced(seen: Scene, places: Places) -> RunError | None:
     """The answer to a file of a wrong shape; None where no file was read, or its shape is right.
 
     Args:
         seen: what Hydra was reading.
-        conf: the folder of the options, whose folders are the groups.
+        places: where the options are.
     """
     if not seen.file or seen.override or (seen.option or "").startswith("schema/"):
         return None
@@ -38,10 +38,10 @@ def misplaced(seen: Scene, conf: Path) -> RunError | None:
     for name in reversed(above):
         tree = {name: tree}
     found = next(_wrong(OmegaConf.structured(RunSchema), tree, []), None)
-    return _answer(*found, seen, conf) if found else None
+    return _answer(*found, seen, places) if found else None
 
 
-def require_method(config: DictConfig, conf: Path) -> None:
+def require_method(config: DictConfig, places: Places) -> None:
     """Names the file that states null in the place of the method, which the schema cannot refuse.
 
     Raises:
@@ -50,7 +50,7 @@ def require_method(config: DictConfig, conf: Path) -> None:
     if OmegaConf.select(config, "method") is not None:
         return
     for group, option in config.hydra.runtime.choices.items():
-        file = conf / group / f"{option}.yaml"
+        file = places.option_file(f"{group}/{option}")
         if line := line_of(file, ["method"]):
             raise RunError(
                 "method cannot be null",
@@ -78,11 +78,11 @@ def _wrong(node: Any, value: Any, path: list[str]) -> Iterator[tuple[list[str], 
             yield from _wrong(OmegaConf.structured(kind), below, [*path, str(key)])
 
 
-def _answer(path: list[str], value: Any, node: Any, seen: Scene, conf: Path) -> RunError:
+def _answer(path: list[str], value: Any, node: Any, seen: Scene, places: Places) -> RunError:
     key, where = ".".join(path), seen.where(".".join(path))
     what = f"a list, not {value!r}" if isinstance(node, ListConfig) else f"a group of keys, not {value!r}"
-    if len(path) == 1 and (conf / key).is_dir():
-        options = sorted(file.stem for file in (conf / key).glob("*.yaml"))
+    if len(path) == 1 and places.is_group(key):
+        options = list(places.option_files(key))
         words = [str(item) for item in value] if isinstance(value, list) else [_word(value)]
         wanted = [nearest(word, options) or "" for word in (words if key == "reward" else words[:1])]
         option = "+".join(filter(None, wanted)) or "OPTION"

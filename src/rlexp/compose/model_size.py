@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from rlexp.compose.places import Places
 from rlexp.compose.schema import Size
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -48,10 +49,10 @@ def of_folder(model_dir: Path) -> Size | None:
     return of_config(content) if isinstance(content, dict) else None
 
 
-def of_tree(cfg: DictConfig, root: Path) -> Size | None:
-    """The shape of the model in the folder that a composed tree names, below the project folder."""
+def of_tree(cfg: DictConfig, places: Places) -> Size | None:
+    """The shape of the model in the folder that a composed tree names."""
     path = OmegaConf.select(cfg, "model.path")
-    return of_folder(root / str(path)) if path else None
+    return of_folder(places.path(str(path))) if path else None
 
 
 def differences(stated: Size, found: Size) -> dict[str, tuple[Any, Any]]:

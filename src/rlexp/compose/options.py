@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from rlexp import project
 from rlexp.compose.methods import METHODS, schema
+from rlexp.compose.places import Places
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
 from rlexp.nvidia import gpus
@@ -86,7 +87,7 @@ class ComposedOptions(ConfigSource):
         )
 
     def _options(self, group: str) -> set[str]:
-        return {path.stem for path in (project.root() / self.path / group).glob("*.yaml")}
+        return set(Places.of(project.root()).option_files(group))
 
 
 def _parts(option: str) -> list[str]:

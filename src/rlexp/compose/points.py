@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
@@ -25,7 +25,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.file_shape import require_method
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
+from rlexp.compose.search_path import Loader, places
 from rlexp.compose.sweep import folders_of, impossible, require_one_kind, require_plugins, require_values, typed_of
 from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
@@ -61,7 +63,7 @@ class CommandLine:
     config_dir: Path | None = None
     """One more folder of options, which goes before it."""
     config_name: str = "config"
-    loader: ConfigLoaderImpl = field(init=False)
+    loader: Loader = field(init=False)
 
     def __post_init__(self) -> None:
         version.setbase("1.3")
@@ -70,12 +72,20 @@ class CommandLine:
         search = create_config_search_path(str(self.conf))
         if self.config_dir:
             search.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema"))
-        object.__setattr__(self, "loader", ConfigLoaderImpl(search))
+        object.__setattr__(self, "loader", Loader(search))
 
     @property
     def conf(self) -> Path:
         """The folder of the options."""
         return self.config_path or self.root / "conf"
+
+    @property
+    def places(self) -> Places:
+        """Where its options and what they name are looked up."""
+        return self._places({})
+
+    def _places(self, choices: Mapping[str, Any]) -> Places:
+        return places(self.root, ((source.scheme(), source.path) for source in self.loader.get_sources()), choices)
 
     @property
     def composes(self) -> bool:
@@ -178,14 +188,14 @@ class CommandLine:
                 config = self.loader.load_sweep_config(config, overrides)
                 with open_dict(config):
                     config.hydra.job.num, config.hydra.job.id = number, str(number)
-            require_method(config, self.conf)
+            require_method(config, self.places)
             for group, option in config.hydra.runtime.choices.items():
                 if option is None and "/" not in group and group != OPTIONAL_GROUP:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
         try:
-            run = of_tree(config, self.root, overrides)
+            run = of_tree(config, self._places(config.hydra.runtime.choices), overrides)
         except ERRORS as error:
-            raise explain(error, self.conf, overrides) from error
+            raise explain(error, self.places, overrides) from error
         with self.explained(overrides):
             above, folder = folders_of(config, self.sweeps)
             return Point(overrides, run, self.root / folder, self.root / above)
@@ -233,7 +243,7 @@ class CommandLine:
         except RunError:
             raise
         except Exception as error:
-            raise explain(error, self.conf, self.overrides if overrides is None else overrides) from error
+            raise explain(error, self.places, self.overrides if overrides is None else overrides) from error
 
 
 def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rlexp.compose import environment, fit, geometry, identity, memory, needed_patches, rollout, validate, whole_step
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
+from rlexp.compose.places import NOWHERE, Places
 from rlexp.compose.schema import (
     Dataset,
     Hardware,
@@ -49,6 +50,8 @@ class Run:
     preflight: Preflight
     health: Health
     geometry: Geometry
+    places: Places = field(compare=False)
+    """Where the files that it names are looked up on this machine: no part of its config."""
 
     @property
     def memory(self) -> memory.Estimate | None:
@@ -73,7 +76,7 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """The composed tree as plain JSON values, in canonical order."""
-        tree = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        tree = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "places"}
         del tree["arguments"], tree["prompts_per_step"], tree["off_policy_steps"], tree["geometry"]
         arguments = {name: _plain(value) for name, value in sorted(self.arguments.items())}
         own = {"name": self.method.name, "prompts_per_step": self.prompts_per_step}
@@ -87,13 +90,14 @@ class Run:
         return identity.experiment(self.config())
 
 
-def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
+def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE) -> Run:
     """Checks a composed tree against the schemas again (``+key=`` slips past Hydra's), puts numbers where the hardware
     was left open (``compose.memory``) and derives the geometry.
 
     Args:
         cfg: the tree Hydra composed, with or without its ``hydra`` node.
         size: of the model's folder, where there is one (``compose.model_size``); goes before what the tree says.
+        places: where what it names is looked up.
 
     Raises:
         RunError: a value is out of range, a choice unknown, or the geometry cannot be derived; a secret is typed out.
@@ -143,7 +147,7 @@ def resolve(cfg: DictConfig, size: Size | None = None) -> Run:
         f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")
     }
     own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
-    return Run(method=method, arguments=arguments, geometry=derived, **own, **fields)
+    return Run(method=method, arguments=arguments, geometry=derived, places=places, **own, **fields)
 
 
 def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Workload:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from rlexp.compose import hub, model_size, typed
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run, resolve
 
 
-def of_tree(cfg: DictConfig, root: Path, overrides: Sequence[str] = ()) -> Run:
+def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> Run:
     """The run of a tree that Hydra composed: what was typed settled, checked, its model's size read and a hub model's
     commit resolved.
 
     Args:
-        root: the project folder.
+        places: where what it names is looked up.
         overrides: those that made the tree.
 
     Raises:
@@ -24,4 +24,4 @@ def of_tree(cfg: DictConfig, root: Path, overrides: Sequence[str] = ()) -> Run:
     """
     hub.begin(cfg.invocation)
     typed.settle(cfg, typed.keys_of(overrides))
-    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, root)))
+    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, places), places))

@@ -5,15 +5,19 @@ Reads small files only: reward sources as syntax trees, a snapshot's description
 
 from __future__ import annotations
 
+import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
-from rlexp.errors import RunError, nearest
+from rlexp.errors import RunError, all_of, nearest
 from rlexp.inputs import model_files, reward_source, script_params, snapshot
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.project import shipped
 
 
 @dataclass(frozen=True)
@@ -40,30 +44,30 @@ def find_inputs(run: Run, root: Path) -> Inputs:
     Raises:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
     """
-    _dataset_type(run, root)
-    script_params.require_known(run.config(), root)
-    rewards = reward_sources(run, root)
+    _dataset_type(run)
+    script_params.require_known(run.config(), run.places)
     data = root / run.dataset.path
     description = snapshot.describe(data)
-    data_prepare = None
-    if description is None:
-        data_prepare = _data_prepare(run, root)
-    else:
+    rewards, data_prepare, (model, model_prepare) = all_of(
+        lambda: reward_sources(run),
+        lambda: None if description else _data_prepare(run, root),
+        lambda: _model(run, root),
+    )
+    if description is not None:
         # The first: a snapshot of an older script must not be blamed for what the script was mended for.
         if run.dataset.own_place:
             _check_source(run, description["source"], root)
         _check_files(run, data, description)
         _check_snapshot(run, description, rewards)
-    model, model_prepare = _model(run, root)
     return Inputs(data, description, data_prepare, model, model_prepare, rewards)
 
 
-def _dataset_type(run: Run, root: Path) -> None:
+def _dataset_type(run: Run) -> None:
     wanted = run.method.dataset_type
     if run.dataset.type is wanted:
         return
     mark = f"\ntype: {wanted.name}\n"
-    fitting = sorted(path.stem for path in (root / "conf" / "dataset").glob("*.yaml") if mark in path.read_text())
+    fitting = [name for name, path in run.places.option_files("dataset").items() if mark in path.read_text()]
     guess = nearest(run.dataset.name, fitting)
     hint = f"type dataset={guess}" if guess else f"one of: {', '.join(fitting)}"
     if run.dataset.prepare == "local":  # of the user's own file: it may hold any type
@@ -78,16 +82,13 @@ def _dataset_type(run: Run, root: Path) -> None:
     )
 
 
-def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
+def reward_sources(run: Run) -> dict[str, RewardSource]:
     """The source of every term of the run's reward, its composed parameters checked against ``score``.
 
     Raises:
         RunError: a file cannot be read as a reward, or a parameter is unknown or missing.
     """
-    sources = {
-        name: reward_source.read(root, term.file, reward_source.stated(root, name, term.file))
-        for name, term in run.reward.terms.items()
-    }
+    sources = read_rewards(run.places, {name: term.file for name, term in run.reward.terms.items()})
     for name, source in sources.items():
         given = run.reward.terms[name].params
         for key in given:
@@ -108,9 +109,26 @@ def reward_sources(run: Run, root: Path) -> dict[str, RewardSource]:
     return sources
 
 
+def read_rewards(places: Places, files: dict[str, str]) -> dict[str, RewardSource]:
+    """The sources of reward files, each from the first place that has it.
+
+    Args:
+        files: term -> its file.
+
+    Raises:
+        RunError: a file is missing or cannot be read as a reward; where several are, it names them all.
+    """
+    known = places.names("rewards/*.py")
+
+    def read(name: str, file: str) -> RewardSource:
+        return reward_source.read(places.holder(file), file, reward_source.stated(places, name, file), known)
+
+    return dict(zip(files, all_of(*(functools.partial(read, *item) for item in files.items())), strict=True))
+
+
 def _data_prepare(run: Run, root: Path) -> Path:
     dataset = run.dataset
-    script = root / "data_prep" / f"{dataset.prepare}.py"
+    script = run.places.path(f"data_prep/{dataset.prepare}.py")
     if dataset.prepare and dataset.own_place and script.is_file():
         script_params.require_files(dataset.params, root, "dataset.params")
         return script
@@ -119,11 +137,11 @@ def _data_prepare(run: Run, root: Path) -> Path:
     )
     guess = nearest(dataset.path, present)
     if dataset.prepare and not script.is_file():
-        scripts = sorted(path.stem for path in (root / "data_prep").glob("*.py"))
+        scripts = [Path(name).stem for name in run.places.names("data_prep/*.py")]
         raise RunError(
             f"there is no script data_prep/{dataset.prepare}.py",
             where="dataset.prepare",
-            hint=f"one of: {', '.join(scripts)}",
+            hint=f"write it (a template: {shipped() / 'data_prep/arithmetic.py'}), or one of: {', '.join(scripts)}",
         )
     if dataset.prepare:
         hint = f"leave dataset.path out and data_prep/{dataset.prepare}.py writes data/{dataset.name}"
@@ -218,14 +236,14 @@ def _check_source(run: Run, source: dict[str, Any], root: Path) -> None:
 def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
     if run.model.path is None:
         return None, None
-    folder = (root / run.model.path).resolve()
+    folder = run.places.path(run.model.path).resolve()
     if (folder / "config.json").is_file():
         model_files.require_plain(run.model, folder)
         return folder, None
-    script = root / "data_prep" / f"{run.model.prepare}.py"
+    script = run.places.path(f"data_prep/{run.model.prepare}.py")
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
         return folder, script
-    present = sorted(path.parent.relative_to(root).as_posix() for path in (root / "models").glob("*/config.json"))
+    present = [os.path.dirname(name) for name in run.places.names("models/*/config.json")]
     guess = nearest(run.model.path, present)
     raise RunError(
         f"there is no model in the folder {run.model.path} (no config.json)",

@@ -14,7 +14,7 @@ HUB_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 """Kinds of files of a hub model that are loaded; a README in the cache says nothing about the run."""
 
 
-def inputs_digest(run: Run, inputs: Inputs, root: Path) -> dict[str, Any]:
+def inputs_digest(run: Run, inputs: Inputs) -> dict[str, Any]:
     """The hashes of data, rewards and base model as they lie on disk now."""
     description = snapshot.describe(inputs.data) or {}
     return {
@@ -34,11 +34,11 @@ def inputs_digest(run: Run, inputs: Inputs, root: Path) -> dict[str, Any]:
             }
             for name, source in inputs.rewards.items()
         },
-        "model": model_digest(run, inputs.model, root),
+        "model": model_digest(run, inputs.model),
     }
 
 
-def model_digest(run: Run, model_dir: Path | None, root: Path) -> dict[str, Any]:
+def model_digest(run: Run, model_dir: Path | None) -> dict[str, Any]:
     """The origin of the base model and its tokenizer, and the hash of each of their files.
 
     Args:
@@ -48,12 +48,26 @@ def model_digest(run: Run, model_dir: Path | None, root: Path) -> dict[str, Any]
     digest: dict[str, Any] = {"path": run.model.path} if model_dir else {}
     digest |= {"hub_id": run.model.hub_id, "revision": run.model.revision}
     digest |= {"md5": combined_md5(files), "files": files}
-    script = root / "data_prep" / f"{run.model.prepare}.py"
+    script = run.places.path(f"data_prep/{run.model.prepare}.py")
     # A folder of another name may hold weights of the user's own, which nothing makes again.
     made_here = run.model.path == f"models/{run.model.prepare}"
     if model_dir and made_here and run.model.prepare and script.is_file():
         digest["source"] = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script)}
     return digest
+
+
+def files_of(run: Run, inputs: Inputs, digest: dict[str, Any]) -> dict[str, Path]:
+    """Name -> file or folder, of the inputs that somebody wrote: rewards, scripts of data_prep/, the model's folder.
+
+    Args:
+        digest: their hashes (``inputs_digest``); a script that is another by now is left out.
+    """
+    files = {source.file: source.path for source in inputs.rewards.values()}
+    for made in (digest["data"].get("source", {}), digest["model"].get("source", {})):
+        script = run.places.path(made.get("script", ""))
+        if script.is_file() and file_md5(script) == made.get("script_md5"):
+            files[made["script"]] = script
+    return files | ({str(run.model.path): inputs.model} if inputs.model else {})
 
 
 def hub_files(hub_id: str | None, revision: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose import hub
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
@@ -34,7 +35,9 @@ SHOWN = 10
 class Search:
     """The notes and faults of the search for locked inputs."""
 
-    root: Path
+    places: Places
+    sources: Path
+    """The folder of the files that were kept beside the lock."""
     make: bool = True
     """True where a missing input is restored from DVC's cache, or made by its script."""
     notes: list[str] = field(default_factory=list)
@@ -52,17 +55,17 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
         lock: the content of ``run.lock.yaml``, whose shape was verified (``lock.read_lock``).
         run: the run of its config.
         root: the project folder.
-        sources: the folder of reward files that was kept beside the lock.
+        sources: the folder of files that was kept beside the lock.
         make: restore what is missing, or make it with its script; False runs nothing and writes nothing.
 
     Raises:
         RunError: inputs are not the locked ones and cannot be had; the message names every one, expected and actual.
             Or code among them is not trusted.
     """
-    search, digest = Search(root, make), lock["inputs"]
-    rewards = {name: _reward(search, term, sources) for name, term in digest["rewards"].items()}
+    search, digest = Search(Places.of(root), sources, make), lock["inputs"]
+    rewards = {name: _reward(search, term) for name, term in digest["rewards"].items()}
     if make:
-        trust.require([Code(source.path) for source in rewards.values() if source], root)
+        trust.require([Code(source.path) for source in rewards.values() if source], search.places)
         hub.require(run)
     data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
@@ -84,43 +87,57 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
     return Inputs(data, snapshot.describe(data), None, model, None, kept), search.notes
 
 
-def _reward(search: Search, term: dict[str, Any], sources: Path) -> reward_source.RewardSource | None:
+def _reward(search: Search, term: dict[str, Any]) -> reward_source.RewardSource | None:
     file, wanted = term["file"], term["md5"]
-    actual = file_md5(search.root / file) if (search.root / file).is_file() else MISSING
-    if actual == wanted:
-        return reward_source.read(search.root, file)
-    copied = sources / file
-    if copied.is_file() and lies_inside(copied, sources.parent) and file_md5(copied) == wanted:
+    if place := _holder(search, file, wanted):
+        return reward_source.read(place, file)
+    there = search.places.path(file)
+    actual = _short(file_md5(there)) if there.is_file() else MISSING
+    if _kept(search, file, wanted):
         search.notes.append(
-            f"{file} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
-            f"{_line_ends(search.root / file, wanted)}: the locked copy is used instead"
+            f"{file} is not the locked one (expected {_short(wanted)}, actual {actual})"
+            f"{_line_ends(there, wanted)}: the locked copy is used instead"
         )
-        return reward_source.read(sources, file)
-    search.faults.append((file, _short(wanted), _short(actual) + _line_ends(search.root / file, wanted)))
+        return reward_source.read(search.sources, file)
+    search.faults.append((file, _short(wanted), actual + _line_ends(there, wanted)))
     return None
+
+
+def _holder(search: Search, file: str, wanted: str) -> Path | None:
+    """The place that has the locked version of a file: the project, or rlexp itself."""
+    held = (place for place in search.places.folders if (place / file).is_file())
+    return next((place for place in held if file_md5(place / file) == wanted), None)
+
+
+def _kept(search: Search, file: str, wanted: str) -> bool:
+    """Says whether the locked version of a file was kept beside the lock."""
+    copied = search.sources / file
+    return copied.is_file() and lies_inside(copied, search.sources.parent) and file_md5(copied) == wanted
 
 
 def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
     """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault."""
-    named, wanted = search.root / digest["path"], digest["md5"]
+    root, wanted = search.places.root, digest["md5"]
+    named = search.places.path(digest["path"])
     actual = _md5(named, digest)
     if actual == wanted:
-        if not lies_inside(named, search.root):
+        if not any(lies_inside(named, place) for place in search.places.folders):
             search.notes.append(f"{digest['path']} lies outside of the project: it is read there")
         return named
+    named = root / digest["path"]
     beside = named.parent / BESIDE / wanted.removesuffix(".dir")
     place = beside if named.exists() else named
-    shown = os.path.relpath(place, search.root)
+    shown = os.path.relpath(place, root)
     state = f"{digest['path']} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
     if _md5(place, digest) == wanted:
         search.notes.append(f"{state}: the locked one lies in {shown}")
         return place
-    if not search.make or not lies_inside(place, search.root):
+    if not search.make or not lies_inside(place, root):
         search.faults.append((digest["path"], _short(wanted), _short(actual)))
         return named
     shutil.rmtree(place, ignore_errors=True)  # a copy beside that is not whole
     place.parent.mkdir(parents=True, exist_ok=True)
-    if store.restore(search.root, wanted, place):
+    if store.restore(root, wanted, place):
         search.notes.append(f"{state}: restored from DVC's cache to {shown}")
     elif make(place) and folder_md5(place) == wanted:
         search.notes.append(f"{state}: made again by its script in {shown}")
@@ -131,7 +148,7 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
 
 
 def _model(search: Search, digest: dict[str, Any], run: Run) -> Path:
-    known, before = search.root / digest["path"], len(search.faults)
+    known, before = search.places.root / digest["path"], len(search.faults)
 
     def make(place: Path) -> bool:
         return not known.exists() and _build_model(search, digest.get("source", {}), run, place)
@@ -160,33 +177,38 @@ def _md5(folder: Path, digest: dict[str, Any]) -> str:
 
 
 def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool:
-    if not _unchanged(search, source):
+    script = _script(search, source)
+    if script is None:
         return False
     try:
-        run_script(search.root / source["script"], source["script"], prepare.write_snapshot, place, source["params"])
+        run_script(script, source["script"], prepare.write_snapshot, place, source["params"])
     except RunError:
         return False
     return True
 
 
 def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) -> bool:
-    if not _unchanged(search, source):
+    script = _script(search, source)
+    if script is None:
         return False
     print(f"making {run.model.path} with {source['script']}", flush=True)
     params = run.config()["model"]["params"]
-    run_script(search.root / source["script"], source["script"], prepare.build_model, place, params)
+    run_script(script, source["script"], prepare.build_model, place, params)
     return True
 
 
-def _unchanged(search: Search, source: dict[str, Any]) -> bool:
-    """Says whether the script that made an input, and the files it read, are still what they were."""
+def _script(search: Search, source: dict[str, Any]) -> Path | None:
+    """The script that made an input, to be run; None where it, or a file that it read, is not what it was."""
     if not source.get("script"):
-        return False
-    wanted = {source["script"]: source["script_md5"], **source.get("files", {})}
-    if not all((search.root / f).is_file() and file_md5(search.root / f) == md5 for f, md5 in wanted.items()):
-        return False
-    trust.require([Code(search.root / source["script"])], search.root)
-    return True
+        return None
+    root, file, wanted = search.places.root, source["script"], source["script_md5"]
+    if any(not (root / f).is_file() or file_md5(root / f) != md5 for f, md5 in source.get("files", {}).items()):
+        return None
+    place = _holder(search, file, wanted) or (search.sources if _kept(search, file, wanted) else None)
+    if place is None:
+        return None
+    trust.require([Code(place / file)], search.places)
+    return place / file
 
 
 def _line_ends(path: Path, wanted: str) -> str:

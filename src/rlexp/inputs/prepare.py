@@ -34,7 +34,7 @@ def prepare(run: Run, root: Path) -> Inputs:
     """
     inputs = find_inputs(run, root)
     scripts = [script for script in (inputs.data_prepare, inputs.model_prepare) if script]
-    trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], root)
+    trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], run.places)
     hub.require(run)
     if inputs.data_prepare:
         _make(run.dataset.path, inputs.data_prepare, write_snapshot, inputs.data, run.config()["dataset"]["params"])

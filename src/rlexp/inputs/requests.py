@@ -16,6 +16,7 @@ import yaml
 
 from rlexp import secrets
 from rlexp.compose.environment import leaves, variables
+from rlexp.compose.places import Places
 
 VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 LOCAL_TRACKERS = ("tensorboard", "none")
@@ -28,14 +29,14 @@ def requests(lock: dict[str, Any], root: Path) -> list[str]:
 
     Args:
         lock: the content of a lock, whose shape was verified.
-        root: the project folder, whose ``conf/`` says which params are ordinary.
+        root: the project folder, whose options, beside those of rlexp, say which params are ordinary.
     """
     config, source = lock["config"], lock["inputs"]["data"].get("source", {})
     tree = {**config, "source": source.get("params", {})}
     found = [f"model.{name}" for name in ("trust_remote_code", "allow_pickle") if config["model"].get(name)]
     named = {text for _, text in leaves(tree) if VARIABLE_NAME.fullmatch(text) and secrets.NAMED.search(text)}
     found += [f"the environment variable {name}" for name in sorted({*variables(tree), *named})]
-    found += list(_params(config, source, root / "conf"))
+    found += list(_params(config, source, Places.of(root)))
     rollout, tracking = _mapping(config.get("rollout")), _mapping(config.get("tracking"))
     found += ["rollout.server_url"] if rollout.get("server_url") else []
     found += _other("rollout.engine", rollout.get("engine"), [])
@@ -43,20 +44,20 @@ def requests(lock: dict[str, Any], root: Path) -> list[str]:
     return found + [f"tracking.report_to={name}" for name in trackers]
 
 
-def _params(config: dict[str, Any], source: dict[str, Any], conf: Path) -> Iterator[str]:
+def _params(config: dict[str, Any], source: dict[str, Any], places: Places) -> Iterator[str]:
     """The keys of params whose values are not this project's."""
     rewards: dict[str, list[Any]] = {}
-    for option in _options(conf / "reward"):
+    for option in _options(places, "reward"):
         for term in _mapping(option.get("terms")).values():
             term = _mapping(term)
             rewards.setdefault(str(term.get("file")), []).append(term.get("params"))
     for name, term in config["reward"]["terms"].items():
         yield from _other(f"reward.terms.{name}.params", term.get("params"), rewards.get(term["file"], []))
     for group in ("dataset", "model"):
-        known = [o.get("params") for o in _options(conf / group) if o.get("prepare") == config[group].get("prepare")]
+        known = [o.get("params") for o in _options(places, group) if o.get("prepare") == config[group].get("prepare")]
         yield from _other(f"{group}.params", config[group].get("params"), known)
     script = PurePosixPath(source.get("script", "")).stem
-    known = [option.get("params") for option in _options(conf / "dataset") if option.get("prepare") == script]
+    known = [option.get("params") for option in _options(places, "dataset") if option.get("prepare") == script]
     yield from _other("inputs.data.source.params", source.get("params"), known)
 
 
@@ -81,9 +82,9 @@ def _ordinary(value: Any, own: Any) -> bool:
     return type(value) is type(own) and value == own
 
 
-def _options(folder: Path) -> Iterator[dict[str, Any]]:
+def _options(places: Places, group: str) -> Iterator[dict[str, Any]]:
     """The options of a group as their files say them; a file that cannot be read makes nothing ordinary."""
-    for file in sorted(folder.glob("*.yaml")):
+    for file in places.option_files(group).values():
         try:
             option = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):

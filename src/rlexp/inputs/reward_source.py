@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
 import posixpath
 import re
 import tokenize
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
@@ -73,11 +76,12 @@ class RewardSource:
         return tuple(name for name in self.reads if name not in PROVIDED)
 
 
-def read(root: Path, file: str, named_by: str | None = None) -> RewardSource:
+def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str] = ()) -> RewardSource:
     """Reads the signature of ``score`` and the version of the reward at ``root/file``.
 
     Args:
         named_by: the place that names the file, for the message.
+        known: the reward files there are, for the message.
 
     Raises:
         RunError: the file is missing, lies outside of ``root``, is not Python, has no ``version`` or ``score``, or
@@ -86,7 +90,7 @@ def read(root: Path, file: str, named_by: str | None = None) -> RewardSource:
     # One name a file: versions and locks are kept by it.
     file = posixpath.normpath(file)
     path = root / file
-    present = ", ".join(sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py")))
+    present = ", ".join(known or sorted(p.relative_to(root).as_posix() for p in (root / "rewards").glob("*.py")))
     if file.startswith(("/", "../")):
         raise RunError(
             f"the reward file {file} lies outside of the project",
@@ -95,7 +99,7 @@ def read(root: Path, file: str, named_by: str | None = None) -> RewardSource:
         )
     if not path.is_file():
         guess = nearest(posixpath.basename(file), [posixpath.basename(name) for name in present.split(", ")])
-        hint = f"did you mean rewards/{guess}? (one of: {present})" if guess else f"one of: {present}"
+        hint = f"did you mean rewards/{guess}? (one of: {present})" if guess else f"write it, or one of: {present}"
         raise RunError(f"there is no reward file {file}", where=named_by, hint=hint)
     try:
         with tokenize.open(path) as stream:
@@ -167,13 +171,14 @@ def require_inside(path: Path, run_dir: Path) -> None:
         )
 
 
-def stated(root: Path, name: str, file: str) -> str:
+def stated(places: Places, name: str, file: str) -> str:
     """The place where the file of a term is named: the option's line, or else the key."""
-    for option in (root / "conf/reward" / f"{name}.yaml", *sorted((root / "conf").glob("*/*.yaml"))):
+    own = places.option_file(f"reward/{name}")
+    for option in (own, *(path for conf in places.confs for path in sorted(conf.glob("*/*.yaml")))):
         with contextlib.suppress(OSError, UnicodeError):
             for number, line in enumerate(option.read_text(encoding="utf-8").splitlines(), start=1):
                 if re.search(rf"\bfile: *['\"]?{re.escape(file)}\b", line):
-                    return f"{option.relative_to(root).as_posix()}:{number}"
+                    return f"{os.path.relpath(option, places.root)}:{number}"
     return f"reward.terms.{name}.file"
 
 

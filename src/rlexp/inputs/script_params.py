@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 
 NUMBERS: dict[str, type | tuple[type, ...]] = {
@@ -38,12 +39,12 @@ def parameters(script: Path, name: str) -> dict[str, str] | None:
     return {item.arg: ast.unparse(item.annotation) if item.annotation else "" for item in named}
 
 
-def require_known(config: Mapping[str, Any], root: Path) -> None:
+def require_known(config: Mapping[str, Any], places: Places) -> None:
     """Holds the parameters of the project's own scripts against them, whether what they make is there already or not.
 
     Args:
         config: the run's.
-        root: the project folder.
+        places: where the scripts are looked up.
 
     Raises:
         RunError: a script takes no such parameter, or none of that type.
@@ -51,7 +52,7 @@ def require_known(config: Mapping[str, Any], root: Path) -> None:
     free: dict[str, Any] = {"folder": None}
     for group, made, function, beside in (("dataset", "data", "rows", {}), ("model", "models", "build", free)):
         option = config[group]
-        script = root / "data_prep" / f"{option['prepare']}.py"
+        script = places.path(f"data_prep/{option['prepare']}.py")
         if option["prepare"] and option["path"] == f"{made}/{option['name']}" and script.is_file():
             require({**beside, **option["params"]}, script, function, f"{group}.params")
 

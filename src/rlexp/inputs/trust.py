@@ -1,8 +1,8 @@
 """Code that came from elsewhere (the reward copies of a run, a lock that asks for more) runs after a yes for its hash.
 
 The yes is for bytes, never for a folder or a person, and is remembered for the user. No question is asked about what
-this repository's last commit holds, about the project's own ``rewards/`` and ``data_prep/`` as they are now, and about
-what the user ran before.
+this repository's last commit holds, about the ``rewards/`` and ``data_prep/`` of the project, of rlexp and of the
+shared folders that the project or the user names, as they are now, and about what the user ran before.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path
 import platformdirs
 
 from rlexp import files
+from rlexp.compose.places import Places
 from rlexp.errors import RunError
 from rlexp.git import git
 
 FLAG, VARIABLE = "--trust", "RLEXP_TRUST"
 OWN = ("rewards", "data_prep")
-"""Folders of the project whose files are the user's own."""
+"""Folders of a place whose files are the user's own."""
 HASH = re.compile(r"[0-9a-f]{64}")
 
 _typed: set[str] = set()
@@ -64,21 +65,21 @@ def accept(hashes: Iterable[str], where: str) -> None:
         _typed.add(text)
 
 
-def require(code: Sequence[Code], root: Path) -> None:
+def require(code: Sequence[Code], places: Places) -> None:
     """Asks about the code that is not trusted yet; on a terminal with a question, else with one message.
 
     Args:
-        root: the project folder.
+        places: the folders whose files are the user's own. Those of a stranger's run are ``Places.of`` the project.
 
     Raises:
         RunError: nobody said yes; nothing was run.
     """
     accept(filter(None, os.environ.get(VARIABLE, "").split(",")), VARIABLE)
-    unknown = [one for one in code if not _trusted(one, root)]
+    unknown = [one for one in code if not _trusted(one, places)]
     if not unknown:
         return
     table = "\n".join(
-        f"  {os.path.relpath(one.path, root)} {one.asks}, {one.path.stat().st_size} bytes, sha256 {one.sha256}"
+        f"  {os.path.relpath(one.path, places.root)} {one.asks}, {one.path.stat().st_size} bytes, sha256 {one.sha256}"
         for one in unknown
     )
     what = f"{len(unknown)} of the run's files came from elsewhere, and nobody said yes to them\n{table}"
@@ -105,18 +106,18 @@ def remember(code: Iterable[Code]) -> None:
                 place.write_text(f"{one.path.name}\n")
 
 
-def _trusted(one: Code, root: Path) -> bool:
-    if _own(one, root) or (_store() / one.sha256).is_file():
+def _trusted(one: Code, places: Places) -> bool:
+    if _own(one, places) or (_store() / one.sha256).is_file():
         return True
     if one.sha256 in _typed:
         remember([one])
         return True
-    return _tracked(one.path, root)
+    return _tracked(one.path, places.root)
 
 
-def _own(one: Code, root: Path) -> bool:
-    """Says whether it is a file of the project's own folders, or has the content of one."""
-    folders = [root / name for name in OWN]
+def _own(one: Code, places: Places) -> bool:
+    """Says whether it is a file of the user's own folders, or has the content of one."""
+    folders = [place / name for place in places.folders for name in OWN]
     if any(files.lies_inside(one.path, folder) for folder in folders):
         return True
     mine = [path for folder in folders for path in folder.glob("*.py") if files.lies_inside(path, folder)]

@@ -16,14 +16,16 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp.compose.explain import explain
+from rlexp.compose.places import Places
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source, trust
-from rlexp.inputs.find import Inputs
+from rlexp.inputs.find import Inputs, read_rewards
 from rlexp.inputs.requests import requests
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
+from rlexp.project import CONF
 from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
@@ -68,7 +70,7 @@ class FinishedRun:
         """
         run = run or self.run
         if make:
-            trust.require(self.lock_code(), self.root)
+            trust.require(self.lock_code(), Places.of(self.root))
         return locked.find(self.lock, run, self.root, self.run_dir / SOURCES, make)
 
     def reward_sources(self) -> dict[str, RewardSource]:
@@ -89,9 +91,12 @@ class FinishedRun:
         Raises:
             RunError: one cannot be read as a reward, or is not trusted.
         """
-        read = reward_source.read_copy if kept else reward_source.read
-        sources = {name: read(folder, term["file"]) for name, term in self.lock["config"]["reward"]["terms"].items()}
-        trust.require([*self.lock_code(), *(Code(source.path) for source in sources.values())], self.root)
+        files = {name: term["file"] for name, term in self.lock["config"]["reward"]["terms"].items()}
+        if kept:
+            sources = {name: reward_source.read_copy(folder, file) for name, file in files.items()}
+        else:
+            sources = read_rewards(Places.of(folder), files)
+        trust.require([*self.lock_code(), *(Code(source.path) for source in sources.values())], Places.of(self.root))
         return sources
 
     def lock_code(self) -> list[Code]:
@@ -216,11 +221,13 @@ def run_of(config: Any, root: Path, name: str) -> Run:
     Raises:
         RunError: it is no run of this version.
     """
+    places = Places.of(root)
     try:
-        defaults = _defaults(root / "conf")
-        return resolve(OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config}))
+        defaults = _defaults(root / CONF)
+        tree = OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config})
+        return resolve(tree, places=places)
     except (HydraException, OmegaConfBaseException) as error:
-        reason = explain(error, root / "conf")
+        reason = explain(error, places)
         raise RunError(reason.what, where=f"{name}: {reason.where}", hint=reason.hint) from error
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
         message = f"its config is no run of this version: {type(error).__name__}: {error}"
@@ -238,9 +245,9 @@ def on_this_machine(run: Run, root: Path) -> Run:
     if run.hardware.device.name == "cpu":
         return run
     machine = points(
-        root / "conf", ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"], multirun=False
+        root / CONF, ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"], multirun=False
     )[0].run
     if machine.hardware.device is run.hardware.device:
         return run
     config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
-    return resolve(OmegaConf.create(config))
+    return resolve(OmegaConf.create(config), places=run.places)

@@ -77,7 +77,10 @@ SCHEMA = record(
         "machine": record({}, {"gpus": {"type": "array", "items": TEXT}, "threads": COUNT}),
         "checksum": SHA256,
     },
-    {"format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"}},
+    {
+        "origins": mapping(TEXT, PATH),
+        "format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"},
+    },
 )
 """The shape of a lock: what is used of it, and nothing that leads out of the project."""
 STARTED = "invocation."
@@ -108,7 +111,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def lock(run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any, adapter: str | None) -> dict[str, Any]:
+def lock(
+    run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any, adapter: str | None, origins: dict[str, str]
+) -> dict[str, Any]:
     """The content of ``run.lock.yaml``.
 
     Args:
@@ -116,6 +121,7 @@ def lock(run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any,
         overrides: what was typed.
         tokenizer: the loaded tokenizer, for the hash of its chat template.
         adapter: the hash of the fresh adapter's weights, None for full fine-tuning.
+        origins: file -> where it comes from (``Places.origins``).
     """
     content = {
         "format": FORMAT,
@@ -123,6 +129,7 @@ def lock(run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any,
         "overrides": secrets.masked_tree([one for one in overrides if not one.startswith(STARTED)]),
         "config": run.config(),
         "inputs": digest,
+        "origins": origins,
         "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
         "fresh_adapter_sha256": adapter,
         "versions": versions(),

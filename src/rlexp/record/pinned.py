@@ -12,8 +12,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from rlexp.compose.places import Places
 from rlexp.errors import RunError
-from rlexp.files import whole_folder
+from rlexp.files import lies_inside, whole_folder
 from rlexp.inputs import reward_source, reward_versions, trust
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.trust import Code
@@ -83,9 +84,10 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
                 hint="pin a run whose folder is whole",
             )
     files = [term["file"] for term in run.lock["inputs"]["rewards"].values()]
+    scripts = [Code(path) for path in kept_scripts(run).values()]
     rewards = [reward_source.read(run.run_dir / SOURCES, file) for file in files]
     # Committed, they count as the project's own from then on: the yes is asked for before.
-    trust.require([*run.lock_code(), *(Code(source.path) for source in rewards)], root)
+    trust.require([*run.lock_code(), *scripts, *(Code(source.path) for source in rewards)], Places.of(root))
     for fault in reward_versions.faults(root, rewards):
         raise RunError(
             f"the run's reward bears a version that was other code: {fault}",
@@ -95,13 +97,24 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     return rewards
 
 
+def kept_scripts(run: FinishedRun) -> dict[str, Path]:
+    """Name -> copy, of the scripts of data_prep/ that made the run's inputs and that it kept as they were."""
+    found = {}
+    for digest in (run.lock["inputs"]["data"], run.lock["inputs"]["model"]):
+        source = digest.get("source", {})
+        path = run.run_dir / SOURCES / source.get("script", "")
+        if path.is_file() and lies_inside(path, run.run_dir) and file_md5(path) == source.get("script_md5"):
+            found[source["script"]] = path
+    return found
+
+
 def copy(run: FinishedRun, pinned: Path) -> None:
     """Copies the record of a run to ``pinned``; the old one stands until the new one is whole."""
     with whole_folder(pinned, replace=True) as partial:
         for name in KEPT:
             if (run.run_dir / name).is_file():
                 shutil.copyfile(run.run_dir / name, partial / name)
-        for file in {term["file"] for term in run.lock["inputs"]["rewards"].values()}:
+        for file in sorted({term["file"] for term in run.lock["inputs"]["rewards"].values()} | set(kept_scripts(run))):
             (partial / SOURCES / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(run.run_dir / SOURCES / file, partial / SOURCES / file)
         facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}

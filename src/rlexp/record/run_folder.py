@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from rlexp import files, secrets, shapes
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5, folder_md5s
-from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
 from rlexp.record.claim import MANIFEST as MANIFEST
 from rlexp.record.claim import claim_started, take_over
@@ -117,19 +116,23 @@ class Record:
         """Writes the manifest; the old one stands until the new one is whole."""
         _write_manifest(self.run_dir, self.content)
 
-    def write_lock(self, content: dict[str, Any], rewards: Iterable[RewardSource]) -> None:
-        """Writes ``run.lock.yaml`` and copies the reward sources it names beside it; this user has run them now. The
-        manifest says their hashes."""
-        rewards = list(rewards)
+    def write_lock(self, content: dict[str, Any], files_of: Mapping[str, Path]) -> None:
+        """Writes ``run.lock.yaml`` and copies the Python files it names beside it; this user has run them now. The
+        manifest says the hashes of the rewards.
+
+        Args:
+            files_of: name -> file (``hashes.files_of``); what is no Python file is not copied.
+        """
         terms = content.get("inputs", {}).get("rewards", {})
         self.content["reward_md5s"] = {name: term["md5"] for name, term in terms.items()}
-        for source in rewards:
-            copy = self.run_dir / SOURCES / source.file
+        code = {name: path for name, path in files_of.items() if path.suffix == ".py" and path.is_file()}
+        for name, path in code.items():
+            copy = self.run_dir / SOURCES / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source.path, copy)
+            shutil.copyfile(path, copy)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
         files.write_text(self.run_dir / LOCK, text)
-        trust.remember([Code(self.run_dir / LOCK), *(Code(source.path) for source in rewards)])
+        trust.remember([Code(self.run_dir / LOCK), *map(Code, code.values())])
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any] | None:

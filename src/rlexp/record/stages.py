@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.places import Places
 from rlexp.compose.points import points
 from rlexp.errors import RunError
 from rlexp.inputs import store
 from rlexp.inputs.digest import file_md5, folder_md5
+from rlexp.project import CONF
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
 
 PINNED, PARAMS, STAGE = "pinned", "params.yaml", "run"
@@ -39,7 +41,7 @@ def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
     with _repository(root) as repo:
         for group in ("data", "model"):
             digest = inputs[group]
-            if "path" not in digest:
+            if "path" not in digest or (group == "model" and _is_shipped(root, digest["path"])):
                 continue
             if _made_by_dvc(repo, root, group, lock):
                 dependencies.append(digest["path"])
@@ -75,7 +77,8 @@ def lock_stages(lock: dict[str, Any], root: Path, held_out: dict[str, Any]) -> N
     scores.parent.mkdir(exist_ok=True)
     there = scores.read_bytes() if scores.is_file() else None
     write_scores(scores.parent, held_out)
-    paths = [inputs["path"] for inputs in (lock["inputs"]["data"], lock["inputs"]["model"]) if "path" in inputs]
+    digests = (lock["inputs"]["data"], lock["inputs"]["model"])
+    paths = [digest["path"] for digest in digests if "path" in digest and (root / digest["path"]).exists()]
     with _repository(root) as repo, repo.lock:
         for path in (*paths, SCORES):
             for stage in _makers(repo, root, path):
@@ -153,14 +156,20 @@ def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> boo
     typed = [o for o in lock["overrides"] if o.lstrip("+~").split("=")[0].split(".")[0] in owned]
     if not _command_makes(root, group, lock, typed):
         return False
+    script = lock["inputs"][group]["source"]["script"]
     repo.stage.add(
         name=_name(group, path),
         cmd=" ".join(["python -m rlexp prepare", *map(shlex.quote, typed)]),
-        deps=[lock["inputs"][group]["source"]["script"]],
+        deps=[script] if (root / script).is_file() else [],
         outs_persist=[path],
         force=True,
     )
     return True
+
+
+def _is_shipped(root: Path, path: str) -> bool:
+    """Says whether a model is rlexp's own, which every installation has."""
+    return not (root / path).exists() and Places.of(root).path(path).exists()
 
 
 def _command_makes(root: Path, group: str, lock: dict[str, Any], typed: list[str]) -> bool:
@@ -169,10 +178,11 @@ def _command_makes(root: Path, group: str, lock: dict[str, Any], typed: list[str
     digest, key = lock["inputs"][group], "dataset" if group == "data" else "model"
     source = digest.get("source", {})
     script = source.get("script", "")
-    if source.get("files") or not (root / script).is_file() or source.get("script_md5") != file_md5(root / script):
+    there = Places.of(root).path(script)
+    if source.get("files") or not there.is_file() or source.get("script_md5") != file_md5(there):
         return False
     try:
-        option = points(root / "conf", typed, multirun=False)[0].run.config()[key]
+        option = points(root / CONF, typed, multirun=False)[0].run.config()[key]
     except RunError:  # conf/ has moved on
         return False
     folder = f"{'data' if group == 'data' else 'models'}/{option['name']}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.environment import resolved
+from rlexp.compose.places import Places
 from rlexp.compose.schema import Reward
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import reward_source, trust
@@ -66,12 +67,12 @@ class Reasons:
 
 def _present(source: RewardSource, root: Path) -> RewardSource | None:
     try:
-        now = reward_source.read(root, source.file)
+        now = reward_source.read(Places.of(root).holder(source.file), source.file)
     except RunError:
         return None
     if now.path == source.path or now.code_md5 != source.code_md5:
         return None
-    trust.require([trust.Code(now.path)], root)
+    trust.require([trust.Code(now.path)], Places.of(root))
     return now
 
 

@@ -19,6 +19,7 @@ from rlexp.compare import sweep
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader
+from rlexp.compose.search_path import places
 from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
@@ -111,7 +112,8 @@ def _one_job(work: Callable[[Job], None], checked: bool, cfg: DictConfig) -> Exc
     """
     settings, root = HydraConfig.get(), project.root()
     run_dir, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
-    run = of_tree(cfg, root, overrides)
+    sources = [(source.schema, source.path) for source in settings.runtime.config_sources]
+    run = of_tree(cfg, places(root, sources, settings.runtime.choices), overrides)
     if not checked:
         make_ready(run, root, run_dir)
     failure = attempt(work, Job(run, root, run_dir, overrides))

@@ -61,7 +61,7 @@ def load(
     for fault in reward_versions.faults(root, inputs.rewards.values()):
         console.warn(fault)
     trust.remember(Code(source.path) for source in inputs.rewards.values())
-    digest = hashes.inputs_digest(run, inputs, root)
+    digest = hashes.inputs_digest(run, inputs)
     record.mark("locked")
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
@@ -80,7 +80,7 @@ def load(
     gate.before_load(rows)
     model, tokenizer = models.load(run, inputs.model, patches)
     if inputs.model is None:
-        digest["model"] = hashes.model_digest(run, None, root)  # the hub's files are there only now
+        digest["model"] = hashes.model_digest(run, None)  # the hub's files are there only now
     if serving:
         serving.wait()
     record.mark("loaded")

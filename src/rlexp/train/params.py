@@ -13,6 +13,7 @@ from rlexp.compose.points import points
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.prepare import prepare
+from rlexp.project import CONF
 from rlexp.record import finished
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import read_manifest
@@ -74,7 +75,7 @@ def read(root: Path, file: str, locked: dict[str, Any]) -> Run:
     try:
         if named:
             overrides = [f"{group}={option}" for group, option in named.items()]
-            composed = points(root / "conf", overrides, multirun=False)[0].run.config()
+            composed = points(root / CONF, overrides, multirun=False)[0].run.config()
             tree |= {group: composed[group] for group in named if group in composed}
         return finished.run_of(settled(tree, locked), root, file)
     except RunError as error:

@@ -13,6 +13,7 @@ from rlexp.compare.differences import ABSENT, differences, lines
 from rlexp.compose.points import points
 from rlexp.errors import RunError, printable
 from rlexp.inputs.digest import file_md5
+from rlexp.project import CONF
 from rlexp.record import finished, metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
@@ -115,7 +116,7 @@ def _drift(original: FinishedRun) -> list[str]:
     """Notes on what composes or is installed otherwise now; the replay keeps to the lock's config."""
     lock, root, notes = original.lock, original.root, []
     try:
-        now = points(root / "conf", lock["overrides"], multirun=False)[0].run.config()
+        now = points(root / CONF, lock["overrides"], multirun=False)[0].run.config()
         then = original.run.config()
         now["hardware"] = then["hardware"]
         if then["rollout"]["why"]:  # auto's choice, which follows the hardware

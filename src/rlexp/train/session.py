@@ -80,8 +80,9 @@ def train(
         record.content["effective_arguments"] = effective.to_json(trainer_arguments)
         effective.require(trainer_arguments)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
-        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh)
-        record.write_lock(locked, loaded.inputs.rewards.values())
+        files_of = hashes.files_of(run, loaded.inputs, digest)
+        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, run.places.origins(files_of))
+        record.write_lock(locked, files_of)
         approve(locked)
         record.mark("built")
 
@@ -128,9 +129,7 @@ def train(
             files.write_text(run_dir / "held_out.json", json.dumps(summary.samples(before, after), indent=1) + "\n")
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
-        record.content["inputs_changed"] = changed = _changed(
-            digest, hashes.inputs_digest(run, loaded.inputs, job.root)
-        )
+        record.content["inputs_changed"] = changed = _changed(digest, hashes.inputs_digest(run, loaded.inputs))
     if test is not None and before is not None:
         summary.show(console, run, before, after)
     for name in changed:

@@ -118,7 +118,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> str:
     steps = f"{run.preflight.smoke_steps} steps first"
     found = None
     if any((root / FOLDER).glob(f"{settings_key(run)}-*.json")) and not (inputs.data_prepare or inputs.model_prepare):
-        found = read(path(run, inputs_digest(run, inputs, root), root))
+        found = read(path(run, inputs_digest(run, inputs), root))
     if found is None:
         short = run.preflight.smoke is When.auto and no_longer(run)
         return "none: the run is no longer than a smoke" if short else f"not yet: {steps}"
