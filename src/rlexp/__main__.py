@@ -31,10 +31,11 @@ VERBS = {
     "diff": "rlexp.cli.diff",
     "runs": "rlexp.cli.runs",
     "doctor": "rlexp.cli.doctor",
+    "init": "rlexp.cli.init",
 }
 """Verb -> the module of ``cli`` whose ``command(arguments, here)`` does it and answers the exit code."""
 
-ANYWHERE = ("doctor",)
+ANYWHERE = ("doctor", "init")
 """Verbs that need no project."""
 
 FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))

@@ -54,21 +54,30 @@ class Stopped(RunError):
 
 
 class Several(RunError):
-    """Mistakes that were found together."""
+    """Mistakes that were found together.
 
-    def __init__(self, errors: Iterable[RunError]) -> None:
+    Args:
+        hint: what goes for all of them.
+    """
+
+    def __init__(self, errors: Iterable[RunError], hint: str | None = None) -> None:
         self.errors: list[RunError] = []
         for error in errors:
             self.errors += error.errors if isinstance(error, Several) else [error]
         named = "\n".join(f"  {number}. {_indented(error)}" for number, error in enumerate(self.errors, start=1))
-        super().__init__(f"{len(self.errors)} things are wrong; nothing was started\n{named}", hint="mend them all")
+        super().__init__(
+            f"{len(self.errors)} things are wrong; nothing was started\n{named}", hint=hint or "mend them all"
+        )
 
     def __reduce__(self) -> Any:
-        return type(self), (self.errors,)
+        return type(self), (self.errors, self.hint)
 
 
-def all_of(*checks: Callable[[], Any]) -> list[Any]:
+def all_of(*checks: Callable[[], Any], hint: str | None = None) -> list[Any]:
     """The answer of every check.
+
+    Args:
+        hint: what goes for all mistakes, where there are several.
 
     Raises:
         RunError: what the only one that refused says; ``Several`` where more did.
@@ -80,7 +89,7 @@ def all_of(*checks: Callable[[], Any]) -> list[Any]:
         except RunError as error:
             refused.append(error)
     if refused:
-        raise refused[0] if len(refused) == 1 else Several(refused)
+        raise refused[0] if len(refused) == 1 else Several(refused, hint)
     return answers
 
 

@@ -358,7 +358,7 @@ def test_the_real_terminal_asks(code, tmp_path):
     """Through a pseudo-terminal, as a person would see it."""
     program = (
         "import sys; from pathlib import Path; from rlexp.inputs.trust import *\n"
-        "require([Code(Path(sys.argv[1]))], Path(sys.argv[2])); print('went on')"
+        "require([Code(Path(sys.argv[1]))], Places.of(Path(sys.argv[2]))); print('went on')"
     )
     parent, child = pty.openpty()
     process = subprocess.Popen(

@@ -32,8 +32,8 @@ def content(composed):
 def test_a_lock_holds_what_a_run_began_with(content, composed):
     run = composed("hardware=cpu")
     assert list(content) == [
-        *("format", "identity", "overrides", "config", "inputs", "chat_template_sha256", "fresh_adapter_sha256"),
-        *("versions", "machine", "checksum"),
+        *("format", "identity", "overrides", "config", "inputs", "origins"),
+        *("chat_template_sha256", "fresh_adapter_sha256", "versions", "machine", "checksum"),
     ]
     assert (content["format"], content["overrides"]) == (2, ["hardware=cpu"])
     assert content["identity"] == lock.identity(run) == lock.json_sha256(run.experiment())[:16]

@@ -15,6 +15,7 @@ from rich.table import Table
 from rlexp import project
 from rlexp.cli import trusted
 from rlexp.cli.arguments import command_line, hydra_options
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.evaluate.rescore import rescore
@@ -23,6 +24,7 @@ from rlexp.inputs.find import reward_sources
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
+from rlexp.project import shipped
 from rlexp.record import finished
 from rlexp.reward import trial
 from rlexp.reward.rubric import Rubric, workers_for
@@ -59,7 +61,8 @@ def command(arguments: list[str], here: Path) -> int:
         return rescore(finished.open(options.completions, here, root), options.against, here, console)
     line = command_line(options, here)
     run = line.points()[0].run if line.composes else None
-    scored = _tried(run, root)
+    _ = line.config  # whose hydra.searchpath may name shared folders
+    scored = _tried(run, line.places)
     sources = [reward.source for reward in scored]
     trust.remember(Code(source.path) for source in sources)
     faults = reward_versions.faults(root, sources)
@@ -123,11 +126,11 @@ def _options(arguments: list[str]) -> Namespace:
     return options
 
 
-def _tried(run: Run | None, root: Path) -> list[Scored]:
+def _tried(run: Run | None, places: Places) -> list[Scored]:
     """The trial of every reward that is asked for."""
-    recorded = reward_versions.read(root)
-    rows = trial.data_rows(prepare(run, root).data, 4) if run else []
-    wanted = _rewards(run, root)
+    recorded = reward_versions.read(places.root)
+    rows = trial.data_rows(prepare(run, places.root).data, 4) if run else []
+    wanted = _rewards(run, places)
     trials = trial.try_rewards([(source, params) for _, source, params in wanted], rows)
     return [
         Scored(name, source, reward_versions.mark(recorded, source), tried)
@@ -135,14 +138,15 @@ def _tried(run: Run | None, root: Path) -> list[Scored]:
     ]
 
 
-def _rewards(run: Run | None, root: Path) -> list[tuple[str, RewardSource, dict[str, Any]]]:
-    """Name, source and composed parameters of every reward that is asked for."""
+def _rewards(run: Run | None, places: Places) -> list[tuple[str, RewardSource, dict[str, Any]]]:
+    """Name, source and composed parameters of every reward that is asked for; those of the project and of shared
+    folders, where none is."""
     if run:
         return [(name, source, run.reward.terms[name].params) for name, source in reward_sources(run).items()]
-    files = sorted((root / "rewards").glob("*.py"))
+    files = places.own.names("rewards/*.py")
     if not files:
-        raise RunError("there is no reward file", where="rewards/", hint="README.md shows how to add a reward")
-    return [(path.stem, reward_source.read(root, path.relative_to(root).as_posix()), {}) for path in files]
+        raise RunError("there is no reward file", where="rewards/", hint=f"write one, as in {shipped()}/rewards")
+    return [(Path(file).stem, reward_source.read(places.holder(file), file), {}) for file in files]
 
 
 def _try_rows(console: Console, run: Run, root: Path) -> bool:

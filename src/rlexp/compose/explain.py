@@ -21,6 +21,7 @@ from rlexp.compose.config_file import Scene, explain_yaml, scene
 from rlexp.compose.explain_hydra import SWEEPER, first_line, hydras, of_sweeper
 from rlexp.compose.file_shape import BOOLEAN, misplaced
 from rlexp.compose.methods import METHODS, owner
+from rlexp.compose.missing_options import with_others
 from rlexp.compose.places import Places
 from rlexp.compose.sweep import MISSING
 from rlexp.errors import RunError, nearest
@@ -50,7 +51,8 @@ def explain(error: Exception, places: Places, overrides: Sequence[str] = ()) -> 
         if isinstance(cause, OmegaConfBaseException):  # the innermost one still holds OmegaConf's placeholders
             cause = next((c for c in causes[::-1] if type(c) is type(cause)), cause)
         if isinstance(cause, MissingConfigException):
-            return _missing_option(cause, seen, places)
+            group = (cause.missing_cfg_file or "").rpartition("/")[0]
+            return with_others(_missing_option(cause, seen, places), group, places, overrides)
         if isinstance(cause, OverrideParseException):
             return _unreadable(cause)
         if isinstance(cause, yaml.YAMLError | UnicodeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -41,9 +42,10 @@ class Places:
         return tuple(dict.fromkeys((self.root, *(conf.parent for conf in self.confs))))
 
     @property
-    def shared(self) -> tuple[Path, ...]:
-        """Those that are neither the project's nor rlexp's own: a team's."""
-        return tuple(folder for folder in self.folders if folder not in (self.root, shipped()))
+    def own(self) -> Places:
+        """Those of the project and the team, without what rlexp ships (of which its own clone is made)."""
+        theirs = self.root / CONF, shipped() / CONF
+        return dataclasses.replace(self, confs=(theirs[0], *(conf for conf in self.confs if conf not in theirs)))
 
     def path(self, file: str) -> Path:
         """A file or folder of the first place that has it; of the project where none has."""
@@ -70,7 +72,7 @@ class Places:
 
     def option_files(self, group: str) -> dict[str, Path]:
         """Option -> file of a group."""
-        files = [path for conf in reversed(self.confs) for path in conf.glob(f"{group}/*.yaml")]
+        files = [path for conf in reversed(self.confs) for path in (conf / group).glob("*.yaml")]
         return dict(sorted({path.stem: path for path in files}.items()))
 
     def option_file(self, option: str) -> Path:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -27,10 +26,11 @@ from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.file_shape import require_method
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
-from rlexp.compose.search_path import Loader, places
+from rlexp.compose.search_path import Loader
 from rlexp.compose.sweep import folders_of, impossible, require_one_kind, require_plugins, require_values, typed_of
 from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
+from rlexp.project import CONF
 
 NAME = "rlexp"
 """The job's name, as ``hydra.main`` would take it from the module."""
@@ -69,23 +69,15 @@ class CommandLine:
         version.setbase("1.3")
         setup_globals()
         JobRuntime().set("name", NAME)
-        search = create_config_search_path(str(self.conf))
+        search = create_config_search_path(str(self.config_path or self.root / CONF))
         if self.config_dir:
             search.prepend("command-line", f"file://{self.config_dir}", SearchPathQuery(provider="schema"))
         object.__setattr__(self, "loader", Loader(search))
 
     @property
-    def conf(self) -> Path:
-        """The folder of the options."""
-        return self.config_path or self.root / "conf"
-
-    @property
     def places(self) -> Places:
-        """Where its options and what they name are looked up."""
-        return self._places({})
-
-    def _places(self, choices: Mapping[str, Any]) -> Places:
-        return places(self.root, ((source.scheme(), source.path) for source in self.loader.get_sources()), choices)
+        """Where its options and what they name are looked up, as far as ``config`` was read."""
+        return self.loader.places(self.root)
 
     @property
     def composes(self) -> bool:
@@ -193,7 +185,7 @@ class CommandLine:
                 if option is None and "/" not in group and group != OPTIONAL_GROUP:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
         try:
-            run = of_tree(config, self._places(config.hydra.runtime.choices), overrides)
+            run = of_tree(config, self.loader.places(self.root, config.hydra.runtime.choices), overrides)
         except ERRORS as error:
             raise explain(error, self.places, overrides) from error
         with self.explained(overrides):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -63,6 +64,10 @@ class Run:
         job = memory.Workload(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
         recomputed = bool(self.hardware.gradient_checkpointing)
         return memory.estimate(job, geometry.per_device_train_batch_size, recomputed)
+
+    def at(self, root: Path) -> Run:
+        """The run whose files are looked up in this project folder."""
+        return self if self.places.root == root else dataclasses.replace(self, places=Places.of(root))
 
     @property
     def chat_template_kwargs(self) -> dict[str, Any]:

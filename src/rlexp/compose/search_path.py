@@ -29,6 +29,10 @@ class Loader(ConfigLoaderImpl):
         repo.get_sources().sort(key=lambda source: LAST.index(source.provider) + 1 if source.provider in LAST else 0)
         self.repository.sources = repo.get_sources()
 
+    def places(self, root: Path, choices: Mapping[str, Any] = MappingProxyType({})) -> Places:
+        """Where options and what they name are looked up (``places``)."""
+        return places(root, ((source.scheme(), source.path) for source in self.get_sources()), choices)
+
 
 def places(root: Path, sources: Iterable[tuple[str, str]], choices: Mapping[str, Any] = MappingProxyType({})) -> Places:
     """Where options and what they name are looked up.
@@ -45,7 +49,7 @@ def places(root: Path, sources: Iterable[tuple[str, str]], choices: Mapping[str,
         if option and not group.startswith("hydra/")
         for part in str(option).split("+")
     ]
-    return Places(root, tuple(confs), tuple(chosen))
+    return Places(root, tuple(confs), ("config", *chosen) if chosen else ())
 
 
 def _folder(scheme: str, path: str) -> Path | None:

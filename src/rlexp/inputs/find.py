@@ -44,6 +44,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
     Raises:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
     """
+    run = run.at(root)
     _dataset_type(run)
     script_params.require_known(run.config(), run.places)
     data = root / run.dataset.path
@@ -52,6 +53,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         lambda: reward_sources(run),
         lambda: None if description else _data_prepare(run, root),
         lambda: _model(run, root),
+        hint=f"mend them all; how such files look: {shipped()}",
     )
     if description is not None:
         # The first: a snapshot of an older script must not be blamed for what the script was mended for.
@@ -138,10 +140,12 @@ def _data_prepare(run: Run, root: Path) -> Path:
     guess = nearest(dataset.path, present)
     if dataset.prepare and not script.is_file():
         scripts = [Path(name).stem for name in run.places.names("data_prep/*.py")]
+        guess = nearest(dataset.prepare, scripts)
         raise RunError(
             f"there is no script data_prep/{dataset.prepare}.py",
             where="dataset.prepare",
-            hint=f"write it (a template: {shipped() / 'data_prep/arithmetic.py'}), or one of: {', '.join(scripts)}",
+            hint=(f"did you mean {guess}? or " if guess else "")
+            + f"write it, as {shipped() / 'data_prep/arithmetic.py'} is (one of: {', '.join(scripts)})",
         )
     if dataset.prepare:
         hint = f"leave dataset.path out and data_prep/{dataset.prepare}.py writes data/{dataset.name}"

@@ -32,6 +32,7 @@ def prepare(run: Run, root: Path) -> Inputs:
         RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
             that came by a path is not trusted.
     """
+    run = run.at(root)
     inputs = find_inputs(run, root)
     scripts = [script for script in (inputs.data_prepare, inputs.model_prepare) if script]
     trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], run.places)
