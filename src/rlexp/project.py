@@ -42,3 +42,21 @@ def shipped() -> Path:
     that rlexp runs from."""
     carried = Path(__file__).parent / "shipped"
     return carried if carried.is_dir() else Path(__file__).parents[2]
+
+
+def pip(extra: str) -> str:
+    """What to type to install rlexp with an extra, in the versions that were tested together."""
+    clone = (shipped() / "pyproject.toml").is_file()
+    constraints = _typed("constraints-gpu.txt" if extra == "gpu" else "constraints.txt")
+    return f"pip install -c {constraints} " + (f"-e '.[{extra}]'" if clone else f"'rlexp[{extra}]'")
+
+
+def pip_unsloth() -> str:
+    """What to type to install Unsloth beside it on a machine without a GPU."""
+    return f"pip install --no-deps -r {_typed('requirements-unsloth.txt')}"
+
+
+def _typed(file: str) -> str:
+    """A shipped file as it is typed from here: a clone's own by its name."""
+    path = shipped() / file
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)

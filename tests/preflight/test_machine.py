@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ CUDA = {"torch_cuda": "13.0", "driver_cuda": "13.0", "gpus": (H100,)}
     ("check", "changed", "level", "says"),
     [
         (machine.python, {"python": "3.10.2"}, "failed", "needs >=3.11"),
-        (machine.python, {"requires_python": None}, "skipped", "no pyproject.toml"),
+        (machine.python, {"requires_python": None}, "skipped", "rlexp is not installed"),
         (machine.required, {"installed": {"trl": "1.15.0", "unsloth": "1"}}, "failed", "torch is missing"),
         (machine.required, {"installed": {**HEALTHY.installed, "trl": "1.16.0"}}, "failed", "trl 1.16.0 is outside of"),
         (machine.required, {"installed": {**HEALTHY.installed, "trl": "1.15.1"}}, "ok", "Unsloth"),
@@ -112,7 +113,10 @@ def test_doctor_is_quick_shows_no_token_and_writes_nothing(project):
 
 
 def test_a_failed_check_is_exit_code_1_also_in_json(project):
-    (project / "pyproject.toml").write_text('[project]\nrequires-python = ">=4"\ndependencies = []\n')
-    done = rlexp(project, "doctor", "--json", HF_HUB_OFFLINE="1")
+    about = project / "first/rlexp-0.1.0.dist-info/METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: rlexp\nVersion: 0.1.0\nRequires-Python: >=4\n")
+    path = os.pathsep.join(filter(None, (str(project / "first"), os.environ.get("PYTHONPATH"))))
+    done = rlexp(project, "doctor", "--json", HF_HUB_OFFLINE="1", PYTHONPATH=path)
     said = {item["name"]: item for item in json.loads(done.stdout)}
     assert done.returncode == 1 and said["python.version"]["level"] == "failed"

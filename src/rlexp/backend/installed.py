@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
+from rlexp import project
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Loader
 from rlexp.errors import RunError
 
-UNSLOTH = "pip install --no-deps -r requirements-unsloth.txt, or make run, which installs all of it"
-TRL = "pip install -c constraints.txt -e '.[cpu]'"
-TRACKERS = {"wandb": "-e '.[track]'", "trackio": "-e '.[track]'", "tensorboard": "-e '.[track]'", "mlflow": "mlflow"}
-"""Tracker -> what pip installs of it."""
+TRACKERS = {"wandb": "track", "trackio": "track", "tensorboard": "track", "mlflow": None}
+"""Tracker -> the extra of rlexp that brings it; None for one that pip installs by its name."""
 
 
 def require(run: Run) -> None:
@@ -26,15 +25,15 @@ def require(run: Run) -> None:
     Raises:
         RunError: a library or a tracker is missing, or Weights & Biases has neither a key nor a mode without one.
     """
-    for name, hint in (("unsloth", UNSLOTH), ("trl", TRL)):
+    for name, hint in (("unsloth", project.pip_unsloth()), ("trl", project.pip("cpu"))):
         if _missing(name) and not (name == "unsloth" and run.rollout.loader is Loader.transformers):
             raise RunError(f"{name} is not installed", where=f"rollout.loader={run.rollout.loader.name}", hint=hint)
     for name in run.tracking.report_to:
         where = f"tracking.report_to=[{name}]"
         if name in TRACKERS and _missing(name):
-            raise RunError(
-                f"{name} is not installed", where=where, hint=f"pip install {TRACKERS[name]}, or type tracking=none"
-            )
+            extra = TRACKERS[name]
+            hint = project.pip(extra) if extra else f"pip install {name}"
+            raise RunError(f"{name} is not installed", where=where, hint=f"{hint}, or type tracking=none")
         if name == "wandb" and not _wandb_answers():
             raise RunError(
                 "Weights & Biases has no API key on this machine",

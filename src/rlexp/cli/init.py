@@ -99,8 +99,9 @@ def _refuse(folder: Path, made: dict[str, str]) -> list[str]:
     Raises:
         RunError: another file is, or the folder is a file.
     """
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder.name} is a file", where=str(folder), hint="name a new folder: rlexp init FOLDER")
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    if not above.is_dir():
+        raise RunError(f"{above.name} is a file", where=str(above), hint=f"name another: rlexp init {above.name}_2")
     there = [name for name in made if (folder / name).exists() or (folder / name).is_symlink()]
     if taken := [name for name in there if name not in USUAL]:
         raise RunError(

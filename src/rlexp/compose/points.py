@@ -34,6 +34,7 @@ from rlexp.project import CONF
 
 NAME = "rlexp"
 """The job's name, as ``hydra.main`` would take it from the module."""
+BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 OPTIONAL_GROUP = "experiment"
 """The group of which none may be chosen."""
 
@@ -113,8 +114,7 @@ class CommandLine:
     @property
     def listed(self) -> bool:
         """Whether its points are known before it starts: all but those of a sweeper that goes by what came out."""
-        basic = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
-        return not self.sweeps or self.config.hydra.sweeper._target_ == basic
+        return not self.sweeps or self.config.hydra.sweeper._target_ == BASIC
 
     @cached_property
     def batches(self) -> list[list[list[str]]]:
@@ -243,8 +243,7 @@ def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
 
     Args:
         conf: the project's conf/ folder.
-        overrides: Hydra overrides as typed.
-        multirun: whether ``-m`` was typed.
+        overrides, multirun: as typed.
 
     Raises:
         RunError: the first point that is not possible; for a sweep the message names every one of them.

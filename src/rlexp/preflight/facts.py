@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 import tempfile
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from rlexp.backend import compile_cache, telemetry
+from rlexp.compose.places import Places
 from rlexp.nvidia import Gpu, driver_cuda, gpus
 from rlexp.reward import sandbox
 
@@ -81,14 +81,14 @@ def gather(root: Path) -> MachineFacts:
     """Looks at the machine and at the project folder ``root``; takes a second, more where the hub is slow to answer."""
     build = _torch_cuda()
     matrix = "constraints-gpu.txt" if build else "constraints.txt"
-    project = _pyproject(root)
+    places, requires = Places.of(root), _requires()
     hub, hub_fault = _hub()
     return MachineFacts(
         python=".".join(map(str, sys.version_info[:3])),
-        requires_python=project.get("requires-python"),
-        required=tuple(project.get("dependencies", ())),
+        requires_python=requires[0],
+        required=requires[1],
         matrix=matrix,
-        tested={**_pinned(root / matrix), **_pinned(root / "requirements-unsloth.txt")},
+        tested={**_pinned(places.path(matrix)), **_pinned(places.path("requirements-unsloth.txt"))},
         installed=_installed(),
         torch_cuda=build,
         driver_cuda=driver_cuda(),
@@ -145,11 +145,14 @@ def cache_folders() -> dict[str, Path]:
     return folders | {f"{OTHER} ({folder.name})": folder for folder in found.others()}
 
 
-def _pyproject(root: Path) -> dict:
+def _requires() -> tuple[str | None, tuple[str, ...]]:
+    """The Python and the packages that rlexp needs, as its installation says; None and none without one."""
     try:
-        return tomllib.loads((root / "pyproject.toml").read_text()).get("project", {})
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}
+        about = metadata.metadata("rlexp")
+    except metadata.PackageNotFoundError:
+        return None, ()
+    packages = about.get_all("Requires-Dist") or []
+    return about["Requires-Python"], tuple(one for one in packages if "extra ==" not in one)
 
 
 def _pinned(file: Path) -> dict[str, str]:

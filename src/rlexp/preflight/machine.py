@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from rlexp import project
 from rlexp.compose import optimizers
 from rlexp.preflight.facts import GIB, OTHER, MachineFacts
 from rlexp.verdict import Level, Verdict
@@ -24,21 +25,21 @@ MEMORY_LOW, MEMORY_LEAST = 3 * GIB, GIB
 
 
 def python(facts: MachineFacts) -> Verdict:
-    """The interpreter is one that pyproject.toml allows."""
+    """The interpreter is one that rlexp allows."""
     name = "python.version"
     if facts.requires_python is None:
-        return Verdict(name, Level.skipped, f"{facts.python}; the project has no pyproject.toml to compare with")
+        return Verdict(name, Level.skipped, f"{facts.python}; rlexp is not installed, so nothing says which it needs")
     if facts.python not in SpecifierSet(facts.requires_python):
         message = f"{facts.python}, and rlexp needs {facts.requires_python}"
-        return Verdict(name, Level.failed, message, "pyproject.toml", "make run PYTHON=python3.12")
+        return Verdict(name, Level.failed, message, "rlexp", "install it with another Python: python3.12 -m venv .venv")
     return Verdict(name, Level.passed, f"{facts.python} ({facts.requires_python})")
 
 
 def required(facts: MachineFacts) -> Verdict:
-    """Every requirement of pyproject.toml is installed, in a version that it allows; and Unsloth is."""
+    """Every requirement of rlexp is installed, in a version that it allows; and Unsloth is."""
     name = "packages.required"
     if not facts.required:
-        return Verdict(name, Level.skipped, "the project has no pyproject.toml to compare with")
+        return Verdict(name, Level.skipped, "rlexp is not installed, so nothing says which it needs")
     wrong = []
     for item in (*map(Requirement, facts.required), Requirement("unsloth")):
         if item.marker is not None and not item.marker.evaluate():
@@ -49,8 +50,13 @@ def required(facts: MachineFacts) -> Verdict:
         elif not item.specifier.contains(version, prereleases=True):
             wrong.append(f"{item.name} {version} is outside of {item.specifier}")
     if wrong:
-        return Verdict(name, Level.failed, "; ".join(wrong), "pyproject.toml", f"pip install -c {facts.matrix} -e .")
-    return Verdict(name, Level.passed, f"all {len(facts.required)} of pyproject.toml, and Unsloth")
+        return Verdict(name, Level.failed, "; ".join(wrong), "rlexp", project.pip(_extra(facts)))
+    return Verdict(name, Level.passed, f"all {len(facts.required)} that rlexp requires, and Unsloth")
+
+
+def _extra(facts: MachineFacts) -> str:
+    """The extra of rlexp for this machine."""
+    return "gpu" if facts.torch_cuda else "cpu"
 
 
 def tested(facts: MachineFacts) -> Verdict:
@@ -64,7 +70,7 @@ def tested(facts: MachineFacts) -> Verdict:
     decisive = [f"{p} {facts.installed[p]} (tested: {facts.tested[p]})" for p in other if p in DECISIVE]
     count = f"{len(both) - len(other)} of {len(both)} installed packages are the tested ones"
     if decisive:
-        hint = f"pip install -c {facts.matrix} -e . ; or run the tests with these"
+        hint = f"{project.pip(_extra(facts))}; or run the tests with these"
         return Verdict(name, Level.warning, f"{', '.join(decisive)}; {count}", facts.matrix, hint)
     return Verdict(name, Level.passed, count)
 
@@ -73,13 +79,13 @@ def torch(facts: MachineFacts) -> Verdict:
     """The driver can run what torch was built for."""
     name = "torch.cuda"
     if facts.torch_cuda is None:
-        return Verdict(name, Level.failed, "torch is not installed", hint="make run, or pip install torch")
+        return Verdict(name, Level.failed, "torch is not installed", hint=project.pip("cpu"))
     built = f"torch is built for CUDA {facts.torch_cuda}" if facts.torch_cuda else "torch is a CPU build"
     if not facts.gpus:
         return Verdict(name, Level.passed, f"{built}; no GPU here: hardware=cpu")
     if not facts.torch_cuda:
         message = f"{built}, and this machine has a GPU: it would stay idle"
-        return Verdict(name, Level.warning, message, hint="pip install -c constraints-gpu.txt -e '.[gpu]'")
+        return Verdict(name, Level.warning, message, hint=project.pip("gpu"))
     if facts.driver_cuda is None:
         return Verdict(name, Level.warning, f"{built}; the driver does not say which CUDA it runs", hint="nvidia-smi")
     if _major(facts.torch_cuda) > _major(facts.driver_cuda):

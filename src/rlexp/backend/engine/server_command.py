@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from rlexp import project
 from rlexp.backend.engine.arguments import defaults, over
 from rlexp.backend.engine.engine import free_port
 from rlexp.compose.run import Run
@@ -100,7 +101,7 @@ def validate(run: Run) -> None:
         raise RunError(
             "vLLM is not installed",
             where=f"rollout={rollout.name}" + (f" (auto: {rollout.why})" if rollout.why else ""),
-            hint="pip install -c constraints-gpu.txt -e '.[gpu]', or type rollout=generate",
+            hint=f"{project.pip('gpu')}, or type rollout=generate",
         )
     if rollout.vllm_mode is not VllmMode.server:
         return
