@@ -84,7 +84,9 @@ def test_the_config_of_a_project_names_the_shared_folder_relative_to_the_project
     with (own / project.MARK).open("a") as stream:
         stream.write("  searchpath: [file://../team/conf]\n")
     line = CommandLine(own, ["reward=format+shared"])
-    assert reward_sources(line.points()[0].run)["shared"].path.resolve() == team / "rewards/shared.py"
+    run = line.points()[0].run
+    assert reward_sources(run)["shared"].path == team / "rewards/shared.py"
+    assert run.places.origins({})["conf/reward/shared.yaml"] == "shared team"
     assert line.places.own.names("rewards/*.py") == ["rewards/shared.py"]
     with pytest.raises(RunError, match="there is no reward named 'shred'") as error:
         _run(own, "reward=format+shred")
@@ -105,6 +107,13 @@ def test_missing_pieces_are_named_together(own):
     with pytest.raises(RunError) as error:
         _run(own, "dataset=arithmetik")
     assert "conf/config.yaml:5" in str(error.value) and "put mine.yaml into conf/model" in str(error.value)
+
+
+def test_what_is_installed_below_the_project_is_not_the_projects(own, monkeypatch):
+    installed = own / ".venv/lib/rlexp/shipped"
+    shutil.copytree(project.shipped() / "conf", installed / "conf")
+    monkeypatch.setattr("rlexp.compose.places.shipped", lambda: installed)
+    assert Places.of(own).origin(installed / "conf/model/tiny.yaml").startswith("rlexp ")
 
 
 def test_no_place_is_asked_for_a_path_that_leads_out_of_it(own):

@@ -94,7 +94,9 @@ class Places:
     def origin(self, path: Path) -> str | None:
         """Where a file comes from, for a lock: ``project``, ``rlexp 0.1.0``, or the shared folder by its name (a path
         outside of the project says nothing on another machine) and its commit; None for a file of no place."""
-        place = next((folder for folder in self.folders if path.is_relative_to(folder)), None)
+        # The deepest: rlexp may be installed below the project, in its .venv.
+        around = [folder for folder in self.folders if path.is_relative_to(folder)]
+        place = max(around, key=lambda folder: len(folder.parts), default=None)
         if place is None:
             return None
         if place == self.root:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -55,7 +56,7 @@ def places(root: Path, sources: Iterable[tuple[str, str]], choices: Mapping[str,
 def _folder(scheme: str, path: str) -> Path | None:
     """The folder that a source of options is; None for one that is no folder of ours: Hydra's own, the schemas."""
     if scheme == "file":
-        return Path(path).absolute()
+        return Path(os.path.abspath(path))
     if scheme != "pkg" or path.startswith("hydra"):
         return None
     try:
