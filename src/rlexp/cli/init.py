@@ -44,12 +44,11 @@ def command(arguments: list[str], here: Path) -> int:
         for name, text in made.items():
             if name not in kept:
                 _write(folder / name, text)
-        _repository(folder)
     else:
         with files.whole_folder(folder) as partial:
             for name, text in made.items():
                 _write(partial / name, text)
-            _repository(partial)
+    _repository(folder)
     print(f"made {typed}: {', '.join(name for name in made if name not in kept)}")
     for name in kept:
         print(f"note: {name} was there and is kept; what rlexp would write: {STARTER / _source(name)}")
