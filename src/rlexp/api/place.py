@@ -1,0 +1,81 @@
+"""The project that a call works on, and what a call must leave as it was in the process of its user."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rlexp import files, project, secrets
+from rlexp.errors import RunError
+
+
+def project_of(root: str | os.PathLike[str] | None) -> Path:
+    """The project folder: the nearest at or above ``root``, or the working directory.
+
+    Raises:
+        RunError: there is none.
+    """
+    return project.find(Path.cwd() if root is None else Path(root).expanduser().resolve())
+
+
+@contextlib.contextmanager
+def inside(root: Path) -> Iterator[None]:
+    """Works in a project folder, as a command does: relative paths mean it. The working directory is put back.
+
+    Raises:
+        RunError: what is raised within, without secrets: a notebook keeps what it shows. A full disk is one, too.
+    """
+    with contextlib.chdir(root):
+        project.root.cache_clear()
+        try:
+            yield
+        except RunError as error:
+            _mask(error, root)
+            raise
+        except Exception as error:
+            fault = files.disk_fault(error)
+            if fault is None:
+                raise
+            raise fault from error
+        finally:
+            project.root.cache_clear()
+
+
+def _mask(error: RunError, root: Path) -> None:
+    secrets.learn(root)
+    error.what = secrets.masked(error.what)
+    error.args = (error.what,)
+    error.where = error.where and secrets.masked(error.where)
+    error.hint = error.hint and secrets.masked(error.hint)
+
+
+@contextlib.contextmanager
+def own_logging() -> Iterator[None]:
+    """Puts the user's logging back: Hydra gives the root logger other handlers for every run."""
+    root, before, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in before:
+                handler.close()
+        root.handlers[:] = before
+        root.setLevel(level)
+
+
+def require_main() -> None:
+    """Refuses to work in a process that multiprocessing started, and that imports its parent's script again.
+
+    Raises:
+        RunError: the script does its work when it is imported.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RunError(
+            "a library started a process that imports this script again, and the script would train there too",
+            where="the script that calls rlexp.api",
+            hint='put what it does into a function main(), and below: if __name__ == "__main__": main()',
+        )
