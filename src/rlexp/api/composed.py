@@ -12,9 +12,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from rlexp.api.place import inside, project_of
-from rlexp.compose.points import CommandLine, Point
+from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+
+OF_A_SWEEP = ("hydra.mode=", "hydra.sweep", "hydra/sweeper", "hydra.launcher", "hydra/launcher")
+"""Overrides of Hydra's own settings that say how a sweep goes, and nothing of one run."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def compose(*overrides: str, root: str | os.PathLike[str] | None = None) -> Run:
         line = CommandLine(place, _texts("compose", overrides))
         _require_one(line)
         (point,) = line.points()
-        return _known(point, place)
+        return _known(point.run, line.overrides, place)
 
 
 def points(*overrides: str, root: str | os.PathLike[str] | None = None) -> list[Run]:
@@ -65,8 +68,10 @@ def points(*overrides: str, root: str | os.PathLike[str] | None = None) -> list[
     """
     place = project_of(root)
     with inside(place):
-        made = CommandLine(place, _texts("points", overrides), multirun=True).points()
-        return [_known(point, place) for point in made]
+        line = CommandLine(place, _texts("points", overrides), multirun=True)
+        made, of_hydra = line.points(), line.config.hydra.overrides.hydra
+        shared = [override for override in of_hydra if not override.startswith(OF_A_SWEEP)]
+        return [_known(point.run, [*point.overrides, *shared], place) for point in made]
 
 
 def typed_of(run: Run) -> Typed:
@@ -87,9 +92,9 @@ def typed_of(run: Run) -> Typed:
     return typed
 
 
-def _known(point: Point, root: Path) -> Run:
-    run, key = point.run, id(point.run)
-    _typed[key] = weakref.ref(run, lambda gone: _forget(key, gone)), Typed(tuple(point.overrides), root)
+def _known(run: Run, overrides: Sequence[str], root: Path) -> Run:
+    key = id(run)
+    _typed[key] = weakref.ref(run, lambda gone: _forget(key, gone)), Typed(tuple(overrides), root)
     return run
 
 
