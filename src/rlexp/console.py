@@ -36,7 +36,8 @@ class RunConsole(Console):
     """
 
     def __init__(self) -> None:
-        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True, force_jupyter=False)
+        plain = False if in_notebook() else None
+        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True, force_jupyter=False, force_terminal=plain)
 
     def warn(self, message: str) -> None:
         """Prints a warning, secrets masked."""

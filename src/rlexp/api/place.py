@@ -68,14 +68,15 @@ def own_logging() -> Iterator[None]:
 
 
 def require_main() -> None:
-    """Refuses to work in a process that multiprocessing started, and that imports its parent's script again.
+    """Ends a process that multiprocessing started, and that does its parent's work again as it imports the script.
 
     Raises:
-        RunError: the script does its work when it is imported.
+        SystemExit: with one message; the exception that it holds would be shown with a traceback.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise RunError(
-            "a library started a process that imports this script again, and the script would train there too",
+        error = RunError(
+            "a library started a process that imports this script again, and the script would do its work there too",
             where="the script that calls rlexp.api",
             hint='put what it does into a function main(), and below: if __name__ == "__main__": main()',
         )
+        raise SystemExit(f"error: {error}")
