@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlexp.api.place import inside, project_of
+from rlexp.api.place import hidden_main, inside, project_of
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Rollout
@@ -112,7 +112,7 @@ class FinishedRun(finished.FinishedRun):
             for note in notes:
                 warnings.warn(printable(note), stacklevel=2)
             patches = Patches(run.rollout.patches)
-            with quiet(Path(os.devnull)):
+            with quiet(Path(os.devnull)), hidden_main():
                 models.import_libraries(run, patches)
                 model, tokenizer = models.load_trained(run, inputs.model, weights, patches)
                 if hasattr(model, "for_inference"):

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def own_logging() -> Iterator[None]:
                 handler.close()
         root.handlers[:] = before
         root.setLevel(level)
+
+
+@contextlib.contextmanager
+def hidden_main() -> Iterator[None]:
+    """Hides the user's script from multiprocessing, as a notebook has none: a process that a library starts (a loader
+    of the data, an engine) would import it, and so do its work, again."""
+    main = sys.modules["__main__"]
+    file, spec = main.__dict__.pop("__file__", None), main.__spec__
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
 
 
 def require_main() -> None:
