@@ -77,3 +77,12 @@ def test_a_script_trains_what_the_command_line_trains_bit_for_bit(shared_project
         assert told.keys() == manifest.keys()
         weights = "adapter/adapter_model.safetensors"
         assert told["outputs"][weights] == manifest["outputs"][weights]
+
+
+@pytest.mark.long
+def test_a_script_needs_no_guard_where_a_library_starts_processes(shared_project):
+    loaders = ("method.dataloader_num_workers=1", "method.dataloader_multiprocessing_context=spawn")
+    said = python(
+        f"from rlexp import api\nprint('once')\nprint(api.train(api.compose(*{SHORT}, *{loaders})))\n", shared_project
+    )
+    assert said.count("once") == 1 and "finished" in said
