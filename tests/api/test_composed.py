@@ -111,3 +111,17 @@ def test_a_script_that_a_library_imports_again_is_one_message(root):
     finally:
         del process.current_process()._inheriting
     assert 'if __name__ == "__main__"' in caught.value.code
+
+
+def test_a_root_that_is_no_folder_is_not_searched_above(root, monkeypatch):
+    monkeypatch.chdir(root)
+    with pytest.raises(api.RunError, match="there is no folder nowhere"):
+        api.compose(root="nowhere")
+
+
+def test_one_run_trains_at_a_time(root):
+    run = api.compose(root=root)
+    with place.alone(), pytest.raises(api.RunError, match="another run trains in this process"):
+        api.train(run)
+    with place.alone():
+        pass

@@ -35,6 +35,8 @@ def test_a_run_is_opened_as_the_command_line_takes_it(pinned, monkeypatch):
     assert isinstance(pinned, finished.FinishedRun) and pinned.run.method.name == "grpo"
     with pytest.raises(api.RunError, match="there is no run at outputs/none"):
         api.open("outputs/none", root=ROOT)
+    with pytest.raises(api.RunError, match="a folder is asked for, and this is a Run"):
+        api.open(pinned.run, root=ROOT)
 
 
 def test_metrics_are_a_table_with_what_was_timed_apart(pinned):
@@ -88,6 +90,7 @@ def test_what_a_stranger_wrote_steers_no_notebook(folder):
     (folder / "metrics.jsonl").write_text("{}\nno\n")
     with pytest.raises(api.RunError, match=r"a line of metrics\.jsonl is no entry"):
         run.metrics_table()
+    assert "is no entry" in run._repr_html_()
 
 
 def test_a_run_without_weights_says_so(pinned):

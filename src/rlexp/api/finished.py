@@ -15,7 +15,7 @@ from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
-from rlexp.errors import printable
+from rlexp.errors import RunError, printable
 from rlexp.record import curve, finished, status
 
 if TYPE_CHECKING:
@@ -136,7 +136,10 @@ class FinishedRun(finished.FinishedRun):
     def _repr_html_(self) -> str:
         """What a notebook shows: where it is, the curve of the reward or the loss, the held-out table."""
         text = html.escape(printable(f"{self.name}: run {self.lock.get('identity')}, {self.status}"))
-        drawn = curve.svg(*curve.of_entries(self.metrics()))
+        try:
+            drawn = curve.svg(*curve.of_entries(self.metrics()))
+        except RunError as error:
+            drawn = f"<p>{html.escape(printable(error.what))}</p>"
         table = self.held_out_table().drop(columns=["before_error", "after_error"])
         shown = table.to_html(float_format="{:.3f}".format, na_rep="", border=0) if len(table) else ""
         return f"<div><p>{text}</p>{drawn}{shown}</div>"
@@ -152,5 +155,11 @@ def open(run: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
     Raises:
         RunError: there is no run, it holds no lock, or the lock cannot be read or was changed after it was written.
     """
+    if not isinstance(run, str | os.PathLike):
+        raise RunError(
+            f"a folder is asked for, and this is a {type(run).__name__}",
+            where="api.open",
+            hint='name the run folder: api.open("outputs/..."); api.train(run) answers an open run',
+        )
     found = finished.open(os.fspath(run), Path.cwd(), project_of(root))
     return FinishedRun(**{field.name: getattr(found, field.name) for field in dataclasses.fields(found)})

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,16 @@ def project_of(root: str | os.PathLike[str] | None) -> Path:
     """The project folder: the nearest at or above ``root``, or the working directory.
 
     Raises:
-        RunError: there is none.
+        RunError: there is none, or no such folder.
     """
-    return project.find(Path.cwd() if root is None else Path(root).expanduser().resolve())
+    if root is None:
+        return project.find(Path.cwd())
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise RunError(
+            f"there is no folder {folder}", where="root=", hint="name the project's folder, or leave root out"
+        )
+    return project.find(folder.resolve())
 
 
 @contextlib.contextmanager
@@ -66,6 +74,28 @@ def own_logging() -> Iterator[None]:
                 handler.close()
         root.handlers[:] = before
         root.setLevel(level)
+
+
+_training = threading.Lock()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Holds the process for one run: working directory, random numbers and the libraries' state are shared in it.
+
+    Raises:
+        RunError: another thread trains.
+    """
+    if not _training.acquire(blocking=False):
+        raise RunError(
+            "another run trains in this process",
+            where="api.train",
+            hint="wait for it, or train this one in a process of its own",
+        )
+    try:
+        yield
+    finally:
+        _training.release()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlexp.api import finished
 from rlexp.api.composed import typed_of
-from rlexp.api.place import hidden_main, inside, own_logging, require_main
+from rlexp.api.place import alone, hidden_main, inside, own_logging, require_main
 from rlexp.compare.differences import differences, lines
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
@@ -32,7 +32,7 @@ def train(run: Run) -> finished.FinishedRun:
     """
     require_main()
     typed = typed_of(run)
-    with inside(typed.root), own_logging(), hidden_main():
+    with alone(), inside(typed.root), own_logging(), hidden_main():
         line = typed.line()
         (point,) = line.points()
         if changed := lines(differences(run.config(), point.run.config())):
