@@ -110,7 +110,7 @@ def test_a_script_that_a_library_imports_again_is_one_message(root):
             api.train(api.compose(root=root))
     finally:
         del process.current_process()._inheriting
-    assert 'if __name__ == "__main__"' in caught.value.code
+    assert 'if __name__ == "__main__"' in str(caught.value.code)
 
 
 def test_a_root_that_is_no_folder_is_not_searched_above(root, monkeypatch):
