@@ -62,6 +62,7 @@ def test_completions_are_a_table_of_all_steps_or_some(folder):
     table = run.completions_table()
     assert table["step"].tolist() == [1, 1, 2, 2, 5, 5] and isinstance(table, pandas.DataFrame)
     assert run.completions_table(5)["step"].tolist() == run.completions_table([5])["step"].tolist() == [5, 5]
+    assert run.completions_table("last")["step"].tolist() == [5, 5] and len(run.completions_table("1..2")) == 4
     with pytest.raises(api.RunError) as caught:
         run.completions_table([1, 4])
     assert "no completions of step 4" in caught.value.what and caught.value.hint == "type step=5"

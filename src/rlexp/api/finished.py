@@ -16,7 +16,7 @@ from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
 from rlexp.errors import RunError, printable
-from rlexp.record import curve, finished, status
+from rlexp.record import completions, curve, finished, status
 
 if TYPE_CHECKING:
     import pandas
@@ -55,12 +55,12 @@ class FinishedRun(finished.FinishedRun):
             rows.append({**entry, **{f"timing/{name}": value for name, value in timing.items()}})
         return pandas.DataFrame(rows)
 
-    def completions_table(self, steps: int | Sequence[int] | None = None) -> pandas.DataFrame:
+    def completions_table(self, steps: int | str | Sequence[int] | None = None) -> pandas.DataFrame:
         """The stored completions, a row each: step, prompt, completion, group, the score of every term, the reward;
         what the terms read of the data in columns ``read.NAME``.
 
         Args:
-            steps: one or several; None for all that were stored.
+            steps: one or several, or as typed behind ``step=``: ``"last"``, ``"1..20"``; None for all that were stored.
 
         Raises:
             RunError: there are none, or none of such a step.
@@ -68,10 +68,10 @@ class FinishedRun(finished.FinishedRun):
         import pandas
 
         stored = self.completion_steps()
-        wanted = stored if steps is None else [steps] if isinstance(steps, int) else list(steps)
-        for step in wanted:
-            finished.completions.parse_steps(str(step), stored, self.run_dir)
-        return pandas.DataFrame(self.completions(wanted))
+        if steps is None:
+            return pandas.DataFrame(self.completions(stored))
+        asked = str(steps) if isinstance(steps, int | str) else ",".join(map(str, steps))
+        return pandas.DataFrame(self.completions(completions.parse_steps(asked, stored, self.run_dir)))
 
     def held_out_table(self) -> pandas.DataFrame:
         """The held-out metrics before and after training, a row each, with their standard errors (NaN where unknown).
