@@ -19,11 +19,25 @@ UNFOLDED = 10_000
 """Columns of a file or pipe: a line is never cut there, so that grep finds what it holds."""
 
 
+KERNELS = ("ZMQInteractiveShell", "Shell")
+"""Names of the shells of notebooks: Jupyter's, Colab's."""
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which shows pictures and takes back what it showed."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ in KERNELS
+
+
 class RunConsole(Console):
-    """The terminal of one run: it prints also while the output of the libraries goes to a file."""
+    """The terminal of one run: it prints also while the output of the libraries goes to a file.
+
+    In a notebook it prints plain lines: rich would make a picture of each.
+    """
 
     def __init__(self) -> None:
-        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
+        plain = False if in_notebook() else None
+        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True, force_jupyter=False, force_terminal=plain)
 
     def warn(self, message: str) -> None:
         """Prints a warning, secrets masked."""

@@ -14,7 +14,9 @@ from transformers import PrinterCallback as PrinterCallback
 from transformers import TrainerCallback
 
 from rlexp import files
+from rlexp.backend import notebook
 from rlexp.backend.model import end_tokens
+from rlexp.console import in_notebook
 from rlexp.reward.rubric import READ, Rubric
 
 TIMING = ("step_time", "runtime", "per_second", "profiling/")
@@ -113,17 +115,19 @@ class FirstStep(TrainerCallback):
 
 
 class Live(TrainerCallback):
-    """A bar on a terminal, else a line every tenth of the way: step, reward by term, completion length, time left."""
+    """A bar on a terminal, one line that changes above a curve in a notebook, else a line every tenth of the way: step,
+    reward by term, completion length, time left."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.progress: Progress | None = None
+        self.notebook = notebook.Progress() if in_notebook() else None
         self.began = time.perf_counter()
         self.last_tenth = -1
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.began = time.perf_counter()
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.notebook:
             columns = (MofNCompleteColumn(), BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
             self.progress = Progress(*columns, console=self.console)
             self.task = self.progress.add_task("first step", total=state.max_steps)
@@ -137,19 +141,24 @@ class Live(TrainerCallback):
             self.progress.update(self.task, completed=state.global_step, description=text)
             return
         tenth = state.global_step * 10 // max(state.max_steps, 1)
-        if tenth > self.last_tenth or state.global_step == 1:
+        took = time.perf_counter() - self.began
+        left = took / state.global_step * (state.max_steps - state.global_step)
+        line = f"step {state.global_step}/{state.max_steps}  {text}  {took:.0f} s, {left:.0f} s left"
+        if self.notebook:
+            self.notebook.add(line, {"step": state.global_step, **(logs or {})})
+        elif tenth > self.last_tenth or state.global_step == 1:
             self.last_tenth = tenth
-            took = time.perf_counter() - self.began
-            left = took / state.global_step * (state.max_steps - state.global_step)
-            self.console.print(f"step {state.global_step}/{state.max_steps}  {text}  {took:.0f} s, {left:.0f} s left")
+            self.console.print(line)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.stop()
 
     def stop(self) -> None:
-        """Takes the bar off the terminal, also when training stopped early."""
+        """Takes the bar off the terminal, also when training stopped early; what a notebook shows becomes whole."""
         if self.progress:
             self.progress.stop()
+        if self.notebook:
+            self.notebook.show()
 
 
 def headline(logs: dict[str, Any]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlexp.api.train import train_line
 from rlexp.cli import trusted
 from rlexp.cli.arguments import command_line, hydra_options, prints
-from rlexp.train import session
-from rlexp.train.jobs import run_jobs
 
 
 def command(arguments: list[str], here: Path) -> int:
     """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
     options = hydra_options(trusted.take(arguments), "train")
     line = command_line(options, here)
-    return 0 if prints(options, line) else run_jobs(line, session.train)
+    return 0 if prints(options, line) else train_line(line)

@@ -6,10 +6,15 @@ What such a file does wrong is one message with its line: it raises, is no Pytho
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
+import math
 import multiprocessing
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing import connection
 from pathlib import Path
@@ -22,6 +27,13 @@ from rlexp.inputs.raised import format_error, line_of
 
 LINGER_S = 10.0
 """Seconds that a process has to end by itself once it has answered."""
+LOOK_S = 0.5
+"""Seconds between two looks whether a process is still there, whose pipe something that it started may hold open."""
+PROGRAM = (
+    "import sys; from multiprocessing.connection import Connection; pipe = Connection({pipe});"
+    " sys.path[:] = pipe.recv(); from rlexp.inputs.script import answer; answer(pipe)"
+)
+"""The program of such a process. Its sys.path is that of its parent, so that the same imports find the same files."""
 
 
 def load_script(script: Path) -> ModuleType:
@@ -60,6 +72,9 @@ def run_script(script: Path, file: str, function: Callable[..., Any], *arguments
 def in_process(script: Path, file: str, patience: float | None, function: Callable[..., Any], *arguments: Any) -> Any:
     """The answer of ``function(*arguments)`` from a process of its own, which ends with it.
 
+    It is a new interpreter that knows nothing of this one: neither a fork, which would copy threads, nor
+    multiprocessing's spawn, which imports the main module again and so needs a guard in every script.
+
     Args:
         script: the file of the team that it runs.
         file: how that is shown, from the project folder.
@@ -70,46 +85,66 @@ def in_process(script: Path, file: str, patience: float | None, function: Callab
         Ended: its process ended without an answer.
         TimeoutError: it took longer.
     """
-    context = multiprocessing.get_context("spawn")
-    reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(writer, script, file, function, arguments))
-    process.start()
-    writer.close()
+    pipe, other_end = multiprocessing.Pipe()
+    command = [sys.executable, "-c", PROGRAM.format(pipe=other_end.fileno())]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(other_end.fileno(),))
+    other_end.close()
     try:
-        if not connection.wait([reader, process.sentinel], patience):
-            raise TimeoutError
-        # It may have answered and ended at once.
-        answered, answer = reader.recv() if reader.poll() else (None, None)
-    except EOFError:
-        answered, answer = None, None
+        with contextlib.suppress(OSError):  # it has ended already: seen below
+            pipe.send(sys.path)
+            pipe.send((script, file, function, arguments))
+        answered, answer = _received(pipe, process, patience)
     except BaseException:  # out of patience, or Ctrl-C
         process.kill()
         raise
     finally:
-        reader.close()
-        process.join(LINGER_S)
-        process.kill()
-        process.join()
-    if answered is None:
-        code = process.exitcode or 0
+        pipe.close()
+        try:
+            process.wait(LINGER_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if not answered:
+        code = process.returncode
         raise Ended(f"ended its process (exit code {code})" if code >= 0 else f"was killed by signal {-code}")
     if isinstance(answer, RunError):
         raise answer
     return answer
 
 
-def _answer(
-    writer: connection.Connection, script: Path, file: str, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> None:
+def _received(
+    pipe: connection.Connection, process: subprocess.Popen[bytes], patience: float | None
+) -> tuple[bool, Any]:
+    """(whether it answered, its answer); waits until it does, or has ended.
+
+    Raises:
+        TimeoutError: it took longer than ``patience`` seconds.
+    """
+    end = math.inf if patience is None else time.monotonic() + patience
+    while not pipe.poll(max(0.0, min(LOOK_S, end - time.monotonic()))):
+        if process.poll() is not None and not pipe.poll(0):
+            return False, None
+        if time.monotonic() >= end:
+            raise TimeoutError
     try:
-        answer: tuple[bool, Any] = True, function(*arguments)
+        return True, pipe.recv()
+    except (EOFError, OSError):
+        return False, None
+
+
+def answer(pipe: connection.Connection) -> None:
+    """The life of such a process: receives (script, file, function, arguments), and sends an answer or a RunError."""
+    os.set_inheritable(pipe.fileno(), False)
+    script, file, function, arguments = pipe.recv()
+    try:
+        found: Any = function(*arguments)
     except RunError as error:
-        answer = False, error
+        found = error
     except BaseException as error:  # SystemExit too: it would look like success
         hint = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
         raised = RunError(f"{file} raised {format_error(error)}", line_of(script, file, error), hint)
-        answer = False, disk_fault(error) or raised
-    writer.send(answer)
+        found = disk_fault(error) or raised
+    pipe.send(found)
 
 
 def refuse_project_imports(tree: ast.Module, root: Path, file: str, what: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from rlexp import files, secrets, shapes
+from rlexp.console import in_notebook
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5, folder_md5s
@@ -78,7 +79,7 @@ class Record:
         self.content: dict[str, Any] = {
             "identity": identity,
             "status": "running",
-            "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "argv": ["notebook"] if in_notebook() else [Path(sys.argv[0]).name, *sys.argv[1:]],
             "overrides": overrides,
             "choices": choices(config) if config else {},
             **process(),

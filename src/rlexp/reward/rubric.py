@@ -160,7 +160,8 @@ class Rubric:
                 f"({self.failed} of {self.scored} scores failed so far, {self.reward.max_failed:.0%} may)",
                 where=f"{failure.where or self.sources[name].file}, on the completion "
                 f"{batch.completions[number][:200]!r}",
-                hint=f"python -m rlexp score tries the rewards alone; {FAILURES} in the run folder holds every one",
+                hint="python -m rlexp score tries the rewards alone"
+                + (f"; {FAILURES} in the run folder holds every one" if self._failures else ""),
             )
         return [None if isinstance(score, Failure) else score for score in scores]
 

@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import math
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -117,7 +118,7 @@ class RewardFunction:
                 clock.running = True
                 answer = self._function(**columns, **self._params)
                 if self._asynchronous:
-                    answer = asyncio.run(answer)
+                    answer = waited_for(answer)
             finally:
                 clock.running = False
         except KeyboardInterrupt:  # Ctrl-C where the reward runs in the user's own process
@@ -140,6 +141,16 @@ class RewardFunction:
             value = answer[number] if isinstance(answer[number], float) else "an integer beyond every float"
             kept[number] = Failure("not finite", f"scored {value}", self._source.file)
         return kept
+
+
+def waited_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The answer of a coroutine, also where an event loop runs already, as in a notebook: then in a thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def _is_finite(value: float) -> bool:

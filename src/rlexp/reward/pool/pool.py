@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
+import os
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ def hard_limit(time_limit: float, count: int) -> float:
 
 
 class Workers:
-    """Scores completions by reward, in worker processes.
+    """Scores completions by reward, in worker processes that stay in the working directory of now.
 
     Args:
         sources: the reward files with their parameters, by the name of the term.
@@ -64,6 +65,7 @@ class Workers:
         self._sources = sources
         self._processes = processes
         self._time_limit = time_limit
+        self._folder = os.getcwd()
         self._here: dict[str, RewardFunction] = {}
         # What wants whole batches may hold a model: one worker has it, the others never load it.
         whole = [name for name, (source, _) in sources.items() if source.whole_batches and not source.whole_groups]
@@ -183,7 +185,7 @@ class Workers:
 
     def _start(self, number: int) -> None:
         names = [name for name in self._sources if self._home.get(name, number) == number]
-        self._workers[number] = Process(number, self._sources, names, self._time_limit)
+        self._workers[number] = Process(number, self._sources, names, self._time_limit, self._folder)
 
     def _take_jobs(self) -> None:
         while self._inbox:

@@ -38,10 +38,16 @@ class Process:
         rewards: by term, the files and their parameters.
         wanted: terms that it loads.
         time_limit: seconds a completion.
+        folder: its working directory; that of this process may be another one by then.
     """
 
     def __init__(
-        self, number: int, rewards: dict[str, tuple[RewardSource, dict[str, Any]]], wanted: list[str], time_limit: float
+        self,
+        number: int,
+        rewards: dict[str, tuple[RewardSource, dict[str, Any]]],
+        wanted: list[str],
+        time_limit: float,
+        folder: str,
     ) -> None:
         self.number = number
         self.ready = False
@@ -58,6 +64,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM.format(pipe=other_end.fileno())],
                 env={"PYTHONHASHSEED": "0", **os.environ, "OMP_NUM_THREADS": "1"},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(other_end.fileno(), *files),
                 process_group=0,

@@ -1,0 +1,57 @@
+"""Training: the one way to it, from Python and from the command line."""
+
+from __future__ import annotations
+
+from rlexp.api import finished
+from rlexp.api.composed import typed_of
+from rlexp.api.place import alone, hidden_main, inside, own_logging, require_main
+from rlexp.compare.differences import differences, lines
+from rlexp.compose.points import CommandLine
+from rlexp.compose.run import Run
+from rlexp.errors import RunError
+from rlexp.train import session
+from rlexp.train.jobs import run_jobs
+
+
+def train(run: Run) -> finished.FinishedRun:
+    """Trains a run as ``python -m rlexp`` does: the same checks, lock, run folder and weights.
+
+    Each call makes a new run folder. The overrides are composed once more, so that what the record says was typed is
+    what is trained.
+
+    Args:
+        run: from ``compose`` or ``points``.
+
+    Returns:
+        The run in its new folder.
+
+    Raises:
+        RunError: it cannot be started, or failed by a user's mistake; the manifest says so too.
+        Stopped: a health rule ended it.
+        Failed: it ended in an error that nobody foresaw; the traceback is in the run folder.
+    """
+    require_main()
+    typed = typed_of(run)
+    with alone(), inside(typed.root), own_logging(), hidden_main():
+        line = typed.line()
+        (point,) = line.points()
+        if changed := lines(differences(run.config(), point.run.config())):
+            raise RunError(
+                f"the project composes another run now: {'; '.join(changed)}",
+                where="api.train",
+                hint="compose it again: run = api.compose(...)",
+            )
+        train_line(line)
+        return finished.open(point.run_dir, root=typed.root)
+
+
+def train_line(line: CommandLine) -> int:
+    """Trains the run, or every point of the sweep, that a command line asks for.
+
+    Returns:
+        0, or 1 when points of a sweep did not finish.
+
+    Raises:
+        RunError: as ``train``.
+    """
+    return run_jobs(line, session.train)
