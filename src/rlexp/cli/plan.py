@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
+from rlexp.cli import save_as, typed_ids
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compose import memory
 from rlexp.compose.memory import GIB, UNKNOWN_GIB
@@ -42,7 +43,7 @@ def command(arguments: list[str], here: Path) -> int:
     Returns:
         0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
-    options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
+    options, root = hydra_options(save_as.take(arguments), "plan", **FLAGS), project.root()
     line = command_line(options, here)
     if options.effective:
         made = line.points()
@@ -58,11 +59,12 @@ def command(arguments: list[str], here: Path) -> int:
         refuse(point.run, inputs)
         if number:
             print()
-        print(render(describe(point.run, inputs, root)))
+        print(render(typed_ids.inserted(describe(point.run, inputs, root), point, root)))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
     if len(made) > 1 and unfit:
         print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
+    save_as.write(made, root, here)
     return 0
 
 
