@@ -16,7 +16,7 @@ import yaml
 from rlexp import files
 from rlexp.compose import typed_ids
 from rlexp.compose.points import Point
-from rlexp.compose.schema import Dataset, Model
+from rlexp.compose.schema import Dataset, Lora, Model
 from rlexp.errors import RunError
 
 FLAG = "--save-as"
@@ -113,5 +113,5 @@ def content(group: str, point: Point) -> str:
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         value: Any = field.default_factory()
-        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        return dataclasses.asdict(value) if isinstance(value, Lora) else value
     return field.default.name if isinstance(field.default, Enum) else field.default

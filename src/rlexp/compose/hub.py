@@ -16,7 +16,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Invocation
-from rlexp.errors import RunError
+from rlexp.errors import RunError, nearest
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -119,13 +119,13 @@ NAMED = {"model": "model", "dataset": "data set"}
 
 
 def answer(
-    question: Callable[[], Any], hub_id: str, revision: str, kind: str, seconds: float | None = PATIENCE_S
+    question: Callable[[], Any], hub_id: str, revision: str, kind: str, patient: bool = False
 ) -> Any:
     """The answer of the hub, or its refusal in plain words.
 
     Args:
         kind: ``model`` or ``dataset``.
-        seconds: it may take; None for as long as it takes.
+        patient: it may take as long as it takes, not PATIENCE_S.
 
     Raises:
         Unreachable, RunError: as ``ask``.
@@ -135,14 +135,18 @@ def answer(
 
     key, instead, named = "model.hub_id" if kind == "model" else kind, INSTEAD[kind], NAMED[kind]
     where = f"{key}={hub_id}, revision {revision}"
+    plain = revision == "main" or COMMIT.fullmatch(revision)
+    missing = f"{hub_id} is not in its cache" if plain else f"its cache does not know {hub_id} at {revision}"
+    if near := nearest(hub_id, cached_ids(kind)):
+        instead = f"{kind}=hub:{near}, which is in the cache" if near != hub_id else instead
     if offline():
         raise Unreachable(
-            f"the hub is not asked (offline), and {hub_id} is not in its cache on this machine",
+            f"the hub is not asked (offline), and {missing} on this machine",
             where=where,
             hint=f"leave out HF_HUB_OFFLINE and invocation.offline, or type {instead}",
         )
     try:
-        return _within(seconds, question)
+        return _within(None if patient else PATIENCE_S, question)
     except errors.HFValidationError as error:
         hint = "an id of the hub is OWNER/NAME; a folder is model.path=FOLDER"
         raise RunError(f"{hub_id!r} is no id of the hub: {_first(error)}", where=where, hint=hint) from error
@@ -161,7 +165,7 @@ def answer(
         raise RunError(f"the hub knows no {named} {hub_id}", where=where, hint=hint) from error
     except Exception as error:  # httpx has many, the hub's servers more
         raise Unreachable(
-            f"the hub cannot be reached, and {hub_id} is not in its cache on this machine: {_first(error)}",
+            f"the hub cannot be reached, and {missing} on this machine: {_first(error)}",
             where=where,
             hint=f"check the network (and HF_ENDPOINT, where you use it), or type {instead}",
         ) from error
@@ -192,6 +196,12 @@ def cache(hub_id: str, kind: str = "model") -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type=kind)
+
+
+def cached_ids(kind: str) -> list[str]:
+    """The ids of the models or data sets of which the cache on this machine holds files."""
+    found = cache("ANY/ANY", kind).parent.glob(f"{kind}s--*--*")
+    return sorted(path.name.removeprefix(f"{kind}s--").replace("--", "/", 1) for path in found)
 
 
 def _first(error: Exception) -> str:

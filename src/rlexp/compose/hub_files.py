@@ -83,4 +83,4 @@ def folder_of(hub_id: str, commit: str, patterns: list[str] | None) -> Path:
             return Path(get(local_files_only=True))
         except errors.LocalEntryNotFoundError:
             pass  # said by ``answer``
-    return Path(hub.answer(get, hub_id, commit, "dataset", None))
+    return Path(hub.answer(get, hub_id, commit, "dataset", patient=True))
