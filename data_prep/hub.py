@@ -6,6 +6,7 @@ their names. They come from huggingface_hub's cache where they are there.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,7 +136,8 @@ class Source:
                 found += [Path(file) for file in resolve_pattern(pattern, str(self.base))]
             except FileNotFoundError:
                 continue
-        return [file for file in dict.fromkeys(found) if _ending(file) in BUILDERS]
+        inside = (one for one in dict.fromkeys(found) if Path(os.path.abspath(one)).is_relative_to(self.root))
+        return [file for file in inside if _ending(file) in BUILDERS]
 
     def read(self, split: str, wanted: Sequence[int] | None) -> dict[str, Row]:
         """The rows of a split by their place: all, or those from ``wanted[0]`` up to ``wanted[1]``."""

@@ -124,7 +124,7 @@ SPOILED = {
     "gguf": "it holds GGUF weights",
     "empty": "there is no config.json",
     "images": "reads images or sound",
-    "unknown": r"no language model of the type 'my_llama' \(nearest: llama\)",
+    "unknown": r"no language model of the type 'my_llama' \(nearest: mllama\)",
     "classifier": "is a LlamaForSequenceClassification",
     "base": "has no chat template",
     "broken": "is no JSON",
@@ -146,6 +146,12 @@ def test_what_cannot_be_trained_is_one_message(folder, tmp_path, cache, what, me
         (no_exist / name).touch()
     with pytest.raises(RunError, match=message):
         model_id.settle(f"hub:someone/spoiled@{commit}", tmp_path)
+
+
+def test_a_folder_without_weights_says_so(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(RunError, match="it holds no weights"):
+        model_id.settle("models/my model", tmp_path)
 
 
 def test_a_folder_that_is_not_there_names_the_nearest_and_the_hub(folder, tmp_path):

@@ -137,6 +137,15 @@ def test_each_mistake_is_one_message_with_what_there_is(hub_id, params, message,
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("path", ["../../../secret.csv", "{outside}/secret.csv", "https://example.org/secret.csv"])
+def test_a_readme_names_no_file_outside_of_its_data_set(cache, tmp_path, path):
+    (tmp_path / "secret.csv").write_text("question,answer\n1?,2\n2?,3\n")
+    readme = f"---\nconfigs:\n- {{config_name: default, data_files: '{path.format(outside=tmp_path)}'}}\n---\n"
+    add(cache, "dataset", "someone/odd", {"README.md": readme.encode()})
+    with pytest.raises(RunError, match="no files that are read"):
+        rows("someone/odd")
+
+
 def test_columns_of_the_test_split_that_are_others_say_to_hold_out_a_share(cache):
     files = {"train.jsonl": jsonl(sums(0, 20)), "test.jsonl": jsonl([{"question": "1?"}])}
     add(cache, "dataset", "someone/odd", files)

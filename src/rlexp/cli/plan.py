@@ -1,6 +1,7 @@
 """``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing.
 
 ``plan --effective`` loads the model and builds the trainer, and prints its arguments as asked and as held.
+``plan --save-as=conf/model/NAME.yaml`` (or conf/dataset) writes the option that was composed.
 """
 
 from __future__ import annotations
@@ -127,10 +128,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     passes = f"{geometry.devices} x {geometry.per_device_train_batch_size} x {geometry.gradient_accumulation_steps}"
     a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
     rows += [
-        (
-            "hardware",
-            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
-        ),
+        ("hardware", f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}"),
         ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_off_policy(run),
         *_memory(run),

@@ -8,23 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlexp.compose import hub_files, typed_ids
-from rlexp.compose.methods import METHODS
 from rlexp.errors import RunError
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 TYPE = "${rlexp.dataset_type:${method.name}}"
-"""The type that the run's method trains on."""
-
-
-def _dataset_type(method: str) -> str:
-    """The dataset type of a method; of one that is unknown, which is said elsewhere, any."""
-    return METHODS[method].dataset_type.name if method in METHODS else "prompt_only"
-
-
-OmegaConf.register_new_resolver("rlexp.dataset_type", _dataset_type, replace=True)
+"""The type that the run's method trains on (``compose.methods``)."""
 
 
 def tree(option: str, root: Path) -> dict[str, Any]:

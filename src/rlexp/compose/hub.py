@@ -118,9 +118,7 @@ INSTEAD = {
 NAMED = {"model": "model", "dataset": "data set"}
 
 
-def answer(
-    question: Callable[[], Any], hub_id: str, revision: str, kind: str, patient: bool = False
-) -> Any:
+def answer(question: Callable[[], Any], hub_id: str, revision: str, kind: str, patient: bool = False) -> Any:
     """The answer of the hub, or its refusal in plain words.
 
     Args:

@@ -124,7 +124,7 @@ def settle(option: str, root: Path) -> Settled:
             return {path.name for path in folder.iterdir()}
 
     where = f"model={option}"
-    content = model_kind.config(read, names, where)
+    content = model_kind.config(read, names, where, "path" in place)
     model_kind.require_language_model(content, where)
     model_kind.require_template(read, where)
     length = next((content[key] for key in POSITIONS if isinstance(content.get(key), int) and content[key] > 1), None)

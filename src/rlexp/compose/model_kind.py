@@ -28,12 +28,13 @@ def _json(file: Path | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def config(read: Read, names: Callable[[], set[str]], where: str) -> dict[str, Any]:
+def config(read: Read, names: Callable[[], set[str]], where: str, whole: bool) -> dict[str, Any]:
     """The content of config.json, what it says of its text model on top.
 
     Args:
         read: the path of a file of the model, None where it has none of that name.
         names: its files.
+        whole: these are all of them, as of a folder; of the hub some may be known only.
         where: what was typed, for messages.
 
     Raises:
@@ -54,6 +55,12 @@ def config(read: Read, names: Callable[[], set[str]], where: str) -> dict[str, A
             "it holds GGUF weights, which are quantized for inference and cannot be trained",
             where=where,
             hint="name the model that the GGUF was made from: type model=hub:ORG/NAME, or its folder",
+        )
+    if whole and file and not any(name.endswith(hub.WEIGHTS) for name in held):
+        raise RunError(
+            f"it holds no weights ({', '.join(hub.WEIGHTS)})",
+            where=where,
+            hint="copy them beside its config.json, or type model=FOLDER with a folder that has both",
         )
     if file is None:
         shown = ", ".join(sorted(held)[:5]) or "nothing"
