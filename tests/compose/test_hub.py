@@ -9,7 +9,7 @@ import httpx
 import pytest
 from huggingface_hub import HfApi, constants, errors
 
-from rlexp.compose import hub
+from rlexp.compose import hub, hub_files
 from rlexp.compose.schema import Invocation
 from rlexp.errors import RunError
 from rlexp.inputs import prepare
@@ -139,3 +139,40 @@ def test_without_the_hub_the_command_line_answers_within_ten_seconds(project, tm
     assert done.returncode == 2 and "the hub cannot be reached" in done.stderr and "Traceback" not in done.stderr
     assert time.monotonic() - began < 10 + 10  # and as much for a busy machine
     assert not (project / "outputs").exists() and not (project / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (httpx.ConnectError("no network"), "cannot be reached"),
+        (refusal(errors.RepositoryNotFoundError), "the hub knows no data set someone/sums"),
+        (refusal(errors.RevisionNotFoundError), "has no revision other"),
+        (refusal(errors.GatedRepoError), "shown to some users only"),
+    ],
+)
+def test_a_data_set_is_resolved_and_refused_in_the_same_words(monkeypatch, given, message):
+    info = type("Info", (), {"sha": "d" * 40})
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: info)
+    assert hub_files.commit_of("someone/sums", None, "dataset") == "d" * 40
+
+    def refused(*_, **__):
+        raise given
+
+    monkeypatch.setattr(HfApi, "dataset_info", refused)
+    assert hub_files.commit_of("someone/sums", None, "dataset") == "d" * 40  # asked for once
+    with pytest.raises(RunError, match=message) as caught:
+        hub_files.commit_of("someone/sums", "other", "dataset")
+    assert "dataset=someone/sums" in caught.value.where and "model" not in caught.value.hint
+
+
+def test_a_file_that_the_commit_has_not_is_none_and_one_that_cannot_be_asked_for_is_said(monkeypatch):
+    given = refusal(errors.RemoteEntryNotFoundError)
+
+    def load(*_, **__):
+        raise given
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", load)
+    assert hub_files.file_of("someone/tiny", COMMIT, "config.json", "model") is None
+    given = httpx.ConnectError("no network")
+    with pytest.raises(hub.Unreachable, match="cannot be reached"):
+        hub_files.file_of("someone/tiny", COMMIT, "config.json", "model")

@@ -68,6 +68,16 @@ class TestHydrasSuite(ConfigSourceTestSuite):
             ("reward/+format", False),
             ("model/tiny+tiny", False),  # options of this group do not add up
             *(("hardware/auto", True), ("hardware/auto.yaml", True), ("hardware/cpu", False), ("model/auto", False)),
+            *(
+                (f"{group}/{place}", True)
+                for group in ("model", "dataset")
+                for place in ("hub:a/b@c", "./m", "/m", "m/n")
+            ),
+            *(
+                ("model/m", False),
+                ("method/./m", False),
+                ("model/method/dpo", False),
+            ),  # the last: a group below its own
             *(("schema/run", True), ("schema/method/dpo", True), ("schema/method/ppo", False)),
         ],
     )

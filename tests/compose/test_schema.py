@@ -15,8 +15,6 @@ GROUPS = {
     if isinstance(group, type) and dataclasses.is_dataclass(group) and group.__module__ == schema.__name__
 }
 READ_OTHERWISE = {
-    "Model.max_completion_length": "conf/method interpolates it into method.max_completion_length",
-    "Model.learning_rate": "compose.methods interpolates it into method.learning_rate",
     "RunSchema.invocation": "compose.points.of_tree reads it of the composed tree: a Run has none",
     "Health.name": "runs health=off: record.listed answers for a group with its name in the lock",
 }

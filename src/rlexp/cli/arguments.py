@@ -87,6 +87,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
     Raises:
         RunError: a folder of options is not there.
     """
+    from rlexp.compose import typed_ids
     from rlexp.compose.points import CommandLine
 
     for flag, typed in (("--config-path", options.config_path), ("--config-dir", options.config_dir)):
@@ -105,7 +106,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         )
     return CommandLine(
         project.root(),
-        options.overrides if overrides is None else overrides,
+        typed_ids.from_project(options.overrides if overrides is None else overrides, here, project.root()),
         options.multirun,
         here / options.config_path if options.config_path else None,
         here / options.config_dir if options.config_dir else None,

@@ -1,6 +1,7 @@
 """``plan``: what would happen. Prints the resolved run and its inputs; loads nothing and writes nothing.
 
 ``plan --effective`` loads the model and builds the trainer, and prints its arguments as asked and as held.
+``plan --save-as=conf/model/NAME.yaml`` (or conf/dataset) writes the option that was composed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
+from rlexp.cli import save_as, typed_ids
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compose import memory
 from rlexp.compose.memory import GIB, UNKNOWN_GIB
@@ -42,7 +44,7 @@ def command(arguments: list[str], here: Path) -> int:
     Returns:
         0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
-    options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
+    options, root = hydra_options(save_as.take(arguments), "plan", **FLAGS), project.root()
     line = command_line(options, here)
     if options.effective:
         made = line.points()
@@ -58,11 +60,12 @@ def command(arguments: list[str], here: Path) -> int:
         refuse(point.run, inputs)
         if number:
             print()
-        print(render(describe(point.run, inputs, root)))
+        print(render(typed_ids.inserted(describe(point.run, inputs, root), point, root)))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
     if len(made) > 1 and unfit:
         print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
+    save_as.write(made, root, here)
     return 0
 
 
@@ -125,10 +128,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     passes = f"{geometry.devices} x {geometry.per_device_train_batch_size} x {geometry.gradient_accumulation_steps}"
     a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
     rows += [
-        (
-            "hardware",
-            f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}",
-        ),
+        ("hardware", f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}"),
         ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_off_policy(run),
         *_memory(run),

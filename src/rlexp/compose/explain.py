@@ -17,6 +17,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from rlexp.compose import typed_ids
 from rlexp.compose.config_file import Scene, explain_yaml, scene
 from rlexp.compose.explain_hydra import SWEEPER, first_line, hydras, of_sweeper
 from rlexp.compose.file_shape import BOOLEAN, misplaced
@@ -122,6 +123,8 @@ def _missing_option(error: MissingConfigException, seen: Scene, places: Places) 
     hint = f"one of: {', '.join(options)}" if options else f"put {option}.yaml into conf/{group}"
     if guesses and all(guesses.values()):
         hint = f"did you mean {group}={'+'.join(guesses.get(part) or part for part in wanted)}? ({hint})"
+    if group in typed_ids.GROUPS and (places.root / option).exists():
+        hint = f"a folder or a file is typed with a /: type {group}=./{option} ({hint})"
     named = " and ".join(repr(part) for part in unknown) or repr(option)
     return RunError(f"there is no {group} named {named}", where=seen.place or f"{group}={option}", hint=hint)
 

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from omegaconf import II, MISSING
+from omegaconf import II, MISSING, OmegaConf
 
 from rlexp.compose.ranges import ANY, ARGUMENTS, POSITIVE, Range
 from rlexp.compose.schema import DatasetType
@@ -236,3 +236,11 @@ def schema(method: str) -> type:
         else:
             fields.append((name, kind, dataclasses.field(default=default)))
     return dataclasses.make_dataclass(method.capitalize(), fields)
+
+
+def _dataset_type(method: str) -> str:
+    """The dataset type of a method; of one that is unknown, which is said elsewhere, any."""
+    return METHODS[method].dataset_type.name if method in METHODS else "prompt_only"
+
+
+OmegaConf.register_new_resolver("rlexp.dataset_type", _dataset_type, replace=True)

@@ -1,4 +1,4 @@
-"""Config options that no file holds: ``reward=a+b``, ``hardware=auto`` and the typed schemas.
+"""Config options that no file holds: ``reward=a+b``, ``hardware=auto``, ``model=hub:ORG/NAME`` and the typed schemas.
 
 A Hydra ``ConfigSource`` that answers a defaults list over the project's own options, so that the parts of ``a+b``
 stay ordinary YAML files and Hydra keeps composing them.
@@ -14,6 +14,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from rlexp import project
+from rlexp.compose import dataset_id, model_id, typed_ids
 from rlexp.compose.methods import METHODS, schema
 from rlexp.compose.places import Places
 from rlexp.compose.schema import RunSchema
@@ -35,7 +36,8 @@ GPUS = (
 
 
 class ComposedOptions(ConfigSource):
-    """Answers ``<group>/a+b``, ``hardware/auto`` and ``schema/...``; everything else is left to the files."""
+    """Answers ``<group>/a+b``, ``hardware/auto``, ids and places (``compose.typed_ids``) and ``schema/...``; everything
+    else is left to the files."""
 
     @staticmethod
     def scheme() -> str:
@@ -54,6 +56,8 @@ class ComposedOptions(ConfigSource):
             return True
         if group == "schema/method":
             return option in METHODS
+        if self._place(path):
+            return True
         # Whether each part is an option, of whatever folder of the search path, is Hydra's to find out.
         return group in SUMMED_GROUPS and bool(re.fullmatch(r"[\w-]+(\+[\w-]+)+", option))
 
@@ -68,6 +72,11 @@ class ComposedOptions(ConfigSource):
             return self._result(path, tree)
         if group == "schema/method":
             return self._result(path, OmegaConf.structured(schema(option)))
+        if named := self._place(path):
+            named_group, place = named
+            root = project.root()
+            tree = model_id.settle(place, root).tree() if named_group == "model" else dataset_id.tree(place, root)
+            return self._result(path, OmegaConf.create(tree))
         if path == "hardware/auto":
             return self._result(path, OmegaConf.create({"defaults": [detect_hardware(self._options("hardware"))]}))
         parts = _parts(option)
@@ -85,6 +94,15 @@ class ComposedOptions(ConfigSource):
         return ConfigResult(
             provider=self.provider, path=f"{self.scheme()}://{path}", config=config, header={"package": None}
         )
+
+    def _place(self, path: str) -> tuple[str, str] | None:
+        """(group, option) of an id or a place; a defaults list that names a group below its own is no place."""
+        group, _, option = path.partition("/")
+        if group not in typed_ids.GROUPS or not typed_ids.names_a_place(option):
+            return None
+        first = option.partition("/")[0]
+        own_group = first not in ("", ".", "..") and Places.of(project.root()).is_group(first)
+        return None if own_group else (group, option)
 
     def _options(self, group: str) -> set[str]:
         return set(Places.of(project.root()).option_files(group))

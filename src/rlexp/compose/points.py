@@ -22,6 +22,7 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from rlexp.compose import typed_ids
 from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.file_shape import require_method
 from rlexp.compose.places import Places
@@ -47,7 +48,9 @@ class Point:
     run: Run
     run_dir: Path
     sweep_dir: Path
-    """The folder of the sweep as this point says it; of a run alone the same as ``run_dir``."""
+    """The folder of the sweep; of a run alone ``run_dir``."""
+    choices: dict[str, str] = field(default_factory=dict)
+    """Group -> option."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class CommandLine:
 
     @property
     def places(self) -> Places:
-        """Where its options and what they name are looked up, as far as ``config`` was read."""
+        """Where its options and what they name are looked up, once ``config`` was read."""
         return self.loader.places(self.root)
 
     @property
@@ -166,10 +169,8 @@ class CommandLine:
                 made.append(self._point(number, overrides))
             except RunError as error:
                 refused.append((overrides, error))
-        if refused and len(lists) == 1:
-            raise refused[0][1]
         if refused:
-            raise impossible(lists, refused)
+            raise impossible(lists, refused) if len(lists) > 1 else refused[0][1]
         require_one_kind([point.run for point in made])
         return made
 
@@ -189,20 +190,19 @@ class CommandLine:
         except ERRORS as error:
             raise explain(error, self.places, overrides) from error
         with self.explained(overrides):
-            above, folder = folders_of(config, self.sweeps)
-            return Point(overrides, run, self.root / folder, self.root / above)
+            above, folder = (self.root / name for name in folders_of(config, self.sweeps))
+            return Point(overrides, run, folder, above, dict(config.hydra.runtime.choices))
 
     def settled(self, overrides: list[str]) -> list[str]:
-        """The overrides with ``experiment=null`` as Hydra understands it.
+        """The overrides with ``experiment=null`` as Hydra understands it, and an id of the hub at its commit.
 
         Raises:
-            RunError: of another group none was chosen.
+            RunError: of another group none was chosen, or an id is none.
         """
-        settled = []
+        settled, overrides = [], typed_ids.at_commits(overrides)
         for override, parsed in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
-            group = parsed.key_or_group
-            none = not parsed.is_sweep_override() and not parsed.is_delete() and parsed.value() is None
-            if none and self.loader.repository.group_exists(group):
+            null = typed_ids.plain(parsed) and parsed.value() is None
+            if null and self.loader.repository.group_exists(group := parsed.key_or_group):
                 if group != OPTIONAL_GROUP:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
                 override = f"~{OPTIONAL_GROUP}"
@@ -212,10 +212,9 @@ class CommandLine:
     def _asks_to_sweep(self, overrides: list[str]) -> bool:
         """Whether an override or a file asks for a sweep. What is wrong with the rest is said later."""
         try:
-            config = self._load(overrides, RunMode.MULTIRUN, validate=False)
+            return self._load(overrides, RunMode.MULTIRUN, validate=False).hydra.mode is RunMode.MULTIRUN
         except RunError:
             return False
-        return config.hydra.mode is RunMode.MULTIRUN
 
     def _load(self, overrides: list[str], mode: RunMode, validate: bool = True) -> DictConfig:
         with self.explained(overrides), warnings.catch_warnings():
@@ -239,7 +238,7 @@ class CommandLine:
 
 
 def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
-    """Composes and checks every point of a command line, before anything is written.
+    """Composes and checks every point of a command line of Hydra overrides, before anything is written.
 
     Args:
         conf: the project's conf/ folder.

@@ -72,8 +72,8 @@ def _dataset_type(run: Run) -> None:
     fitting = [name for name, path in run.places.option_files("dataset").items() if mark in path.read_text()]
     guess = nearest(run.dataset.name, fitting)
     hint = f"type dataset={guess}" if guess else f"one of: {', '.join(fitting)}"
-    if run.dataset.prepare == "local":  # of the user's own file: it may hold any type
-        hint = f"type dataset.type={wanted.name}, where the file holds such rows"
+    if run.dataset.prepare in ("local", "hub"):  # rows of the user's own: they may be of any type
+        hint = f"type dataset.type={wanted.name}, where it holds such rows"
     elif run.dataset.name in fitting:
         hint = f"leave out dataset.type: {run.dataset.name} holds {wanted.name} data"
     raise RunError(

@@ -64,9 +64,16 @@ def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> 
     files = {
         value: file_md5(Path(value)) for value in params.values() if isinstance(value, str) and Path(value).is_file()
     }
-    source = {"script": f"data_prep/{script.name}", "script_md5": file_md5(script), "params": params, "files": files}
+    source: dict[str, Any] = {
+        "script": f"data_prep/{script.name}",
+        "script_md5": file_md5(script),
+        "params": params,
+        "files": files,
+    }
     description = (module.__doc__ or script.stem).strip().split("\n")[0]
     made = rows(**resolved(params))
+    if read := getattr(module, "files_read", None):  # of elsewhere, such as the hub
+        source["files_read"] = dict(read)
     try:
         snapshot.write(made, snapshot_dir, description, source)
     except RunError:

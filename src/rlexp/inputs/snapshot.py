@@ -24,7 +24,16 @@ SCHEMA = record(
     {
         "columns": mapping(TEXT, TEXT),
         "splits": mapping(record({"file": NAME, "rows": COUNT}, {"md5": MD5}), NAME),
-        "source": record({}, {"script": SCRIPT, "script_md5": MD5, "params": mapping({}), "files": mapping(MD5, PATH)}),
+        "source": record(
+            {},
+            {
+                "script": SCRIPT,
+                "script_md5": MD5,
+                "params": mapping({}),
+                "files": mapping(MD5, PATH),
+                "files_read": mapping(MD5, PATH),
+            },
+        ),
     },
     {"description": TEXT},
 )

@@ -60,7 +60,13 @@ SCHEMA = record(
                         "columns": mapping(TEXT, TEXT),
                         "source": record(
                             {},
-                            {"script": SCRIPT, "script_md5": MD5, "params": mapping({}), "files": mapping(MD5, PATH)},
+                            {
+                                "script": SCRIPT,
+                                "script_md5": MD5,
+                                "params": mapping({}),
+                                "files": mapping(MD5, PATH),
+                                "files_read": mapping(MD5, PATH),
+                            },
                         ),
                     },
                 ),

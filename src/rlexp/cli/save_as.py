@@ -1,0 +1,118 @@
+"""The flag ``--save-as=conf/GROUP/NAME.yaml``: what an id, a folder or a file means becomes an option."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlexp import files
+from rlexp.compose import typed_ids
+from rlexp.compose.points import Point
+from rlexp.compose.schema import Dataset, Lora, Model
+from rlexp.errors import RunError
+
+FLAG = "--save-as"
+HELP = (
+    f"{FLAG}=conf/model/NAME.yaml (or conf/dataset/NAME.yaml) writes the option that was composed, with what was typed "
+    "of it; afterwards model=NAME is the same run."
+)
+SCHEMAS: dict[str, type] = {"model": Model, "dataset": Dataset}
+NAME = re.compile(r"\w[\w.-]*", re.A)
+
+_typed: list[str] = []
+
+
+def take(arguments: list[str]) -> list[str]:
+    """The command line without ``--save-as=FILE``, wherever it stands; the files are kept for ``write``.
+
+    Raises:
+        RunError: it has no value.
+    """
+    found = [one for one in arguments if one == FLAG or one.startswith(f"{FLAG}=")]
+    for one in found:
+        file = one.partition("=")[2]
+        if not file:
+            raise RunError("it takes the file of an option", where=FLAG, hint=f"type {FLAG}=conf/model/NAME.yaml")
+        _typed.append(file)
+    sys.argv[1:] = [one for one in sys.argv[1:] if one not in found]  # Hydra reads it there
+    return [one for one in arguments if one not in found]
+
+
+def write(points: Sequence[Point], root: Path, here: Path) -> None:
+    """Writes the options that were asked for, and says so.
+
+    Args:
+        points: those that were composed; the options of one are written.
+        root: the project's folder.
+        here: the folder in which the command was typed.
+
+    Raises:
+        RunError: there are several points, or a file is no option of the project's own, or is there already; nothing
+            was written.
+    """
+    typed, _typed[:] = list(_typed), []
+    if not typed:
+        return
+    if len(points) > 1:
+        raise RunError("an option is written for one run, not for a sweep", where="-m", hint="leave out -m")
+    places = [_place(file, root, here) for file in typed]
+    for group, place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        files.write_text(place, content(group, points[0]))
+        shown = os.path.relpath(place, root)
+        print(f"saved: {shown}; from now on: {group}={place.stem}")
+
+
+def _place(file: str, root: Path, here: Path) -> tuple[str, Path]:
+    """(group, path) of the option that is to be written."""
+    form = f"type {FLAG}=conf/model/NAME.yaml, or conf/dataset/NAME.yaml"
+    where = f"{FLAG}={file}"
+    beside = [Path(os.path.abspath(folder / file)) for folder in (here, root)]
+    place = next((one for one in beside if one.parent.parent == root / "conf" and one.parent.name in SCHEMAS), None)
+    if place is None or place.suffix != ".yaml" or not files.lies_inside(place.parent, root):
+        raise RunError(f"{file} is no place of an option of this project", where=where, hint=form)
+    group, name = place.parent.name, place.stem
+    if not NAME.fullmatch(name):
+        legal = typed_ids.name_of(name)
+        hint = f"type {FLAG}=conf/{group}/{legal}.yaml: letters, digits and . _ -"
+        raise RunError(f"{name!r} is no name that can be typed as an option", where=where, hint=hint)
+    if place.exists():
+        taken = {path.stem for path in place.parent.glob("*.yaml")}
+        free = next(f"{name}_{number}" for number in range(2, len(taken) + 3) if f"{name}_{number}" not in taken)
+        hint = f"type {FLAG}=conf/{group}/{free}.yaml, or remove the file first"
+        raise RunError(f"conf/{group}/{name}.yaml is there already, and is not written over", where=where, hint=hint)
+    return group, place
+
+
+def content(group: str, point: Point) -> str:
+    """The text of an option's file: every key that differs from the schema's default, and where it came from.
+
+    Args:
+        group: ``model`` or ``dataset``.
+    """
+    made: dict[str, Any] = point.run.config()[group]
+    option = SCHEMAS[group]
+    defaults = {field.name: _default(field) for field in dataclasses.fields(option)}
+    if group == "dataset" and point.run.dataset.own_place:
+        made.pop("path")
+    tree = {key: made[key] for key in defaults if key in made and made[key] != defaults[key]}
+    typed = " ".join(one for one in point.overrides if re.match(rf"[+~]*{group}\b", one)).replace("\n", " ")
+    choice = f"{group}={point.choices.get(group)}"
+    origin = typed if choice in typed else f"{choice} {typed}".strip()
+    body = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return f"# Written by {FLAG} from: {origin}\n{body}"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        value: Any = field.default_factory()
+        return dataclasses.asdict(value) if isinstance(value, Lora) else value
+    return field.default.name if isinstance(field.default, Enum) else field.default

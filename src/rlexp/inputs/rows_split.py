@@ -1,0 +1,113 @@
+"""Rows held out of those to train on: a share of them, or rows of their own, never with a prompt of the others."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from rlexp.errors import RunError
+
+Row = dict[str, Any]
+
+
+def _prompt_key(row: Row) -> str:
+    return json.dumps(row["prompt"], ensure_ascii=False)
+
+
+def split_rows(
+    all_rows: list[Row], test: float | int, seed: int, where: str, what: str = "the file"
+) -> tuple[list[Row], list[Row]]:
+    """The rows to train on and those held out; rows with the same prompt stay together.
+
+    Args:
+        test: the share (0.1) or the number (200) of rows to hold out.
+        seed: draws them.
+        where: the script, for messages.
+        what: how a message calls what holds them.
+
+    Raises:
+        RunError: one of the two would have no rows.
+    """
+    if isinstance(test, float) and not 0 < test < 1:
+        raise RunError(
+            f"test={test} is neither a share nor a number of rows",
+            where=f"{where}: test",
+            hint="a share lies between 0 and 1, such as 0.1; a number of rows is written whole, such as 200",
+        )
+    wanted = round(test * len(all_rows)) if isinstance(test, float) else test
+    groups: dict[str, list[Row]] = {}
+    for row in all_rows:
+        groups.setdefault(_prompt_key(row), []).append(row)
+    keys = list(groups)
+    random.Random(seed).shuffle(keys)
+    held_out: set[str] = set()
+    count = 0
+    while count < wanted and keys:
+        key = keys.pop()
+        held_out.add(key)
+        count += len(groups[key])
+    if not held_out or not keys:
+        raise RunError(
+            f"test={test} leaves a split without rows: {what} has {len(all_rows)} rows of {len(groups)} prompts",
+            where=f"{where}: test",
+            hint="give a share between 0 and 1 or a number below the number of prompts, or name a test_file",
+        )
+    train_rows = [row for row in all_rows if _prompt_key(row) not in held_out]
+    return train_rows, [row for row in all_rows if _prompt_key(row) in held_out]
+
+
+def check_disjoint(own: Mapping[str, Row], held_out: Mapping[str, Row], test_file: str) -> None:
+    """Checks whether no row to train on has a prompt of those held out.
+
+    Raises:
+        RunError: some have.
+    """
+    prompts = {_prompt_key(row) for row in held_out.values()}
+    shared = [place for place, row in own.items() if _prompt_key(row) in prompts]
+    if shared:
+        raise RunError(
+            f"{len(shared)} training rows have a prompt of {test_file}",
+            where=", ".join(shared[:5]) + (", ..." if len(shared) > 5 else ""),
+            hint="remove them from one of the two files",
+        )
+
+
+def check_same_columns(train_row: Row, test_row: Row, test_file: str | None, where: str) -> None:
+    """Checks whether both kinds of rows have the same columns.
+
+    Raises:
+        RunError: only one has some.
+    """
+    different = sorted(train_row.keys() ^ test_row.keys())
+    if different:
+        raise RunError(
+            f"only one of the two files has {', '.join(different)}",
+            where=f"{where}: test_file={test_file}",
+            hint="give both files the same columns",
+        )
+
+
+def check_one_kind_a_column(all_rows: list[Row], where: str) -> None:
+    """Checks the kinds of values: a snapshot holds one a column, and a message from here can show the values.
+
+    Raises:
+        RunError: a column has several.
+    """
+    for name in {name: None for row in all_rows for name in row}:
+        kinds: dict[str, Any] = {}
+        for row in all_rows:
+            value = row.get(name)
+            kind = (
+                "number" if isinstance(value, int | float) and not isinstance(value, bool) else value.__class__.__name__
+            )
+            if value is not None:
+                kinds.setdefault(kind, value)
+        if len(kinds) > 1:
+            shown = " and ".join(f"{kind} ({str(value)[:40]!r})" for kind, value in kinds.items())
+            raise RunError(
+                f"the column {name!r} mixes kinds: {shown}",
+                where=f"{where}: file",
+                hint="make them all text in the file",
+            )
