@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp import project
-from rlexp.cli import trusted
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.inputs.prepare import prepare
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``prepare [overrides]``: makes the data snapshot and the base model of a run where they are missing."""
-    options, root = hydra_options(trusted.take(arguments), "prepare"), project.root()
+    options, root = hydra_options(arguments, "prepare"), project.root()
+    ready = []
     for point in command_line(options, here).points():
-        prepare(point.run, root)
-        print(f"ready: {point.run.dataset.path}, {point.run.model.path or point.run.model.hub_id}")
-    return 0
+        inputs, run = prepare(point.run, root), point.run
+        print(f"ready: {run.dataset.path}, {run.model.path or run.model.hub_id}")
+        splits = {name: split["rows"] for name, split in (inputs.description or {}).get("splits", {}).items()}
+        model = {"name": run.model.name, "path": run.model.path, "hub_id": run.model.hub_id}
+        ready.append({"dataset": {"name": run.dataset.name, "path": run.dataset.path, "rows": splits}, "model": model})
+    return Answer(lambda: {"format": FORMAT, "ready": ready})

@@ -1,0 +1,4 @@
+"""x"""
+
+SCHEMAS = {}
+EXIT_CODES = {}
