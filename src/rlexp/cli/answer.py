@@ -32,7 +32,7 @@ class Answer:
 
 
 def claim_stdout() -> TextIO:
-    """Stdout for the answer alone: what this process, its libraries and its children print goes to stderr from now on."""
+    """Stdout for the answer alone: what this process, its libraries and its children print goes to stderr."""
     try:
         answers = os.dup(1)
     except OSError:  # it was closed

@@ -75,7 +75,6 @@ def warnings(run_dir: Path, manifest: dict[str, Any]) -> list[dict[str, str]]:
         found.append({"name": "inputs.changed", "said": f"{name} changed while the run went on"})
     scores = manifest.get("reward_scores", {})
     if failed := scores.get("failed"):
-        found.append(
-            {"name": "reward.failed", "said": f"{failed} of {scores['asked']} scores failed, and were left out"}
-        )
+        said = f"{failed} of {scores['asked']} scores failed, and were left out"
+        found.append({"name": "reward.failed", "said": said})
     return found

@@ -56,9 +56,8 @@ def to_json(original: FinishedRun, found: Replayed) -> dict[str, Any]:
 
 
 def _options(arguments: list[str]) -> Namespace:
-    parser = Parser(
-        "replay", f"Runs a lock again and says how far it agrees with the run that left it. {flags.TRUST_HELP}"
-    )
+    about = "Runs a lock again and says how far it agrees with the run that left it."
+    parser = Parser("replay", f"{about} {flags.TRUST_HELP}")
     parser.add_argument("run", help="a run folder, its run.lock.yaml, or pinned")
     parser.add_argument(
         "--level",
