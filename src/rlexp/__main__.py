@@ -94,6 +94,7 @@ def _dispatch(arguments: list[str], own: Flags) -> Answer:
     if verb == "help" or (helps and (not named or verb in HYDRA)):
         return usage.of_verb(verb, VERBS[verb]) if verb in HYDRA and named else usage.overview(VERBS)
     if verb not in VERBS:
+        flags.refuse_bare([verb])
         guess = nearest(verb, VERBS)
         raise RunError(
             f"there is no verb {verb!r}",

@@ -59,6 +59,10 @@ def test_hashes_are_taken_for_this_process_wherever_they_stand():
         (f"replay x --trsut={HASH}", "no flag --trsut", "did you mean --trust=HASH"),
         ("--save-as x.yaml", "behind a blank", "--save-as=x.yaml"),
         ("--save-as=", "needs a value", "--save-as=FILE"),
+        ("plan —json", "no flag —json", "did you mean --json?"),
+        ("plan --format=json", "no flag --format", "did you mean --json?"),
+        ("runs --output json", "no flag --output", "did you mean --json?"),
+        ("runs -o json", "no flag -o", "did you mean --json?"),
         ("--save_as=x", "no flag --save_as", "did you mean --save-as=FILE"),
     ],
 )

@@ -70,6 +70,8 @@ def test_the_help_of_a_verb_is_an_answer_too(shared_project, verb):
     [
         (["trian"], 2, "no verb 'trian'"),
         (["plan", "--jsn"], 2, "no flag --jsn"),
+        (["json", "plan"], 2, "json is a flag without its dashes"),
+        (["plan", "seed=1", "json"], 2, "json is a flag without its dashes"),
         (["plan", "--json=1"], 2, "takes no value"),
         (["--info", "searchpath"], 2, "--info prints text"),
         (["-m", "--cfg", "job"], 2, "do not go together"),

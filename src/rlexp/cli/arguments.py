@@ -30,12 +30,12 @@ class Parser(ArgumentParser):
         raise RunError(message, where=self.prog, hint=f"{self.prog} --help; {self.format_usage().strip()}")
 
 
-def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Namespace:
+def hydra_options(arguments: list[str], verb: str = "train", **own: str) -> Namespace:
     """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest.
 
     Args:
         verb: the one that reads it; only those of ``PRINTING`` hand Hydra's printing modes on.
-        flags: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
+        own: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
 
     Raises:
         RunError: an option that Hydra does not know, that the verb does not take, or that does not go with another.
@@ -45,9 +45,10 @@ def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Na
     parser = get_args_parser()
     parser.error = functools.partial(_refuse, parser)  # type: ignore[method-assign]
     parser.allow_abbrev = False
-    for name, description in flags.items():
+    for name, description in own.items():
         parser.add_argument(f"--{name}", action="store_true", help=description)
     options = parser.parse_intermixed_args(arguments)
+    flags.refuse_bare(options.overrides)
     typed = [flag for name, flag in MODES.items() if getattr(options, name)]
     printing = [flag for flag in typed if flag not in ("--run", "-m")]
     if printing and verb not in PRINTING:

@@ -19,6 +19,10 @@ SAVING: tuple[str, ...] = ()
 """Verbs that take --save-as."""
 NEAR = 0.75
 """Likeness from which an unknown flag is one of ours, misspelt; Hydra's ``--info`` and ``--run`` are further away."""
+DASHES = "-\u2013\u2014\u2212"
+"""What a word processor makes of a dash, too."""
+OTHERS = ("--output", "--format", "--o", "--f")
+"""Flags of other tools whose value may be json."""
 
 JSON_HELP = "one JSON document on stdout, and everything else on stderr: docs/json.md"
 TRUST_HELP = (
@@ -61,7 +65,7 @@ def take(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
         elif name in OWN:
             values[name] = value
         else:
-            _refuse_misspelt(word)
+            _refuse_misspelt(word, following)
             rest.append(word)
     rest += arguments[len(ours) :]
     sys.argv[1:] = rest  # Hydra reads it there, and a record keeps it
@@ -85,12 +89,27 @@ def _without_value(name: str, following: str) -> RunError:
     return RunError(f"{name} needs a value", where=name, hint=f"type {name}={VALUES[name]}")
 
 
-def _refuse_misspelt(word: str) -> None:
-    """Raises a RunError where a word is one of our flags but for a letter or two."""
-    name = word.partition("=")[0]
-    if not name.startswith("-"):
+def refuse_bare(words: Sequence[str]) -> None:
+    """Refuses a flag that was typed without its dashes, where no word can be meant.
+
+    Raises:
+        RunError: one was.
+    """
+    for word in words:
+        if f"--{word.partition('=')[0]}" in OWN:
+            raise RunError(f"{word} is a flag without its dashes", where=word, hint=f"did you mean --{word}?")
+
+
+def _refuse_misspelt(word: str, following: str) -> None:
+    """Raises a RunError where a word is one of our flags but for a letter or two, or asks for JSON as other tools are
+    asked."""
+    name, _, value = word.partition("=")
+    if not name.startswith(tuple(DASHES)):
         return
-    plain = "--" + name.lstrip("-").lower().replace("_", "-")
-    if found := difflib.get_close_matches(plain, OWN, n=1, cutoff=NEAR):
+    plain = "--" + name.lstrip(DASHES).lower().replace("_", "-")
+    found = difflib.get_close_matches(plain, OWN, n=1, cutoff=NEAR)
+    if plain in OTHERS and JSON in (f"--{value}", f"--{following}"):
+        found = [JSON]
+    if found:
         meant = found[0] + (f"={VALUES[found[0]]}" if found[0] in VALUES else "")
         raise RunError(f"there is no flag {name}", where=word, hint=f"did you mean {meant}?")

@@ -22,7 +22,7 @@ def of_jobs(ran: Ran, root: Path) -> Answer:
     """The answer of a run, or of a sweep: exit code 1 when a point of it did not finish."""
     points = ran.points
     if points is None:
-        return Answer(lambda: of_run(ran.folder, root))
+        return Answer(lambda: {"format": FORMAT, **of_run(ran.folder, root)})
     content = {"format": FORMAT, "sweep_dir": os.path.relpath(ran.folder, root)}
     return Answer(
         lambda: {**content, "points": [{"varied": p.varied, **of_run(p.run_dir, root)} for p in points]},
@@ -38,7 +38,7 @@ def of_run(run_dir: Path, root: Path) -> dict[str, Any]:
         RunError: its record is damaged.
     """
     manifest = read_manifest(run_dir)
-    content: dict[str, Any] = {"format": FORMAT, "run_dir": os.path.relpath(run_dir, root)}
+    content: dict[str, Any] = {"run_dir": os.path.relpath(run_dir, root)}
     if manifest is None:
         return {**content, "status": "no record"}
     stands, reason = status.of(manifest)

@@ -35,7 +35,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         require_replaceable(root, options.dir)
     original = finished.open(options.run, here, root)
     if options.params and (trained := train_params(original, options.params, options.dir)):
-        return Answer(lambda: {**ran.of_run(trained, root), "notes": []})
+        return Answer(lambda: {"format": FORMAT, **ran.of_run(trained, root), "notes": []})
     found = replay(original, options.level, options.check, options.dir)
     return Answer(lambda: to_json(original, found), exit_code=0 if found.reached else NOT_REACHED)
 
@@ -46,7 +46,12 @@ def to_json(original: FinishedRun, found: Replayed) -> dict[str, Any]:
     if found.run_dir:
         new = ran.of_run(found.run_dir, root)
         manifest = read_manifest(found.run_dir) or {}
-        return {**new, **{name: manifest[name] for name in ("replay_of", "agreement")}, "notes": found.notes}
+        return {
+            "format": FORMAT,
+            **new,
+            **{name: manifest[name] for name in ("replay_of", "agreement")},
+            "notes": found.notes,
+        }
     source = {
         "run": os.path.relpath(original.run_dir, root),
         "identity": lock["identity"],
