@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rlexp import project
 from rlexp.cli.answer import FORMAT, Answer
@@ -58,12 +59,17 @@ def command(arguments: list[str], here: Path) -> Answer:
         if number:
             print()
         print(render(describe(point.run, inputs, root)))
-        planned.append(to_json(point, inputs, root))
+        planned.append((point, inputs))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
     if len(made) > 1 and unfit:
         print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
-    return Answer(lambda: {"format": FORMAT, **({"points": planned} if line.sweeps else planned[0])})
+
+    def content() -> dict[str, Any]:
+        points = [to_json(point, inputs, root) for point, inputs in planned]
+        return {"format": FORMAT, **({"points": points} if line.sweeps else points[0])}
+
+    return Answer(content)
 
 
 def refuse(run: Run, inputs: Inputs) -> None:

@@ -46,12 +46,8 @@ def to_json(original: FinishedRun, found: Replayed) -> dict[str, Any]:
     if found.run_dir:
         new = ran.of_run(found.run_dir, root)
         manifest = read_manifest(found.run_dir) or {}
-        return {
-            "format": FORMAT,
-            **new,
-            **{name: manifest[name] for name in ("replay_of", "agreement")},
-            "notes": found.notes,
-        }
+        more = {name: manifest[name] for name in ("replay_of", "agreement")}
+        return {"format": FORMAT, **new, **more, "notes": found.notes}
     source = {
         "run": os.path.relpath(original.run_dir, root),
         "identity": lock["identity"],
