@@ -84,15 +84,20 @@ def test_a_verb_answers_one_document_of_its_shape(made, name):
 
 def test_a_run_that_fails_answers_its_error_and_its_folder_and_a_point_its_reason(made):
     project, _ = made
-    (project / "rewards/picky.py").write_text("version = 1\n\n\ndef score(completions):\n    raise KeyError('no')\n")
-    (project / "conf/reward/picky.yaml").write_text("terms: {picky: {file: rewards/picky.py}}\n")
-    line = ("reward=picky", "hydra.run.dir=outputs/failed", *SHORT)
-    done = rlexp(project, *line, "--json")
+    (project / "rewards/picky.py").write_text(
+        "version = 1\n\n\ndef score(completions, *, fail):\n"
+        "    return [1 / (1 - fail * ('= ' in text)) for text in completions]\n"
+    )
+    (project / "conf/reward/picky.yaml").write_text("terms: {picky: {file: rewards/picky.py, params: {fail: 0}}}\n")
+    line = ("reward=format+picky", *SHORT, "--json")
+    done = rlexp(project, "reward.terms.picky.params.fail=1", "hydra.run.dir=outputs/failed", *line)
     said = document("train", done.stdout)
-    assert done.returncode == said["exit_code"] != 0
-    assert "KeyError" in said["error"]["what"] and "Traceback" not in done.stderr
-    if (project / "outputs/failed").exists():
-        assert said["run_dir"] == "outputs/failed"
+    assert done.returncode == said["exit_code"] == 2 and "Traceback" not in done.stderr
+    assert "ZeroDivisionError" in said["error"]["what"] and said["run_dir"] == "outputs/failed"
+    done = rlexp(project, "-m", "reward.terms.picky.params.fail=1,0", "hydra.sweep.dir=multirun/f", *line)
+    points = document("train", done.stdout)["points"]
+    assert done.returncode == 1 and [point["status"] for point in points] == ["failed", "finished"]
+    assert "ZeroDivisionError" in points[0]["reason"] and points[0]["run_dir"] == "multirun/f/0"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
