@@ -1,7 +1,8 @@
 """The single entrypoint: ``python -m rlexp [verb] [overrides]``.
 
 The first word may be a verb; without one a run is trained. A user's mistake ends in one message and exit code 2; a
-traceback is a bug of ours (HYDRA_FULL_ERROR=1 shows it always).
+traceback is a bug of ours (HYDRA_FULL_ERROR=1 shows it always). With ``--json`` stdout holds one document, whatever
+happens.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import importlib
 import os
 import re
 import sys
-from importlib import metadata
 from pathlib import Path
+from typing import TextIO
 
 from rlexp import files, project, secrets
 from rlexp.backend import telemetry
-from rlexp.cli.usage import HELP, HYDRA, of_verb, overview
-from rlexp.errors import RunError, nearest
+from rlexp.cli import answer, flags, usage
+from rlexp.cli.answer import Answer
+from rlexp.cli.flags import Flags
+from rlexp.cli.usage import HELP, HYDRA
+from rlexp.errors import Interrupted, RunError, nearest
 
 VERBS = {
     "train": "rlexp.cli.train",
@@ -33,7 +37,7 @@ VERBS = {
     "doctor": "rlexp.cli.doctor",
     "init": "rlexp.cli.init",
 }
-"""Verb -> the module of ``cli`` whose ``command(arguments, here)`` does it and answers the exit code."""
+"""Verb -> the module of ``cli`` whose ``command(arguments, here)`` does it and gives its ``Answer``."""
 
 ANYWHERE = ("doctor", "init")
 """Verbs that need no project."""
@@ -44,45 +48,54 @@ FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 def main() -> None:
     """Runs the verb of the command line; the exit code says how it ended."""
     telemetry.switch_off()
+    stream = answer.claim_stdout() if flags.asks_json(sys.argv[1:]) else None
     try:
-        sys.exit(_dispatch(sys.argv[1:]))
+        own, arguments = flags.take(sys.argv[1:])
+        found = _dispatch(arguments, own)
+        if stream:
+            answer.write(stream, found.content())
+        else:
+            found.show()
+        sys.exit(found.exit_code)
     except RunError as error:
-        if FULL_ERROR:
-            raise
-        _say(error)
-        sys.exit(error.exit_code)
+        _end(error, stream)
     except BrokenPipeError:
         # The reader went away (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        fault = files.disk_fault(error)
-        if FULL_ERROR or fault is None:
-            raise
-        _say(fault)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        if fault := files.disk_fault(error):
+            _end(fault, stream)
+        answer.last_words(stream, answer.of_unforeseen(error))
+        raise
+    except KeyboardInterrupt as error:
+        interrupted = error if isinstance(error, Interrupted) else Interrupted()
         print("interrupted; the run folder holds what was done so far", file=sys.stderr)
-        sys.exit(130)
+        answer.last_words(stream, answer.of_interrupt(interrupted.exit_code, interrupted.run_dir))
+        sys.exit(interrupted.exit_code)
 
 
-def _say(error: RunError) -> None:
-    """Prints a message without secrets: it may quote what a reward or a script raised."""
+def _end(error: RunError, stream: TextIO | None) -> None:
+    """Ends the process with a message, without secrets: it may quote what a reward or a script raised."""
+    answer.last_words(stream, answer.of_error(error))
+    if FULL_ERROR:
+        raise error
     secrets.learn(Path.cwd())
     print(f"error: {secrets.masked(str(error))}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], own: Flags) -> Answer:
     verb, named = "train", False
     if arguments and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
         verb, named = arguments.pop(0), True
     if "--version" in arguments or verb == "version":
-        print(f"rlexp {metadata.version('rlexp')}")
-        return 0
-    if verb == "help" or (set(arguments) & set(HELP) and (not named or verb in HYDRA)):
-        print(of_verb(verb, VERBS[verb]) if verb in HYDRA and named else overview(VERBS))
-        return 0
+        return usage.version()
+    helps = bool(set(arguments) & set(HELP))
+    if verb == "help" or (helps and (not named or verb in HYDRA)):
+        return usage.of_verb(verb, VERBS[verb]) if verb in HYDRA and named else usage.overview(VERBS)
     if verb not in VERBS:
+        flags.refuse_bare([verb])
         guess = nearest(verb, VERBS)
         raise RunError(
             f"there is no verb {verb!r}",
@@ -96,11 +109,20 @@ def _dispatch(arguments: list[str]) -> int:
             where=f"{verb} {second}",
             hint=f"leave one of them out: python -m rlexp {verb}",
         )
+    if own.save_as and verb not in flags.SAVING:
+        raise RunError(
+            f"{verb} does not take {flags.SAVE_AS}",
+            where=f"{flags.SAVE_AS}={own.save_as[0]}",
+            hint=f"leave it out, or type plan {flags.SAVE_AS}={own.save_as[0]} with the same overrides first",
+        )
+    if own.save_as:
+        importlib.import_module("rlexp.cli.save_as").ask(own.save_as)
     # Relative paths of the configuration (data/, outputs/) mean the project's, from wherever the command is typed.
     here = Path.cwd()
     if verb not in ANYWHERE:
         os.chdir(project.root())
-    return importlib.import_module(VERBS[verb]).command(arguments, here)
+    command = importlib.import_module(VERBS[verb]).command
+    return usage.of_parser(verb, lambda: command(arguments, here)) if helps else command(arguments, here)
 
 
 if __name__ == "__main__":

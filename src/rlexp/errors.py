@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import signal
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -21,6 +23,8 @@ class RunError(Exception):
     """
 
     exit_code = 2
+    run_dir: Path | None = None
+    """The folder of the run that it ended, where there is one."""
 
     def __init__(self, what: str, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
@@ -51,6 +55,16 @@ class Failed(RunError):
 
 class Stopped(RunError):
     """A run that its health stopped: the record says ``stopped``, and what was trained so far is kept."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that a signal ended: Ctrl-C (exit code 130), or a polite kill (SIGTERM, 143)."""
+
+    run_dir: Path | None = None
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
 class Several(RunError):

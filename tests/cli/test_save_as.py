@@ -29,8 +29,8 @@ def project(tmp_path, monkeypatch):
 def written(project, file, *overrides):
     """The option that is written for a command line, and the point."""
     made = points(project / "conf", [*overrides, "hardware=cpu"], multirun=False)
-    assert save_as.take(["plan", f"--save-as={file}", *overrides]) == ["plan", *overrides]
-    save_as.write(made, project, project)
+    save_as.ask([file])
+    assert save_as.write(made, project, project) == [file]
     return yaml.safe_load((project / file).read_text()), made[0]
 
 
@@ -80,17 +80,15 @@ def test_it_says_where_it_came_from_and_holds_the_commit(project):
 def test_another_place_or_name_is_refused_and_nothing_is_written(project, file, message, hint):
     before = sorted(project.rglob("*"))
     with pytest.raises(RunError, match=message) as caught:
-        save_as.take(["--save-as=conf/model/fine.yaml", f"--save-as={file}"])
+        save_as.ask(["conf/model/fine.yaml", file])
         save_as.write(points(project / "conf", [], multirun=False), project, project)
     assert hint in caught.value.hint and sorted(project.rglob("*")) == before
 
 
-def test_a_sweep_and_a_flag_without_a_file_are_refused(project):
+def test_a_sweep_is_refused(project):
     with pytest.raises(RunError, match="not for a sweep"):
-        save_as.take(["--save-as=conf/model/x.yaml"])
+        save_as.ask(["conf/model/x.yaml"])
         save_as.write(points(project / "conf", ["seed=1,2"], multirun=True), project, project)
-    with pytest.raises(RunError, match="takes the file of an option"):
-        save_as.take(["--save-as"])
 
 
 @pytest.mark.end_to_end

@@ -28,8 +28,9 @@ def scored(project, monkeypatch, capsys):
     monkeypatch.setattr(projects, "root", lambda: project)
 
     def run(*arguments):
-        code = command(list(arguments), project)
-        return code, capsys.readouterr().out.splitlines()
+        answer = command(list(arguments), project)
+        answer.show()
+        return answer.exit_code, capsys.readouterr().out.splitlines()
 
     return run
 

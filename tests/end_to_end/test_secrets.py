@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlexp.cli.trusted import trust
+from rlexp.inputs import trust
 from tests.conftest import ROOT, copy_project, rlexp
 from tests.end_to_end.test_replay import tool
 

@@ -207,7 +207,7 @@ def test_a_killed_run_keeps_its_record(shared_project):
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 143, said
     assert "Traceback" not in said
     assert manifest(where)["status"] == "interrupted"
     assert (where / "run.lock.yaml").is_file()

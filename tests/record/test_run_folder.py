@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rlexp.compare.sweep import show
+from rlexp.compare import sweep
 from rlexp.errors import RunError, Stopped
 from rlexp.record.run_folder import Record, choices, main_metric, read_manifest, update_manifest
 
@@ -59,7 +59,9 @@ def test_a_sweep_with_a_failed_point_says_so_and_counts_as_failed(tmp_path, caps
                     raise error
         except RunError:
             pass
-    assert show(tmp_path) == 1
+    points = sweep.read(tmp_path)
+    sweep.show(tmp_path, points)
+    assert [point.finished for point in points] == [True, False]
     said = capsys.readouterr().out
     assert "a=2" in said and "failed: broken" in said and "seed=0" not in said
 

@@ -87,7 +87,7 @@ def test_a_planted_bug_is_caught(words, monkeypatch, capsys, old, new, says):
     monkeypatch.setattr(projects, "root", lambda: words)
     monkeypatch.chdir(words)
     plant(words, old, new)
-    assert command(list(ARGUMENTS), words) == 1
+    assert command(list(ARGUMENTS), words).exit_code == 1
     assert says in capsys.readouterr().out
 
 
@@ -101,14 +101,14 @@ def test_a_reward_that_scores_the_prompt_is_caught(words, monkeypatch, capsys):
         "in zip(completions, answer)]",
         "in zip([f'<answer>{a}</answer>{p[:0]}' for p, a in zip(prompts, answer)], answer)]",
     )
-    assert command(list(ARGUMENTS), words) == 1
+    assert command(list(ARGUMENTS), words).exit_code == 1
     assert "nothing, row 0: mine gives it 1" in capsys.readouterr().out
 
 
 def test_the_good_reward_passes(words, monkeypatch, capsys):
     monkeypatch.setattr(projects, "root", lambda: words)
     monkeypatch.chdir(words)
-    assert command(list(ARGUMENTS), words) == 0
+    assert command(list(ARGUMENTS), words).exit_code == 0
     said = capsys.readouterr().out
     assert "gold" in said and "1 of 1" in said and "passed" in said
 
@@ -121,7 +121,7 @@ def test_a_reward_may_say_that_the_place_of_an_answer_is_free(words, monkeypatch
     plant(words, "found = ANSWER.findall(completion)", "found = re.findall('Apple|Oak tree|Owl|Eel', completion)[-2:]")
     plant(words, "len(found) == 1 and found[0] == gold", "bool(found) and {*found} == {gold}")
     plant(words, 'cases = [{"completion": "<answer>4</answer>", "answer": "4", "score": 1.0}]', CASE)
-    assert command(list(ARGUMENTS), words) == code
+    assert command(list(ARGUMENTS), words).exit_code == code
     assert ("the answer outside of the tags, row 0" in capsys.readouterr().out) is bool(code)
 
 

@@ -10,7 +10,7 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.train import session
-from rlexp.train.jobs import run_jobs
+from rlexp.train.jobs import Ran, run_jobs
 
 
 def train(run: Run) -> finished.FinishedRun:
@@ -45,11 +45,11 @@ def train(run: Run) -> finished.FinishedRun:
         return finished.open(point.run_dir, root=typed.root)
 
 
-def train_line(line: CommandLine) -> int:
+def train_line(line: CommandLine) -> Ran:
     """Trains the run, or every point of the sweep, that a command line asks for.
 
     Returns:
-        0, or 1 when points of a sweep did not finish.
+        The folders of what was trained.
 
     Raises:
         RunError: as ``train``.

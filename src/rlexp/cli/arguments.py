@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rlexp import project
+from rlexp.cli import flags
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.errors import RunError, nearest
 
 if TYPE_CHECKING:  # Hydra takes a third of a second to import, and half of the verbs do without
@@ -19,17 +23,19 @@ class Parser(ArgumentParser):
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"python -m rlexp {verb}", description=description, allow_abbrev=False)
+        # Shown in the help only: it has left the line before a parser reads it.
+        self.add_argument(flags.JSON, action="store_true", help=flags.JSON_HELP)
 
     def error(self, message: str) -> NoReturn:
         raise RunError(message, where=self.prog, hint=f"{self.prog} --help; {self.format_usage().strip()}")
 
 
-def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Namespace:
+def hydra_options(arguments: list[str], verb: str = "train", **own: str) -> Namespace:
     """The command line in Hydra's own grammar: ``overrides``, ``multirun`` (-m), ``cfg`` and the rest.
 
     Args:
         verb: the one that reads it; only those of ``PRINTING`` hand Hydra's printing modes on.
-        flags: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
+        own: options of the verb's own beside Hydra's, name -> help; each is True where it was typed.
 
     Raises:
         RunError: an option that Hydra does not know, that the verb does not take, or that does not go with another.
@@ -39,9 +45,10 @@ def hydra_options(arguments: list[str], verb: str = "train", **flags: str) -> Na
     parser = get_args_parser()
     parser.error = functools.partial(_refuse, parser)  # type: ignore[method-assign]
     parser.allow_abbrev = False
-    for name, description in flags.items():
+    for name, description in own.items():
         parser.add_argument(f"--{name}", action="store_true", help=description)
     options = parser.parse_intermixed_args(arguments)
+    flags.refuse_bare(options.overrides)
     typed = [flag for name, flag in MODES.items() if getattr(options, name)]
     printing = [flag for flag in typed if flag not in ("--run", "-m")]
     if printing and verb not in PRINTING:
@@ -114,14 +121,31 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
     )
 
 
-def prints(options: Namespace, line: CommandLine) -> bool:
-    """Lets Hydra print the composed config or what it knows about it, and says whether that was asked for.
+def printed(options: Namespace, line: CommandLine) -> Answer | None:
+    """What Hydra prints of the composed config, or of what it knows about it; None where that was not asked for.
 
     Raises:
         RunError: it cannot be composed, or there is no such package.
     """
     if not (options.cfg or options.info or options.hydra_help or options.shell_completion):
-        return False
+        return None
+    return Answer(lambda: _config(options, line), lambda: _print(options, line))
+
+
+def _config(options: Namespace, line: CommandLine) -> dict[str, Any]:
+    """The composed config as JSON values."""
+    import yaml
+
+    if not options.cfg:
+        flag = next(flag for name, flag in MODES.items() if getattr(options, name))
+        what, hint = f"{flag} prints text, and has no JSON", f"leave out {flags.JSON}; --cfg job has it"
+        raise RunError(what, where=f"{flag} {flags.JSON}", hint=hint)
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        _print(options, line)
+    return {"format": FORMAT, "config": yaml.safe_load(text.getvalue())}
+
+
+def _print(options: Namespace, line: CommandLine) -> None:
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import get_args_parser
     from omegaconf import OmegaConf
@@ -132,7 +156,7 @@ def prints(options: Namespace, line: CommandLine) -> bool:
     if options.shell_completion:
         with line.explained():
             hydra.shell_completion(config_name=name, overrides=options.overrides)
-        return True
+        return
     overrides, config = line.settled(line.overrides), line.config
     if options.package not in (None, "_global_") and OmegaConf.select(config, options.package) is None:
         guess = nearest(options.package, [str(key) for key in config]) or "method"
@@ -145,11 +169,10 @@ def prints(options: Namespace, line: CommandLine) -> bool:
             hydra.show_info(options.info, config_name=name, overrides=overrides)
         else:
             hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=options)
-    return True
 
 
 def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
-    known = [option for action in parser._actions for option in action.option_strings]
+    known = [*flags.OWN, *(option for action in parser._actions for option in action.option_strings)]
     typed = [word for word in message.split() if word.startswith("-")]
     guess = nearest(typed[-1], known) if typed and typed[-1] not in known else None
     hint = f"did you mean {guess}? " if guess else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rlexp import project
+from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import Parser
 from rlexp.compare.changes import Change, big_variables, changes
 from rlexp.compare.same_code import same_code
@@ -26,7 +26,7 @@ MEASURED_BY = ("held_out.rows", "held_out.temperature", "held_out.max_new_tokens
 __all__ = ["Change", "big_variables", "changes", "command", "verdict"]
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``diff A B [--json]``: prints every difference of two runs, riskiest first, and a verdict.
 
     Raises:
@@ -35,15 +35,16 @@ def command(arguments: list[str], here: Path) -> int:
     parser = Parser("diff", "Says what changed between two runs, and whether it was one thing.")
     parser.add_argument("a", metavar="A", help="a run folder, its run.lock.yaml, or pinned")
     parser.add_argument("b", metavar="B", help="the run to compare it with")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options, root = parser.parse_args(arguments), project.root()
     a, b = finished.open(options.a, here, root), finished.open(options.b, here, root)
     found = changes(a, b, same_code(a, b, root))
     same = a.lock["identity"] == b.lock["identity"]
     message = verdict(found, same)
-    if options.json:
-        print(json.dumps(to_json(a, b, found, same, message, root), indent=2))
-        return 0
+    return Answer(lambda: to_json(a, b, found, same, message, root), lambda: show(a, b, found, message, root))
+
+
+def show(a: FinishedRun, b: FinishedRun, found: list[Change], message: str, root: Path) -> None:
+    """Prints the differences as a table, and below it the verdict and both main results."""
     print(f"A  {_name(a, root)}\nB  {_name(b, root)}\n")
     if found:
         show_table(("risk", "variable", "what", "A", "B", ""), [_row(change) for change in found], folded=("A", "B"))
@@ -52,7 +53,6 @@ def command(arguments: list[str], here: Path) -> int:
     scores = held_out(a, b, found)
     if scores:
         print(printable(scores))
-    return 0
 
 
 def verdict(found: list[Change], same_identity: bool) -> str:

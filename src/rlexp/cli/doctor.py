@@ -3,7 +3,6 @@ nothing."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlexp import project
+from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import Parser
 from rlexp.console import UNFOLDED
 from rlexp.errors import RunError
@@ -22,25 +22,23 @@ from rlexp.verdict import Level, Verdict
 COLOURS = {Level.passed: "green", Level.warning: "yellow", Level.failed: "bold red", Level.skipped: "dim"}
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``doctor [--json]``: prints every check with its verdict; outside of a project those of the machine.
 
-    Returns:
-        0, or 1 when a check failed.
+    The exit code is 1 when a check failed.
     """
     parser = Parser("doctor", "Checks the machine: versions, GPU, disk, memory, caches, the hub, the sandbox.")
-    parser.add_argument("--json", action="store_true", help="the verdicts as JSON")
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     try:
         folder = project.root()
     except RunError:  # no project: the machine can be asked all the same
         folder = here
     verdicts = machine.verdicts(facts.gather(folder))
-    if options.json:
-        print(json.dumps([{**v.to_json(), "where": v.where, "hint": v.hint} for v in verdicts], indent=1))
-    else:
-        show(verdicts)
-    return int(machine.worst(verdicts) is Level.failed)
+    return Answer(
+        lambda: [{**verdict.to_json(), "where": verdict.where, "hint": verdict.hint} for verdict in verdicts],
+        lambda: show(verdicts),
+        int(machine.worst(verdicts) is Level.failed),
+    )
 
 
 def show(verdicts: Sequence[Verdict]) -> None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rlexp import files, project
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.errors import RunError
 from rlexp.git import git
@@ -28,7 +29,7 @@ USUAL = ("README.md", ".gitignore")
 """Files that a repository has from its first day: they are left as they are."""
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``init FOLDER``: makes a project in a new folder, or in one that holds none of its files yet.
 
     Raises:
@@ -49,11 +50,15 @@ def command(arguments: list[str], here: Path) -> int:
             for name, text in made.items():
                 _write(partial / name, text)
     _repository(folder)
-    print(f"made {typed}: {', '.join(name for name in made if name not in kept)}")
-    for name in kept:
-        print(f"note: {name} was there and is kept; what rlexp would write: {STARTER / _source(name)}")
-    print(f"next: {f'cd {typed}, then ' if typed != '.' else ''}rlexp plan, and rlexp, which trains")
-    return 0
+    written = [name for name in made if name not in kept]
+
+    def show() -> None:
+        print(f"made {typed}: {', '.join(written)}")
+        for name in kept:
+            print(f"note: {name} was there and is kept; what rlexp would write: {STARTER / _source(name)}")
+        print(f"next: {f'cd {typed}, then ' if typed != '.' else ''}rlexp plan, and rlexp, which trains")
+
+    return Answer(lambda: {"format": FORMAT, "folder": typed, "made": written, "kept": kept}, show)
 
 
 def contents(name: str) -> dict[str, str]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,7 +21,8 @@ from rlexp import project
 from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
-from rlexp.cli import inspect_json, inspect_view, trusted
+from rlexp.cli import inspect_json, inspect_view
+from rlexp.cli.answer import Answer
 from rlexp.cli.inspect_words import read_words
 from rlexp.compose.points import points
 from rlexp.compose.run import Run
@@ -29,7 +30,7 @@ from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
 from rlexp.evaluate import sampled, samples, stored
 from rlexp.evaluate.choice import Choice, choose, conditions, validate
-from rlexp.evaluate.samples import Group, Ranges
+from rlexp.evaluate.samples import Group, Ranges, Summary
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
@@ -55,18 +56,14 @@ class Look:
     """The completions of a group are compared with each other, so that advantages are known."""
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``inspect [RUN] [overrides] [rows=N] [sort=ORDER] [where=CONDITION] [step=N] ...``.
 
     Raises:
         RunError: a word of the command line, the run, a step, a term or an order is none; nothing was written.
     """
-    options, root = read_words(trusted.take(arguments)), project.root()
+    options, root = read_words(arguments), project.root()
     choice = Choice(conditions(options.where), options.sort, options.term)
-    # Completions may hold what the terminal's encoding does not know.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    console = inspect_view.console_for(sys.stdout)
     if options.step is not None:
         look = _stored(options, choice, here, root)
     elif options.run:
@@ -80,23 +77,31 @@ def command(arguments: list[str], here: Path) -> int:
     chosen = choose(look.groups, choice)
     shown = chosen[: options.rows]
     whole = samples.summary(look.groups, look.compared)
-    if options.json:
-        content = {
-            "head": dict(look.head),
-            "verdicts": [{**dataclasses.asdict(v), "level": v.level.value} for v in look.verdicts],
-            "groups": [inspect_json.to_json(group) for group in shown],
-            "summary": inspect_json.summary_to_json(whole),
-        }
-        print(json.dumps(content, indent=1, default=str))
-        return 0
+    note = _note(choice, len(shown), len(chosen), len(look.groups))
+    return Answer(lambda: to_json(look, shown, whole), lambda: show(look, shown, whole, note))
+
+
+def to_json(look: Look, shown: list[Group], whole: Summary) -> dict[str, Any]:
+    """The view as JSON values."""
+    return {
+        "head": dict(look.head),
+        "verdicts": [{**dataclasses.asdict(v), "level": v.level.value} for v in look.verdicts],
+        "groups": [inspect_json.to_json(group) for group in shown],
+        "summary": inspect_json.summary_to_json(whole),
+    }
+
+
+def show(look: Look, shown: list[Group], whole: Summary, note: str) -> None:
+    """Prints the view."""
+    # Completions may hold what the terminal's encoding does not know.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = inspect_view.console_for(sys.stdout)
     with inspect_view.tidy(console):
         inspect_view.show_head(console, look.head, look.verdicts)
         for number, group in enumerate(shown, 1):
             inspect_view.show_group(console, group, f"prompt {number} of {len(shown)}", look.ranges)
-        inspect_view.show_summary(
-            console, whole, look.weights, _note(choice, len(shown), len(chosen), len(look.groups))
-        )
-    return 0
+        inspect_view.show_summary(console, whole, look.weights, note)
 
 
 def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:

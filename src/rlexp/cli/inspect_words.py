@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 
-from rlexp.cli import trusted
+from rlexp.cli import flags
 from rlexp.cli.arguments import Parser
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError, nearest
@@ -30,7 +30,7 @@ ROWS = 4
 
 
 def read_words(arguments: list[str]) -> Namespace:
-    parser = Parser("inspect", f"Prints what the model sees and says, and why it scored so. {trusted.HELP}")
+    parser = Parser("inspect", f"Prints what the model sees and says, and why it scored so. {flags.TRUST_HELP}")
     parser.add_argument(
         "words",
         metavar="WORD",
@@ -38,7 +38,6 @@ def read_words(arguments: list[str]) -> Namespace:
         help="a run (its latest weights; step= its stored completions), or overrides (the base model of that run); and "
         f"{', '.join(OWN.values())}",
     )
-    parser.add_argument("--json", action="store_true", help="a JSON object instead of the view")
     options = parser.parse_intermixed_args(arguments)
     split = sort_out(options.words)
     given = [name for name in ("split", "checkpoint", "generations") if name in split.given]
@@ -48,7 +47,7 @@ def read_words(arguments: list[str]) -> Namespace:
             where="the command line",
             hint=f"leave out {given[0]}= or step=",
         )
-    return Namespace(**vars(split), json=options.json)
+    return split
 
 
 def sort_out(words: list[str]) -> Namespace:

@@ -6,13 +6,17 @@ Every rung is an ordinary run in a folder of its own, so ``diff``, ``runs`` and 
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rlexp import project
-from rlexp.cli import trusted
+from rlexp.cli import ran
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compare import ladder
+from rlexp.compare.ladder import Rung
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
@@ -29,16 +33,15 @@ SWEEP_DIR = "hydra.sweep.dir="
 TERM = "reward.terms."
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``ladder reward=a+b+c [overrides]``: runs ``a``, ``a+b``, ``a+b+c`` and says what each addition did.
 
-    Returns:
-        0, or 1 when a rung did not finish.
+    The exit code is 1 when a rung did not finish.
 
     Raises:
         RunError: there is nothing to add, or a rung is not possible; nothing was started.
     """
-    options, root = hydra_options(trusted.take(arguments), "ladder"), project.root()
+    options, root = hydra_options(arguments, "ladder"), project.root()
     if options.multirun:
         raise RunError("a ladder sweeps over the reward itself", where="-m", hint="leave it out: one ladder a setting")
     overrides = with_defaults(options.overrides)
@@ -57,9 +60,32 @@ def command(arguments: list[str], here: Path) -> int:
             if failure:
                 print(f"error: {failure}", flush=True)
     found = [ladder.read(folder / str(number), rung) for number, rung in enumerate(rungs)]
-    ladder.show(found)
-    print(f"runs: {os.path.relpath(folder, root)}")
-    return int(any(rung.reason for rung in found))
+    place = os.path.relpath(folder, root)
+    return Answer(lambda: to_json(found, folder, root), lambda: show(found, place), int(any(r.reason for r in found)))
+
+
+def to_json(rungs: list[Rung], folder: Path, root: Path) -> dict[str, Any]:
+    """Every rung with its run, and the verdict."""
+    listed = [
+        {
+            "terms": rung.terms,
+            "trained": {name: asdict(change) for name, change in rung.trained.items()},
+            "run": ran.of_run(folder / str(number), root),
+        }
+        for number, rung in enumerate(rungs)
+    ]
+    return {
+        "format": FORMAT,
+        "folder": os.path.relpath(folder, root),
+        "rungs": listed,
+        "verdict": ladder.verdict(rungs),
+    }
+
+
+def show(rungs: list[Rung], place: str) -> None:
+    """Prints the rungs, the verdict, and where the runs lie."""
+    ladder.show(rungs)
+    print(f"runs: {place}")
 
 
 def validate(run: Run, terms: list[str]) -> None:

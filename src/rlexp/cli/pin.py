@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rlexp import project
-from rlexp.cli import trusted
+from rlexp.cli import flags
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.inputs import reward_versions
 from rlexp.record import finished
@@ -14,20 +16,31 @@ from rlexp.record.run_folder import LOCK
 from rlexp.record.stages import PARAMS, PINNED
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``pin RUN``: checks the run, copies its record to pinned/, and writes DVC's stage and params.yaml.
 
     Raises:
         RunError: there is no such run, it did not finish, its record is not whole, or its code is not trusted.
     """
-    about = f"Makes a finished run (also a point of a sweep) the one that dvc repro replays. {trusted.HELP}"
+    about = f"Makes a finished run (also a point of a sweep) the one that dvc repro replays. {flags.TRUST_HELP}"
     parser = Parser("pin", about)
     parser.add_argument("run", help="a run folder")
-    options, root = parser.parse_args(trusted.take(arguments)), project.root()
+    options, root = parser.parse_args(arguments), project.root()
     run = finished.open(options.run, here, root)
     notes = pin(run)
-    print(f"pinned: run {run.lock['identity']}, {PINNED}/{LOCK}")
-    for note in notes:
+    content = {
+        "format": FORMAT,
+        "identity": run.lock["identity"],
+        "lock": f"{PINNED}/{LOCK}",
+        "notes": notes,
+        "next": ["dvc repro", f"git add {PINNED} {PARAMS} dvc.yaml dvc.lock {reward_versions.FILE}"],
+    }
+    return Answer(lambda: content, lambda: show(content))
+
+
+def show(content: dict[str, Any]) -> None:
+    """Prints what was pinned, and what is to be done next."""
+    print(f"pinned: run {content['identity']}, {content['lock']}")
+    for note in content["notes"]:
         print(f"note: {note}")
-    print(f"next: dvc repro, then git add {PINNED} {PARAMS} dvc.yaml dvc.lock {reward_versions.FILE}")
-    return 0
+    print(f"next: {', then '.join(content['next'])}")

@@ -11,14 +11,15 @@ from typing import Any
 
 from rlexp import project
 from rlexp.cli import save_as, typed_ids
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
+from rlexp.cli.plan_json import changed_arguments, effective, to_json
 from rlexp.compose import memory
 from rlexp.compose.memory import GIB, UNKNOWN_GIB
 from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
-from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
@@ -38,13 +39,12 @@ FLAGS = {
 }
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``plan [overrides]``: prints the resolved run, or every point of a sweep (-m).
 
-    Returns:
-        0; 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
+    The exit code is 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
-    options, root = hydra_options(save_as.take(arguments), "plan", **FLAGS), project.root()
+    options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
     line = command_line(options, here)
     if options.effective:
         made = line.points()
@@ -53,7 +53,7 @@ def command(arguments: list[str], here: Path) -> int:
         return effective(made[0].run, prepare(made[0].run, root), options.all)
     if options.all:
         raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
-    made, unfit = line.points(), []
+    made, unfit, planned = line.points(), [], []
     folders.refuse(line, made)
     for number, point in enumerate(made):
         inputs = find_inputs(point.run, root)
@@ -61,12 +61,18 @@ def command(arguments: list[str], here: Path) -> int:
         if number:
             print()
         print(render(typed_ids.inserted(describe(point.run, inputs, root), point, root)))
+        planned.append((point, inputs))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))
     if len(made) > 1 and unfit:
         print(f"\nwarning: {len(unfit)} of {len(made)} points do not fit by the estimate: {'; '.join(unfit)}")
-    save_as.write(made, root, here)
-    return 0
+    saved = save_as.write(made, root, here)
+
+    def content() -> dict[str, Any]:
+        points = [to_json(point, inputs, root) for point, inputs in planned]
+        return {"format": FORMAT, **({"points": points} if line.sweeps else points[0]), "saved": saved}
+
+    return Answer(content)
 
 
 def refuse(run: Run, inputs: Inputs) -> None:
@@ -85,24 +91,6 @@ def varied(made: list[Point]) -> set[str]:
     """The overrides that not every point has."""
     typed = [set(point.overrides) for point in made]
     return set[str]().union(*typed) - typed[0].intersection(*typed)
-
-
-def effective(run: Run, inputs: Inputs, everything: bool) -> int:
-    """Prints the trainer's arguments: those that are not TRL's defaults, or all of them.
-
-    Returns:
-        1 when one is held otherwise than asked, for no known reason; else 0.
-    """
-    from rlexp.backend.trainers.dry_build import built
-    from rlexp.backend.trainers.effective import Status
-
-    arguments = built(run, inputs)
-    shown = [item for item in arguments if everything or item.status is not Status.default]
-    rows = [[i.name, str(i.requested), str(i.effective), i.status.value, i.why] for i in shown]
-    show_table(("argument", "asked", "held", "status", "why"), rows, folded=("asked", "held", "why"))
-    if not everything:
-        print(f"{len(arguments) - len(shown)} others are held at TRL's defaults: --all shows them")
-    return int(any(item.status is Status.changed for item in arguments))
 
 
 def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
@@ -224,12 +212,6 @@ def _off_policy(run: Run) -> list[tuple[str, str]]:
 
 def _rollout(run: Run) -> str:
     return f"{run.rollout.name} (auto: {run.rollout.why})" if run.rollout.why else run.rollout.name
-
-
-def changed_arguments(run: Run) -> dict[str, Any]:
-    """The arguments that differ from TRL's own defaults."""
-    defaults = run.method.arguments
-    return {name: value for name, value in run.arguments.items() if value != defaults[name]["default"]}
 
 
 def _steps(run: Run, rows: int) -> str:

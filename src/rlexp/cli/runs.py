@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
 from rlexp.errors import printable
@@ -19,7 +19,7 @@ TYPED, REASON = 48, 40
 """Characters in the table of what was typed, and of why a run failed; --json holds them whole."""
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``runs [FILTER ...] [--sort KEY] [--reverse] [--limit N] [--json]``: a line a run.
 
     Raises:
@@ -29,19 +29,21 @@ def command(arguments: list[str], here: Path) -> int:
     runs = [read(folder, root) for folder in finished.run_folders(root)]
     filters = [parse(text) for text in options.filter]
     kept = select(runs, filters, options.sort, options.reverse, options.limit)
-    if options.json:
-        print(json.dumps([to_json(run) for run in kept], indent=2))
-    elif not runs:
+    return Answer(lambda: [to_json(run) for run in kept], lambda: show(runs, kept, options.filter))
+
+
+def show(runs: list[RunRow], kept: list[RunRow], typed: list[str]) -> None:
+    """Prints a line for each run that was kept; where none is, what the filters that were typed were held against."""
+    if not runs:
         print(f"no run yet in {' or '.join(f'{name}/' for name in finished.FOLDERS)}; train one: python -m rlexp")
     elif not kept:
-        print(f"none of {_count(len(runs))} matches: {' '.join(options.filter)}")
-        for line in values(runs, filters):
+        print(f"none of {_count(len(runs))} matches: {' '.join(typed)}")
+        for line in values(runs, [parse(text) for text in typed]):
             print(printable(line))
     else:
         rewards = reward_names(runs)
         show_table(tuple(COLUMNS), [_cells(run, rewards[run.folder]) for run in kept], folded=("folder", "typed"))
         print(f"\n{len(kept)} of {_count(len(runs))}" if len(kept) < len(runs) else f"\n{_count(len(runs))}")
-    return 0
 
 
 def _options(arguments: list[str]) -> Namespace:
@@ -57,7 +59,6 @@ def _options(arguments: list[str]) -> Namespace:
     parser.add_argument("--sort", metavar="KEY", help="a column or a key of the locked config, smallest first")
     parser.add_argument("--reverse", action="store_true", help="the other way round")
     parser.add_argument("--limit", metavar="N", type=int, help="only the first N")
-    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
     options = parser.parse_intermixed_args(arguments)
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit is {options.limit}; at least 1")

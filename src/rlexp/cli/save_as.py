@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -14,39 +13,25 @@ from typing import Any
 import yaml
 
 from rlexp import files
+from rlexp.cli import flags
 from rlexp.compose import typed_ids
 from rlexp.compose.points import Point
 from rlexp.compose.schema import Dataset, Lora, Model
 from rlexp.errors import RunError
 
-FLAG = "--save-as"
-HELP = (
-    f"{FLAG}=conf/model/NAME.yaml (or conf/dataset/NAME.yaml) writes the option that was composed, with what was typed "
-    "of it; afterwards model=NAME is the same run."
-)
+FLAG = flags.SAVE_AS
 SCHEMAS: dict[str, type] = {"model": Model, "dataset": Dataset}
 NAME = re.compile(r"\w[\w.-]*", re.A)
 
-_typed: list[str] = []
+_asked: list[str] = []
 
 
-def take(arguments: list[str]) -> list[str]:
-    """The command line without ``--save-as=FILE``, wherever it stands; the files are kept for ``write``.
-
-    Raises:
-        RunError: it has no value.
-    """
-    found = [one for one in arguments if one == FLAG or one.startswith(f"{FLAG}=")]
-    for one in found:
-        file = one.partition("=")[2]
-        if not file:
-            raise RunError("it takes the file of an option", where=FLAG, hint=f"type {FLAG}=conf/model/NAME.yaml")
-        _typed.append(file)
-    sys.argv[1:] = [one for one in sys.argv[1:] if one not in found]  # Hydra reads it there
-    return [one for one in arguments if one not in found]
+def ask(typed: Sequence[str]) -> None:
+    """Keeps the files of ``--save-as``, as they were typed, for ``write``."""
+    _asked[:] = typed
 
 
-def write(points: Sequence[Point], root: Path, here: Path) -> None:
+def write(points: Sequence[Point], root: Path, here: Path) -> list[str]:
     """Writes the options that were asked for, and says so.
 
     Args:
@@ -54,13 +39,16 @@ def write(points: Sequence[Point], root: Path, here: Path) -> None:
         root: the project's folder.
         here: the folder in which the command was typed.
 
+    Returns:
+        The files, from the project folder.
+
     Raises:
         RunError: there are several points, or a file is no option of the project's own, or is there already; nothing
             was written.
     """
-    typed, _typed[:] = list(_typed), []
+    typed, _asked[:] = list(_asked), []
     if not typed:
-        return
+        return []
     if len(points) > 1:
         raise RunError("an option is written for one run, not for a sweep", where="-m", hint="leave out -m")
     places = [_place(file, root, here) for file in typed]
@@ -69,6 +57,7 @@ def write(points: Sequence[Point], root: Path, here: Path) -> None:
         files.write_text(place, content(group, points[0]))
         shown = os.path.relpath(place, root)
         print(f"saved: {shown}; from now on: {group}={place.stem}")
+    return [os.path.relpath(place, root) for _, place in places]
 
 
 def _place(file: str, root: Path, here: Path) -> tuple[str, Path]:

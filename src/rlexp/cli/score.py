@@ -3,6 +3,7 @@ also gold completions and cheats over real rows of the data; ``completions=RUN``
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from argparse import Namespace
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlexp import project
-from rlexp.cli import trusted
+from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
@@ -44,21 +45,47 @@ class Scored:
     """The relation of its code to the recorded versions (``reward_versions.mark``)."""
     trial: trial.Trial
 
+    @property
+    def passed(self) -> int:
+        """The number of its cases that pass."""
+        return sum(outcome.problem is None for outcome in self.trial.outcomes)
 
-def command(arguments: list[str], here: Path) -> int:
+    @property
+    def suite(self) -> str:
+        """The outcome of the suite that every reward passes, in a word or two."""
+        if self.trial.not_here:
+            return "not tried here"
+        return "fails" if self.trial.faults else "passed" if self.trial.conformed else "needs cases"
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as JSON values."""
+        return {
+            "name": self.name,
+            "file": self.source.file,
+            "version": self.source.version,
+            "mark": self.mark,
+            "cases": len(self.trial.outcomes),
+            "cases_passed": self.passed,
+            "suite": self.suite,
+            "problems": self.trial.problems,
+            "not_here": self.trial.not_here,
+        }
+
+
+def command(arguments: list[str], here: Path) -> Answer:
     """``score [overrides] [--record] [completions=RUN [against=REF]]``.
 
-    Returns:
-        0, or 1 when a reward fails: a case, the suite, a row of the data, or code that changed without a higher
-        version; nothing is recorded then.
+    The exit code is 1 when a reward fails: a case, the suite, a row of the data, or code that changed without a higher
+    version; nothing is recorded then.
 
     Raises:
         RunError: the command line, a reward file or ``rewards.lock.yaml`` cannot be read.
     """
-    options, root = _options(trusted.take(arguments)), project.root()
+    options, root = _options(arguments), project.root()
     console = Console(highlight=False, soft_wrap=True)
     if options.completions:
-        return rescore(finished.open(options.completions, here, root), options.against, here, console)
+        rescored = rescore(finished.open(options.completions, here, root), options.against, here)
+        return Answer(lambda: {"format": FORMAT, "rescored": rescored.to_json()}, lambda: rescored.show(console))
     line = command_line(options, here)
     run = line.points()[0].run if line.composes else None
     _ = line.config  # whose hydra.searchpath may name shared folders
@@ -68,14 +95,20 @@ def command(arguments: list[str], here: Path) -> int:
     faults = reward_versions.faults(root, sources)
     show(console, scored, faults)
     failed = bool(faults) or any(reward.trial.problems for reward in scored)
-    if run and not failed:
-        failed = _try_rows(console, run, root)
-    if failed:
-        if options.record:
-            console.print("nothing was recorded")
-        return 1
-    _record(console, options, root, scored)
-    return 0
+    tried: list[trial.Attempt] = _try_rows(console, run, root) if run and not failed else []
+    failed = failed or any(attempt.failing for attempt in tried)
+    recorded = [] if failed else _record(console, options, root, scored)
+    if failed and options.record:
+        console.print("nothing was recorded")
+    content = {
+        "format": FORMAT,
+        "passed": not failed,
+        "rewards": [reward.to_json() for reward in scored],
+        "faults": faults,
+        "rows": [dataclasses.asdict(attempt) for attempt in tried],
+        "recorded": [{"file": source.file, "version": source.version} for source in recorded],
+    }
+    return Answer(lambda: content, exit_code=int(failed))
 
 
 def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
@@ -85,15 +118,13 @@ def show(console: Console, scored: list[Scored], faults: list[str]) -> None:
         table.add_column(column)
     for reward in scored:
         outcomes, colour = reward.trial.outcomes, COLOURS[reward.mark]
-        passed = sum(outcome.problem is None for outcome in outcomes)
+        passed, suite = reward.passed, reward.suite
         count = f"{passed} of {len(outcomes)}" if outcomes else "0 cases"
-        suite = "[red]fails[/]" if reward.trial.faults else "passed" if reward.trial.conformed else "needs cases"
-        suite = "not tried here" if reward.trial.not_here else suite
         table.add_row(
             reward.name,
             f"{reward.source.version} [{colour}]{reward.mark}[/]",
             count if passed == len(outcomes) else f"[red]{count}[/]",
-            suite,
+            "[red]fails[/]" if suite == "fails" else suite,
         )
     console.print(table)
     for reward in scored:
@@ -149,13 +180,13 @@ def _rewards(run: Run | None, places: Places) -> list[tuple[str, RewardSource, d
     return [(Path(file).stem, reward_source.read(places.holder(file), file), {}) for file in files]
 
 
-def _try_rows(console: Console, run: Run, root: Path) -> bool:
-    """Prints what gold completions and cheats score; whether a row scored what it must not."""
+def _try_rows(console: Console, run: Run, root: Path) -> list[trial.Attempt]:
+    """Prints what gold completions and cheats score, and answers it; nothing where the data has no gold."""
     inputs = prepare(run, root)
     rows = trial.data_rows(inputs.data, trial.ROWS)
     if run.dataset.gold is None and "answer" not in rows[0]:
         console.print(f"{run.dataset.name} has no column answer: dataset.gold=TEMPLATE says what scores high in it")
-        return False
+        return []
     with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers:
         attempts = trial.try_rows(run, Rubric(run.reward, inputs.rewards, workers), rows)
     names = list(attempts[0].means)
@@ -170,14 +201,15 @@ def _try_rows(console: Console, run: Run, root: Path) -> bool:
     for attempt in attempts:
         for sentence in attempt.failing[:SHOWN]:
             console.print(f"{attempt.kind}, {sentence}", markup=False)
-    return any(attempt.failing for attempt in attempts)
+    return attempts
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _record(console: Console, options: Namespace, root: Path, scored: list[Scored]) -> None:
+def _record(console: Console, options: Namespace, root: Path, scored: list[Scored]) -> list[RewardSource]:
+    """Records versions that are new, where that was asked for; answers those that were added."""
     if options.record:
         added = reward_versions.record(root, [reward.source for reward in scored])
         named = ", ".join(f"{source.file} version {source.version}" for source in added)
@@ -186,6 +218,8 @@ def _record(console: Console, options: Namespace, root: Path, scored: list[Score
             if added
             else f"nothing new to record in {reward_versions.FILE}"
         )
-    elif any(reward.mark == reward_versions.NEW for reward in scored):
+        return added
+    if any(reward.mark == reward_versions.NEW for reward in scored):
         again = shlex.join(["python", "-m", "rlexp", "score", *options.overrides, "--record"])
         console.print(f"to record what is new in {reward_versions.FILE}: {again}", markup=False)
+    return []

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp.api.train import train_line
-from rlexp.cli import trusted
-from rlexp.cli.arguments import command_line, hydra_options, prints
+from rlexp.cli import ran
+from rlexp.cli.answer import Answer
+from rlexp.cli.arguments import command_line, hydra_options, printed
 
 
-def command(arguments: list[str], here: Path) -> int:
+def command(arguments: list[str], here: Path) -> Answer:
     """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
-    options = hydra_options(trusted.take(arguments), "train")
+    options = hydra_options(arguments, "train")
     line = command_line(options, here)
-    return 0 if prints(options, line) else train_line(line)
+    return printed(options, line) or ran.of_jobs(train_line(line), line.root)

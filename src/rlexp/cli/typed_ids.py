@@ -23,6 +23,11 @@ def inserted(rows: Rows, point: Point, root: Path) -> Rows:
     return [one for row in rows for one in (row, *more.get(row[0], []))]
 
 
+def rows(point: Point, root: Path) -> Rows:
+    """The rows on ids and places alone."""
+    return [*_model(point, root), *_dataset(point)]
+
+
 def _model(point: Point, root: Path) -> Rows:
     option = point.choices.get("model", "")
     if not typed_ids.names_a_place(option) or point.run.places.option_file(f"model/{option}").is_file():

@@ -47,6 +47,12 @@ class Comparison:
         return sum((self.now[n] or 0) > (self.before[n] or 0) for n in self.changed)
 
     @property
+    def means(self) -> tuple[float | None, float | None]:
+        """The mean scores before and now, over the completions that have one."""
+        before, now = ([score for score in scores if score is not None] for scores in (self.before, self.now))
+        return (statistics.fmean(before) if before else None, statistics.fmean(now) if now else None)
+
+    @property
     def correlation(self) -> float | None:
         """Spearman's rank correlation inside groups, their mean; None where no group has an order on both sides."""
         members: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -70,16 +76,69 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
 
 
-def rescore(finished: FinishedRun, against: str | None, here: Path, console: Console) -> int:
-    """Prints how the stored scores of a run compare with what the rewards say now.
+@dataclass(frozen=True)
+class Rescored:
+    """The stored completions of a run, scored again. A changed score is a finding and no failure."""
+
+    run_dir: Path
+    against: str | None
+    kept: dict[str, list[Any]]
+    """Every stored completion, column by column."""
+    terms: list[Comparison]
+    versions: dict[str, str]
+    """Term -> how its code stands to the locked one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values, with every completion whose score changed."""
+        return {
+            "run_dir": str(self.run_dir),
+            "against": self.against,
+            "completions": len(self.kept["completion"]),
+            "terms": {term.name: self._term(term) for term in self.terms},
+        }
+
+    def _term(self, term: Comparison) -> dict[str, Any]:
+        changed = [
+            {
+                "step": self.kept["step"][number],
+                "group": self.kept["group"][number],
+                "completion": self.kept["completion"][number],
+                "before": term.before[number],
+                "now": term.now[number],
+            }
+            for number in term.changed
+        ]
+        means = dict(zip(("before", "now"), term.means, strict=True))
+        return {
+            "code": self.versions[term.name],
+            "up": term.up,
+            "down": len(changed) - term.up,
+            "mean": means,
+            "rank_correlation": term.correlation,
+            "changed": changed,
+        }
+
+    def show(self, console: Console) -> None:
+        """Prints a row for each term, and examples of what changed."""
+        console.print(
+            f"{len(self.kept['completion'])} completions of {self.run_dir}, {self.against or 'as stored'} -> now"
+        )
+        rows = [(*_row(term), self.versions[term.name]) for term in self.terms]
+        show_table(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
+        for term in self.terms:
+            for number in term.changed[:EXAMPLES]:
+                text = shortened(self.kept["completion"][number], 100)
+                scores = f"{term.before[number]} -> {term.now[number]}"
+                console.print(f"{term.name} {scores}  step {self.kept['step'][number]}  {text}", markup=False)
+
+
+def rescore(finished: FinishedRun, against: str | None, here: Path) -> Rescored:
+    """Compares the stored scores of a run with what the rewards say now.
 
     Args:
         finished: the run.
         against: a git revision or another run whose reward sources are compared with the present ones; None compares
             with the stored scores.
-
-    Returns:
-        0; a changed score is a finding and no failure.
 
     Raises:
         RunError: there is no such run or revision, or the run kept no completions.
@@ -93,21 +152,13 @@ def rescore(finished: FinishedRun, against: str | None, here: Path, console: Con
     after = _scores(run, now, kept)
     groups = list(zip(kept["step"], kept["group"], strict=True))
     found = [Comparison(name, before[name], after[name], groups) for name in run.reward.terms]
-    console.print(f"{len(groups)} completions of {finished.run_dir}, {against or 'as stored'} -> now")
-    rows = [(*_row(comparison), _versions(finished, comparison.name, now)) for comparison in found]
-    show_table(("term", "changed", "up", "down", "mean", "rank correlation in groups", "code"), rows)
-    for comparison in found:
-        for number in comparison.changed[:EXAMPLES]:
-            text = shortened(kept["completion"][number], 100)
-            scores = f"{comparison.before[number]} -> {comparison.now[number]}"
-            console.print(f"{comparison.name} {scores}  step {kept['step'][number]}  {text}", markup=False)
-    return 0
+    versions = {name: _versions(finished, name, now) for name in run.reward.terms}
+    return Rescored(finished.run_dir, against, kept, found, versions)
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:
     changed, correlation = len(comparison.changed), comparison.correlation
-    means = [[score for score in scores if score is not None] for scores in (comparison.before, comparison.now)]
-    mean = " -> ".join(f"{statistics.fmean(scores):.3f}" if scores else "-" for scores in means)
+    mean = " -> ".join("-" if mean is None else f"{mean:.3f}" for mean in comparison.means)
     counts = (str(changed), str(comparison.up), str(changed - comparison.up))
     return comparison.name, *counts, mean, "-" if correlation is None else f"{correlation:.3f}"
 

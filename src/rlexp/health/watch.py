@@ -25,10 +25,11 @@ from rlexp.evaluate.measure import HELD_OUT
 from rlexp.health import explain, window
 from rlexp.health.rules import Finding, judge
 from rlexp.health.window import WatchedStep, Window
+from rlexp.record.run_folder import HEALTH
 from rlexp.reward.rubric import Batch, Rubric
 from rlexp.verdict import Level
 
-LINES, PAGE = "health.jsonl", "health.md"
+PAGE = "health.md"
 TENSORS, NUMBERS = 16, 64
 """Trained tensors that are looked at, and numbers of each."""
 
@@ -122,7 +123,7 @@ class Watch(TrainerCallback):
             if findings and findings[-1].level in (Level.failed, finding.level):
                 continue
             findings.append(finding)
-            files.append_text(self.run_dir / LINES, json.dumps(finding.to_json()) + "\n")
+            files.append_text(self.run_dir / HEALTH, json.dumps(finding.to_json()) + "\n")
             if finding.level is Level.warning:
                 self.warn(f"[health.{finding.rule}] {finding.message} (step {finding.step})\n  do:    {finding.hint}")
             elif self.stopped is None:

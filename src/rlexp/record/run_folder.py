@@ -26,7 +26,7 @@ from rlexp.record.machine import commit_and_patch, machine
 from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 
-LOCK, METRICS = "run.lock.yaml", "metrics.jsonl"
+LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""

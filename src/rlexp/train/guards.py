@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
-from rlexp.errors import Failed, RunError
+from rlexp.errors import Failed, Interrupted, RunError
 from rlexp.preflight import checks, facts
 from rlexp.record import checkpoints
 from rlexp.train.job import Job
@@ -84,10 +84,14 @@ def room(job: Job) -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals() -> Iterator[None]:
-    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written."""
+    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written.
+
+    Raises:
+        Interrupted: either of them came.
+    """
 
     def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
+        raise Interrupted(signal.SIGTERM)
 
     if threading.current_thread() is not threading.main_thread():  # a launcher's worker thread may set no handler
         yield
@@ -95,5 +99,9 @@ def signals() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted from error
     finally:
         signal.signal(signal.SIGTERM, before)

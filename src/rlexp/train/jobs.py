@@ -6,6 +6,7 @@ import functools
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -32,18 +33,25 @@ from rlexp.train.job import Job
 from rlexp.train.launch import launch
 
 
-def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> int:
+@dataclass(frozen=True)
+class Ran:
+    """The folders of what a command line ran."""
+
+    folder: Path
+    """That of the run, or of the sweep."""
+    points: list[sweep.SweepPoint] | None
+    """Those of a sweep; None for a run alone, which finished."""
+
+
+def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     """Checks every point, makes missing inputs, then lets Hydra run exactly these points.
 
     Args:
         line: the command line; where its sweeper makes the points as it goes, each is checked when its turn comes.
         work: what is done with every point, such as ``session.train``.
 
-    Returns:
-        0, or 1 when points of a sweep did not finish (the table names them).
-
     Raises:
-        RunError: a point is not possible, or the only run failed by a user's mistake.
+        RunError: a point is not possible, or the only run failed. What points of a sweep failed of, their records say.
     """
     require_one_process()
     made = line.points() if line.listed else []
@@ -54,10 +62,10 @@ def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> int:
             make_ready(point.run, line.root, folder)
         failure = launch(line, functools.partial(_one_job, work, line.listed))
     if line.sweeps:
-        return sweep.show(folder, [point.run_dir for point in made])
+        return Ran(folder, sweep.read(folder, [point.run_dir for point in made]))
     if failure:
         raise failure
-    return 0
+    return Ran(folder, None)
 
 
 def one_loader(runs: list[Run]) -> None:

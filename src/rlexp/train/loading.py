@@ -14,6 +14,7 @@ from rlexp.backend.patches import Patches
 from rlexp.backend.trainers import arguments
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
+from rlexp.errors import Interrupted, RunError
 from rlexp.inputs import find, hashes, reward_versions, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
@@ -23,6 +24,7 @@ from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import workers_for
 from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, signals, unforeseen
 from rlexp.train.job import Job
+from rlexp.verdict import Level, Verdict
 
 
 @contextlib.contextmanager
@@ -31,15 +33,19 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
     require_one_process()
     record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
     record.content["telemetry"] = telemetry.state()
-    with (
-        record,
-        unforeseen(job.run_dir),
-        room(job),
-        signals(),
-        quiet(job.run_dir / LIBRARIES_LOG),
-        contextlib.ExitStack() as running,
-    ):
-        yield record, running
+    try:
+        with (
+            record,
+            unforeseen(job.run_dir),
+            room(job),
+            signals(),
+            quiet(job.run_dir / LIBRARIES_LOG),
+            contextlib.ExitStack() as running,
+        ):
+            yield record, running
+    except (RunError, Interrupted) as error:
+        error.run_dir = job.run_dir
+        raise
 
 
 def load(
@@ -60,6 +66,7 @@ def load(
     gate.before_import(record.run_dir)
     for fault in reward_versions.faults(root, inputs.rewards.values()):
         console.warn(fault)
+        record.content["preflight"].append(Verdict("reward.version", Level.warning, fault).to_json())
     trust.remember(Code(source.path) for source in inputs.rewards.values())
     digest = hashes.inputs_digest(run, inputs)
     record.mark("locked")

@@ -23,7 +23,7 @@ from rlexp.train.job import Job
 from rlexp.train.replay import run_dir_of
 
 
-def train_params(original: FinishedRun, file: str, directory: str | None) -> bool:
+def train_params(original: FinishedRun, file: str, directory: str | None) -> Path | None:
     """Trains the tree that DVC's params file holds as a new run, where it is another one than the lock's.
 
     Args:
@@ -31,7 +31,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> boo
         directory: as ``replay``.
 
     Returns:
-        Whether it was trained; False where the file holds the locked run.
+        The folder of the new run; None where the file holds the locked one, and nothing was trained.
 
     Raises:
         RunError: the file holds no run of this version, or its inputs cannot be had.
@@ -40,7 +40,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> boo
     run = read(root, file, original.lock["config"])
     changed = lines(differences(original.run.config(), run.config()))
     if not changed:
-        return False
+        return None
     print(f"{file} asks for another run than the lock: it is trained as a new one")
     for line in changed:
         print(f"  {line}")
@@ -52,7 +52,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> boo
         raise _in_a_queue(error, root) from error
     session.train(Job(run, root, run_dir, changed), inputs)
     write_scores(run_dir, (read_manifest(run_dir) or {}).get("held_out", {}))
-    return True
+    return run_dir
 
 
 def read(root: Path, file: str, locked: dict[str, Any]) -> Run:

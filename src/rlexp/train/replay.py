@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,25 @@ MARK = ".replay"
 """Stands in a folder that --dir named: only such a folder is replaced by the next replay."""
 
 
-def replay(original: FinishedRun, level: str | None, check: bool, directory: str | None) -> bool:
+@dataclass(frozen=True)
+class Replayed:
+    """How a replay ended."""
+
+    reached: bool
+    """The level that was asked for is reached; of a check, that the inputs are the locked ones."""
+    notes: list[str]
+    """What a person should read: what composes, is installed or was found otherwise now."""
+    run_dir: Path | None
+    """The folder of the new run, whose manifest says how far it agrees; None where the inputs were checked only."""
+
+
+def replay(original: FinishedRun, level: str | None, check: bool, directory: str | None) -> Replayed:
     """Verifies every input of a run, trains it again, and compares.
 
     Args:
         level: of ``agreement.LEVELS``, how far it must agree; None for as far as can be expected on this machine.
         check: verify the inputs only.
         directory: the folder of the new run, from the project folder; None for a new one below outputs/.
-
-    Returns:
-        Whether the level is reached.
 
     Raises:
         RunError: there is nothing to compare with, or an input is not the locked one and cannot be had.
@@ -56,10 +66,11 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
             where=str(where / METRICS),
             hint=f"git checkout -- {os.path.relpath(where / METRICS, root)}, or type --level inputs --check",
         )
-    run = finished.on_this_machine(original.run, root)
+    run, notes = finished.on_this_machine(original.run, root), []
     if run is not original.run:
         machine = run.hardware.name
-        print(f"note: locked on {original.run.hardware.name}, this machine has none: replayed on {machine}")
+        notes.append(f"locked on {original.run.hardware.name}, this machine has none: replayed on {machine}")
+        print(f"note: {notes[0]}")
     read = differences(lock["config"], {**run.config(), **{k: lock["config"][k] for k in ("hardware", "rollout")}})
     if any(before != ABSENT for before, _ in read.values()):  # a key that is new since then has its default
         raise RunError(
@@ -68,13 +79,14 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
             hint=f"it was written by another version of rlexp: {lock['versions'].get('rlexp')}",
         )
     print(f"replay of {os.path.relpath(where, root)}, run {lock['identity']}")
-    inputs, notes = original.inputs(run, make=not check)
-    for note in [*notes, *_drift(original)]:
-        print(f"note: {printable(note)}")
+    inputs, found_otherwise = original.inputs(run, make=not check)
+    for note in [*found_otherwise, *_drift(original)]:
+        notes.append(printable(note))
+        print(f"note: {notes[-1]}")
     names = ", ".join([lock["inputs"]["data"]["path"], *(s.file for s in inputs.rewards.values()), run.model.name])
     print(f"inputs identical: {names}", flush=True)
     if check:
-        return True
+        return Replayed(True, notes, None)
     run_dir = run_dir_of(original, directory)
     _same_threads(lock)
     lock_now: dict[str, Any] = {}
@@ -99,10 +111,11 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     write_scores(run_dir, original.manifest.get("held_out", {}))
     print(printable(_sentence(found)))
     if lock["fresh_adapter_sha256"] != lock_now["fresh_adapter_sha256"]:
-        print("note: the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")
+        notes.append("the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")
+        print(f"note: {notes[-1]}")
     because = "asked for" if level else why
     print(f"level asked: {wanted} ({because}): {'reached' if reached else 'not reached'}")
-    return reached
+    return Replayed(reached, notes, run_dir)
 
 
 def _sentence(found: agreement.Agreement) -> str:

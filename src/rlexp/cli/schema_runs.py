@@ -1,0 +1,230 @@
+"""The shapes of the answers about runs: one that is planned, one that ran, a sweep, a replay, a ladder."""
+
+from __future__ import annotations
+
+from rlexp.cli.answer import FORMAT
+from rlexp.cli.schema import Fields, Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
+
+FIELD_FORMAT = {"format": {"const": FORMAT, "type": "integer", "description": "the format of the answer"}}
+WARNING = record({"name": text("the check or rule"), "said": text("what was seen, with its numbers")})
+WARNINGS = {"warnings": items(WARNING, "what the checks, the health rules and the end of the run warned of")}
+SCORE = record(
+    {"before": maybe(number("before training")), "after": maybe(number("after it"))},
+    optional={"standard_error": items(maybe(number("")), "of both, where it is known")},
+)
+STATUS = text("how it stands", "finished", "running", "stopped", "failed", "interrupted", "killed", "no record")
+RUN: Schema = record(
+    {"run_dir": text("the run folder, from the project folder"), "status": STATUS},
+    optional={
+        "reason": text("why it did not finish"),
+        "identity": text("sixteen hex digits that name the optimisation problem"),
+        "method": text("its name"),
+        "model": text("its name"),
+        "dataset": text("its name"),
+        "reward": text("its terms, joined with +"),
+        "overrides": texts("what was typed"),
+        "steps": count("the last step that was logged"),
+        "metric": {
+            **maybe(record({"name": text("its name"), **SCORE["properties"]}, "the main held-out metric")),
+            "required": ["name", "before", "after"],
+        },
+        "held_out": mapping(SCORE, "every held-out metric: the reward and each term, or loss and margins"),
+        "weights": maybe(text("the folder of what was trained, from the project folder"), "where there is none"),
+        "health": mapping(
+            record({"level": text("warn or stop"), "first_step": count("the step it was first seen at")}),
+            "rules that found something",
+            "RULE",
+        ),
+        **WARNINGS,
+        "step_time_s": mapping(maybe(number("")), "the median seconds of a step and of its parts", "PART"),
+        "memory_gib": anything("on a GPU: `estimated` by part, `measured` (`reserved`, `allocated`)"),
+        "smoke": anything("the figures of its smoke pass, as in the manifest"),
+        "timings_s": mapping(number(""), "seconds since the beginning at which each stage ended; `total`", "STAGE"),
+    },
+)
+
+
+def _with(fields: Fields, optional: Fields | None = None) -> Schema:
+    """A run with more fields."""
+    more = {**RUN, "properties": {**RUN["properties"], **fields, **(optional or {})}}
+    return {**more, "required": [*RUN["required"], *fields]}
+
+
+VARIED = {"varied": texts("the overrides that not every point has")}
+SWEEP = record(
+    {
+        **FIELD_FORMAT,
+        "sweep_dir": text("the folder of the sweep (`-m`)"),
+        "points": items(_with(VARIED), "its points, each with the fields of a run"),
+    }
+)
+CONFIG = record({**FIELD_FORMAT, "config": anything("the composed tree (`--cfg job`)")})
+JOBS: Schema = {"oneOf": [_with(FIELD_FORMAT), SWEEP, CONFIG]}
+
+SOURCE = record(
+    {
+        "run": text("the run that is replayed"),
+        "identity": text("its identity"),
+        "checksum": text("of its lock"),
+    },
+    "what was replayed",
+)
+AGREEMENT = record(
+    {
+        "level": text("how far they agree", "inputs", "step", "trajectory"),
+        "steps": count("logged steps that were compared and agree"),
+        "difference": {
+            **maybe(
+                record(
+                    {
+                        "step": count("its step"),
+                        "key": text("what differs"),
+                        "expected": anything("the value then"),
+                        "actual": anything("the value now"),
+                    },
+                    "the first difference",
+                )
+            )
+        },
+        "asked": text("the level asked for"),
+        "reached": flag("whether it is reached: else exit code 3"),
+    },
+    "how far the two runs agree",
+)
+NOTES = {"notes": texts("what a person should read")}
+CHECKED = record(
+    {**FIELD_FORMAT, "status": text("of `--check`: the inputs are the locked ones", "checked")}
+    | {"replay_of": SOURCE, **NOTES}
+)
+REPLAY: Schema = {"oneOf": [_with({**FIELD_FORMAT, **NOTES}, {"replay_of": SOURCE, "agreement": AGREEMENT}), CHECKED]}
+TRAINED = record(
+    {
+        "start": number("the mean over the first fifth of the steps"),
+        "end": number("the mean over the last fifth"),
+        "errors": items(number(""), "the standard errors of both"),
+    }
+)
+LADDER = record(
+    {
+        **FIELD_FORMAT,
+        "folder": text("the folder of the rungs"),
+        "rungs": items(
+            record(
+                {
+                    "terms": texts("the reward's terms"),
+                    "trained": mapping(
+                        TRAINED, "what the trainer logged: the terms, `reward`, `tokens`, `equal groups`"
+                    ),
+                    "run": {**RUN, "description": "the run of the rung"},
+                }
+            ),
+            "one term more each",
+        ),
+        "verdict": text("the first addition that did harm, in one sentence"),
+    }
+)
+
+PLANNED = record(
+    {
+        "identity": text("sixteen hex digits that name the optimisation problem"),
+        "overrides": texts("what was typed"),
+        "seed": count("of everything that is drawn"),
+        "model": record(
+            {
+                "name": text("its option"),
+                "path": maybe(text("its folder"), "for a model of the hub"),
+                "hub_id": maybe(text("its name on the hub")),
+                "revision": maybe(text("its revision there")),
+                "full_finetuning": flag("every weight is trained, not an adapter"),
+                "lora_r": maybe(count("the adapter's rank")),
+                "max_seq_length": count("tokens"),
+                "made_by": maybe(text("the script that makes it first"), "where it is there"),
+            },
+            "the base model",
+        ),
+        "method": record(
+            {
+                "name": text("its option"),
+                "steps": maybe(count("optimizer steps"), "while there are no rows to count"),
+                "changed_arguments": mapping(anything(""), "arguments that differ from TRL's defaults", "ARGUMENT"),
+            },
+            "the method",
+        ),
+        "dataset": record(
+            {
+                "name": text("its option"),
+                "type": text("prompt_only, preference, ..."),
+                "path": text("its snapshot"),
+                "rows": {
+                    **maybe(mapping(count("rows of it"), "of each split", "SPLIT"), "while there is no snapshot"),
+                },
+                "made_by": maybe(text("the script that makes it first"), "where it is there"),
+            },
+            "the data",
+        ),
+        "rewards": mapping(
+            record(
+                {
+                    "file": text("its file"),
+                    "version": count("its version"),
+                    "weight": number("its weight"),
+                    "reads": texts("the columns that it sees"),
+                }
+            ),
+            "the reward's terms",
+            "TERM",
+        ),
+        "hardware": record(
+            {
+                "name": text("its option"),
+                "device": text("cpu or cuda"),
+                "dtype": text("the type of the weights"),
+                "memory_gib": maybe(number("of a device")),
+                "rollout_devices": count("devices for a vLLM server"),
+            },
+            "where it runs",
+        ),
+        "rollout": record(
+            {"name": text("what samples"), "why": text("auto's reason; empty where it was typed")}, "the sampler"
+        ),
+        "step": record(
+            {
+                "prompts": count("prompts of an optimizer step"),
+                "num_generations": count("completions of each"),
+                "sequences": count("sequences of a step"),
+                "devices": count("devices that train"),
+                "per_device_train_batch_size": count("the micro-batch"),
+                "gradient_accumulation_steps": count("passes"),
+            },
+            "the batch geometry",
+        ),
+        "memory_gib": {
+            **maybe(mapping(number("GiB"), "the estimate of a device's memory", "PART"), "on a CPU, or not known"),
+        },
+        "by_id": mapping(text(""), "what an id, a folder or a file settled: `model defaults`, `rows of`"),
+        "smoke": text("whether smoke steps go first, and what they say of the time"),
+        **WARNINGS,
+        "config": anything("the whole composed tree"),
+    }
+)
+ARGUMENT = record(
+    {
+        "name": text("of the trainer's config class"),
+        "asked": anything("the value asked for"),
+        "held": anything("the value in effect"),
+        "status": text("how it came about", "default", "asked", "derived", "adjusted", "changed"),
+        "why": text("the reason, where there is one"),
+    }
+)
+SAVED: Fields = {"saved": texts("the options that `--save-as` wrote")}
+PLAN: Schema = {
+    "oneOf": [
+        {
+            **PLANNED,
+            "properties": {**FIELD_FORMAT, **PLANNED["properties"], **SAVED},
+            "required": ["format", *PLANNED["required"], *SAVED],
+        },
+        record({**FIELD_FORMAT, "points": items(PLANNED, "of a sweep (`-m`), each as a plan"), **SAVED}),
+        record({**FIELD_FORMAT, "arguments": items(ARGUMENT, "of `plan --effective`")}),
+    ]
+}
