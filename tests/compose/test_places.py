@@ -8,7 +8,7 @@ from rlexp import project
 from rlexp.compose.places import NOWHERE, Places
 from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
-from rlexp.inputs.find import reward_sources
+from rlexp.inputs.reward_files import reward_sources
 
 REWARD = "version = 1\ndef score(completions): return [{}.0 for _ in completions]\n"
 

@@ -14,7 +14,7 @@ from rlexp.api.place import inside, require_main
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
 from rlexp.errors import RunError, nearest
-from rlexp.inputs.find import reward_sources
+from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import PROVIDED, RewardSource
 from rlexp.reward import combine
 from rlexp.reward.pool.pool import Workers

@@ -21,8 +21,8 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.evaluate.rescore import rescore
 from rlexp.inputs import reward_source, reward_versions, trust
-from rlexp.inputs.find import reward_sources
 from rlexp.inputs.prepare import prepare
+from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
 from rlexp.project import shipped

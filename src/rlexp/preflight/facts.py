@@ -76,6 +76,11 @@ class MachineFacts:
     telemetry: Mapping[str, str]
     """Variable that switches a library's telemetry off -> ``on`` or ``off``."""
 
+    @property
+    def extra(self) -> str:
+        """The extra of rlexp for this machine's build of torch."""
+        return "gpu" if self.torch_cuda else "cpu"
+
 
 def gather(root: Path) -> MachineFacts:
     """Looks at the machine and at the project folder ``root``; takes a second, more where the hub is slow to answer."""

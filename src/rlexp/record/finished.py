@@ -21,8 +21,9 @@ from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source, trust
-from rlexp.inputs.find import Inputs, read_rewards
+from rlexp.inputs.find import Inputs
 from rlexp.inputs.requests import requests
+from rlexp.inputs.reward_files import read_rewards
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
 from rlexp.project import CONF
@@ -45,7 +46,6 @@ class FinishedRun:
     """Empty where a lock stands alone."""
     root: Path
     """The project folder that it is opened from."""
-
     file: Path | None = None
     """The lock's file, where it is not ``run.lock.yaml`` of the run folder."""
 
@@ -92,10 +92,8 @@ class FinishedRun:
             RunError: one cannot be read as a reward, or is not trusted.
         """
         files = {name: term["file"] for name, term in self.lock["config"]["reward"]["terms"].items()}
-        if kept:
-            sources = {name: reward_source.read_copy(folder, file) for name, file in files.items()}
-        else:
-            sources = read_rewards(Places.of(folder), files)
+        copies = {name: reward_source.read_copy(folder, file) for name, file in files.items()} if kept else None
+        sources = copies or read_rewards(Places.of(folder), files)
         trust.require([*self.lock_code(), *(Code(source.path) for source in sources.values())], Places.of(self.root))
         return sources
 
@@ -244,9 +242,8 @@ def on_this_machine(run: Run, root: Path) -> Run:
     """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
     if run.hardware.device.name == "cpu":
         return run
-    machine = points(
-        root / CONF, ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"], multirun=False
-    )[0].run
+    typed = ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"]
+    machine = points(root / CONF, typed, multirun=False)[0].run
     if machine.hardware.device is run.hardware.device:
         return run
     config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
