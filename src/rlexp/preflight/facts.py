@@ -21,6 +21,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from rlexp import project
 from rlexp.backend import compile_cache, telemetry
 from rlexp.compose.places import Places
 from rlexp.nvidia import Gpu, driver_cuda, gpus
@@ -77,9 +78,9 @@ class MachineFacts:
     """Variable that switches a library's telemetry off -> ``on`` or ``off``."""
 
     @property
-    def extra(self) -> str:
-        """The extra of rlexp for this machine's build of torch."""
-        return "gpu" if self.torch_cuda else "cpu"
+    def install(self) -> str:
+        """What to type to install the tested versions for this machine's build of torch."""
+        return project.pip("gpu") if self.torch_cuda else f"{project.pip('cpu')} && {project.pip_unsloth()}"
 
 
 def gather(root: Path) -> MachineFacts:

@@ -50,9 +50,7 @@ def required(facts: MachineFacts) -> Verdict:
         elif not item.specifier.contains(version, prereleases=True):
             wrong.append(f"{item.name} {version} is outside of {item.specifier}")
     if wrong:
-        apart = facts.extra == "cpu" and any(text.startswith("unsloth ") for text in wrong)
-        hints = [project.pip(facts.extra)] * (len(wrong) > apart) + [project.pip_unsloth()] * apart
-        return Verdict(name, Level.failed, "; ".join(wrong), "rlexp", " && ".join(hints))
+        return Verdict(name, Level.failed, "; ".join(wrong), "rlexp", facts.install)
     return Verdict(name, Level.passed, f"all {len(facts.required)} that rlexp requires, and Unsloth")
 
 
@@ -67,7 +65,7 @@ def tested(facts: MachineFacts) -> Verdict:
     decisive = [f"{p} {facts.installed[p]} (tested: {facts.tested[p]})" for p in other if p in DECISIVE]
     count = f"{len(both) - len(other)} of {len(both)} installed packages are the tested ones"
     if decisive:
-        hint = f"{project.pip(facts.extra)}; or run the tests with these"
+        hint = f"{facts.install}; or run the tests with these"
         return Verdict(name, Level.warning, f"{', '.join(decisive)}; {count}", facts.matrix, hint)
     return Verdict(name, Level.passed, count)
 
