@@ -6,7 +6,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SHIPPED = (
     *("conf", "rewards", "data_prep", "models/tiny"),
-    *("constraints.txt", "constraints-gpu.txt", "requirements-unsloth.txt"),
+    *("constraints.txt", "constraints-gpu.txt", "requirements-unsloth.txt", "SKILL.md"),
 )
 
 

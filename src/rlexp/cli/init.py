@@ -23,8 +23,8 @@ CHOICES = {"dataset: arithmetic ": "dataset: sums ", "reward: format+correct ": 
 PLACES = {"gitignore": ".gitignore", "github/rlexp.yml": ".github/workflows/rlexp.yml"}
 """Files of the starter that lie elsewhere in a project."""
 REWARD = "rewards/exact.py"
-VERSIONS = ("constraints.txt", "requirements-unsloth.txt")
-"""Files of versions that were tested together."""
+SHIPPED = ("constraints.txt", "requirements-unsloth.txt", "SKILL.md")
+"""Files of rlexp's own: versions that were tested together, and what coding agents must know."""
 USUAL = ("README.md", ".gitignore")
 """Files that a repository has from its first day: they are left as they are."""
 
@@ -79,7 +79,7 @@ def contents(name: str) -> dict[str, str]:
         if source in ("README.md", "requirements.txt"):
             text = text.replace("{name}", name).replace("{requirement}", _requirement())
         found[PLACES.get(source, source)] = text
-    for file in VERSIONS:
+    for file in SHIPPED:
         found[file] = (project.shipped() / file).read_text(encoding="utf-8")
     return found
 
