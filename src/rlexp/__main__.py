@@ -70,7 +70,7 @@ def main() -> None:
         raise
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
-        print("interrupted; the run folder holds what was done so far", file=sys.stderr)
+        print(f"interrupted; {answer.after(interrupted.run_dir)}", file=sys.stderr)
         answer.last_words(stream, answer.of_interrupt(interrupted.exit_code, interrupted.run_dir))
         sys.exit(interrupted.exit_code)
 
@@ -80,9 +80,23 @@ def _end(error: RunError, stream: TextIO | None) -> None:
     answer.last_words(stream, answer.of_error(error))
     if FULL_ERROR:
         raise error
-    secrets.learn(Path.cwd())
+    secrets.learn(Path())
     print(f"error: {secrets.masked(str(error))}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+def _here() -> Path:
+    """The folder in which the command was typed.
+
+    Raises:
+        RunError: it is gone.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise RunError(
+            "the folder you are in is gone", where="the shell's folder", hint="cd into one that is"
+        ) from error
 
 
 def _dispatch(arguments: list[str], own: Flags) -> Answer:
@@ -118,7 +132,7 @@ def _dispatch(arguments: list[str], own: Flags) -> Answer:
     if own.save_as:
         importlib.import_module("rlexp.cli.save_as").ask(own.save_as)
     # Relative paths of the configuration (data/, outputs/) mean the project's, from wherever the command is typed.
-    here = Path.cwd()
+    here = _here()
     if verb not in ANYWHERE:
         os.chdir(project.root())
     command = importlib.import_module(VERBS[verb]).command

@@ -6,6 +6,7 @@ says that they are secret, and texts that look like a well-known provider's key.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import netrc
 import os
@@ -43,8 +44,9 @@ def learn(root: Path) -> None:
     Args:
         root: the project folder.
     """
-    for file in root.glob(".env*"):
-        _learned.update(_of_dotenv(file))
+    with contextlib.suppress(OSError):  # the folder is gone
+        for file in root.glob(".env*"):
+            _learned.update(_of_dotenv(file))
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     _learned.add(_text(Path(os.environ.get("HF_TOKEN_PATH", home / "token"))).strip())
     try:

@@ -1,5 +1,6 @@
 """``init`` makes a project that is whole, and writes over nothing."""
 
+import shutil
 import subprocess
 import sys
 
@@ -44,11 +45,40 @@ def test_a_folder_with_files_of_its_own_keeps_them(tmp_path, capsys):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     answer = init.command(["."], tmp_path)
     answer.show()
-    assert answer.content()["kept"] == ["README.md"]
+    assert answer.content()["kept"] == ["README.md"] and ".gitignore" in answer.content()["made"]
     assert (tmp_path / "README.md").read_text() == "mine" and (tmp_path / "conf/config.yaml").is_file()
     assert "README.md was there" in capsys.readouterr().out
     with pytest.raises(RunError, match=r"conf/config.yaml, .* are there already; nothing was written"):
         init.command(["."], tmp_path)
+
+
+def test_what_was_stopped_is_finished_by_the_same_command(tmp_path):
+    init.command(["mine"], tmp_path)
+    made = tmp_path / "mine"
+    whole = _files(made)
+    shutil.rmtree(made / ".dvc")
+    for name in ("rewards.lock.yaml", "data_prep/sums.py", ".gitignore"):
+        (made / name).unlink()
+    assert init.command(["mine"], tmp_path).content()["made"] == ["data_prep/sums.py", ".gitignore"]
+    assert _files(made) == whole
+    (made / "data_prep/sums.py").write_text("mine\n")
+    with pytest.raises(RunError, match=r"sums\.py is there already"):
+        init.command(["mine"], tmp_path)
+
+
+def test_the_folder_it_is_typed_in_may_be_empty(tmp_path):
+    (tmp_path / "a b").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "rlexp", "init", "."], cwd=tmp_path / "a b", capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0 and (tmp_path / "a b/.dvc/config").is_file(), done.stderr
+
+
+@pytest.mark.parametrize("typed", ["n" * 300, "/proc/x"])
+def test_a_folder_that_cannot_be_made_is_one_message(tmp_path, typed):
+    with pytest.raises(RunError) as error:
+        init.command([typed], tmp_path)
+    assert error.value.hint
 
 
 def test_a_folder_in_a_repository_gets_none_of_its_own(tmp_path):

@@ -81,7 +81,7 @@ def test_another_place_or_name_is_refused_and_nothing_is_written(project, file, 
     before = sorted(project.rglob("*"))
     with pytest.raises(RunError, match=message) as caught:
         save_as.ask(["conf/model/fine.yaml", file])
-        save_as.write(points(project / "conf", [], multirun=False), project, project)
+        save_as.write(points(project / "conf", ["model=tiny", "dataset=arithmetic"], multirun=False), project, project)
     assert hint in caught.value.hint and sorted(project.rglob("*")) == before
 
 

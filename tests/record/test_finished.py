@@ -15,7 +15,7 @@ from rlexp.errors import RunError
 from rlexp.inputs import trust
 from rlexp.inputs.trust import Code
 from rlexp.nvidia import Gpu
-from rlexp.record import checkpoints, finished
+from rlexp.record import checkpoints, finished, locked_config
 from rlexp.record.finished import FinishedRun, on_this_machine, run_folders
 from tests.record.made import locked, write
 
@@ -244,15 +244,15 @@ def test_a_run_without_weights_says_so(project):
 def test_what_is_newer_than_a_lock_has_its_default(composed, root, newer):
     config = composed("hardware=cpu").config()
     older = {name: value for name, value in config.items() if name not in newer}
-    assert finished.run_of(older, root, "x").config() == config
+    assert locked_config.run_of(older, root, "x").config() == config
     fewer = {**config, "held_out": {"rows": 3}}
-    assert finished.run_of(fewer, root, "x").held_out.rows == 3
+    assert locked_config.run_of(fewer, root, "x").held_out.rows == 3
 
 
 def test_a_config_that_is_none_of_this_version_names_file_and_key(composed, root):
     config = composed("hardware=cpu").config()
     with pytest.raises(RunError, match="no key modle") as caught:
-        finished.run_of({**config, "modle": {}}, root, "run.lock.yaml")
+        locked_config.run_of({**config, "modle": {}}, root, "run.lock.yaml")
     assert caught.value.where == "run.lock.yaml: modle"
 
 

@@ -16,7 +16,7 @@ from rlexp.backend.patches import Patches
 from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
 from rlexp.errors import RunError, printable
-from rlexp.record import completions, curve, finished, status
+from rlexp.record import completions, curve, finished, locked_config, status
 
 if TYPE_CHECKING:
     import pandas
@@ -102,7 +102,7 @@ class FinishedRun(finished.FinishedRun):
                 trusted.
         """
         with inside(self.root):
-            run = finished.on_this_machine(self.run, self.root)
+            run = locked_config.on_this_machine(self.run, self.root)
             # As inspect: generate() is ready sooner than vLLM's engine.
             run = dataclasses.replace(run, rollout=Rollout(name="generate", patches=run.rollout.patches))
             weights = self.weights(step)

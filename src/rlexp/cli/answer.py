@@ -84,8 +84,12 @@ def of_error(error: RunError) -> dict[str, Any]:
 
 def of_interrupt(exit_code: int, run_dir: Path | None) -> dict[str, Any]:
     """The document of a verb that a signal ended."""
-    hint = "type the same again; the run folder holds what was done so far"
-    return _mistake("interrupted by a signal", None, hint, exit_code, run_dir)
+    return _mistake("interrupted by a signal", None, after(run_dir), exit_code, run_dir)
+
+
+def after(run_dir: Path | None) -> str:
+    """What is left of a verb that was interrupted."""
+    return "the run folder holds what was done so far" if run_dir else "no run was begun: type the same again"
 
 
 def of_unforeseen(error: Exception) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def of_unforeseen(error: Exception) -> dict[str, Any]:
 
 
 def _mistake(what: str, where: str | None, hint: str | None, code: int, run_dir: Path | None) -> dict[str, Any]:
-    secrets.learn(Path.cwd())
+    secrets.learn(Path())
     said = {"what": what, "where": where, "hint": hint}
     place = {"run_dir": os.path.relpath(run_dir)} if run_dir else {}
     return {"format": FORMAT, "error": secrets.masked_tree(said), "exit_code": code, **place}

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -37,28 +38,28 @@ def command(arguments: list[str], here: Path) -> Answer:
     """
     parser = Parser("init", "Makes a project that trains at once: options, a reward, a data set, git, DVC, a workflow.")
     parser.add_argument("folder", help="a new folder, or . for this one")
-    folder = (here / parser.parse_args(arguments).folder).resolve()
+    named = parser.parse_args(arguments).folder
+    folder = Path(os.path.abspath(here / named))
     made = contents(folder.name)
-    kept = _refuse(folder, made)
-    typed = os.path.relpath(folder, here)
-    if folder.is_dir() and any(folder.iterdir()):
-        for name, text in made.items():
-            if name not in kept:
-                _write(folder / name, text)
-    else:
-        with files.whole_folder(folder) as partial:
-            for name, text in made.items():
-                _write(partial / name, text)
-    _repository(folder)
-    written = [name for name in made if name not in kept]
+    try:
+        kept = _refuse(folder, made)
+        written = [name for name in made if name not in kept]
+        _write(folder, {name: made[name] for name in written})
+        _repository(folder)
+    except OSError as error:
+        raise files.disk_fault(error) or RunError(
+            f"the folder cannot be made: {error.strerror or error}", where=str(folder), hint="name another folder"
+        ) from error
+    typed = shlex.quote(os.path.relpath(folder, here))
 
     def show() -> None:
         print(f"made {typed}: {', '.join(written)}")
         for name in kept:
-            print(f"note: {name} was there and is kept; what rlexp would write: {STARTER / _source(name)}")
+            if name in USUAL:
+                print(f"note: {name} was there and is kept; what rlexp would write: {STARTER / _source(name)}")
         print(f"next: {f'cd {typed}, then ' if typed != '.' else ''}rlexp plan, and rlexp, which trains")
 
-    return Answer(lambda: {"format": FORMAT, "folder": typed, "made": written, "kept": kept}, show)
+    return Answer(lambda: {"format": FORMAT, "folder": str(named), "made": written, "kept": kept}, show)
 
 
 def contents(name: str) -> dict[str, str]:
@@ -98,27 +99,40 @@ def _requirement() -> str:
 
 
 def _refuse(folder: Path, made: dict[str, str]) -> list[str]:
-    """Those of the usual files that are there already.
+    """Those of the files that are there already: the usual ones, and what an ``init`` that was stopped has written.
 
     Raises:
-        RunError: another file is, or the folder is a file.
+        RunError: another file is in the way, or the folder is a file, or the project is whole already.
     """
     above = next(path for path in (folder, *folder.parents) if path.exists())
     if not above.is_dir():
-        raise RunError(f"{above.name} is a file", where=str(above), hint=f"name another: rlexp init {above.name}_2")
+        raise RunError(f"{above} is no folder", where=str(folder), hint="name another folder: rlexp init FOLDER")
     there = [name for name in made if (folder / name).exists() or (folder / name).is_symlink()]
-    if taken := [name for name in there if name not in USUAL]:
+    other = [name for name in there if name not in USUAL and _text(folder / name) != made[name]]
+    whole = len(there) == len(made) and (folder / ".dvc/config").is_file()
+    if other or whole:
+        taken = other or there
         raise RunError(
             f"{', '.join(taken)} {'is' if len(taken) == 1 else 'are'} there already; nothing was written",
             where=str(folder),
-            hint=f"name another folder: rlexp init {folder.name}_2",
+            hint=f"name another folder: rlexp init {shlex.quote(f'{folder.name}_2')}",
         )
     return there
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _write(folder: Path, made: dict[str, str]) -> None:
+    """Writes the files, each whole or not at all; stopped in between, the same command writes the others."""
+    for name, text in made.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with files.whole_file(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def _repository(folder: Path) -> None:
@@ -129,8 +143,9 @@ def _repository(folder: Path) -> None:
     if git(folder, "rev-parse", "--is-inside-work-tree") is None and shutil.which("git"):
         git(folder, "init", "-q")
     top = git(folder, "rev-parse", "--show-toplevel")
-    if (folder / ".dvc").is_dir():
+    if (folder / ".dvc/config").is_file():
         return
+    shutil.rmtree(folder / ".dvc", ignore_errors=True)  # of an init that was stopped
     inside = top is not None and Path(top.strip()).resolve() != folder.resolve()
     logging.getLogger("dvc").setLevel(logging.WARNING)
     with (

@@ -35,7 +35,7 @@ from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight.gate import Gate
-from rlexp.record import finished
+from rlexp.record import finished, locked_config
 from rlexp.record.completions import parse_steps
 from rlexp.reward.reasons import Reasons
 from rlexp.reward.rubric import Rubric, workers_for
@@ -123,7 +123,7 @@ def _stored(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
 
 def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look:
     original = finished.open(options.run, here, root)
-    run = finished.on_this_machine(original.run, root)
+    run = locked_config.on_this_machine(original.run, root)
     validate(choice, list(run.reward.terms))
     weights = original.weights(options.checkpoint)
     for name, why in original.broken_weights().items():

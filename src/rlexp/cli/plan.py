@@ -28,6 +28,7 @@ from rlexp.preflight import files
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
+from rlexp.project import shipped
 from rlexp.record.lock import identity
 from rlexp.reward import gold
 from rlexp.train import folders
@@ -111,7 +112,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
     ]
     for name, source in inputs.rewards.items():
-        text = f"{source.file} v{source.version}, weight {run.reward.terms[name].weight:g}"
+        text = f"{source.file} v{source.version}{_origin(run, source)}, weight {run.reward.terms[name].weight:g}"
         rows.append((f"reward {name}", f"{text}, reads {', '.join(source.reads)}{_measures(run, inputs, source)}"))
     passes = f"{geometry.devices} x {geometry.per_device_train_batch_size} x {geometry.gradient_accumulation_steps}"
     a_prompt = f"{run.prompts_per_step} prompts x {run.num_generations} completions"
@@ -126,6 +127,14 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     ]
     rows += [(f"method.{name}", str(value)) for name, value in changed_arguments(run).items()]
     return rows
+
+
+def _origin(run: Run, source: RewardSource) -> str:
+    """Where a reward comes from, where that may surprise: a shared folder, or in the place of rlexp's own."""
+    origin, own = run.places.origin(source.path), shipped() / source.file
+    if origin and origin.startswith("shared "):
+        return f" ({origin})"
+    return " (in the place of rlexp's own)" if origin == "project" and own.is_file() and own != source.path else ""
 
 
 def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rlexp import files
 from rlexp.cli import flags
 from rlexp.compose import typed_ids
+from rlexp.compose.places import Places
 from rlexp.compose.points import Point
 from rlexp.compose.schema import Dataset, Lora, Model
 from rlexp.errors import RunError
@@ -51,7 +53,7 @@ def write(points: Sequence[Point], root: Path, here: Path) -> list[str]:
         return []
     if len(points) > 1:
         raise RunError("an option is written for one run, not for a sweep", where="-m", hint="leave out -m")
-    places = [_place(file, root, here) for file in typed]
+    places = [_place(file, root, here, points[0].overrides) for file in typed]
     for group, place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(place, content(group, points[0]))
@@ -60,7 +62,7 @@ def write(points: Sequence[Point], root: Path, here: Path) -> list[str]:
     return [os.path.relpath(place, root) for _, place in places]
 
 
-def _place(file: str, root: Path, here: Path) -> tuple[str, Path]:
+def _place(file: str, root: Path, here: Path, overrides: Sequence[str]) -> tuple[str, Path]:
     """(group, path) of the option that is to be written."""
     form = f"type {FLAG}=conf/model/NAME.yaml, or conf/dataset/NAME.yaml"
     where = f"{FLAG}={file}"
@@ -69,16 +71,28 @@ def _place(file: str, root: Path, here: Path) -> tuple[str, Path]:
     if place is None or place.suffix != ".yaml" or not files.lies_inside(place.parent, root):
         raise RunError(f"{file} is no place of an option of this project", where=where, hint=form)
     group, name = place.parent.name, place.stem
-    if not NAME.fullmatch(name):
-        legal = typed_ids.name_of(name)
+    if not NAME.fullmatch(name) or not _reads_as_text(name):
+        legal = re.sub(r"[^\w-]+", "_", typed_ids.name_of(name), flags=re.A)
+        legal = legal if NAME.fullmatch(legal) and _reads_as_text(legal) else f"my_{legal}"
         hint = f"type {FLAG}=conf/{group}/{legal}.yaml: letters, digits and . _ -"
         raise RunError(f"{name!r} is no name that can be typed as an option", where=where, hint=hint)
+    if not any(re.match(rf"\+?{group}\b", override) for override in overrides):
+        hint = f"type {group}= as well: {group}=hub:ORG/NAME, or a folder or a file"
+        raise RunError(f"no {group} was typed that could be written", where=where, hint=hint)
+    if name in Places.of(root).option_files(group) and not place.exists():
+        hint = f"type {FLAG}=conf/{group}/my_{name}.yaml"
+        raise RunError(f"{name} is an option of rlexp's own, which this one would hide", where=where, hint=hint)
     if place.exists():
         taken = {path.stem for path in place.parent.glob("*.yaml")}
         free = next(f"{name}_{number}" for number in range(2, len(taken) + 3) if f"{name}_{number}" not in taken)
         hint = f"type {FLAG}=conf/{group}/{free}.yaml, or remove the file first"
         raise RunError(f"conf/{group}/{name}.yaml is there already, and is not written over", where=where, hint=hint)
     return group, place
+
+
+def _reads_as_text(name: str) -> bool:
+    """Whether Hydra reads a name as text: null, true and 1.5 are values of other kinds."""
+    return isinstance(OverridesParser.create().parse_override(f"model={name}").value(), str)
 
 
 def content(group: str, point: Point) -> str:

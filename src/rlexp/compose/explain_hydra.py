@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from rlexp.compose.config_file import Scene, entry_line
+from rlexp.compose.explain_search_path import no_folder, no_list
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 
@@ -67,9 +68,10 @@ def hydras(causes: list[BaseException], places: Places, seen: Scene, overrides: 
             where=seen.override,
             hint=f"one of: {options}" if options else f"type {group}=OPTION",
         )
-    if match := re.search(r"provider=(\S+).*, path=(.*) is not available", text):
-        option = "--config-dir" if match.group(1) == "command-line" else "hydra.searchpath"
-        return RunError("a folder of options is not there", where=match.group(2), hint=f"give {option} one that is")
+    if match := re.search(r"provider=(.+), path=(.*) is not available", text):
+        return no_folder(match.group(1), match.group(2), typed)
+    if "hydra.searchpath must be a list" in text:
+        return no_list(text, typed)
     if "Sweeping over Hydra's configuration" in text:
         if swept := next((override for override in overrides if SWEEPER in override and "," in override), None):
             return of_sweeper(swept)

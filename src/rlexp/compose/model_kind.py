@@ -62,6 +62,12 @@ def config(read: Read, names: Callable[[], set[str]], where: str, whole: bool) -
             where=where,
             hint="copy them beside its config.json, or type model=FOLDER with a folder that has both",
         )
+    if whole and file and not any(name in hub.TOKENIZERS for name in held):
+        raise RunError(
+            f"it holds no tokenizer ({', '.join(hub.TOKENIZERS)})",
+            where=where,
+            hint="copy the tokenizer's files beside its config.json: tokenizer.save_pretrained(FOLDER) writes them",
+        )
     if file is None:
         shown = ", ".join(sorted(held)[:5]) or "nothing"
         raise RunError(

@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
+from rlexp.compose.explain_search_path import KEY, require_options
 from rlexp.compose.places import Places
 
 SHIPPED = "rlexp"
@@ -29,6 +30,9 @@ class Loader(ConfigLoaderImpl):
         super()._process_config_searchpath(config_name, parsed_overrides, repo)
         repo.get_sources().sort(key=lambda source: LAST.index(source.provider) + 1 if source.provider in LAST else 0)
         self.repository.sources = repo.get_sources()
+        for source in repo.get_sources():
+            if source.provider.startswith(KEY) and source.scheme() == "file":
+                require_options(Path(os.path.abspath(source.path)))
 
     def places(self, root: Path, choices: Mapping[str, Any] = MappingProxyType({})) -> Places:
         """Where options and what they name are looked up (``places``)."""

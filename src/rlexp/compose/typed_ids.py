@@ -28,7 +28,7 @@ PREFIX = "hub:"
 PLAIN = re.compile(r"[\w./@:+-]+", re.A)
 """What Hydra reads without quotes."""
 HUB_ID = re.compile(
-    r"(?P<hub_id>[\w.-]+/[\w.-]+)(:(?P<configuration>[^@:/]+))?(@(?P<revision>[\w.-]+(/[\w.-]+)*))?", re.A
+    r"(?P<hub_id>\w[\w.-]*/\w[\w.-]*)(:(?P<configuration>[^@:/]+))?(@(?P<revision>[\w.-]+(/[\w.-]+)*))?", re.A
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.console import shortened, show_table
 from rlexp.errors import RunError
@@ -91,7 +93,7 @@ class Rescored:
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON values, with every completion whose score changed."""
         return {
-            "run_dir": str(self.run_dir),
+            "run_dir": os.path.relpath(self.run_dir),
             "against": self.against,
             "completions": len(self.kept["completion"]),
             "terms": {term.name: self._term(term) for term in self.terms},
@@ -145,7 +147,8 @@ def rescore(finished: FinishedRun, against: str | None, here: Path) -> Rescored:
     """
     run, root = finished.run, finished.root
     kept = finished.completions(finished.completion_steps())
-    now = finished.trusted(root)
+    present = [Places.of(root).path(term.file).is_file() for term in run.reward.terms.values()]
+    now = finished.trusted(root) if all(present) else finished.reward_sources()  # of a shared folder that is gone
     with tempfile.TemporaryDirectory() as scratch:
         older = _sources(finished, against, here, Path(scratch)) if against else {}
         before = _scores(run, older, kept) if against else kept

@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from rlexp.compose.explain import explain
 from rlexp.compose.places import Places
-from rlexp.compose.points import points
-from rlexp.compose.run import Run, resolve
+from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import locked, reward_source, trust
 from rlexp.inputs.find import Inputs
@@ -26,9 +20,9 @@ from rlexp.inputs.requests import requests
 from rlexp.inputs.reward_files import read_rewards
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
-from rlexp.project import CONF
 from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
+from rlexp.record.locked_config import run_of
 from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
 
 FOLDERS = ("outputs", "multirun")
@@ -208,43 +202,3 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
 def run_folders(root: Path) -> list[Path]:
     """Every folder below outputs/ and multirun/ that holds a manifest, oldest name first."""
     return sorted(path.parent for name in FOLDERS for path in (root / name).rglob(MANIFEST))
-
-
-def run_of(config: Any, root: Path, name: str) -> Run:
-    """The run of a config; what is newer than the config (a group, or a key of one) has its default.
-
-    Args:
-        name: the file that holds the config, for messages.
-
-    Raises:
-        RunError: it is no run of this version.
-    """
-    places = Places.of(root)
-    try:
-        defaults = _defaults(root / CONF)
-        tree = OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config})
-        return resolve(tree, places=places)
-    except (HydraException, OmegaConfBaseException) as error:
-        reason = explain(error, places)
-        raise RunError(reason.what, where=f"{name}: {reason.where}", hint=reason.hint) from error
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
-        message = f"its config is no run of this version: {type(error).__name__}: {error}"
-        raise RunError(message, where=name, hint="it was written by another version of rlexp, or changed") from error
-
-
-@functools.cache
-def _defaults(conf: Path) -> dict[str, Any]:
-    """The config of a run for which nothing is typed."""
-    return points(conf, [], multirun=False)[0].run.config()
-
-
-def on_this_machine(run: Run, root: Path) -> Run:
-    """The run as locked, or, where its GPU is not there, on what is: the same optimisation problem."""
-    if run.hardware.device.name == "cpu":
-        return run
-    typed = ["hardware=auto", "rollout=generate", f"rollout.patches={run.rollout.patches}"]
-    machine = points(root / CONF, typed, multirun=False)[0].run
-    if machine.hardware.device is run.hardware.device:
-        return run
-    config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
-    return resolve(OmegaConf.create(config), places=run.places)

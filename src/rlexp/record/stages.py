@@ -15,7 +15,7 @@ from rlexp.compose.points import points
 from rlexp.errors import RunError
 from rlexp.inputs import store
 from rlexp.inputs.digest import file_md5, folder_md5
-from rlexp.project import CONF
+from rlexp.project import CONF, shipped
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
 
 PINNED, PARAMS, STAGE = "pinned", "params.yaml", "run"
@@ -43,9 +43,10 @@ def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
             digest = inputs[group]
             if "path" not in digest or (group == "model" and _is_shipped(root, digest["path"])):
                 continue
+            source = digest.get("source", {})
             if _made_by_dvc(repo, root, group, lock):
                 dependencies.append(digest["path"])
-            else:
+            elif not source.get("script") or source.get("files"):  # else a replay makes it, with the copy of the script
                 notes.append(_not_made(repo, root, digest["path"]))
         if folder_md5(root / inputs["data"]["path"]) == inputs["data"]["md5"]:
             store.keep(root, root / inputs["data"]["path"])
@@ -168,8 +169,13 @@ def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> boo
 
 
 def _is_shipped(root: Path, path: str) -> bool:
-    """Says whether a model is rlexp's own, which every installation has."""
-    return not (root / path).exists() and Places.of(root).path(path).exists()
+    """Says whether a model is rlexp's own, which every installation has, and the project has no other one of it."""
+    own = shipped() / path
+    return (
+        own.is_dir()
+        and root != shipped()
+        and (not (root / path).exists() or folder_md5(root / path) == folder_md5(own))
+    )
 
 
 def _command_makes(root: Path, group: str, lock: dict[str, Any], typed: list[str]) -> bool:

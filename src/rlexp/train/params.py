@@ -14,7 +14,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.prepare import prepare
 from rlexp.project import CONF
-from rlexp.record import finished
+from rlexp.record import locked_config
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import read_manifest
 from rlexp.record.stages import write_scores
@@ -45,7 +45,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> Pat
     for line in changed:
         print(f"  {line}")
     run_dir = run_dir_of(original, directory)
-    run = finished.on_this_machine(run, root)
+    run = locked_config.on_this_machine(run, root)
     try:
         inputs = prepare(run, root)
     except RunError as error:
@@ -77,7 +77,7 @@ def read(root: Path, file: str, locked: dict[str, Any]) -> Run:
             overrides = [f"{group}={option}" for group, option in named.items()]
             composed = points(root / CONF, overrides, multirun=False)[0].run.config()
             tree |= {group: composed[group] for group in named if group in composed}
-        return finished.run_of(settled(tree, locked), root, file)
+        return locked_config.run_of(settled(tree, locked), root, file)
     except RunError as error:
         raise _in_a_queue(error, root) from error
 

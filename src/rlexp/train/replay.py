@@ -15,7 +15,7 @@ from rlexp.compose.points import points
 from rlexp.errors import RunError, printable
 from rlexp.inputs.digest import file_md5
 from rlexp.project import CONF
-from rlexp.record import finished, metrics
+from rlexp.record import locked_config, metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
@@ -66,7 +66,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
             where=str(where / METRICS),
             hint=f"git checkout -- {os.path.relpath(where / METRICS, root)}, or type --level inputs --check",
         )
-    run, notes = finished.on_this_machine(original.run, root), []
+    run, notes = locked_config.on_this_machine(original.run, root), []
     if run is not original.run:
         machine = run.hardware.name
         notes.append(f"locked on {original.run.hardware.name}, this machine has none: replayed on {machine}")
