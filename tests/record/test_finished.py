@@ -16,7 +16,8 @@ from rlexp.inputs import trust
 from rlexp.inputs.trust import Code
 from rlexp.nvidia import Gpu
 from rlexp.record import checkpoints, finished, locked_config
-from rlexp.record.finished import FinishedRun, on_this_machine, run_folders
+from rlexp.record.finished import FinishedRun, run_folders
+from rlexp.record.locked_config import on_this_machine
 from tests.record.made import locked, write
 
 REWARD = "version = 1\n\n\ndef score(completions):\n    return [1.0 for _ in completions]\n"

@@ -70,7 +70,7 @@ class FinishedRun(finished.FinishedRun):
         stored = self.completion_steps()
         if steps is None:
             return pandas.DataFrame(self.completions(stored))
-        asked = str(steps) if isinstance(steps, int | str) else ",".join(map(str, steps))
+        asked = ",".join(map(str, steps)) if isinstance(steps, Sequence) and not isinstance(steps, str) else str(steps)
         return pandas.DataFrame(self.completions(completions.parse_steps(asked, stored, self.run_dir)))
 
     def held_out_table(self) -> pandas.DataFrame:

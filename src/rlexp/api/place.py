@@ -23,6 +23,9 @@ def project_of(root: str | os.PathLike[str] | None) -> Path:
     """
     if root is None:
         return project.find(Path.cwd())
+    if not isinstance(root, str | os.PathLike):
+        hint = "name the project's folder, or leave root out"
+        raise RunError(f"root is {root!r:.80}, and a folder is asked for", where="root=", hint=hint)
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise RunError(

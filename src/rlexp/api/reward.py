@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from rlexp.api.composed import compose, typed_of
+from rlexp.api.given import as_list, lacking, require_text
 from rlexp.api.place import inside, require_main
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine
-from rlexp.errors import RunError, nearest
+from rlexp.errors import RunError
 from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import PROVIDED, RewardSource
 from rlexp.reward import combine
@@ -95,7 +96,7 @@ class Scorer:
         """
         given = {name: values for name, values in columns.items() if name in _read(rubric)}
         given |= {} if prompts is None else {"prompts": prompts}
-        lists = {name: _list(name, values) for name, values in {"completions": completions, **given}.items()}
+        lists = {name: as_list(name, values) for name, values in {"completions": completions, **given}.items()}
         count = len(lists["completions"])
         for name, values in lists.items():
             if len(values) != count:
@@ -107,13 +108,15 @@ class Scorer:
         for name, source in rubric.sources.items():
             for read in source.reads:
                 if read not in lists and read not in source.optional:
-                    raise _lacking(name, source, read, columns)
+                    raise lacking(name, source, read, columns)
         if count % self.num_generations:
             raise RunError(
                 f"{count} completions are no whole groups of {self.num_generations}",
                 where=f"num_generations={self.num_generations}",
                 hint="give all completions of a prompt, one after the other",
             )
+        for number, item in enumerate(lists["completions"]):
+            require_text(item, number)
         texts, asked = lists.pop("completions"), lists.pop("prompts", [""] * count)
         with inside(self.root):
             return rubric.score(texts, asked, lists, self.num_generations)
@@ -133,11 +136,13 @@ class RewardFunction:
         self._scorer, self._terms = scorer, terms
         self._rubric: Rubric | None = None
 
-    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+    def __call__(
+        self, prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **columns: Any
+    ) -> list[float | None]:
         """One score for each completion; None where no term applies.
 
         Args:
-            prompts: texts or conversations.
+            prompts: texts or conversations; None where no term reads them.
             completions: texts or conversations, of which the last turn is scored.
             columns: ``completion_ids``, columns of the data, and what else TRL hands over, which is not read.
 
@@ -221,25 +226,3 @@ def reward(
 def _read(rubric: Rubric) -> set[str]:
     """Every name that a term reads beside completions and prompts."""
     return {name for source in rubric.sources.values() for name in source.reads} - set(PROVIDED[:2])
-
-
-def _list(name: str, values: Any) -> list[Any]:
-    """The values as a list: a Series of pandas and an array hold as many."""
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
-        raise RunError(
-            f"{name} is {'one text' if isinstance(values, str) else f'a {type(values).__name__}'}, "
-            "and a list with an entry for each completion is asked for",
-            where=f"{name}=",
-            hint=f"put it into a list: {name}=[...]",
-        )
-    tolist: Callable[[], list[Any]] | None = getattr(values, "tolist", None)
-    return tolist() if tolist else list(values)
-
-
-def _lacking(name: str, source: RewardSource, read: str, columns: Mapping[str, Any]) -> RunError:
-    guess = nearest(read, columns)
-    kind = "" if read in PROVIDED else "the column "
-    where = f"{source.file}: score()"
-    meant = f"did you mean {read} by {guess}? " if guess else ""
-    hint = f"{meant}give {read}=[...], or a column {read} of the data; without it leave {name} out of the reward"
-    return RunError(f"the reward {name} reads {kind}{read}, which is not there", where=where, hint=hint)

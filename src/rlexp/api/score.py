@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rlexp.api.place import inside
 from rlexp.api.reward import Scorer
+from rlexp.errors import RunError, nearest
+from rlexp.inputs.reward_source import PROVIDED
 from rlexp.reward.reasons import Reasons
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ def score(
         batch = scorer.batch(scorer.rubric(), completions, prompts, columns)
     finally:
         scorer.close()
+    read = {name for source in scorer.sources.values() for name in source.reads}
+    if unread := next((name for name in columns if name not in read and name not in PROVIDED), None):
+        guess = nearest(unread, read)
+        raise RunError(
+            f"no term of {option} reads {unread}",
+            where=f"{unread}=",
+            hint=f"did you mean {guess}=?" if guess else f"leave it out (they read {', '.join(sorted(read))})",
+        )
     with inside(scorer.root):
         reasons = Reasons(scorer.run.reward, scorer.sources, scorer.root)
         told = [

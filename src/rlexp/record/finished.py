@@ -113,6 +113,9 @@ class FinishedRun:
         Raises:
             RunError: there are none.
         """
+        if step is not None and type(step) is not int:
+            hint = "name the step of a checkpoint, such as 50, or leave it out"
+            raise RunError(f"{step!r:.80} is no step", where="step", hint=hint)
         found = checkpoints.of(self.run_dir)
         broken = self.broken_weights()
         found = {number: path for number, path in found.items() if path.name not in broken}
