@@ -8,6 +8,8 @@ from rlexp import project
 from rlexp.compose.places import NOWHERE, Places
 from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
+from rlexp.inputs.digest import folder_md5
+from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_files import reward_sources
 
 REWARD = "version = 1\ndef score(completions): return [{}.0 for _ in completions]\n"
@@ -93,9 +95,27 @@ def test_the_config_of_a_project_names_the_shared_folder_relative_to_the_project
     assert "shared" in error.value.hint
 
 
-def test_a_shared_folder_that_is_not_there_is_named(own):
-    with pytest.raises(RunError, match="a folder of options is not there"):
-        _run(own, "hydra.searchpath=[file:///nowhere/conf]")
+@pytest.mark.parametrize(
+    ("typed", "says", "hint"),
+    [
+        ("[file://{team}/cnf]", "a folder of options is not there: {team}/cnf", "did you mean {team}/conf?"),
+        ("[file://{team}]", "{team} holds no options, and the conf/ in it does", "[file://{team}/conf]"),
+        ("file://{team}/conf", "a list of folders", "in brackets: 'hydra.searchpath=[file://{team}/conf]'"),
+        ("[pkg://nosuch.conf]", "there is no package of options nosuch.conf", "__init__.py"),
+    ],
+)
+def test_a_shared_folder_that_is_none_is_named_with_what_to_type(own, team, typed, says, hint):
+    with pytest.raises(RunError) as error:
+        _run(own, f"hydra.searchpath={typed.format(team=team)}")
+    assert says.format(team=team) in error.value.what and hint.format(team=team) in error.value.hint
+
+
+def test_a_shipped_model_is_put_into_the_project(own):
+    run = _run(own)
+    (own / "data_prep").mkdir()
+    shutil.copyfile(project.shipped() / "data_prep/arithmetic.py", own / "data_prep/arithmetic.py")
+    assert prepare(run, own).model == own / "models/tiny"
+    assert folder_md5(own / "models/tiny") == folder_md5(project.shipped() / "models/tiny")
 
 
 def test_missing_pieces_are_named_together(own):

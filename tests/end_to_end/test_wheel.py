@@ -136,4 +136,6 @@ def test_two_projects_share_a_teams_folder(typed, tmp_path):
     weights = [{k: v for k, v in manifest["outputs"].items() if k != "metrics.jsonl"} for manifest in manifests]
     assert weights[0] == weights[1] and weights[0]
     shutil.rmtree(team)
-    assert "trajectory identical" in typed(tmp_path / "one", "replay", "outputs/a")
+    for name in ("one", "two"):  # the second names the folder in its conf/config.yaml
+        assert "trajectory identical" in typed(tmp_path / name, "replay", "outputs/a")
+    assert (tmp_path / "one/models/tiny/config.json").is_file()  # where the adapter says that its base lies

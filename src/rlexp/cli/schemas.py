@@ -10,7 +10,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXIT_CODES = {
     "0": "done",
     "1": "any other failure: a run that failed of what nobody foresaw, a point or a rung that did not finish, a reward "
-    "or a check that failed; a bug of rlexp, with a traceback",
+    "or a check that failed; a reader that went away before the end (`| head`); a bug of rlexp, with a traceback",
     "2": "a mistake, or what preflight or health stopped; a disk that refused",
     "3": "a replay that did not reach its level",
     "130": "ended by Ctrl-C (SIGINT)",
