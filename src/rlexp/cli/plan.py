@@ -21,6 +21,7 @@ from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
 from rlexp.errors import RunError
+from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
@@ -134,7 +135,8 @@ def _origin(run: Run, source: RewardSource) -> str:
     origin, own = run.places.origin(source.path), shipped() / source.file
     if origin and origin.startswith("shared "):
         return f" ({origin})"
-    return " (in the place of rlexp's own)" if origin == "project" and own.is_file() and own != source.path else ""
+    other = origin == "project" and own.is_file() and file_md5(own) != source.md5
+    return " (in the place of rlexp's own)" if other else ""
 
 
 def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:

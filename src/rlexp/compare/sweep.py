@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def read(sweep_dir: Path, folders: Sequence[Path] = ()) -> list[SweepPoint]:
 def show(sweep_dir: Path, points: Sequence[SweepPoint]) -> None:
     """Prints one row for each point that left a record: what it varied, its status, its main held-out number before
     and after."""
-    table = Table(title=str(sweep_dir), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=os.path.relpath(sweep_dir), title_justify="left", box=None, pad_edge=False)
     for column in ("point", "varied", "status", "held out", "before", "after"):
         table.add_column(column)
     for point in points:
