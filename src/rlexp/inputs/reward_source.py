@@ -20,7 +20,7 @@ from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
-from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
+from rlexp.inputs.reward_code import EXPLAINS, assigned, scoring_md5
 from rlexp.inputs.script import refuse_project_imports
 
 PROVIDED = ("completions", "prompts", "completion_ids")
@@ -41,7 +41,7 @@ class RewardSource:
     md5: str
     """The hash of the whole file."""
     code_md5: str
-    """The hash of what counts for a version (``code_md5``)."""
+    """The hash of what counts for a version (``scoring_md5``)."""
     version: int
     reads: tuple[str, ...]
     """The positional parameters of ``score``: what the trainer provides, and data-set columns."""
@@ -132,7 +132,7 @@ def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str
         file=file,
         path=path,
         md5=file_md5(path),
-        code_md5=code_md5(text),
+        code_md5=scoring_md5(text),
         version=version,
         reads=tuple(positional),
         optional=tuple(positional[len(positional) - len(score.args.defaults) :]),
