@@ -2,8 +2,9 @@
 
 One completion in a hundred is one that hung as long as math-verify read it, until its alarm (5 s; correct.py before
 version 3); the first table says how long each kind takes. The second: seconds for all completions, in a plain loop in
-this process and through Workers. Their scores must be equal; those of completions that hang are decided by the clock, and counted apart. The third: what a
-completion costs on its way to a worker and back, with a reward that does nothing; the pool is warm.
+this process and through Workers. Their scores must be equal; those of completions that hang are decided by the clock,
+and counted apart. The third: what a completion costs on its way to a worker and back, with a reward that does
+nothing; the pool is warm.
 Usage: python perf/reward_pool.py [COMPLETIONS [PROCESSES ...]]
 """
 
