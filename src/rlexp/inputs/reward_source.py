@@ -23,7 +23,9 @@ from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, scoring_md5
 from rlexp.inputs.script import refuse_project_imports
 
-PROVIDED = ("completions", "prompts", "completion_ids")
+PREFILLS = "prefills"
+"""What the chat template's generation prompt wrote of an answer already, as a text each; it is optional."""
+PROVIDED = ("completions", "prompts", "completion_ids", PREFILLS)
 """The arguments that the trainer hands to every reward; any other positional name is a column of the data set."""
 
 SCORES = ("score", "score_group")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2.exceptions import TemplateError
 
+from rlexp.backend import prompts
 from rlexp.backend.prompts import Messages
 from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
@@ -68,6 +69,23 @@ def generation_prompt(seen: TokenizerContext) -> Verdict:
         hint = "end the template with {% if add_generation_prompt %}" + _short(header, quoted=False) + "{% endif %}"
         return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, "an answer follows a prompt at once")
+
+
+def prefill(seen: TokenizerContext) -> Verdict:
+    """What the generation prompt holds of an answer already, of the tags that the reward looks for.
+
+    A completion goes on behind it, so it does not hold them again: a reward that counts them reads ``prefills``.
+    """
+    name = "template.prefill"
+    if skipped := _skipped(seen, name):
+        return skipped
+    begun = prompts.prefill(seen.tokenizer, seen.conversations[0][0], seen.run.chat_template_kwargs, seen.tags)
+    if not begun:
+        return Verdict(name, Level.passed, "a prompt holds no tag that the reward looks for")
+    message = (
+        f"a prompt ends with {_short(begun)} already, and completions go on behind it: rewards read it as prefills"
+    )
+    return Verdict(name, Level.passed, message)
 
 
 def doubled_bos(seen: TokenizerContext) -> Verdict:
