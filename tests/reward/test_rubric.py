@@ -40,6 +40,12 @@ def test_a_reward_sees_texts_and_the_columns_it_names(tmp_path):
     assert batch.columns == {"answer": ["4"]}
 
 
+def test_a_missing_value_reaches_a_reward_as_none(tmp_path):
+    body = "def score(completions, answer): return [None if gold is None else 1.0 for gold in answer]"
+    batch = rubric(tmp_path, mine=body).score(["4"] * 3, ["p"] * 3, {"answer": [float("nan"), None, 4.0]})
+    assert batch.scores == {"mine": [None, None, 1.0]}
+
+
 READS_PREFILLS = """
 def score(completions, prefills=None):
     begun = prefills or [""] * len(completions)

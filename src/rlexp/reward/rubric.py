@@ -97,7 +97,11 @@ class Rubric:
                 ``reward.max_failed`` allows.
         """
         texts, asked = [text_of(item) for item in completions], [text_of(item) for item in prompts]
-        offered = {**columns, "completions": texts, "prompts": asked}
+        # A missing value is None, however the data writes it.
+        offered: dict[str, list[Any]] = {
+            name: [None if _is_nan(value) else value for value in values] for name, values in columns.items()
+        }
+        offered |= {"completions": texts, "prompts": asked}
         if self._prefill:
             offered.setdefault(PREFILLS, [self._prefill] * len(texts))
         given = {
@@ -190,6 +194,11 @@ def worded(failure: Failure) -> str:
         if failure.message
         else (failure.kind)
     )
+
+
+def _is_nan(value: Any) -> bool:
+    """A missing number, as pandas and floating-point columns write it."""
+    return isinstance(value, float) and value != value
 
 
 def text_of(item: Any) -> str:

@@ -9,10 +9,14 @@ from fractions import Fraction
 from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, Tree, UnreadError
 from rlexp.reward.mathematics.formula import RELATIONS, Formula
 from rlexp.reward.mathematics.spelling import ROW, spelled, variants
-from rlexp.reward.mathematics.tokens import END
+from rlexp.reward.mathematics.tokens import END, FUNCTIONS
 from rlexp.reward.mathematics.units import NO_UNITS, TIMES, unit_name
 from rlexp.reward.mathematics.values import require_rounds
 
+PROSE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)+")
+FORMULAS = re.compile(rf"\b(?:and|or|pi|{'|'.join(FUNCTIONS)})\b")
+"""Words of formulas: "sin x", "x and y"."""
+CLOCK = re.compile(r"\d ?(?:\\text *\{)? ?[ap]\.?m\b", re.IGNORECASE)
 OPENS = {"(", "[", "{", r"\{", r"\langle"}
 CLOSING = {")", "]", "}", r"\}", r"\rangle"}
 CLOSES = {",", ";", ")", "]", "}", r"\}", r"\rangle", r"\cup", r"\approx", *RELATIONS}
@@ -20,7 +24,10 @@ CLOSES = {",", ";", ")", "]", "}", r"\}", r"\rangle", r"\cup", r"\approx", *RELA
 
 def readings(text: str) -> Iterator[Form]:
     """What a text may mean: "1,234" is a number, or else a list."""
-    for variant in variants(spelled(text)):
+    plain = spelled(text)
+    if (PROSE.fullmatch(plain) and not FORMULAS.search(plain)) or CLOCK.search(plain):
+        return
+    for variant in variants(plain):
         try:
             yield Reader(variant).whole()
         except (UnreadError, ArithmeticError, ValueError, RecursionError):

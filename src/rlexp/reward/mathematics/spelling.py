@@ -83,8 +83,8 @@ def variants(text: str) -> Iterator[str]:
 
 
 def as_text(text: str) -> str:
-    """What is left where no formula can be read: the same signs in one spelling, without regard to case."""
+    """What is left where no formula can be read: the same signs in one spelling."""
     text = re.sub(r"\\text *\{([^{}]*)\}", r"\1", spelled(text)).replace("$", "").replace(MARK, "")
     text = re.sub(r"\.(?!\d|\.)", "", text) if ".." not in text else text
     text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
-    return re.sub(r"(?<=\d) (?=[ap]m\b)", "", text.casefold())
+    return re.sub(r"(?<=\d) (?=[ap]m\b)", "", text, flags=re.I)
