@@ -10,6 +10,7 @@ import trl
 from rlexp.backend.prompts import prefill, prompt_ids
 from rlexp.inputs.reward_tags import looked_for
 from rlexp.preflight import checks, template, tokenizer
+from rlexp.preflight import prefill as prefill_check
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level
 
@@ -246,7 +247,7 @@ BEGINS = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\nHELD' }}{% e
 def test_what_the_prompt_holds_of_an_answer_is_said(seen, written, held):
     context = seen(chat_template=TURNS + BEGINS.replace("HELD", written.replace("\n", "\\n")))
     begun = prefill(context.tokenizer, ROWS[0]["prompt"], {}, TAGS)
-    verdict = template.prefill(context)
+    verdict = prefill_check.prefill(context)
     assert begun == held and verdict.level is Level.passed
     assert ("already" in verdict.message) == bool(held)
     assert prefill(context.tokenizer, "plain text", {}, TAGS) == ""

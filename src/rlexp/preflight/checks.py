@@ -19,13 +19,13 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.inputs import reward_tags
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
+from rlexp.preflight import facts, files, lengths, machine, memory, prefill, rewards, template, tokenizer
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
 
 BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
-    *(template.missing, template.renders, template.generation_prompt, template.prefill),
+    *(template.missing, template.renders, template.generation_prompt, prefill.prefill),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
