@@ -87,6 +87,7 @@ def test_without_the_line_it_is_refused_with_it(tmp_path, text, what, line):
     [
         (f'{TURNS}\ntrl = "acuracy_reward"', "trl names acuracy_reward, and the file defines no such function"),
         ("def score(completions, trainer_state): return []\ntrl = 'score'", "reads trainer_state, which lives in"),
+        ("version = 1\ndef score(completions, trainer_state): return []", "reads trainer_state, which lives in"),
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path, text, what):

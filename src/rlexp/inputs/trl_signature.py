@@ -57,14 +57,17 @@ def columns_of(function: Function, file: str) -> tuple[list[str], list[str]]:
     reads = [*positional, *keyword]
     if arguments.kwarg:
         reads += [name for name in _taken(function, arguments.kwarg.arg) if name not in reads]
-    live = [name for name in reads if name in LIVE and name not in optional]
-    if live:
+    _refuse_live([name for name in reads if name not in optional], function, file)
+    return [name for name in reads if name not in LIVE], optional
+
+
+def _refuse_live(reads: list[str], function: Function, file: str) -> None:
+    if live := [name for name in reads if name in LIVE]:
         raise RunError(
             f"{function.name} reads {live[0]}, which lives in the trainer's process; rewards are scored in others",
             where=f"{file}:{function.lineno}",
             hint=f"write it without {live[0]}: def {function.name}(completions, ...)",
         )
-    return [name for name in reads if name not in LIVE], optional
 
 
 def _taken(function: Function, kwargs: str) -> list[str]:
@@ -92,8 +95,10 @@ def require_ours(tree: ast.Module, function: Function, file: str) -> None:
     """Refuses a function whose columns cannot be known.
 
     Raises:
-        RunError: it takes ``*args`` or ``**kwargs``.
+        RunError: it takes ``*args`` or ``**kwargs``, or needs what lives in the trainer's process.
     """
+    needed = len(function.args.args) - len(function.args.defaults)
+    _refuse_live([argument.arg for argument in function.args.args[:needed]], function, file)
     if function.args.kwarg or function.args.vararg:
         star = f"**{function.args.kwarg.arg}" if function.args.kwarg else f"*{function.args.vararg.arg}"  # type: ignore[union-attr]
         raise RunError(
