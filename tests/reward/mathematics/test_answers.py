@@ -80,6 +80,11 @@ RIGHT = r"""
 1500  |  1.5 x 10^3
 20^\circ \text{C}  |  20 °C
 20^\circ \text{C}  |  20
+(1,2)  |  (x,y)=(1,2)
+4\pi  |  4π cm
+\binom{n}{2}  |  \frac{n(n-1)}{2}
+n!  |  n \cdot (n-1)!
+\begin{pmatrix}1\\2\end{pmatrix}  |  \left(\begin{array}{c}1\\2\end{array}\right)
 5  |  5 $
 5  |  5 \$
 \arctan 2  |  \tan^{-1}(2)
@@ -312,6 +317,11 @@ WRONG = r"""
 (-\infty,-1) \cup (2,\infty)  |  x < -1 or x \ge 2
 \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}  |  [[1, 3], [2, 4]]
 x  |  X
+|a|  |  a
+4^x  |  4x
+(0,1)\cup(1,2)  |  (0,2)
+17  |  17 - 18
+17  |  between 17 and 18
 90  |  91^\circ
 90^\circ  |  90 radians
 90^\circ  |  90 cm

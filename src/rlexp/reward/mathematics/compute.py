@@ -11,6 +11,8 @@ from rlexp.reward.mathematics.forms import Tree, UnreadError
 
 MOST_BITS = 100_000
 """An exact number beyond that is not computed."""
+MOST_GAMMA = 1000
+"""The factorial of a fraction beyond that is not computed."""
 MOST_DIGITS = 6000
 """Size of the numbers that are computed with floating point, in decimal digits."""
 
@@ -78,13 +80,17 @@ def _root(number: int, degree: int) -> int | None:
     return root if root**degree == number else None
 
 
-def _factorial(n: Fraction) -> Fraction:
+def _factorial(n: Fraction) -> Fraction | None:
+    if n.denominator > 1 and abs(n) < MOST_GAMMA:
+        return None
     if n.denominator > 1 or not 0 <= n <= 5000:
         raise UnreadError("a factorial")
     return Fraction(math.factorial(int(n)))
 
 
-def _binomial(n: Fraction, k: Fraction) -> Fraction:
+def _binomial(n: Fraction, k: Fraction) -> Fraction | None:
+    if max(n.denominator, k.denominator) > 1 and max(abs(n), abs(k)) < MOST_GAMMA:
+        return None
     if n.denominator > 1 or k.denominator > 1 or not 0 <= n <= 20_000 or k < 0:
         raise UnreadError("a binomial coefficient")
     return Fraction(math.comb(int(n), int(k)))
@@ -115,7 +121,11 @@ def _irrational(kind: str, numbers: list[Any], mp: Any) -> Any:
         return mp.power(a, rest[0])
     if kind in ("neg", "pct", "deg"):
         return -a if kind == "neg" else a / 100 if kind == "pct" else a * mp.pi / 180
-    if kind in ("factorial", "binom") or abs(a) > 10**9 or (kind in ("sinh", "cosh", "tanh") and abs(a) > 5000):
+    if kind in ("factorial", "binom"):
+        if any(abs(number) > MOST_GAMMA for number in numbers):
+            raise UnreadError(kind)
+        return mp.factorial(a) if kind == "factorial" else mp.binomial(a, rest[0])
+    if abs(a) > 10**9 or (kind in ("sinh", "cosh", "tanh") and abs(a) > 5000):
         raise UnreadError(kind)
     named = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "abs": "fabs"}
     return getattr(mp, named.get(kind, kind))(a)

@@ -109,6 +109,12 @@ class Reader(Formula):
         self.deeper()
         if self.accept(r"\begin"):
             return self._matrix()
+        if self.next.text in ("(", "[") and [t.text for t in self._tokens[self._at + 1 : self._at + 2]] == [r"\begin"]:
+            closing = {"(": ")", "[": "]"}[self.take().text]
+            self.take()
+            matrix = self._matrix()
+            self.expect(closing)
+            return matrix
         if not self._lists():
             raise UnreadError("no list in brackets")
         opening = self.take().text

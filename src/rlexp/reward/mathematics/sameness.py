@@ -24,7 +24,12 @@ def named_once(form: Form) -> Form:
 
 def _name_of(form: Form) -> str | None:
     """The name that an equation gives to what stands on its right: x, x_1, f(x), \\angle ABC; None of any other."""
-    if not isinstance(form, Relation) or set(form.operators) != {"="} or not isinstance(form.sides[0], Quantity):
+    if not isinstance(form, Relation) or set(form.operators) != {"="}:
+        return None
+    if isinstance(form.sides[0], Items):  # (x, y)
+        names = [i.tree[1] if isinstance(i, Quantity) and i.tree[0] == "sym" else "" for i in form.sides[0].items]
+        return ",".join(names) if all(names) and len(form.sides) == 2 else None
+    if not isinstance(form.sides[0], Quantity):
         return None
     tree, unit = form.sides[0]
     if unit:

@@ -88,7 +88,7 @@ def _of_letters(letters: str, spaced: bool, before: list[Token], behind: str) ->
     """A run of letters: a known name, a word, or a product of variables."""
     if letters in FUNCTIONS or letters.lower() in ("pi", "infinity", "inf", "oo"):
         return [Token("command", "\\" + letters.lower(), spaced)]
-    follows = bool(before) and (before[-1].kind in ("number", "words") or before[-1].text in (")", "}"))
+    follows = bool(before) and (before[-1].kind in ("number", "words") or before[-1].text in (")", "}", r"\pi"))
     alone = not re.match(r" *[-+*^_(\\=]|\d", behind) or re.match(r"\^ *\{?[23]\}?(?![\w^])", behind)
     if letters in ("and", "or") or len(letters) > 3 or (follows and letters.lower() in SHORT_UNITS and alone):
         return [Token("words", letters, True)]

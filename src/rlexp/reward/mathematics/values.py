@@ -37,12 +37,12 @@ def equal(a: Tree, b: Tree) -> bool:
 
 
 def point(names: set[str], number: int) -> dict[str, Tree]:
-    """A value for each variable: a fixed fraction, positive first, then of either sign."""
+    """A value for each variable: a fixed fraction; all positive first, then all negative, then of either sign."""
     point = {}
     for name in names:
         seed = zlib.crc32(f"{name} {number}".encode())
         value = Fraction(seed % 997 + 3, seed // 997 % 89 + 101)
-        point[name] = ("num", -value if number > 1 and seed >> 20 & 1 else value)
+        point[name] = ("num", -value if number == 1 or (number > 1 and seed >> 20 & 1) else value)
     return point
 
 
