@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend.engine.engine import Engine
+from rlexp.backend.prompts import prefill_of
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
 from rlexp.reward.pool.pool import Workers
@@ -33,4 +34,5 @@ class Loaded:
 
     def rubric(self, run_dir: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``run_dir``."""
-        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir)
+        begun = prefill_of(self.run, self.tokenizer, self.inputs, self.rows)
+        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun)

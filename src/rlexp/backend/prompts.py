@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rlexp.compose.run import Run
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.reward_tags import looked_for
+
 Messages = list[dict[str, Any]]
 """A conversation: ``{"role": ..., "content": ...}``, one message after the other."""
 Dialogue = str | Messages
@@ -40,3 +44,20 @@ def rendered(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dic
 def prompt_ids(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dict[str, Any]) -> list[list[int]]:
     """The token ids of the dialogues, as the model reads them."""
     return tokenizer(rendered(tokenizer, dialogues, template_kwargs), add_special_tokens=False)["input_ids"]
+
+
+def prefill(tokenizer: Any, dialogue: Dialogue, template_kwargs: dict[str, Any], tags: Sequence[str]) -> str:
+    """What the generation prompt writes of the answer already, from the first of the tags on: ``<think>`` and a line
+    end; empty of plain text, and where it only opens the assistant's turn."""
+    if isinstance(dialogue, str):
+        return ""
+    closed = tokenizer.apply_chat_template(dialogue, add_generation_prompt=False, tokenize=False, **template_kwargs)
+    opened = rendered(tokenizer, [dialogue], template_kwargs)[0]
+    tail = opened.removeprefix(closed)
+    return tail[min((tail.index(tag) for tag in tags if tag in tail), default=len(tail)) :]
+
+
+def prefill_of(run: Run, tokenizer: Any, inputs: Inputs, rows: Any) -> str:
+    """That of a run, by the first of its rows."""
+    tags = looked_for(run, inputs.rewards.values())
+    return prefill(tokenizer, rows[0]["prompt"], run.chat_template_kwargs, tags) if len(rows) else ""

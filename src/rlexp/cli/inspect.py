@@ -21,6 +21,7 @@ from rlexp import project
 from rlexp.backend import dataset
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
+from rlexp.backend.prompts import prefill_of
 from rlexp.cli import inspect_json, inspect_view
 from rlexp.cli.answer import Answer
 from rlexp.cli.inspect_words import read_words
@@ -153,7 +154,7 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         data_rows = dataset.load(run, inputs.data, options.split, None, read_columns)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))
-        rubric = Rubric(run.reward, sources, workers)
+        rubric = Rubric(run.reward, sources, workers, prefill=prefill_of(run, tokenizer, inputs, rows))
         drawn = sampled.draw(run, model, tokenizer, rubric, reasons, rows, options.split, generations)
         how = sampled.sampling(run)
         tokens = sampled.tokens_in_use(run, model, tokenizer)

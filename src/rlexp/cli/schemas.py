@@ -94,6 +94,14 @@ ATTEMPT = record(
         "failing": texts("rows that scored what they must not"),
     }
 )
+COVERAGE = record(
+    {
+        "name": text("the term"),
+        "applied": count("rows that it gives a score to"),
+        "tried": count("rows that were tried, all over the training split"),
+        "missing": count("rows that lack what it reads"),
+    }
+)
 RESCORED_TERM = record(
     {
         "code": text("as locked, or the versions then and now"),
@@ -124,6 +132,7 @@ SCORE: Schema = {
                 "rewards": items(REWARD, "the rewards that were tried"),
                 "faults": texts("code that changed without a higher version"),
                 "rows": items(ATTEMPT, "what gold completions and cheats score over rows of the data"),
+                "coverage": items(COVERAGE, "how many rows of the data each term applies to"),
                 "recorded": items(
                     record({"file": text("the reward's file"), "version": count("its version")}),
                     "what `--record` added to rewards.lock.yaml",

@@ -17,14 +17,15 @@ from pathlib import Path
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.inputs import reward_tags
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
+from rlexp.preflight import facts, files, lengths, machine, memory, prefill, rewards, template, tokenizer
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
 
 BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
-    *(template.missing, template.renders, template.generation_prompt),
+    *(template.missing, template.renders, template.generation_prompt, prefill.prefill),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
@@ -85,7 +86,7 @@ def before_training(before: TokenizerContext | None, after: TokenizerContext) ->
 
 def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
     """The tags that the reward of this run looks for."""
-    return tokenizer.looked_for(run, inputs.rewards.values())
+    return reward_tags.looked_for(run, inputs.rewards.values())
 
 
 def written(run: Run, model_dir: Path) -> int:

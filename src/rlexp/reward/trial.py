@@ -25,6 +25,7 @@ from rlexp.inputs.script import Ended, in_process, load_script
 from rlexp.reward import conformance, gold, sandbox
 from rlexp.reward.cases import Outcome, run_cases
 from rlexp.reward.conformance import stand_in_ids
+from rlexp.reward.function import function_of
 from rlexp.reward.rubric import Batch, Rubric
 
 ROWS = 64
@@ -93,7 +94,7 @@ def _try(source: RewardSource, params: Mapping[str, Any], rows: Sequence[Mapping
         return Trial([], [], False, f"no sandbox: {sandbox.HINT}")
     outcomes = run_cases(source, params)
     module = load_script(source.path)
-    function = getattr(module, "score_group" if source.whole_groups else "score")
+    function = function_of(module, source)
     tried = conformance.samples(source, getattr(module, "cases", []), rows)
     given = {**next((_case_params(source, case) for case in getattr(module, "cases", [])), {}), **params}
     ready = bool(tried) and all(name in given for name in source.required_params)

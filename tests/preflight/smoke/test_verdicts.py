@@ -41,6 +41,7 @@ def case(name: str, level: Level, said: str, facts: SmokeFacts = FACTS, **change
 
 
 CUT = "completions/clipped_ratio"
+SILENT = every(terms={"correct": [0.0, 0.0, None, 0.0], "format": [0.0, 1.0, 1.0, 1.0], "off": [None] * 4})
 ZERO, ONES = every(rewards=[0.0] * 4, unequal=0), every(rewards=[1.0] * 4, unequal=0)
 BY_PROMPT = every(rewards=[-1.0, -1.0, 1.0, 1.0], unequal=0)
 EXPLODING = [*OFFLINE.steps[:4], SmokeStep({"loss": 9.0}), SmokeStep({"loss": 9.0})]
@@ -54,6 +55,8 @@ FAILED, WARNS, PASSED, SKIPPED = Level.failed, Level.warning, Level.passed, Leve
         case("finite", FAILED, "loss is nan at smoke step 6", steps=steps(logged(loss=math.nan))),
         case("finite", FAILED, "reward is inf at smoke step 5", steps=steps(logged(reward=math.inf), {})),
         case("finite", FAILED, "weights are no numbers", finite=False),
+        case("silent_terms", WARNS, "correct is 0 on all 18 completions, off applies to none of them", steps=SILENT),
+        case("silent_terms", SKIPPED, "no reward but 0", steps=ZERO),
         case("empty", FAILED, "24 of 24 completions are empty", steps=every(empty=4)),
         case("empty", WARNS, "6 of 24", steps=every(empty=1)),
         # The step that was driven to full length says nothing of what the model does.
