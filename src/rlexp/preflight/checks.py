@@ -18,7 +18,7 @@ from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
+from rlexp.preflight import facts, files, labels, lengths, machine, memory, rendering, rewards, template, tokenizer
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
@@ -26,6 +26,7 @@ from rlexp.verdict import Level, Verdict, require
 BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
     *(template.missing, template.renders, template.generation_prompt),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
+    *(rendering.contents, rendering.pairs, rendering.generation_markers, labels.labels),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
 )

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend import dataset
 from rlexp.backend import model as models
+from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import checks, memory
@@ -64,10 +66,11 @@ class Gate:
 
     def _seen(self, tokenizer: Any, vocab_size: int | None, ends: tuple[int, ...], rows: Any) -> TokenizerContext:
         tags = checks.looked_for(self.run, self.inputs)
-        columns = rows.select_columns(self.run.dataset.type.columns)
+        columns = rows.select_columns(dataset.trained_columns(self.run, rows.column_names))
         every = max(1, -(-len(columns) // MEASURED))
         kept = columns.select(range(0, len(columns), every)).to_list()
-        return TokenizerContext(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags)
+        kept = [{**row, "prompt": prompt_of(row)} for row in kept]
+        return TokenizerContext(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags, every=every)
 
     def _require(self, found: Iterable[Verdict]) -> None:
         found = list(found)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2.exceptions import TemplateError
 
-from rlexp.backend.prompts import Messages
+from rlexp.backend.prompts import Messages, joined
 from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
 
@@ -219,7 +219,7 @@ def _skipped(seen: TokenizerContext, name: str) -> Verdict | None:
 def _whole(seen: TokenizerContext, prompt: Messages, reply: Messages) -> str | None:
     """Prompt and reply rendered together; None where the template refuses that."""
     try:
-        return seen.text([*prompt, *reply])
+        return seen.text(joined(prompt, reply))
     except (TemplateError, TypeError, KeyError, IndexError):
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlexp.backend.prompts import joined, prompt_of, tools_of
 from rlexp.compose.run import Run
 
 MEASURED = 4096
@@ -23,7 +24,8 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     more than MEASURED rows those with most characters are rendered.
     """
     columns = [name for name in ("completion", "chosen", "rejected") if name in run.dataset.type.columns]
-    given = rows.select_columns(["prompt", *columns]).to_list()
+    tools = [name for name in ("tools",) if name in rows.column_names]
+    given = [{**row, "prompt": prompt_of(row)} for row in rows.select_columns(["prompt", *tools, *columns]).to_list()]
     several = [[_dialogue(row["prompt"], row[name]) for name in columns] or [row["prompt"]] for row in given]
     found = sorted(range(len(several)), key=lambda n: -max(map(_characters, several[n])))[:MEASURED]
     extra = {"add_generation_prompt": not columns, **run.chat_template_kwargs}
@@ -35,8 +37,8 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
 
 def _dialogue(prompt: Any, completion: Any) -> Any:
     if isinstance(prompt, str) or not isinstance(completion, str):
-        return prompt + completion
-    return [*prompt, {"role": "assistant", "content": completion}]
+        return prompt + completion if isinstance(prompt, str) else joined(prompt, completion)
+    return joined(prompt, [{"role": "assistant", "content": completion}])
 
 
 def _characters(item: Any) -> int:
@@ -44,5 +46,6 @@ def _characters(item: Any) -> int:
 
 
 def _tokens(tokenizer: Any, item: Any, extra: dict[str, Any]) -> int:
-    text = item if isinstance(item, str) else tokenizer.apply_chat_template(item, tokenize=False, **extra)
+    more = {} if isinstance(item, str) else {**tools_of(item), **extra}
+    text = item if isinstance(item, str) else tokenizer.apply_chat_template(item, tokenize=False, **more)
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
