@@ -1,10 +1,12 @@
 """What a chat template leaves out of the rows is named: texts, differences of pairs, marks of the loss."""
 
 import dataclasses
+from datetime import datetime
 
 import pytest
 import transformers
 
+from rlexp.backend import template_clock
 from rlexp.backend.prompts import prompt_of
 from rlexp.preflight import labels, lengths, rendering, tokenizer
 from rlexp.preflight.tokenizer_context import TokenizerContext
@@ -162,3 +164,18 @@ def test_rows_whose_prompt_fills_the_length_are_named(seen):
     ]
     found = lengths.length(seen("sft", PLAIN, rows))
     assert found.level is Level.warning and "(rows 7 from 0)" in found.message
+
+
+DATED = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}" + PLAIN
+
+
+def test_a_time_in_the_template_is_named_and_can_be_given(seen):
+    rows = [{"prompt": [USER]}]
+    assert rendering.date(seen("grpo", PLAIN, rows)).level is Level.passed
+    with template_clock.at(datetime(2024, 7, 26, 12)):
+        made = seen("grpo", DATED, rows)
+        assert made.text([USER]).startswith("Today: 26 Jul 2024\n")
+        found = rendering.date(made)
+        assert found.level is Level.warning and "Today: 26 Jul 2024" in found.message
+        assert template_clock.now() == datetime(2024, 7, 26, 12)  # looking at another time leaves it
+    assert template_clock.now().year >= 2026

@@ -26,7 +26,7 @@ from rlexp.verdict import Level, Verdict, require
 BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
     *(template.missing, template.renders, template.generation_prompt),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
-    *(rendering.contents, rendering.pairs, rendering.generation_markers, labels.labels),
+    *(rendering.contents, rendering.pairs, rendering.generation_markers, rendering.date, labels.labels),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
 )

@@ -4,15 +4,16 @@ a failure stops the run."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rlexp.backend import dataset
+from rlexp.backend import dataset, template_clock
 from rlexp.backend import model as models
 from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import checks, memory
+from rlexp.preflight import checks, memory, rendering
 from rlexp.preflight.lengths import MEASURED
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Verdict, require
@@ -33,6 +34,8 @@ class Gate:
         self.warn = warn
         self.where = run.model.path or str(run.model.hub_id)
         self.before: TokenizerContext | None = None
+        self.moment: datetime | None = None
+        """What the chat template takes for now, where it writes it; known before the training."""
 
     def before_import(self, run_dir: Path) -> None:
         """Makes the checks that need no torch."""
@@ -56,6 +59,7 @@ class Gate:
         embedding = model.get_input_embeddings().weight.shape[0]
         after = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
         self._require(checks.before_training(self.before, after))
+        self.moment = template_clock.now() if rendering.reads_clock(after) else None
 
     def look(self, model: Any, tokenizer: Any, rows: Any) -> list[Verdict]:
         """The verdicts on a loaded model, its template and tokenizer; nothing is raised, printed or recorded."""

@@ -6,12 +6,14 @@ the data have: the roles, and what each message holds. A text that stands twice 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 
+from rlexp.backend import template_clock
 from rlexp.backend.prompts import Messages, WithTools, joined, tools_of
 from rlexp.preflight.tokenizer_context import ANSWER, TokenizerContext
 from rlexp.verdict import Level, Verdict
@@ -69,6 +71,36 @@ def pairs(seen: TokenizerContext) -> Verdict:
     where = f"{seen.run.dataset.name}, train, rows {numbers(equal)} (counted from 0)"
     hint = "the template leaves out what differs (thoughts, tool calls, blanks): take another, or leave these rows out"
     return Verdict(name, Level.failed, message, where, hint)
+
+
+def date(seen: TokenizerContext) -> Verdict:
+    """The template writes no date: whoever serves the model writes another one than the run was trained with."""
+    name = "template.date"
+    dated = reads_clock(seen)
+    if dated is None:
+        return Verdict(name, Level.passed, "no date stands in a rendering")
+    message = (
+        f"the chat template writes the time into a prompt: {dated[-60:]!r}; this run keeps {template_clock.now()}, "
+        "which its lock gives to a replay"
+    )
+    hint = "whoever serves the model writes the time of then: a template without a date says the same everywhere"
+    return Verdict(name, Level.warning, message, seen.where, hint)
+
+
+def reads_clock(seen: TokenizerContext) -> str | None:
+    """What a prompt's rendering says of the time, where it is another at another time; else None."""
+    if not seen.tokenizer.chat_template:
+        return None
+    for prompt, _ in seen.conversations:
+        try:
+            found = template_clock.written(functools.partial(seen.text, prompt, generation_prompt=True))
+        except UNRENDERED:
+            return None
+        if found:
+            first, other = found
+            end = next(n for n in range(1, len(first) + 1) if first[-n:] != other[-n:])
+            return first[: len(first) - end + 1]
+    return None
 
 
 def generation_markers(seen: TokenizerContext) -> Verdict:
