@@ -18,7 +18,19 @@ from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import facts, files, labels, lengths, machine, memory, rendering, rewards, template, tokenizer
+from rlexp.preflight import (
+    columns,
+    facts,
+    files,
+    labels,
+    lengths,
+    machine,
+    memory,
+    rendering,
+    rewards,
+    template,
+    tokenizer,
+)
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
@@ -43,6 +55,7 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
     """
     model_dir = inputs.model
     found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
+    found.append(columns.verdict(run, inputs))
     found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]

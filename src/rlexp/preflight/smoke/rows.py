@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from rlexp.backend.prompts import joined, prompt_of, tools_of
@@ -32,6 +33,11 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     counts = [max(_tokens(tokenizer, item, extra) for item in several[n]) for n in found]
     order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
     again = 1 + run.off_policy_steps
+    limit = run.arguments.get("max_length")
+    if columns and limit:  # a prompt that fills it is dropped by the trainer
+        prompts = {"add_generation_prompt": True, **run.chat_template_kwargs}
+        kept = (n for n in order if _tokens(tokenizer, given[n]["prompt"], prompts) < limit)
+        order = list(itertools.islice(kept, steps(run) * run.prompts_per_step)) or order
     return order[: run.prompts_per_step] * again + order[: (steps(run) - again) * run.prompts_per_step]
 
 
