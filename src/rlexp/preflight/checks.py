@@ -55,7 +55,7 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
     """
     model_dir = inputs.model
     found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
-    found.append(columns.verdict(run, inputs))
+    found += [columns.verdict(run, inputs), columns.answer(run, inputs)]
     found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
 from rlexp.backend.prompts import Messages, joined
 from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
@@ -37,6 +37,9 @@ def renders(seen: TokenizerContext) -> Verdict:
     for prompt, _ in seen.conversations:
         try:
             seen.text(prompt, generation_prompt=True)
+        except TemplateSyntaxError as error:
+            message = f"the chat template is no Jinja that can be read: {error.message} (line {error.lineno})"
+            return Verdict(name, Level.failed, message, seen.where, "mend that line of chat_template.jinja")
         except (TemplateError, TypeError, KeyError, IndexError) as error:
             roles = ", ".join(str(turn["role"]) for turn in prompt)
             hint = "type model.system_prompt=null" if "system" in roles and seen.run.model.system_prompt else None
