@@ -125,7 +125,12 @@ def test_parquet_gives_no_tool_call_the_arguments_of_another(tmp_path):
             "tool_calls",
             "completion",
         ),
-        ({"prompt": "a", "completion": "b", "tools": "{"}, "prompt_completion", "no JSON", "line 1: tools"),
+        ({"prompt": "a", "completion": "b", "tools": "{"}, "prompt_completion", "JSON schemas", "line 1: tools"),
+        ({"prompt": "a", "completion": "b", "tools": ["add"]}, "prompt_completion", "JSON schemas", "line 1: tools"),
+        ({"instruction": "a", "output": "b", "history": "x"}, "prompt_completion", "no pairs", "line 1: history"),
+        ({"instruction": "a", "output": "b", "history": [["x"]]}, "prompt_completion", "no pairs", "line 1: history"),
+        ({"messages": "hello"}, "prompt_completion", "a plain text is no conversation", "line 1: messages"),
+        ({"messages": None}, "prompt_completion", "the row has no conversation", "line 1: messages"),
         (
             {"prompt": [USER], "completion": [ANSWER, USER, ANSWER]},
             "prompt_completion",

@@ -40,7 +40,7 @@ def reshaped(
         notes.append(f"{column}: split behind the last message of the user into {parts}")
         notes += [f"{column}: in place of the column prompt"] if "prompt" in names else []
     elif "prompt" not in names and "instruction" in names:
-        rows = {place: _of_instruction(row, type) for place, row in rows.items()}
+        rows = {place: _of_instruction(row, type, f"{held} {place}") for place, row in rows.items()}
         joined = [name for name in ("input", "history", "system") if name in names]
         notes.append(f"Alpaca: prompt from instruction{''.join(f', {name}' for name in joined)}")
         if type in ("prompt_completion", "unpaired_preference") and "output" in names:
@@ -68,6 +68,12 @@ def _split(row: Row, column: str, type: str, dialogues: Dialogues, place: str) -
     """The row with its conversation as prompt, and, but for pairs, as completion."""
     kept = {name: value for name, value in row.items() if name != column}
     turns = dialogues.read(row.get(column), "user", place, column)
+    if row.get(column) in (None, "") or turns == [{"role": "user", "content": row[column]}]:
+        raise RunError(
+            "the row has no conversation" if row.get(column) in (None, "") else "a plain text is no conversation",
+            where=f"{place}: {column}",
+            hint='write [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}], or map prompt',
+        )
     if (system := kept.pop("system", None)) and turns[0]["role"] != "system":
         if not isinstance(system, str):
             raise RunError("the system message is no text", where=f"{place}: system", hint="write it as text")
@@ -95,19 +101,30 @@ def _split(row: Row, column: str, type: str, dialogues: Dialogues, place: str) -
     return {**kept, "prompt": prompt, "completion": completion}
 
 
-def _of_instruction(row: Row, type: str) -> Row:
+def _of_instruction(row: Row, type: str, place: str) -> Row:
     """An Alpaca row with its prompt, and where the type has one and the row an output, its completion."""
     taken = ("instruction", "input", "history", "system")
     kept = {name: value for name, value in row.items() if name not in taken}
     parts = [str(row[name]) for name in ("instruction", "input") if row.get(name) not in (None, "")]
     prompt: list[Message] = [{"role": "system", "content": row["system"]}] if row.get("system") else []
-    history = row.get("history") or []
-    for asked, answered in json.loads(history) if isinstance(history, str) else history:
+    for asked, answered in _history(row.get("history"), f"{place}: history"):
         prompt += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
     kept["prompt"] = [*prompt, {"role": "user", "content": "\n".join(parts)}]
     if type in ("prompt_completion", "unpaired_preference") and "completion" not in row and "output" in row:
         kept = _renamed(kept, "output", "completion")
     return kept
+
+
+def _history(value: Any, where: str) -> list[list[str]]:
+    """Alpaca's earlier turns: pairs of what the user said and what was answered."""
+    try:
+        pairs = json.loads(value) if isinstance(value, str) and value else value
+    except (ValueError, RecursionError):
+        pairs = [None]
+    if not all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in pairs or []):
+        hint = 'write pairs of what the user said and what was answered: [["Hi", "Hello"]]'
+        raise RunError("the history holds no pairs of texts", where=where, hint=hint)
+    return pairs or []
 
 
 def _renamed(row: Row, before: str, after: str) -> Row:

@@ -204,12 +204,19 @@ def _label(value: Any, place: str) -> bool:
 
 def _kept(values: Row, place: str) -> Row:
     """The other columns of a row, the tools that it may call among them."""
-    if isinstance(tools := values.get("tools"), str) and tools.strip():
+    if tools := values.get("tools"):
         try:
-            values = {**values, "tools": json.loads(tools)}
-        except (ValueError, RecursionError) as error:
-            hint = "write a list of JSON schemas, or give the column another name"
-            raise RunError("tools are no JSON", where=f"{place}: tools", hint=hint) from error
+            tools = json.loads(tools) if isinstance(tools, str) else tools
+        except (ValueError, RecursionError):
+            tools = None
+        if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+            raise RunError(
+                "tools are no list of JSON schemas",
+                where=f"{place}: tools",
+                hint='write [{"type": "function", "function": {"name": "add", "parameters": {...}}}], or name the '
+                "column otherwise",
+            )
+        values = {**values, "tools": tools or None}
     return {name: _metadata(value) for name, value in values.items()}
 
 
