@@ -152,9 +152,9 @@ def test_labels_weigh_about_the_same(good, bad, level, hint):
     assert found.level is level and (hint is None or hint in found.hint)
 
 
-def test_labels_are_counted_where_rows_have_some(seen):
-    rows = [{"prompt": [USER], "completion": [ANSWER], "label": number < 1} for number in range(8)]
-    assert labels.labels(seen("kto", PLAIN, rows)).level is Level.warning
+def test_labels_are_judged_where_rows_have_some(seen):
+    rows = [{"prompt": [USER], "completion": [ANSWER]}]
+    assert labels.labels(seen("kto", PLAIN, rows, labels=(1, 7))).level is Level.warning
     assert labels.labels(seen("sft", PLAIN, rows)).level is Level.skipped
 
 
@@ -171,11 +171,11 @@ DATED = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}" + PLAIN
 
 def test_a_time_in_the_template_is_named_and_can_be_given(seen):
     rows = [{"prompt": [USER]}]
-    assert rendering.date(seen("grpo", PLAIN, rows)).level is Level.passed
+    assert rendering.date(seen("grpo", PLAIN, rows)).message == "no time stands in a rendering"
     with template_clock.at(datetime(2024, 7, 26, 12)):
         made = seen("grpo", DATED, rows)
         assert made.text([USER]).startswith("Today: 26 Jul 2024\n")
         found = rendering.date(made)
-        assert found.level is Level.warning and "Today: 26 Jul 2024" in found.message
+        assert found.level is Level.passed and "Today: 26 Jul 2024" in found.message
         assert template_clock.now() == datetime(2024, 7, 26, 12)  # looking at another time leaves it
     assert template_clock.now().year >= 2026

@@ -160,9 +160,11 @@ def _calls(calls: Any, where: str) -> list[dict[str, Any]]:
     Raises:
         RunError: they are of another form.
     """
+    if not calls:
+        return []
     wanted = '[{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]'
     refused = RunError("tool_calls of a message are not understood", where, f"write them as {wanted}")
-    if isinstance(calls, str) and calls:
+    if isinstance(calls, str):
         try:
             calls = json.loads(calls)
         except (ValueError, RecursionError) as error:

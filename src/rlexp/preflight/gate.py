@@ -74,7 +74,13 @@ class Gate:
         every = max(1, -(-len(columns) // MEASURED))
         kept = columns.select(range(0, len(columns), every)).to_list()
         kept = [{**row, "prompt": prompt_of(row)} for row in kept]
-        return TokenizerContext(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags, every=every)
+        labels = None
+        if "label" in columns.column_names:
+            good = sum(columns["label"])
+            labels = (good, len(columns) - good)
+        return TokenizerContext(
+            self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags, labels=labels, every=every
+        )
 
     def _require(self, found: Iterable[Verdict]) -> None:
         found = list(found)

@@ -13,11 +13,9 @@ MOST = 1.33
 def labels(seen: TokenizerContext) -> Verdict:
     """Good and bad answers are there, in weights that KTO's authors advise."""
     name = "data.labels"
-    if not seen.rows or "label" not in seen.run.dataset.type.columns:
+    if seen.labels is None:
         return Verdict(name, Level.skipped, "the rows have no labels")
-    good = sum(bool(row["label"]) for row in seen.rows)
-    arguments = seen.run.arguments
-    return balance(good, len(seen.rows) - good, arguments["desirable_weight"], arguments["undesirable_weight"])
+    return balance(*seen.labels, seen.run.arguments["desirable_weight"], seen.run.arguments["undesirable_weight"])
 
 
 def balance(good: int, bad: int, desirable: float, undesirable: float) -> Verdict:

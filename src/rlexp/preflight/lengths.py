@@ -5,6 +5,7 @@ A limit that is too small cuts answers and rewards nothing, without any error (t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,4 +110,10 @@ def _replies(seen: TokenizerContext, rows: Sequence[dict[str, Any]]) -> list[int
 
 
 def _text(reply: Any) -> str:
-    return reply if isinstance(reply, str) else "".join(str(turn["content"]) for turn in reply)
+    return (
+        reply
+        if isinstance(reply, str)
+        else "".join(
+            str(turn["content"]) + (json.dumps(turn["tool_calls"]) if "tool_calls" in turn else "") for turn in reply
+        )
+    )

@@ -74,17 +74,12 @@ def pairs(seen: TokenizerContext) -> Verdict:
 
 
 def date(seen: TokenizerContext) -> Verdict:
-    """The template writes no date: whoever serves the model writes another one than the run was trained with."""
-    name = "template.date"
+    """A time that the template writes is that of the run: named, since whoever serves the model writes another one."""
     dated = reads_clock(seen)
-    if dated is None:
-        return Verdict(name, Level.passed, "no date stands in a rendering")
-    message = (
-        f"the chat template writes the time into a prompt: {dated[-60:]!r}; this run keeps {template_clock.now()}, "
-        "which its lock gives to a replay"
-    )
-    hint = "whoever serves the model writes the time of then: a template without a date says the same everywhere"
-    return Verdict(name, Level.warning, message, seen.where, hint)
+    said = "no time stands in a rendering"
+    if dated is not None:
+        said = f"the chat template writes the time ({dated[-40:]!r}): all prompts get {template_clock.now()}, as locked"
+    return Verdict("template.date", Level.passed, said)
 
 
 def reads_clock(seen: TokenizerContext) -> str | None:

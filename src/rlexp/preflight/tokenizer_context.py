@@ -42,6 +42,8 @@ class TokenizerContext:
     tags: tuple[str, ...] = ()
     """The tags that the reward looks for in a completion."""
 
+    labels: tuple[int, int] | None = None
+    """All rows of the data that are labelled true, and false; None where they have no labels."""
     every: int = 1
     """Of the rows of the data every so many-th is there."""
 

@@ -94,4 +94,6 @@ def load(
         serving.wait()
     record.mark("loaded")
     gate.before_training(model, tokenizer, rows)
+    if gate.moment:
+        console.print(f"the chat template writes the time: prompts get {gate.moment}, which the lock gives to a replay")
     return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine, gate.moment)
