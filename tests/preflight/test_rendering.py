@@ -164,6 +164,8 @@ def test_rows_whose_prompt_fills_the_length_are_named(seen):
     ]
     found = lengths.length(seen("sft", PLAIN, rows))
     assert found.level is Level.warning and "(rows 7 from 0)" in found.message
+    found = lengths.length(seen("sft", PLAIN, rows, "method.truncation_mode=keep_end"))
+    assert "dropped" not in found.message
 
 
 DATED = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}" + PLAIN

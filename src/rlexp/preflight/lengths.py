@@ -35,7 +35,8 @@ def length(seen: TokenizerContext) -> Verdict:
         return Verdict("data.sequence_length", Level.skipped, "method.max_length=null: nothing is cut")
     replies = _replies(seen, rows)
     limit, sequences = arguments["max_length"], [a + b for a, b in zip(prompts, replies, strict=True)]
-    full = [seen.number(number) for number, length in enumerate(prompts) if length >= limit]
+    keeps_end = arguments.get("truncation_mode") == "keep_end"  # of the prompt the beginning is cut then
+    full = [seen.number(n) for n, length in enumerate(prompts) if length >= limit and not keeps_end]
     return sequence_length(prompts, sequences, limit, full)
 
 
@@ -76,9 +77,10 @@ def sequence_length(
     if truncated <= FEW * len(sequences) and not full:
         return Verdict(name, Level.passed, spread)
     message = f"{truncated} of {len(sequences)} rows ({truncated / len(sequences):.0%}) would be cut"
-    if full:
+    message += f", in {full} of them the prompt alone fills the limit" if full else ""
+    if filled:
         rows = ", ".join(map(str, filled[:5])) + (", ..." if filled[5:] else "")
-        message += f", in {full} of them the prompt alone fills the limit, and they are dropped (rows {rows} from 0)"
+        message += f", and they are dropped (rows {rows} from 0)"
     message += f": {spread}"
     level = Level.failed if truncated > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
     longest = rounded(max(sequences))

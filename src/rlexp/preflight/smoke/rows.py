@@ -34,7 +34,9 @@ def longest_first(run: Run, tokenizer: Any, rows: Any) -> list[int]:
     order = [n for _, n in sorted(zip(counts, found, strict=True), key=lambda pair: (-pair[0], pair[1]))]
     again = 1 + run.off_policy_steps
     limit = run.arguments.get("max_length")
-    if columns and limit:  # a prompt that fills it is dropped by the trainer
+    if (
+        columns and limit and run.arguments.get("truncation_mode") != "keep_end"
+    ):  # a prompt that fills it is dropped by the trainer
         prompts = {"add_generation_prompt": True, **run.chat_template_kwargs}
         kept = (n for n in order if _tokens(tokenizer, given[n]["prompt"], prompts) < limit)
         order = list(itertools.islice(kept, steps(run) * run.prompts_per_step)) or order
