@@ -8,7 +8,7 @@ import transformers
 
 from rlexp.backend import template_clock
 from rlexp.backend.prompts import prompt_of
-from rlexp.preflight import labels, lengths, rendering, tokenizer
+from rlexp.preflight import checks, labels, lengths, rendering, tokenizer
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level
 
@@ -181,3 +181,10 @@ def test_a_time_in_the_template_is_named_and_can_be_given(seen):
         assert found.level is Level.passed and "Today: 26 Jul 2024" in found.message
         assert template_clock.now() == datetime(2024, 7, 26, 12)  # looking at another time leaves it
     assert template_clock.now().year >= 2026
+
+
+def test_an_answer_that_only_calls_a_tool_passes_every_check(seen):
+    pair = {"chosen": [CALLING], "rejected": [{**CALLING, "tool_calls": [{**CALL, "id": "2"}]}]}
+    rows = [{"prompt": [USER], **pair, "tools": TOOLS}]
+    found = checks.before_load(seen("dpo", CALLS, rows, "model.max_seq_length=512"))
+    assert not [verdict for verdict in found if verdict.level is Level.failed], found

@@ -18,7 +18,7 @@ Message = dict[str, Any]
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_NAMES = {"human": "user", "gpt": "assistant", "observation": "tool", "function_call": "assistant"}
 """ShareGPT's names of roles -> TRL's."""
-TEXTS = ("name", "tool_call_id", "reasoning_content")
+TEXTS = ("name", "tool_call_id", "reasoning_content", "thinking")
 KEYS = ("role", "content", "tool_calls", *TEXTS)
 TRANSCRIPT = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 

@@ -22,7 +22,7 @@ SHOWN = 5
 """Rows that a message names."""
 UNRENDERED = (TemplateError, TypeError, KeyError, IndexError, AttributeError, ValueError)
 """What a template raises of messages that it does not know."""
-TRAINED = ("content", "thoughts", "reasoning_content", "tool_calls")
+TRAINED = ("content", "thoughts", "reasoning_content", "thinking", "tool_calls")
 """Parts of an answer that a method learns from."""
 
 
@@ -191,7 +191,7 @@ def _marked(turn: dict[str, Any], number: int, mark: Any) -> dict[str, Any]:
         made["content"] += mark(number, "content") if content.rpartition("</think>")[2].strip() else ""
     elif content.strip():
         made["content"] = mark(number, "content")
-    for key in ("reasoning_content", "name"):
+    for key in ("reasoning_content", "thinking", "name"):
         if key in turn:
             made[key] = mark(number, key)
     if "tool_calls" in turn:
@@ -223,6 +223,6 @@ def _part(role: str, part: str, number: int, answer_at: int) -> str:
 
 
 def _text(messages: Messages, number: int, part: str) -> str:
-    if part in ("content", "thoughts", "reasoning_content", "name"):
+    if part in ("content", "thoughts", "reasoning_content", "thinking", "name"):
         return str(messages[number]["content" if part == "thoughts" else part]).strip()
     return ""

@@ -235,8 +235,9 @@ def _ends_at_the_next_turn(seen: TokenizerContext, prompt: Messages, reply: Mess
 
 
 def _words(reply: Messages) -> str:
-    """The end of the reply's text: templates move thoughts that stand before it, and strip blanks."""
-    return str(reply[-1]["content"]).strip()[-20:].strip()
+    """The end of the reply's text: templates move thoughts before it, and strip blanks; of a call its function."""
+    text = str(reply[-1]["content"]).strip()[-20:].strip()
+    return text or str(reply[-1]["tool_calls"][-1]["function"]["name"])
 
 
 def _after(start: str, text: str) -> str:
