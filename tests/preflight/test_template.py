@@ -25,6 +25,8 @@ PAIRS = [
     for row in ROWS
 ]
 TAGS = ("<answer>", "</answer>", "<think>", "</think>")
+NO_THOUGHTS = ("deepseekv3", "deepseek_r1_distill")
+"""Templates that leave out the thoughts of every answer, also of one that is trained on."""
 # A turn ends with one of these in the models that TRL keeps a template of.
 TURN_ENDS = {
     "gemma": "<end_of_turn>",
@@ -93,7 +95,12 @@ def test_healthy_templates_of_other_models_raise_no_failure(seen, own, file, met
     said = checks.before_load(
         seen(*arguments, "model.max_seq_length=512", rows=rows, chat_template=text, vocab_size=len(own), ends=())
     )
-    assert Level.failed not in levels(said).values(), [v for v in said if v.level is Level.failed]
+    failed = [v for v in said if v.level is Level.failed]
+    if method == "sft" and file in NO_THOUGHTS:
+        (left_out,) = failed
+        assert left_out.name == "template.content" and "thoughts" in left_out.message
+    else:
+        assert not failed
     if method == "grpo":
         assert Level.warning not in levels(said).values(), [v for v in said if v.level is Level.warning]
 

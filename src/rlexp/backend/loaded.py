@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Loaded:
     """These columns."""
     engine: Engine
     """TRL's vLLM, for every trainer of the run."""
+    moment: datetime | None = None
+    """What the chat template takes for now, where it writes it."""
 
     def rubric(self, run_dir: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``run_dir``."""

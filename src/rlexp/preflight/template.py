@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
-from rlexp.backend.prompts import Messages
+from rlexp.backend.prompts import Messages, joined
 from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
 
@@ -37,6 +37,9 @@ def renders(seen: TokenizerContext) -> Verdict:
     for prompt, _ in seen.conversations:
         try:
             seen.text(prompt, generation_prompt=True)
+        except TemplateSyntaxError as error:
+            message = f"the chat template is no Jinja that can be read: {error.message} (line {error.lineno})"
+            return Verdict(name, Level.failed, message, seen.where, "mend that line of chat_template.jinja")
         except (TemplateError, TypeError, KeyError, IndexError) as error:
             roles = ", ".join(str(turn["role"]) for turn in prompt)
             hint = "type model.system_prompt=null" if "system" in roles and seen.run.model.system_prompt else None
@@ -219,7 +222,7 @@ def skipped_of(seen: TokenizerContext, name: str) -> Verdict | None:
 def _whole(seen: TokenizerContext, prompt: Messages, reply: Messages) -> str | None:
     """Prompt and reply rendered together; None where the template refuses that."""
     try:
-        return seen.text([*prompt, *reply])
+        return seen.text(joined(prompt, reply))
     except (TemplateError, TypeError, KeyError, IndexError):
         return None
 
@@ -232,8 +235,9 @@ def _ends_at_the_next_turn(seen: TokenizerContext, prompt: Messages, reply: Mess
 
 
 def _words(reply: Messages) -> str:
-    """The end of the reply's text: templates move thoughts that stand before it, and strip blanks."""
-    return str(reply[-1]["content"]).strip()[-20:].strip()
+    """The end of the reply's text: templates move thoughts before it, and strip blanks; of a call its function."""
+    text = str(reply[-1]["content"]).strip()[-20:].strip()
+    return text or str(reply[-1]["tool_calls"][-1]["function"]["name"])
 
 
 def _after(start: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level, Verdict
@@ -50,7 +51,22 @@ def vocabulary(seen: TokenizerContext) -> Verdict:
     """Every token that can occur has a row in the embedding."""
     tokens = seen.tokenizer.get_vocab()
     named = {str(token) for token in seen.tokenizer.special_tokens_map.values() if isinstance(token, str)}
-    return beyond(tokens, seen.vocab_size, str(seen.tokenizer.chat_template or ""), {*named, *seen.tags}, seen.where)
+    written = _in_rows([token for token, number in tokens.items() if number >= (seen.vocab_size or number + 1)], seen)
+    template = str(seen.tokenizer.chat_template or "")
+    return beyond(tokens, seen.vocab_size, template, {*named, *seen.tags, *written}, seen.where)
+
+
+def _in_rows(tokens: list[str], seen: TokenizerContext) -> set[str]:
+    """Those of some tokens that stand in the rows."""
+    if not tokens:
+        return set()
+    columns = [name for name in seen.run.dataset.type.columns if name != "label"]
+    text = "\n".join(_texts(row[name]) for row in seen.rows for name in columns)
+    return {token for token in tokens if token in text}
+
+
+def _texts(value: Any) -> str:
+    return value if isinstance(value, str) else "\n".join(str(turn) for turn in value)
 
 
 def beyond(tokens: dict[str, int], rows: int | None, template: str, used: Iterable[str], where: str) -> Verdict:

@@ -20,6 +20,7 @@ from rlexp.errors import RunError
 from rlexp.inputs import snapshot
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.messages import restored
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import Ended, in_process, load_script
 from rlexp.reward import conformance, gold, sandbox
@@ -140,7 +141,8 @@ def _pass(key: str, name: str, source: RewardSource, params: Mapping[str, Any], 
 def data_rows(snapshot_dir: Path, count: int) -> list[dict[str, Any]]:
     """The first rows of a snapshot's test split (of its only split, where there is one)."""
     found = sorted(snapshot_dir.glob("*.parquet"), key=lambda path: path.stem != "test")
-    return snapshot.read(found[0], rows=count).to_pylist()
+    read = snapshot.read(found[0], rows=count).to_pylist()
+    return [{name: restored(value) for name, value in row.items()} for row in read]
 
 
 @dataclass(frozen=True)

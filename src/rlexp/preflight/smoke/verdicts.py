@@ -25,6 +25,12 @@ COLLAPSE_ERRORS = 4.0
 EXPLODED = 3.0
 """The loss has exploded where it ends at so many times what it began with."""
 OVERFLOWS = "a 16-bit hardware.dtype overflows sooner"
+BEFORE_LEARNING = (
+    "the rows of that step, the base model, hardware.dtype",
+    "nothing was learned yet, so the learning rate is not the cause: look at the longest rows (an answer without "
+    f"tokens?) with python -m rlexp inspect, and at the model's weights; {OVERFLOWS}",
+)
+"""Where to look, and what for, where the first loss is no number."""
 ANYWAY = "preflight.smoke=never trains without this check"
 
 
@@ -46,6 +52,8 @@ def finite(facts: SmokeFacts) -> Verdict:
     for number, step in enumerate(facts.steps, start=1):
         for key in watched:
             if key in step.logs and not math.isfinite(step.logs[key]):
+                if number == 1 and key == "loss":
+                    return Verdict(name, Level.failed, f"loss is {step.logs[key]} at smoke step 1", *BEFORE_LEARNING)
                 return Verdict(
                     name,
                     Level.failed,
