@@ -23,7 +23,8 @@ CHANGED = 50
 
 def write(file: Path, rows: int) -> int:
     """Writes the rows, and says how many are copies."""
-    chance, made, copies = random.Random(0), [], 0
+    chance, copies = random.Random(0), 0
+    made: list[list[str]] = []
     vocabulary = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9))) for _ in range(5_000)]
     with file.open("w") as stream:
         for number in range(rows):

@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import transformers
@@ -39,7 +40,7 @@ def tokenizer(root):
 
 
 def test_tool_calls_come_back_as_each_message_has_them(composed, tmp_path):
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"prompt": [{**USER, "name": "Ada"}], "completion": stored([CALLS[0], ANSWER]), "tools": json.dumps(TOOLS)},
         {"prompt": [USER], "completion": stored([CALLS[1]]), "tools": None},
     ]

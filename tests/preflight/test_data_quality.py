@@ -108,8 +108,8 @@ def test_odd_characters_are_named_with_their_rows(text, kind):
     train[5] = _row("ok", number=5, replies=[text])
     found = texts.odd_characters(train)
     assert _numbers(found) == [5] and kind in found.verdict.message
-    assert (
-        texts.odd_characters([_row("Ça va? 你好, naïve — “quoted”\n\tnew line 👩\u200d🚀")]).verdict.level.value == "ok"
+    plain = [_row("Ça va? 你好, naïve — “quoted”\n\tnew line 👩\u200d🚀")]
+    assert texts.odd_characters(plain).verdict.level.value == "ok"
     )
 
 
