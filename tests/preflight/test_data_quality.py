@@ -110,7 +110,6 @@ def test_odd_characters_are_named_with_their_rows(text, kind):
     assert _numbers(found) == [5] and kind in found.verdict.message
     plain = [_row("Ça va? 你好, naïve — “quoted”\n\tnew line 👩\u200d🚀")]
     assert texts.odd_characters(plain).verdict.level.value == "ok"
-    )
 
 
 def test_the_strangest_rows_come_with_their_reason():
