@@ -5,7 +5,7 @@ import random
 import pytest
 
 from rlexp.inputs import snapshot
-from rlexp.preflight.data_quality import duplicates, preferences, rows, texts
+from rlexp.preflight.data_quality import duplicates, pairs, rows, texts
 from rlexp.preflight.data_quality.rows import Row
 
 WORDS = [f"{a}{b}{c}" for a in "kstmnr" for b in "aeiou" for c in "lndrs"]
@@ -123,25 +123,12 @@ def test_the_strangest_rows_come_with_their_reason():
 def test_pairs_whose_length_alone_tells_them_apart():
     chance = random.Random(0)
     biased = [_row(replies=["x" * chance.randint(200, 300), "x" * chance.randint(20, 60)]) for _ in range(50)]
-    found = preferences.length_bias(biased)
+    found = pairs.length_bias(biased)
     assert found.verdict.level.value == "warning" and "50 of 50" in found.verdict.message
     fair = [_row(replies=["x" * chance.randint(20, 60), "x" * chance.randint(20, 60)]) for _ in range(50)]
-    assert preferences.length_bias(fair).verdict.level.value == "ok"
-    assert preferences.cohens_d([2, 4, 6], [1, 3, 5]) == pytest.approx(0.5)
-    assert preferences.cohens_d([1, 1], [1, 1]) == 0 and preferences.cohens_d([2, 2], [1, 1]) == float("inf")
-
-
-def test_pairs_that_are_equal_as_the_model_reads_them():
-    pairs = [_row(number=0, replies=["a", "b"]), _row(number=1, replies=["a", "b"])]
-    assert preferences.equal_pairs(pairs, None).verdict.level.value == "ok"
-    found = preferences.equal_pairs(pairs, [("<a>", "<b>"), ("<a>", "<a>")])
-    assert found.verdict.level.value == "failed" and _numbers(found) == [1]
-
-
-@pytest.mark.parametrize(("good", "level"), [(0, "failed"), (1, "warning"), (5, "ok"), (20, "failed")])
-def test_labels_are_balanced(good, level):
-    judged = [_row(number=number, label=number < good) for number in range(20)]
-    assert preferences.label_balance(judged).verdict.level.value == level
+    assert pairs.length_bias(fair).verdict.level.value == "ok"
+    assert pairs.cohens_d([2, 4, 6], [1, 3, 5]) == pytest.approx(0.5)
+    assert pairs.cohens_d([1, 1], [1, 1]) == 0 and pairs.cohens_d([2, 2], [1, 1]) == float("inf")
 
 
 def test_an_empty_answer_is_named():

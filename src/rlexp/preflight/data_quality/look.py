@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlexp.backend import dataset
 from rlexp.backend import model as models
-from rlexp.backend.dataset import with_system
+from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType
 from rlexp.inputs import snapshot
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import lengths, template
-from rlexp.preflight.data_quality import duplicates, preferences, texts
+from rlexp.inputs.messages import restored
+from rlexp.preflight import checks, columns, rewards
+from rlexp.preflight.data_quality import duplicates, texts
+from rlexp.preflight.data_quality.pairs import length_bias
 from rlexp.preflight.data_quality.rows import Finding, Row, read
 from rlexp.preflight.lengths import MEASURED
 from rlexp.preflight.tokenizer_context import TokenizerContext
-from rlexp.verdict import Level
+from rlexp.verdict import Level, Verdict
+
+COVERAGE = "reward.coverage"
 
 
 @dataclass(frozen=True)
@@ -46,49 +51,51 @@ def look(run: Run, inputs: Inputs) -> Look:
     rows = read(inputs.data, description["splits"])
     train, held_out = rows["train"], [row for split, more in rows.items() if split != "train" for row in more]
     every = [*train, *held_out]
-    seen, sampled = _seen(run, inputs, train)
-    findings = [Finding(verdict) for verdict in _lengths(seen)]
+    seen = _seen(run, inputs, train)
+    findings = [Finding(verdict) for verdict in _checks(run, inputs, seen)]
     findings += duplicates.look(train, held_out)
     findings += [texts.answer_in_prompt(every), texts.empty_answers(every), texts.odd_characters(every)]
     if run.dataset.type is DatasetType.preference:
-        findings += [preferences.equal_pairs(sampled, _rendered(seen)), preferences.length_bias(train)]
-    if run.dataset.type is DatasetType.unpaired_preference:
-        findings.append(preferences.label_balance(train))
+        findings.append(length_bias(train))
     prompts = {split: len({row.prompt for row in more}) for split, more in rows.items()}
     return Look(description, prompts, findings, texts.strangest(train))
 
 
-def _seen(run: Run, inputs: Inputs, train: Sequence[Row]) -> tuple[TokenizerContext | None, Sequence[Row]]:
-    """The tokenizer with training rows, evenly taken of many, and these rows; None where no tokenizer can be had."""
+def _seen(run: Run, inputs: Inputs, train: Sequence[Row]) -> TokenizerContext | None:
+    """The tokenizer with training rows, evenly taken of many; None where no tokenizer can be had."""
     import pyarrow as pa
 
-    step = max(1, -(-len(train) // MEASURED))
-    table = snapshot.read(inputs.data / "train.parquet", run.dataset.type.columns)
-    kept = table.take(pa.array(range(0, len(train), step))).to_pylist()
     looked = models.look(run, inputs.model)
     if looked is None:
-        return None, train[::step]
+        return None
+    every = max(1, -(-len(train) // MEASURED))
+    table = snapshot.read(inputs.data / "train.parquet")
+    table = table.select(dataset.trained_columns(run, table.column_names))
+    kept = table.take(pa.array(range(0, len(train), every))).to_pylist()
+    opened = [dataset.with_system({k: restored(v) for k, v in row.items()}, run.model.system_prompt) for row in kept]
+    good = [row.label for row in train if row.label is not None]
     tokenizer, vocabulary, ends = looked
-    where = run.model.path or str(run.model.hub_id)
-    opened = [with_system(row, run.model.system_prompt) for row in kept]
-    return TokenizerContext(run, tokenizer, where, vocabulary, ends, opened), train[::step]
+    return TokenizerContext(
+        run,
+        tokenizer,
+        run.model.path or str(run.model.hub_id),
+        vocabulary,
+        ends,
+        [{**row, "prompt": prompt_of(row)} for row in opened],
+        tags=checks.looked_for(run, inputs),
+        labels=(sum(good), len(good) - sum(good)) if good else None,
+        every=every,
+    )
 
 
-def _lengths(seen: TokenizerContext | None) -> list[Any]:
-    if seen is None:
-        return []
-    rendered = template.renders(seen)
-    return [rendered] if rendered.level is Level.failed else [lengths.length(seen)]
-
-
-def _rendered(seen: TokenizerContext | None) -> list[tuple[str, str]] | None:
-    """(chosen, rejected) of the sampled rows as the model reads them; None where no template writes them."""
-    if seen is None or not seen.rows or isinstance(seen.rows[0]["prompt"], str) or not seen.tokenizer.chat_template:
-        return None
-    if template.renders(seen).level is Level.failed:
-        return None
-    return [(_whole(seen, row, "chosen"), _whole(seen, row, "rejected")) for row in seen.rows]
-
-
-def _whole(seen: TokenizerContext, row: dict[str, Any], side: str) -> str:
-    return seen.text([*row["prompt"], *row[side]])
+def _checks(run: Run, inputs: Inputs, seen: TokenizerContext | None) -> list[Verdict]:
+    """The run's own checks of its rows; of the others those that found something."""
+    found = checks.before_load(seen) if seen else []
+    found += [columns.verdict(run, inputs), columns.answer(run, inputs)]
+    found += [verdict for verdict in rewards.check(run, inputs) if verdict.name == COVERAGE]
+    return [
+        verdict
+        for verdict in found
+        if verdict.level in (Level.warning, Level.failed)
+        or (verdict.level is Level.passed and verdict.name.startswith(("data.", COVERAGE)))
+    ]

@@ -99,7 +99,7 @@ def strangest(rows: Sequence[Row]) -> list[tuple[Row, str]]:
         values = [measure(row) for row in rows]
         middle = statistics.median(values) if values else 0.0
         usual = statistics.median(abs(value - middle) for value in values) if values else 0.0
-        floor = max(usual, 0.02 * abs(middle), 1.0 if name.startswith("characters") else 0.02)
+        floor = max(usual, 0.1 * abs(middle), 1.0 if name.startswith("characters") else 0.05)
         far = ((abs(value - middle) / floor, value, row) for value, row in zip(values, rows, strict=True))
         for distance, value, row in sorted(far, key=lambda item: -item[0])[:STRANGEST]:
             if distance > max(FAR, best.get(row, (0.0, ""))[0]):
