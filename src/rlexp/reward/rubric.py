@@ -98,8 +98,9 @@ class Rubric:
         """
         texts, asked = [text_of(item) for item in completions], [text_of(item) for item in prompts]
         # A missing value is None, however the data writes it.
+        asked_for = {name for source in self.sources.values() for name in source.reads}  # TRL hands over more
         offered: dict[str, list[Any]] = {
-            name: [None if _is_nan(value) else value for value in values] for name, values in columns.items()
+            name: [None if _is_nan(value) else value for value in columns[name]] for name in columns.keys() & asked_for
         }
         offered |= {"completions": texts, "prompts": asked}
         if self._prefill:
