@@ -179,12 +179,12 @@ LINES = "".join(json.dumps(row) + "\n" for row in PLAIN)
         ("a.jsonl", json.dumps(PLAIN), "a list of JSON objects"),
         ("a.jsonl", json.dumps(PLAIN, indent=2), "a list of JSON objects"),
         ("a.jsonl", "\ufeff" + LINES.replace("\n", "\r\n"), None),
-        ("a.jsonl.gz", gzip.compress(LINES.encode()), "gzip"),
-        ("a.jsonl", gzip.compress(LINES.encode()), "gzip"),
+        ("a.jsonl.gz", gzip.compress(LINES.encode(), mtime=0), "gzip"),
+        ("a.jsonl", gzip.compress(LINES.encode(), mtime=0), "gzip"),
         ("a.csv", "prompt,answer\n0,7\n1,7\n2,7\n", None),
         ("a.csv", "prompt;answer\n0;7\n1;7\n2;7\n", "cells separated by a semicolon"),
         ("a.tsv", "prompt\tanswer\n0\t7\n1\t7\n2\t7\n", None),
-        ("a.csv.gz", gzip.compress(b"prompt|answer\n0|7\n1|7\n2|7\n"), "cells separated by a bar"),
+        ("a.csv.gz", gzip.compress(b"prompt|answer\n0|7\n1|7\n2|7\n", mtime=0), "cells separated by a bar"),
     ],
 )
 def test_the_same_rows_come_out_of_every_form_of_a_file(tmp_path, name, content, said):
@@ -209,7 +209,7 @@ def test_the_same_rows_come_out_of_every_form_of_a_file(tmp_path, name, content,
         ("a.jsonl", b'{"prompt": "a"\n{"prompt": "b"}\n', "not JSON", "line 1"),
         ("a.json", b'[{"prompt": "a"},\n {"prompt": b}]', "not JSON", "line 2"),
         ("a.json", b'[{"prompt": "a"}, 3]', "row is not a JSON object", "row 2"),
-        ("a.json.gz", gzip.compress(b"[]")[:12], "cannot be read", "a.json.gz"),
+        ("a.json.gz", gzip.compress(b"[]", mtime=0)[:12], "cannot be read", "a.json.gz"),
     ],
 )
 def test_a_faulty_file_is_one_message_with_its_place(tmp_path, name, content, what, where):
