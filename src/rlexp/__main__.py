@@ -26,7 +26,6 @@ VERBS = {
     "train": "rlexp.cli.train",
     "plan": "rlexp.cli.plan",
     "prepare": "rlexp.cli.prepare",
-    "data": "rlexp.cli.data",
     "smoke": "rlexp.cli.smoke",
     "score": "rlexp.cli.score",
     "inspect": "rlexp.cli.inspect",

@@ -32,7 +32,6 @@ SCHEMA = record(
                 "params": mapping({}),
                 "files": mapping(MD5, PATH),
                 "files_read": mapping(MD5, PATH),
-                "recognised": {"type": "array", "items": TEXT, "maxItems": 1000},
             },
         ),
     },
