@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -28,13 +29,9 @@ class Places:
     """The options that were composed, such as ``model/tiny``."""
 
     @staticmethod
-    def of(root: Path, *more: Path) -> Places:
-        """The places of a project for which nothing else is typed.
-
-        Args:
-            more: folders of options that go before the project's.
-        """
-        return Places(root, tuple(dict.fromkeys((*more, root / CONF, shipped() / CONF))))
+    def of(root: Path) -> Places:
+        """The places of a project for which nothing else is typed."""
+        return Places(root, tuple(dict.fromkeys((root / CONF, shipped() / CONF))))
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -88,15 +85,21 @@ class Places:
             files: name -> the file that was read.
         """
         options = {f"{CONF}/{option}.yaml": self.option_file(option) for option in self.chosen}
-        found = {name: self.origin(path) for name, path in {**options, **files}.items() if path.exists()}
+        origin = functools.cache(self._origin)  # git is asked once for each place
+        found = {name: origin(self._around(path)) for name, path in {**options, **files}.items() if path.exists()}
         return {name: origin for name, origin in sorted(found.items()) if origin}
 
     def origin(self, path: Path) -> str | None:
         """Where a file comes from, for a lock: ``project``, ``rlexp 0.1.0``, or the shared folder by its name (a path
         outside of the project says nothing on another machine) and its commit; None for a file of no place."""
-        # The deepest: rlexp may be installed below the project, in its .venv.
+        return self._origin(self._around(path))
+
+    def _around(self, path: Path) -> Path | None:
+        """The place that a file lies in, the deepest: rlexp may be installed below the project, in its .venv."""
         around = [folder for folder in self.folders if path.is_relative_to(folder)]
-        place = max(around, key=lambda folder: len(folder.parts), default=None)
+        return max(around, key=lambda folder: len(folder.parts), default=None)
+
+    def _origin(self, place: Path | None) -> str | None:
         if place is None:
             return None
         if place == self.root:

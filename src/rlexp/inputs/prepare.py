@@ -43,10 +43,11 @@ def prepare(run: Run, root: Path) -> Inputs:
         _make(run.dataset.path, inputs.data_prepare, write_snapshot, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
         _make(str(run.model.path), inputs.model_prepare, build_model, inputs.model, run.config()["model"]["params"])
-    if inputs.model and run.model.path and inputs.model == (shipped() / run.model.path).resolve():
-        _copy(inputs.model, root / run.model.path)
-        inputs = find_inputs(run, root)
-    if inputs.data_prepare or inputs.model_prepare:
+    path = str(run.model.path)
+    shipped_only = inputs.model == (shipped() / path).resolve() and not (root / path).exists()
+    if shipped_only:
+        _copy(shipped() / path, root / path)
+    if inputs.data_prepare or inputs.model_prepare or shipped_only:
         inputs = find_inputs(run, root)
     check_rows(inputs.data, run.dataset.type)
     return inputs
@@ -54,10 +55,9 @@ def prepare(run: Run, root: Path) -> Inputs:
 
 def _copy(shipped_model: Path, folder: Path) -> None:
     """Puts a model of rlexp's own into the project, where its adapters name it."""
-    if not folder.exists():
-        print(f"copying {folder.name} to {folder.parent.name}/{folder.name}", flush=True)
-        with whole_folder(folder, first_wins=True) as partial:
-            shutil.copytree(shipped_model, partial, dirs_exist_ok=True)
+    print(f"copying {folder.name} to {folder.parent.name}/{folder.name}", flush=True)
+    with whole_folder(folder, first_wins=True) as partial:
+        shutil.copytree(shipped_model, partial, dirs_exist_ok=True)
 
 
 def _make(named: str, script: Path, function: Callable[..., None], folder: Path, params: dict[str, Any]) -> None:

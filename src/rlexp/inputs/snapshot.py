@@ -20,20 +20,22 @@ SAME_TYPE = "give every row of a column the same type: text, a number, or a list
 """What to do about a column that cannot be stored."""
 
 
+SOURCE = record(
+    {},
+    {
+        "script": SCRIPT,
+        "script_md5": MD5,
+        "params": mapping({}),
+        "files": mapping(MD5, PATH),
+        "files_read": mapping(MD5, PATH),
+    },
+)
+"""The shape of what a description says of where its rows come from; a lock says the same."""
 SCHEMA = record(
     {
         "columns": mapping(TEXT, TEXT),
         "splits": mapping(record({"file": NAME, "rows": COUNT}, {"md5": MD5}), NAME),
-        "source": record(
-            {},
-            {
-                "script": SCRIPT,
-                "script_md5": MD5,
-                "params": mapping({}),
-                "files": mapping(MD5, PATH),
-                "files_read": mapping(MD5, PATH),
-            },
-        ),
+        "source": SOURCE,
     },
     {"description": TEXT},
 )

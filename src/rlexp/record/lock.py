@@ -17,6 +17,7 @@ from rlexp.compose.identity import experiment
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import json_sha256
+from rlexp.inputs.snapshot import SOURCE
 from rlexp.record.machine import machine
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, PATH, SCRIPT, SHA256, TEXT, mapping, record
 
@@ -58,16 +59,7 @@ SCHEMA = record(
                     {
                         "rows": mapping(COUNT, NAME),
                         "columns": mapping(TEXT, TEXT),
-                        "source": record(
-                            {},
-                            {
-                                "script": SCRIPT,
-                                "script_md5": MD5,
-                                "params": mapping({}),
-                                "files": mapping(MD5, PATH),
-                                "files_read": mapping(MD5, PATH),
-                            },
-                        ),
+                        "source": SOURCE,
                     },
                 ),
                 "rewards": mapping(record({"file": INSIDE, "md5": MD5, "version": {"type": "integer"}}), NAME),
