@@ -1,4 +1,4 @@
-"""What a newcomer types, timed: python perf/newcomer.py RLEXP, with the command of an environment that holds the wheel.
+"""What a newcomer types, timed, with the rlexp command of an environment that holds the wheel.
 
 A project is made in an empty folder, trains twice (the whole main job, smoke included), is scored, compared, pinned and
 replayed. Nothing is asked of the hub. The environment is best one that pip filled from nothing.
@@ -6,6 +6,7 @@ replayed. Nothing is asked of the hub. The environment is best one that pip fill
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -49,4 +50,6 @@ def main(rlexp: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rlexp", type=Path, help="the command of the environment to be tried")
+    main(parser.parse_args().rlexp.absolute())

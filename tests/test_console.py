@@ -33,7 +33,7 @@ def test_what_is_printed_steers_no_terminal_and_holds_no_secret(monkeypatch, cap
 
 
 def test_the_message_that_a_command_ends_with_holds_no_secret(monkeypatch, capsys):
-    def refuse(arguments):
+    def refuse(arguments, own):
         raise RunError("the judge refused planted-value-17", hint="ask it")
 
     monkeypatch.setenv("JUDGE_API_KEY", "planted-value-17")

@@ -10,10 +10,12 @@ from rlexp.errors import RunError
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
-    """A machine on which wandb is installed and nobody is logged in."""
+    """A machine on which wandb is installed and nobody is logged in, in a project of its own."""
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/config.yaml").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(installed, "_missing", lambda name: False)
 

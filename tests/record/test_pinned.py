@@ -96,7 +96,7 @@ def test_the_record_is_kept_without_what_names_this_machine(run):
 
 def test_pinning_writes_the_record_the_parameters_and_the_versions(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(pinned, "write_stages", lambda lock, root: seen.append((lock, root)) or ["a note"])
+    monkeypatch.setattr(pinned, "write_stages", lambda lock, root, sources: seen.append((lock, root)) or ["a note"])
     monkeypatch.setattr(pinned, "lock_stages", lambda lock, root, held_out: seen.append(held_out))
     assert pinned.pin(run) == ["a note"] and seen == [(run.lock, run.root), run.manifest["held_out"]]
     text = (run.root / "params.yaml").read_text()

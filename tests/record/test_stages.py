@@ -49,7 +49,7 @@ def written(root):
 
 def test_a_stage_replays_the_run_and_one_makes_each_input(project):
     root, lock = project
-    assert stages.write_stages(lock, root) == []
+    assert stages.write_stages(lock, root, root / "run/sources") == []
     found = written(root)
     assert list(found) == ["data_arithmetic", "model_tiny", "run"]
     assert found["data_arithmetic"]["cmd"] == "python -m rlexp prepare dataset.params.train=4 method=grpo"
@@ -68,9 +68,9 @@ def test_a_stage_replays_the_run_and_one_makes_each_input(project):
 
 def test_an_input_that_a_stage_makes_already_gets_no_other(project):
     root, lock = project
-    stages.write_stages(lock, root)
+    stages.write_stages(lock, root, root / "run/sources")
     lock["overrides"] = ["dataset.params.train=9"]
-    assert stages.write_stages(lock, root) == []
+    assert stages.write_stages(lock, root, root / "run/sources") == []
     assert written(root)["data_arithmetic"]["cmd"].endswith("train=4 method=grpo")
 
 
@@ -80,7 +80,7 @@ def test_an_input_that_dvc_cannot_make_is_noted(project, source):
     lock["inputs"]["data"].pop("source")
     if source is not None:
         lock["inputs"]["data"]["source"] = source
-    (note,) = stages.write_stages(lock, root)
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
     assert note.startswith("no stage makes data/arithmetic: dvc add it")
     assert "data_arithmetic" not in written(root)
     assert "data/arithmetic" not in written(root)["run"]["deps"]
@@ -90,17 +90,17 @@ def test_a_snapshot_that_is_not_the_locked_one_is_noted_and_not_kept(project, mo
     root, lock = project
     kept = []
     monkeypatch.setattr(stages.store, "keep", lambda *given: kept.append(given))
-    stages.write_stages(lock, root)
+    stages.write_stages(lock, root, root / "run/sources")
     assert kept == [(root, root / "data/arithmetic")]
     lock["inputs"]["data"]["md5"] = "other"
-    (note,) = stages.write_stages(lock, root)
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
     assert "not the locked snapshot any more" in note and len(kept) == 1
 
 
 def test_a_model_of_the_hub_needs_no_stage(project):
     root, lock = project
     del lock["inputs"]["model"]["path"]
-    assert stages.write_stages(lock, root) == []
+    assert stages.write_stages(lock, root, root / "run/sources") == []
     assert list(written(root)) == ["data_arithmetic", "run"]
 
 
@@ -114,7 +114,7 @@ def own_model(root, lock, place):
 def test_a_model_of_the_users_own_is_no_out_of_any_stage(project):
     root, lock = project
     own_model(root, lock, "models/mysft")
-    (note,) = stages.write_stages(lock, root)
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
     assert note == "no stage makes models/mysft: dvc add it, and dvc push, for a colleague to have it"
     found = written(root)
     assert list(found) == ["data_arithmetic", "run"] and "models/mysft" not in found["run"]["deps"]
@@ -124,7 +124,7 @@ def test_a_model_where_dvc_sees_nothing_is_to_be_copied_first(project):
     root, lock = project
     (root / ".dvcignore").write_text("outputs\n")
     own_model(root, lock, "outputs/one/model")
-    (note,) = stages.write_stages(lock, root)
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
     assert "copy it to models/ first" in note
 
 
@@ -142,15 +142,27 @@ def test_a_model_where_dvc_sees_nothing_is_to_be_copied_first(project):
 def test_data_that_the_command_would_make_otherwise_is_no_out(project, change):
     root, lock = project
     change(root, lock)
-    (note,) = stages.write_stages(lock, root)
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
     assert "no stage makes data/arithmetic" in note and "data_arithmetic" not in written(root)
+
+
+def test_data_whose_script_was_kept_is_made_by_a_replay(project):
+    root, lock = project
+    (root / "data_prep/arithmetic.py").unlink()
+    kept = root / "run/sources/data_prep/arithmetic.py"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("")
+    assert stages.write_stages(lock, root, root / "run/sources") == []
+    kept.write_text("another")
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    assert "no stage makes data/arithmetic" in note
 
 
 def test_the_stages_are_in_dvc_lock_and_dvc_would_still_run_the_replay(project):
     from dvc.repo import Repo
 
     root, lock = project
-    stages.write_stages(lock, root)
+    stages.write_stages(lock, root, root / "run/sources")
     stages.lock_stages(lock, root, {"reward": {"before": 1.0, "after": 2.0}})
     kept = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
     assert set(kept) == {"data_arithmetic", "model_tiny", "run"}
@@ -175,7 +187,7 @@ def test_each_refusal_of_dvc_has_its_own_advice(project, spoil, hint):
     root, lock = project
     spoil(root)
     with pytest.raises(RunError, match="DVC refused the stage run") as caught:
-        stages.write_stages(lock, root)
+        stages.write_stages(lock, root, root / "run/sources")
     assert hint in caught.value.hint
 
 
@@ -188,11 +200,11 @@ def test_a_project_that_another_dvc_command_holds_says_so(project, monkeypatch):
 
     monkeypatch.setattr(StageLoad, "add", busy)
     with pytest.raises(RunError, match="Unable to acquire lock") as caught:
-        stages.write_stages(project[1], project[0])
+        stages.write_stages(project[1], project[0], project[0] / "run/sources")
     assert "another dvc command is at work" in caught.value.hint
 
 
 def test_a_project_without_dvc_is_a_mistake(tmp_path, composed):
     with pytest.raises(RunError, match="DVC refused the stage run") as caught:
-        stages.write_stages(locked(composed()), tmp_path)
+        stages.write_stages(locked(composed()), tmp_path, tmp_path)
     assert "dvc init" in caught.value.hint

@@ -89,30 +89,27 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
 
 def _reward(search: Search, term: dict[str, Any]) -> reward_source.RewardSource | None:
     file, wanted = term["file"], term["md5"]
-    if place := _holder(search, file, wanted):
-        return reward_source.read(place, file)
-    there = search.places.path(file)
-    actual = _short(file_md5(there)) if there.is_file() else MISSING
-    if _kept(search, file, wanted):
+    first, place = search.places.holder(file), _holder(search, file, wanted)
+    if place != first:
+        there = first / file
+        actual, ends = _short(file_md5(there)) if there.is_file() else MISSING, _line_ends(there, wanted)
+        if place is None:
+            search.faults.append((file, _short(wanted), actual + ends))
+            return None
+        used = "the locked copy" if place == search.sources else f"the one of {place}"
         search.notes.append(
-            f"{file} is not the locked one (expected {_short(wanted)}, actual {actual})"
-            f"{_line_ends(there, wanted)}: the locked copy is used instead"
+            f"{file} is not the locked one (expected {_short(wanted)}, actual {actual}){ends}: {used} is used instead"
         )
-        return reward_source.read(search.sources, file)
-    search.faults.append((file, _short(wanted), actual + _line_ends(there, wanted)))
-    return None
+    return reward_source.read(place, file)
 
 
 def _holder(search: Search, file: str, wanted: str) -> Path | None:
-    """The place that has the locked version of a file: the project, or rlexp itself."""
-    held = (place for place in search.places.folders if (place / file).is_file())
+    """The place that has the locked version of a file: where this project has it, else what was kept beside the lock,
+    else any folder that this project looks into, rlexp's own among them."""
+    kept = [search.sources] if lies_inside(search.sources / file, search.sources.parent) else []
+    places = (search.places.holder(file), *kept, *search.places.folders)
+    held = (place for place in places if (place / file).is_file())
     return next((place for place in held if file_md5(place / file) == wanted), None)
-
-
-def _kept(search: Search, file: str, wanted: str) -> bool:
-    """Says whether the locked version of a file was kept beside the lock."""
-    copied = search.sources / file
-    return copied.is_file() and lies_inside(copied, search.sources.parent) and file_md5(copied) == wanted
 
 
 def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
@@ -204,7 +201,7 @@ def _script(search: Search, source: dict[str, Any]) -> Path | None:
     root, file, wanted = search.places.root, source["script"], source["script_md5"]
     if any(not (root / f).is_file() or file_md5(root / f) != md5 for f, md5 in source.get("files", {}).items()):
         return None
-    place = _holder(search, file, wanted) or (search.sources if _kept(search, file, wanted) else None)
+    place = _holder(search, file, wanted)
     if place is None:
         return None
     trust.require([Code(place / file)], search.places)

@@ -41,7 +41,7 @@ def pin(run: FinishedRun) -> list[str]:
     """
     root = run.root
     rewards = check(run)
-    notes = write_stages(run.lock, root)
+    notes = write_stages(run.lock, root, run.run_dir / SOURCES)
     reward_versions.record(root, rewards)
     copy(run, root / PINNED)
     (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))

@@ -25,14 +25,17 @@ SCORES = f"{REPLAY}/scores.json"
 dvc.lock is the same on every machine."""
 
 
-def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
+def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
     """Writes the stage that replays the pinned run, and one for each input that no stage makes yet.
 
     DVC deletes the outs of a stage before it runs it. So none is declared but what the stage's command makes in an
     empty place, and those are kept where they are there (``persist``): the command itself never writes over them.
 
+    Args:
+        sources: the folder of the files that the run kept.
+
     Returns:
-        What DVC cannot make or restore.
+        What DVC cannot make or restore, and a replay neither.
 
     Raises:
         RunError: DVC refused; the message says what to do about it.
@@ -43,10 +46,9 @@ def write_stages(lock: dict[str, Any], root: Path) -> list[str]:
             digest = inputs[group]
             if "path" not in digest or (group == "model" and _is_shipped(root, digest["path"])):
                 continue
-            source = digest.get("source", {})
             if _made_by_dvc(repo, root, group, lock):
                 dependencies.append(digest["path"])
-            elif not source.get("script") or source.get("files"):  # else a replay makes it, with the copy of the script
+            elif not _made_by_replay(digest.get("source", {}), sources):
                 notes.append(_not_made(repo, root, digest["path"]))
         if folder_md5(root / inputs["data"]["path"]) == inputs["data"]["md5"]:
             store.keep(root, root / inputs["data"]["path"])
@@ -166,6 +168,12 @@ def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> boo
         force=True,
     )
     return True
+
+
+def _made_by_replay(source: dict[str, Any], sources: Path) -> bool:
+    """Says whether a replay makes the folder anew: its script was kept with the run, and reads no file."""
+    kept = sources / source["script"] if source.get("script") and not source.get("files") else None
+    return bool(kept and kept.is_file() and file_md5(kept) == source["script_md5"])
 
 
 def _is_shipped(root: Path, path: str) -> bool:
