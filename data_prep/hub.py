@@ -14,15 +14,19 @@ from typing import Any
 
 from rlexp.compose import hub, hub_files
 from rlexp.errors import RunError, nearest
+from rlexp.inputs import read_rows
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.rows_of_type import of_type, require_type
-from rlexp.inputs.rows_split import check_one_kind_a_column, split_rows
+from rlexp.inputs.rows_split import check_one_kind_a_column, large_integers_as_text, split_rows
 
 HERE = "data_prep/hub.py"
 BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
+TEXT = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".json.gz", ".csv.gz", ".tsv.gz")
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 # Path in the repository -> md5 of each file that was read; the snapshot's description holds it.
 files_read: dict[str, str] = {}
+# What was recognised in the rows; the snapshot's description holds it.
+recognised: list[str] = []
 Row = dict[str, Any]
 
 
@@ -46,7 +50,7 @@ def rows(
         configuration: of those that its README names; None where there is one, or a default.
         split: the split to train on.
         rows: ``[first, end]`` of that split, counted from 0, the end not included; None for all.
-        columns: target name -> the data set's name, such as ``{"prompt": "question"}``.
+        columns: target name -> the data set's name, such as ``{"prompt": "question"}``, or a dotted path.
         type: prompt_only, preference, prompt_completion or unpaired_preference.
         test: the share (0.1) or number (200) of rows to hold out; None: the split ``test`` where there is one, whose
             prompts are left out of the rows to train on; else 0.1.
@@ -60,10 +64,10 @@ def rows(
     require_type(type, HERE)
     source = Source(hub_id, revision, configuration)
     raw = source.read(split, rows)
-    own = of_type(raw, f"{hub_id}, {split}", dict(columns or {}), type, system, "the data set")
+    own = of_type(raw, f"{hub_id}, {split}", dict(columns or {}), type, system, "the data set", recognised)
     if test is None and "test" in source.splits and split != "test":
         held_out = of_type(
-            source.read("test", None), f"{hub_id}, test", dict(columns or {}), type, system, "the data set"
+            source.read("test", None), f"{hub_id}, test", dict(columns or {}), type, system, "the data set", recognised
         )
         test_rows = list(held_out.values())
         prompts = {str(row["prompt"]) for row in test_rows}
@@ -77,6 +81,9 @@ def rows(
     else:
         share = 0.1 if test is None else test
         train_rows, test_rows = split_rows(list(own.values()), share, seed, HERE, "the data set")
+    recognised.extend(
+        f"{name}: integers beyond 64 bits as text" for name in large_integers_as_text(train_rows + test_rows)
+    )
     check_one_kind_a_column(train_rows + test_rows, HERE)
     return {"train": train_rows, "test": test_rows}
 
@@ -155,6 +162,12 @@ class Source:
         extra = {key: self.config[key] for key in ("sep", "names", "field") if key in self.config}
         if ending == ".tsv":
             extra.setdefault("sep", "\t")
+        files_read.update({file.relative_to(self.root).as_posix(): file_md5(file) for file in files})
+        if not extra.keys() - {"sep"} and all(file.name.endswith(TEXT) for file in files):
+            # As a file of one's own is: datasets takes a key that stands twice, and rounds large integers.
+            found = [row for file in files for row in self._rows(file)]
+            first, end = self._range(wanted, len(found))
+            return {f"row {number}": row for number, row in enumerate(found[first:end], start=first)}
         datasets.disable_progress_bars()
         try:
             with tempfile.TemporaryDirectory() as cache:
@@ -173,8 +186,12 @@ class Source:
                 where=self.where,
                 hint="export its rows to a file, and type dataset=local dataset.params.file=FILE",
             ) from error
-        files_read.update({file.relative_to(self.root).as_posix(): file_md5(file) for file in files})
-        return {f"row {number}": row for number, row in enumerate(read, start=first)}
+        return {f"row {number}": read_rows.without_shared_keys(row) for number, row in enumerate(read, start=first)}
+
+    def _rows(self, file: Path) -> list[Row]:
+        rows, notes = read_rows.read(file)
+        recognised.extend(note for note in notes if note not in recognised)
+        return list(rows.values())
 
     def _range(self, wanted: Sequence[int] | None, total: int) -> tuple[int, int]:
         if wanted is None:

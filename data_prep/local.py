@@ -1,23 +1,30 @@
-"""Rows of your own, from a JSONL, CSV or parquet file.
+"""Rows of your own, from a JSON, JSONL, CSV or parquet file, packed with gzip or not.
 
-Four of TRL's dataset types are understood (https://huggingface.co/docs/trl/dataset_formats). Plain text and, in JSONL
-and parquet, conversational columns are both taken; both come out conversational.
+Four of TRL's dataset types are understood (https://huggingface.co/docs/trl/dataset_formats). The shape of the rows is
+recognised: plain texts, dialogues, ShareGPT, Alpaca, transcripts, verl. All of them come out conversational.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.dataset_id import ENDINGS
 from rlexp.errors import RunError, nearest
+from rlexp.inputs import read_rows
 from rlexp.inputs.rows_of_type import of_type, require_type
-from rlexp.inputs.rows_split import check_disjoint, check_one_kind_a_column, check_same_columns, split_rows
+from rlexp.inputs.rows_split import (
+    check_disjoint,
+    check_one_kind_a_column,
+    check_same_columns,
+    large_integers_as_text,
+    split_rows,
+)
 
 HERE = "data_prep/local.py"
+# What was recognised in the rows; the snapshot's description holds it.
+recognised: list[str] = []
 Row = dict[str, Any]
 
 
@@ -32,12 +39,14 @@ def rows(
 ) -> dict[str, list[dict]]:
     """Rows of a TRL dataset type; every other column is kept as metadata (lists and objects as JSON text).
 
-    A dialogue keeps its messages' ``role`` and ``content``. Where ``chosen``, ``rejected`` or ``completion`` repeat the
+    A dialogue keeps everything of its messages. Where ``chosen``, ``rejected`` or ``completion`` repeat the
     prompt's messages, these are cut off; without a ``prompt``, a preference row's prompt is what both answers share.
 
     Args:
-        file: a ``.jsonl``, ``.csv`` or ``.parquet`` file, absolute or from the project's folder.
-        columns: target name -> the file's name, such as ``{"prompt": "question"}``.
+        file: a ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` or ``.parquet`` file, also with ``.gz``, absolute or from the
+            project's folder.
+        columns: target name -> the file's name, such as ``{"prompt": "question"}``, or a dotted path,
+            ``{"answer": "reward_model.ground_truth"}``.
         type: prompt_only, preference, prompt_completion or unpaired_preference.
         test: the share (0.1) or the number (200) of rows to hold out. Rows with the same prompt stay together, so a few
             more than asked may be held out.
@@ -58,6 +67,9 @@ def rows(
     else:
         train_rows, test_rows = split_rows(list(own.values()), test, seed, HERE)
     check_same_columns(train_rows[0], test_rows[0], test_file, HERE)
+    recognised.extend(
+        f"{name}: integers beyond 64 bits as text" for name in large_integers_as_text(train_rows + test_rows)
+    )
     check_one_kind_a_column(train_rows + test_rows, HERE)
     return {"train": train_rows, "test": test_rows}
 
@@ -65,12 +77,11 @@ def rows(
 def _read(file: str, columns: dict[str, str], type: str, system: str | None) -> dict[str, Row]:
     """The file's rows by their place in it (``data.jsonl line 3``), in the file's order."""
     path = Path(file).expanduser()
-    readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if path.suffix not in readers:
+    if not path.name.endswith(ENDINGS):
         raise RunError(
-            f"{path.name} is none of {', '.join(readers)}",
+            f"{path.name} is none of {', '.join(ENDINGS)}",
             where=f"{HERE}: file={file}",
-            hint="convert it; a .json list becomes .jsonl with one object a line",
+            hint="convert it to JSON, one object a line: NAME.jsonl",
         )
     if not path.is_file():
         beside = path.parent.iterdir() if path.parent.is_dir() else []
@@ -80,73 +91,6 @@ def _read(file: str, columns: dict[str, str], type: str, system: str | None) -> 
             where=f"{HERE}: file (looked from {Path.cwd()})",
             hint=f"did you mean {path.with_name(near)}?" if near else "give its path from the project's folder",
         )
-    try:
-        raw = dict(readers[path.suffix](path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"the file cannot be read: {error}", where=str(path), hint="it must be UTF-8 text") from error
-    return of_type(raw, str(path), columns, type, system)
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Row]]:
-    with path.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.rstrip())
-            except json.JSONDecodeError as error:
-                raise RunError(
-                    f"the line is not JSON: {error.msg} (character {error.colno})",
-                    where=f"{path} line {number}",
-                    hint="one JSON object a line",
-                ) from error
-            if not isinstance(row, dict):
-                raise RunError(
-                    "the line is not a JSON object", where=f"{path} line {number}", hint='like {"prompt": ...}'
-                )
-            yield f"line {number}", row
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
-    # The csv module refuses cells above 128 KiB, which a long completion may well be.
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, strict=True)
-        start = 1
-        try:
-            header = next(reader, [])
-            if not any(name.strip() for name in header):
-                raise RunError("the header is missing", where=f"{path} line 1", hint="the first line names the columns")
-            twice = sorted({name for name in header if header.count(name) > 1})
-            if twice:
-                raise RunError(f"the header names {', '.join(twice)} twice", where=f"{path} line 1", hint="rename one")
-            start = reader.line_num + 1
-            for cells in reader:
-                place, start = f"line {start}", reader.line_num + 1
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise RunError(
-                        f"the row has {len(cells)} cells, the header {len(header)}",
-                        where=f"{path} {place}",
-                        hint="a text with a comma or a line break in it must stand in double quotes",
-                    )
-                yield place, dict(zip(header, cells, strict=True))
-        except csv.Error as error:
-            raise RunError(
-                f"the row is malformed: {error}",
-                where=f"{path} line {start}",
-                hint='a quote opened there may never close; a quote inside a quoted text is written ""',
-            ) from error
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowException as error:
-        raise RunError(f"the file is not readable as parquet: {error}", where=str(path)) from error
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"row {number}", row
+    raw, notes = read_rows.read(path)
+    recognised.extend(note for note in notes if note not in recognised)
+    return of_type(raw, str(path), columns, type, system, notes=recognised)

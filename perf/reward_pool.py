@@ -1,9 +1,10 @@
 """What the pool of workers gains: mathematics scored by rewards/correct.py, in a loop and by more and more processes.
 
-One completion in a hundred is one that math-verify hangs on until its own alarm (5 s); the first table says how long
-each kind takes. The second: seconds for all completions, in a plain loop in this process and through Workers. Their
-scores must be equal; those of completions that hang are decided by the clock, and counted apart. The third: what a
-completion costs on its way to a worker and back, with a reward that does nothing; the pool is warm.
+One completion in a hundred is one that hung as long as math-verify read it, until its alarm (5 s; correct.py before
+version 3); the first table says how long each kind takes. The second: seconds for all completions, in a plain loop in
+this process and through Workers. Their scores must be equal; those of completions that hang are decided by the clock,
+and counted apart. The third: what a completion costs on its way to a worker and back, with a reward that does
+nothing; the pool is warm.
 Usage: python perf/reward_pool.py [COMPLETIONS [PROCESSES ...]]
 """
 
@@ -29,11 +30,11 @@ from rlexp.reward.pool.pool import Score, Workers
 ROOT = Path(__file__).parents[1]
 HANGING = 0.01
 LIMIT = 30.0
-"""Seconds a completion: above math-verify's own, which may be three times 5."""
+"""Seconds a completion: above the alarms of math-verify, of which there may be three of 5 s."""
 TRIVIAL = "version = 1\n\n\ndef score(completions):\n    return [1.0] * len(completions)\n"
 REPEATS = 15
 WARM = "<answer>1</answer>", r"\sqrt{2}"
-"""What makes correct.py import math-verify."""
+"""What makes correct.py import mpmath."""
 
 Pair = tuple[str, str]
 """An answer and the gold answer."""

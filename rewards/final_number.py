@@ -1,33 +1,73 @@
 """The last number of the completion is the right answer: for models that answer in plain words and write no tags.
 
 Only one number counts, the last, so that listing candidates is one guess like any other, and whoever goes on talking
-about other numbers has answered with those.
+about other numbers has answered with those. The right answer is a number with its unit at most, or what stands behind
+the #### of a solution as in GSM8K; to a row that wants more than a number the term does not apply.
 """
 
 import re
 from fractions import Fraction
+from typing import Any
 
-version = 1
+version = 2
 bounds = (0.0, 1.0)
-ignores = ("place",)
+ignores = ("case", "place")
 
 DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 # A number stands alone, not within a word or behind a point; a minus is its sign unless something stands right before.
 NUMBER = re.compile(rf"((?<![\w.)\]])[-−])?(?<![\w.])({DIGITS})(?: ?/ ?(\d+))?(?!\w)", re.ASCII)
+# 12, -3.50, $1,234.50, 3/4, 50\\%, 90^\\circ, 12 km, 25 \\text{ ft}, 12 square units.
+WANTED = re.compile(
+    rf"(-|\+)? ?(?:\\?[$]|€|£)?(-)?({DIGITS}|\.\d+)(?: ?/ ?(\d+))?"
+    r"(?: ?\\?%| ?\^\{?\\circ\}?| ?°[CF]?"
+    r"|(?: ?\\text\{ ?| |(?=[^\W\d_]{2}))[^\W\d_]+(?:[ /][^\W\d_]+){0,3} ?\}?(?:\^\{?[23]\}?)?)?\.?"
+)
+NO_UNITS = {
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "trillion",
+    "k",
+    "dozen",
+    "half",
+    "squared",
+    "cubed",
+    "or",
+    "and",
+    "pi",
+    "sqrt",
+}
+"""Words that make another number of it, or several."""
 MOST_SIGNS = 40
 """A longer number is nobody's answer."""
 MOST_NUMBERS = 20
 """A completion of more numbers lists them; it answers nothing."""
 
 
-def score(completions: list[str], answer: list[str]) -> list[float | None]:
-    """1.0 a completion whose last number equals ``answer``, else 0.0; None where the answer is no number."""
-    return [_score(completion, str(gold)) for completion, gold in zip(completions, answer, strict=True)]
+def score(completions: list[str], answer: list[Any]) -> list[float | None]:
+    """1.0 a completion whose last number equals ``answer``, else 0.0; None where the answer is no number, or more."""
+    return [_score(completion, gold) for completion, gold in zip(completions, answer, strict=True)]
 
 
-def _score(completion: str, gold: str) -> float | None:
-    wanted = _last(gold)
+def _score(completion: str, answer: Any) -> float | None:
+    wanted = _wanted(str(answer).rpartition("####")[2])
     return None if wanted is None else float(_last(completion) == wanted)
+
+
+def _wanted(text: str) -> Fraction | None:
+    """The number of an answer that is one, with its unit; None of any other."""
+    plain = " ".join(text.replace("−", "-").replace("{,}", ",").replace(",\\!", ",").split())
+    while plain.startswith(("$", "\\boxed{")) and plain.endswith(("$", "}")) and len(plain) > 2:
+        plain = plain[1:-1] if plain.startswith("$") else plain[len("\\boxed{") : -1]
+    read = WANTED.fullmatch(plain)
+    if not read or len(plain) > MOST_SIGNS or NO_UNITS.intersection(re.findall(r"[a-z]+", plain.casefold())):
+        return None
+    sign, inner, above, below = read.groups()
+    if below and not int(below):
+        return None
+    value = Fraction(above.replace(",", "")) / int(below or 1)
+    return -value if "-" in (sign, inner) else value
 
 
 def _last(text: str) -> Fraction | None:
@@ -42,9 +82,9 @@ def _last(text: str) -> Fraction | None:
     return -value if sign else value
 
 
-def explain(completion: str, answer: str) -> str:
+def explain(completion: str, answer: Any) -> str:
     """What the completion answered instead."""
-    if _score(completion, str(answer)) != 0.0:
+    if _score(completion, answer) != 0.0:
         return ""
     given = _last(completion)
     return "no number" if given is None else f"the last number is {given}, wanted {answer}"
@@ -74,4 +114,16 @@ cases = [
     {"completion": "4" * 5000, "answer": "4", "score": 0.0},
     {"completion": "", "answer": "4", "score": 0.0},
     {"completion": "Paris", "answer": "Paris", "score": None},  # no number is asked for
+    {"completion": "It is 12", "answer": "12 km", "score": 1.0},
+    {"completion": "It is 12", "answer": "$12.00", "score": 1.0},
+    {"completion": "It is 64", "answer": "18+46=<<18+46=64>>64\n#### 64", "score": 1.0},  # the column of GSM8K
+    {"completion": "It is 46", "answer": "18+46=<<18+46=64>>64\n#### 64", "score": 0.0},
+    {"completion": "It is 3", "answer": "2\\sqrt{3}", "score": None},  # more than a number is asked for
+    {"completion": "It is 2", "answer": "1, 2", "score": None},
+    {"completion": "It is 4", "answer": "\\frac{3}{4}", "score": None},
+    {"completion": "It is 2", "answer": "x = 2", "score": None},
+    {"completion": "It is 4", "answer": "4 million", "score": None},
+    {"completion": "It is 64", "answer": "Adding, $18+46=\\boxed{64}$.", "score": None},
+    {"completion": "It is 4", "answer": None, "score": None},
+    {"completion": "It is 4", "answer": float("nan"), "score": None},
 ]

@@ -16,20 +16,22 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-version = 1
+version = 2
 bounds = (0.0, 1.0)
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL)
 
 
-def score(completions: list[str], schema: list[str]) -> list[float]:
-    """1.0 a completion whose answer fits its ``schema``, 0.5 for JSON that does not fit, 0.0 for anything else.
+def score(completions: list[str], schema: list[str | None]) -> list[float | None]:
+    """1.0 a completion whose answer fits its ``schema``, 0.5 for JSON that does not fit, 0.0 for anything else; None
+    where the row has no schema.
 
     Raises:
         ValueError: a schema is not JSON, is invalid, or refers to another one.
     """
-    return [_score(text, _validator_of(of_row)) for text, of_row in zip(completions, schema, strict=True)]
+    rows = zip(completions, schema, strict=True)
+    return [None if of_row is None else _score(text, _validator_of(of_row)) for text, of_row in rows]
 
 
 @cache
@@ -96,6 +98,7 @@ def _number(text: str) -> float:
 AGE = '{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}'
 
 cases = [
+    {"schema": None, "completion": "{}", "score": None},
     {"schema": AGE, "completion": '{"age": 36}', "score": 1.0},
     {"schema": AGE, "completion": '<think>{}</think>\n<answer>{"age": 36}</answer>', "score": 1.0},
     {"schema": AGE, "completion": '```json\n{"age": 36}\n```', "score": 1.0},

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-version = 1
+version = 2
 bounds = (0.0, 1.0)
 
 PLACE = re.compile(r"\{(prompt|completion|answer)\}")
@@ -77,11 +77,18 @@ async def score(
     judge.waits = [backoff * 2**number for number in range(retries)]
     headers = _headers(api_key_variable)
     rows = zip(completions, prompts, answer or [""] * len(prompts), strict=True)
-    texts = [_filled(template, {"completion": c, "prompt": p, "answer": str(a)}) for c, p, a in rows]
-    different = list(dict.fromkeys(texts))
+    texts = [
+        # A judge that is to compare with an answer says nothing of a row that has none.
+        None
+        if a is None and "{answer}" in template
+        else _filled(template, {"completion": c, "prompt": p, "answer": str(a)})
+        for c, p, a in rows
+    ]
+    different = [text for text in dict.fromkeys(texts) if text is not None]
     bodies = [{"model": model, "messages": [{"role": "user", "content": t}], **(request or {})} for t in different]
     async with httpx.AsyncClient(headers=headers, timeout=timeout) as judge.client:
-        ratings = dict(zip(different, await judge.ratings(bodies), strict=True))
+        ratings: dict[str | None, float | None] = {None: None}
+        ratings |= dict(zip(different, await judge.ratings(bodies), strict=True))
     return [None if (r := ratings[text]) is None else (min(max(r, low), high) - low) / (high - low) for text in texts]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-version = 1
+version = 2
 bounds = (0.0, 1.0)
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -19,14 +19,18 @@ CODE = re.compile(r"__[a-zA-Z]|\b(?:exec|eval|compile|open|input|breakpoint|geta
 """What some scorers would run: those of n_queens, spiral_matrix, countdown and others call eval on an answer."""
 
 
-def score(completions: list[str], task: list[str], entry: list[str]) -> list[float]:
-    """The scorer's number in [0, 1] a completion; 0.0 without an answer tag, with an empty one, or with program code.
+def score(completions: list[str], task: list[str | None], entry: list[str | None]) -> list[float | None]:
+    """The scorer's number in [0, 1] a completion; 0.0 without an answer tag, with an empty one, or with program code;
+    None where the row has no task or no entry.
 
     Raises:
         ValueError: no such task, or an entry that is not JSON.
     """
     rows = zip(completions, task, entry, strict=True)
-    return [_score(completion, _scorer(name), json.loads(stored)) for completion, name, stored in rows]
+    return [
+        None if name is None or stored is None else _score(completion, _scorer(name), json.loads(stored))
+        for completion, name, stored in rows
+    ]
 
 
 def _score(completion: str, scorer: Callable[[str, dict[str, Any]], float], entry: dict[str, Any]) -> float:
@@ -63,6 +67,7 @@ PRIMES = {"task": "prime_factorization", "entry": '{"question": "?", "answer": "
 QUEENS = {"task": "n_queens", "entry": '{"question": "?", "answer": "Q", "metadata": {"valid_answers": ["Q"]}}'}
 
 cases = [
+    {"task": "chain_sum", "entry": None, "completion": "<answer>4</answer>", "score": None},
     {**SUM, "completion": "<think>2 + 2</think><answer>4</answer>", "score": 1.0},
     {**SUM, "completion": "<answer> 4\n</answer>", "score": 1.0},
     {**SUM, "completion": "<answer>5</answer>", "score": 0.0},

@@ -26,6 +26,7 @@ VERBS = {
     "train": "rlexp.cli.train",
     "plan": "rlexp.cli.plan",
     "prepare": "rlexp.cli.prepare",
+    "data": "rlexp.cli.data",
     "smoke": "rlexp.cli.smoke",
     "score": "rlexp.cli.score",
     "inspect": "rlexp.cli.inspect",

@@ -48,7 +48,7 @@ def test_the_shipped_rewards_pass_their_cases_and_are_recorded(project):
     before = files(project)
     done = rlexp(project, "score", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
-    assert row(done.stdout.splitlines(), "correct") == ["2", "recorded", "35", "of", "35", "passed"]
+    assert row(done.stdout.splitlines(), "correct") == ["3", "recorded", "51", "of", "51", "passed"]
     assert row(done.stdout.splitlines(), "length") == ["1", "recorded", "6", "of", "6", "passed"]
     assert "--record" not in done.stdout
     assert not any(line.split("|")[-1].strip() == "torch" for line in done.stderr.splitlines())
@@ -58,7 +58,7 @@ def test_the_shipped_rewards_pass_their_cases_and_are_recorded(project):
 def test_overrides_choose_the_rewards(scored):
     code, lines = scored("reward=format+length", "reward.terms.length.params.margin=4")
     assert code == 0
-    assert [row(lines, name)[0] for name in ("format", "length")] == ["1", "1"]
+    assert [row(lines, name)[0] for name in ("format", "length")] == ["2", "1"]
 
 
 def test_a_case_is_scored_with_the_composed_parameters_that_it_does_not_set(project, scored):

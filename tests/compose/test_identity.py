@@ -15,7 +15,7 @@ STORED = {
     (): "0ca3ed73c5b72c23",
     ("method=dpo", "dataset=arithmetic_preferences"): "c2e9bfec00ff5a40",
     ("method=orpo", "dataset=arithmetic_preferences"): "5ebf438458f95d67",
-    ("method=kto", "dataset=arithmetic_judged"): "02db8e76956a679c",
+    ("method=kto", "dataset=arithmetic_judged", "method.shuffle_rows=false"): "02db8e76956a679c",
     ("method=sft", "dataset=arithmetic_demonstrations"): "5c3802a0ac4ce37c",
     ("method=rloo",): "2b02efa0f941f811",
     ("reward=format+correct+length", "reward.combine=gate"): "5bfb4d48839c3592",

@@ -63,6 +63,7 @@ def test_a_schema_has_the_arguments_that_the_experiment_owns_at_trls_defaults(na
     method, kind = METHODS[name], schema(name)
     made = {f.name: f for f in dataclasses.fields(kind)}
     own = {"name", "prompts_per_step"} | ({"off_policy_steps"} if method.online else set())
+    own |= {"shuffle_rows"} if method.fixed_order else set()
     every = table()["methods"][name]["arguments"]
     assert set(made) == own | {argument for argument in every if owner(argument) is None}
     assert set(method.arguments) == set(made) - own and set(method.all_arguments) == set(every)

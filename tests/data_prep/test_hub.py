@@ -153,3 +153,26 @@ def test_columns_of_the_test_split_that_are_others_say_to_hold_out_a_share(cache
         rows("someone/odd")
     assert "dataset.params.test=0.1" in caught.value.hint
     assert len(rows("someone/odd", test=2)["test"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"prompt": "a", "answer": 1}\n{"prompt": "b", "prompt": "c"}\n', "names prompt twice"),
+        (b'{"prompt": "a\\ud83d"}\n', "half of a surrogate pair"),
+    ],
+)
+def test_a_faulty_line_is_refused_as_in_a_file_of_ones_own(tmp_path, line, said):
+    add(tmp_path, "dataset", "someone/faulty", {"train.jsonl": line})
+    with pytest.raises(RunError, match=said):
+        script.rows("someone/faulty", COMMIT)
+
+
+def test_large_integers_and_shapes_are_read_as_of_a_file_of_ones_own(tmp_path):
+    rows = [{"messages": [{"role": "user", "content": str(n)}], "answer": 10**20 + n} for n in range(4)]
+    add(tmp_path, "dataset", "someone/large", {"train.jsonl": jsonl(rows)})
+    script.recognised.clear()
+    made = script.rows("someone/large", COMMIT, test=1)
+    assert {row["answer"] for split in made.values() for row in split} == {str(10**20 + n) for n in range(4)}
+    assert "answer: integers beyond 64 bits as text" in script.recognised
+    assert any(note.startswith("messages: split") for note in script.recognised)

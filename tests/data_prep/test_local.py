@@ -57,7 +57,7 @@ def test_decimals_and_dates_of_parquet_become_plain_text(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "row", "expected"),
     [
-        ("prompt_only", {"prompt": [{**ASK, "name": "Ada"}]}, {}),  # a message keeps role and content only
+        ("prompt_only", {"prompt": [{**ASK, "name": "Ada"}]}, {"prompt": [{**ASK, "name": "Ada"}]}),  # nothing is lost
         ("prompt_only", {"prompt": "Hi", "tests": ["a", 1]}, {"tests": '["a", 1]'}),  # metadata as JSON text
         ("prompt_completion", {"prompt": "Hi", "completion": "Yes"}, {"completion": [YES]}),
         ("prompt_completion", {"prompt": [ASK], "completion": [ASK, YES]}, {"completion": [YES]}),  # the prompt again
@@ -135,7 +135,7 @@ def test_a_malformed_row_is_named(tmp_path, file, content, kind, what, where):
     ("file", "params", "what", "hint"),
     [
         ("sum.csv", {}, "there is no file", "sums.csv?"),
-        ("sums.json", {}, "sums.json is none of", ".jsonl"),
+        ("sums.txt", {}, "sums.txt is none of", ".jsonl"),
         ("sums.csv", {"type": "preferences"}, "no dataset type 'preferences'", "nearest: preference"),
         ("sums.csv", {"test": 1.0, "columns": {"prompt": "promt"}}, "neither a share nor a number", "between 0 and 1"),
         # These are typed as they stand: `columns` is null at first, so it has no keys to set one by one.

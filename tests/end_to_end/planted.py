@@ -127,6 +127,35 @@ def wrong_answer_column(project: Path) -> list[str]:
     ]
 
 
+def answer_object(project: Path) -> list[str]:
+    """A script of one's own that hands the answer out with its style."""
+    script = (
+        "import json\n\n\ndef rows():\n"
+        "    made = [{'prompt': f'{n} + 1?', 'answer': json.dumps({'truth': str(n + 1)})} for n in range(80)]\n"
+        "    return {'train': made[:60], 'test': made[60:]}\n"
+    )
+    (project / "data_prep/mine.py").write_text(script)
+    (project / "conf/dataset/mine.yaml").write_text("name: mine\ntype: prompt_only\nprepare: mine\nparams: {}\n")
+    return ["dataset=mine", "reward=correct", "dataset.gold=null"]
+
+
+def one_label(project: Path) -> list[str]:
+    rows = [{"prompt": f"{n} + 1?", "completion": str(n + 1), "label": True} for n in range(60)]
+    (project / "judged.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return ["method=kto", "dataset=./judged.jsonl"]
+
+
+def thoughts_apart(project: Path) -> list[str]:
+    """Pairs that differ in a thought, and a template that leaves thoughts out."""
+    rows = [
+        {"prompt": f"{n} + 1?", "chosen": f"<think>{n} + 1</think>{n + 1}", "rejected": f"<think>?</think>{n + 1}"}
+        for n in range(60)
+    ]
+    (project / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    arguments = template(lambda text: text.replace("message['content']", "message['content'].split('</think>')[-1]"))
+    return [*arguments(project), "method=dpo", "dataset=./pairs.jsonl"]
+
+
 MADE = "'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
 PLANTED = [
     Planted("model without template", without_template, "template.missing", BEFORE_IMPORT),
@@ -177,6 +206,15 @@ PLANTED = [
         "template.prefix",
         BEFORE_LOAD,
     ),
+    Planted("answer in an object", answer_object, "data.answer", BEFORE_IMPORT),
+    Planted("pairs equal as rendered", thoughts_apart, "template.content", BEFORE_LOAD),
+    Planted(
+        "template that is no Jinja",
+        template(lambda text: text.replace("{% endfor %}", "{% endfor", 1)),
+        "template.renders",
+        BEFORE_LOAD,
+    ),
+    Planted("judged answers of one label", one_label, "data.labels", BEFORE_LOAD),
     Planted("tag that is a special token", special_tag, "tokenizer.tags", BEFORE_LOAD),
     Planted(
         "prompts longer than the limit",

@@ -36,6 +36,7 @@ LINES = {
     "pin": ["pin", "outputs/a"],
     "doctor": ["doctor"],
     "init": ["init", "mine"],
+    "data": ["data"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
 VERB = {"sweep": "train", "stored": "inspect", "check": "replay"}

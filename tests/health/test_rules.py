@@ -116,6 +116,7 @@ FIRES: list[tuple[str, str, Window, float | None]] = [
     ("frozen_adapter", "stop", online((5, {"moved": 2e-11})), None),
     ("frozen_adapter", "stop", pairs((1, {"learning_rate": 0.0, "moved": 0.0}), (5, {"moved": 0.0})), None),
     ("frozen_adapter", "stop", online((5, {"moved": 0.0, "grad_norm": 0.0})), None),  # no gradient arrives
+    ("frozen_adapter", "stop", pairs((5, {"moved": 0.0, "grad_norm": 0.0, "rewards__margins": 0.0})), None),
     ("truncated", "warn", online((3, {"completions__clipped_ratio": [0.73, 0.56, 0.87], "reward": 0.14})), None),
     ("truncated", "stop", online((3, {"completions__clipped_ratio": 0.97, "reward": 0.08})), None),
     ("truncated", "warn", online((3, {"completions__clipped_ratio": 1.0, "reward": 1.6})), None),  # and yet they score

@@ -4,7 +4,8 @@ import pytest
 
 from rlexp.errors import RunError
 from rlexp.inputs import reward_versions
-from rlexp.inputs.reward_source import code_md5, read
+from rlexp.inputs.reward_code import code_md5, scoring_md5
+from rlexp.inputs.reward_source import read
 
 REWARD = '''"""Words."""
 
@@ -126,6 +127,22 @@ def recorded(folder):
     """A project whose reward stands at version 1, recorded."""
     assert reward_versions.record(folder, project_with(folder))
     return folder
+
+
+def test_what_a_reward_scores_with_is_part_of_its_version(tmp_path, monkeypatch):
+    """The package that compares answers says what a score is, as the reward's own code does; the sandbox does not."""
+    (tmp_path / "reward/mathematics").mkdir(parents=True)
+    module = tmp_path / "reward/mathematics/answers.py"
+    module.write_text("def agree(a, b): return a == b")
+    monkeypatch.setattr("rlexp.inputs.reward_code.PACKAGE", tmp_path)
+    imports = "from rlexp.reward.mathematics.answers import agree\n"
+    before = scoring_md5(imports + REWARD)
+    module.write_text("def agree(a, b): return a == b  # said")
+    assert scoring_md5(imports + REWARD) == before != code_md5(imports + REWARD)
+    module.write_text("def agree(a, b): return a in b")
+    assert scoring_md5(imports + REWARD) != before
+    sandboxed = "from rlexp.reward.sandbox import run\n" + REWARD
+    assert scoring_md5(sandboxed) == code_md5(sandboxed)
 
 
 def test_a_new_version_is_recorded_once(tmp_path):

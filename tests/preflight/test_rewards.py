@@ -9,6 +9,7 @@ from rlexp.compose.schema import Reward, Term
 from rlexp.inputs import reward_source
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import rewards
+from rlexp.verdict import Level
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"What is {n} + 1?", "answer": str(n + 1), "n": n} for n in range(12)]
 
@@ -20,6 +21,7 @@ def judged(composed, tmp_path, monkeypatch):
 
     def judge(code, gold=None, rows=ROWS, beside=()):
         monkeypatch.setattr(rewards, "data_rows", lambda folder, count: rows)
+        monkeypatch.setattr(rewards.coverage, "spread_rows", lambda folder: rows)
         sources = {}
         for name, text in {"mine": code, **dict(beside)}.items():
             (tmp_path / f"{name}.py").write_text(f"version = 1\n{text}\n")
@@ -27,9 +29,19 @@ def judged(composed, tmp_path, monkeypatch):
         run = composed()
         terms = Reward(terms={name: Term(file=f"{name}.py") for name in sources})
         run = dataclasses.replace(run, reward=terms, dataset=dataclasses.replace(run.dataset, gold=gold))
-        return [(v.name, v.level.value) for v in rewards.check(run, Inputs(tmp_path, None, None, None, None, sources))]
+        found = rewards.check(run, Inputs(tmp_path, None, None, None, None, sources))
+        return [(v.name, v.level.value) for v in found if v.name != "reward.coverage" or v.level is not Level.passed]
 
     return judge
+
+
+def test_rows_that_a_term_does_not_apply_to_are_named(judged):
+    numbers = (
+        "def score(completions, answer): return [float(a in c) if a else None for c, a in zip(completions, answer)]"
+    )
+    rows = [{**row, "answer": row["answer"] if number % 2 else ""} for number, row in enumerate(ROWS)]
+    assert ("reward.coverage", "warning") in judged(numbers, rows=rows)
+    assert ("reward.coverage", "warning") not in judged(numbers)
 
 
 def test_a_reward_that_is_always_the_same_fails(judged):
@@ -86,6 +98,7 @@ def test_the_shipped_rewards_raise_nothing_over_sums(composed, root, monkeypatch
     monkeypatch.setattr(rewards, "remembered", lambda key, make: make())
     rows = [{**row, "a": row["n"], "b": 1, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in ROWS]
     monkeypatch.setattr(rewards, "data_rows", lambda folder, count: rows)
+    monkeypatch.setattr(rewards.coverage, "spread_rows", lambda folder: rows)
     run = composed(f"reward={reward}")
     sources = {name: reward_source.read(root, term.file) for name, term in run.reward.terms.items()}
     said = rewards.check(run, Inputs(root, None, None, None, None, sources))

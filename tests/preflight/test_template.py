@@ -7,8 +7,10 @@ import pytest
 import transformers
 import trl
 
-from rlexp.backend.prompts import prompt_ids
+from rlexp.backend.prompts import prefill, prompt_ids
+from rlexp.inputs.reward_tags import looked_for
 from rlexp.preflight import checks, template, tokenizer
+from rlexp.preflight import prefill as prefill_check
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level
 
@@ -23,6 +25,8 @@ PAIRS = [
     for row in ROWS
 ]
 TAGS = ("<answer>", "</answer>", "<think>", "</think>")
+NO_THOUGHTS = ("deepseekv3", "deepseek_r1_distill")
+"""Templates that leave out the thoughts of every answer, also of one that is trained on."""
 # A turn ends with one of these in the models that TRL keeps a template of.
 TURN_ENDS = {
     "gemma": "<end_of_turn>",
@@ -91,7 +95,12 @@ def test_healthy_templates_of_other_models_raise_no_failure(seen, own, file, met
     said = checks.before_load(
         seen(*arguments, "model.max_seq_length=512", rows=rows, chat_template=text, vocab_size=len(own), ends=())
     )
-    assert Level.failed not in levels(said).values(), [v for v in said if v.level is Level.failed]
+    failed = [v for v in said if v.level is Level.failed]
+    if method == "sft" and file in NO_THOUGHTS:
+        (left_out,) = failed
+        assert left_out.name == "template.content" and "thoughts" in left_out.message
+    else:
+        assert not failed
     if method == "grpo":
         assert Level.warning not in levels(said).values(), [v for v in said if v.level is Level.warning]
 
@@ -226,4 +235,26 @@ def test_tags_are_taken_from_the_code_of_a_reward_and_not_from_its_docstrings(co
         'def score(completions):\n    """Of <b>this</b>."""\n    return [0.0 for _ in completions]\n'
     )
     run = composed("dataset.gold='<why></why>'")
-    assert tokenizer.looked_for(run, [read(tmp_path, "mine.py")]) == ("</sum>", "</why>", "<sum>", "<why>")
+    assert looked_for(run, [read(tmp_path, "mine.py")]) == ("</sum>", "</why>", "<sum>", "<why>")
+
+
+TURNS = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+BEGINS = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\nHELD' }}{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("written", "held"),
+    [
+        ("<think>\n", "<think>\n"),
+        ("<think>\n\n</think>\n\n", "<think>\n\n</think>\n\n"),  # thinking switched off
+        ("", ""),
+        ("<start_of_turn>", ""),  # no tag of the reward's
+    ],
+)
+def test_what_the_prompt_holds_of_an_answer_is_said(seen, written, held):
+    context = seen(chat_template=TURNS + BEGINS.replace("HELD", written.replace("\n", "\\n")))
+    begun = prefill(context.tokenizer, ROWS[0]["prompt"], {}, TAGS)
+    verdict = prefill_check.prefill(context)
+    assert begun == held and verdict.level is Level.passed
+    assert ("already" in verdict.message) == bool(held)
+    assert prefill(context.tokenizer, "plain text", {}, TAGS) == ""

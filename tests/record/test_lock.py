@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from importlib import metadata
 from types import SimpleNamespace
 
@@ -89,3 +90,15 @@ def test_the_hash_of_trainable_weights_is_of_their_names_and_bytes_in_the_order_
     assert (
         lock.trainable_sha256(half) == hashlib.sha256(b"weight" + torch.tensor([[0.5]]).numpy().tobytes()).hexdigest()
     )
+
+
+def test_the_time_that_a_template_writes_is_locked(content, composed, tmp_path):
+    assert lock.template_time(content) is None
+    moment = datetime(2026, 11, 29, 15, 56, 11)
+    template = SimpleNamespace(chat_template="{{ x }}")
+    dated = lock.lock(composed("hardware=cpu"), DIGEST, [], template, None, {}, moment)
+    file = tmp_path / "run.lock.yaml"
+    file.write_text(yaml.safe_dump(dated, sort_keys=False))
+    assert lock.template_time(lock.read_lock(file)) == moment
+    with pytest.raises(RunError, match="which is no time"):
+        lock.template_time({"template_time": "2026-13-29T15:56:11"})

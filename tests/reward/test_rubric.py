@@ -40,6 +40,28 @@ def test_a_reward_sees_texts_and_the_columns_it_names(tmp_path):
     assert batch.columns == {"answer": ["4"]}
 
 
+def test_a_missing_value_reaches_a_reward_as_none(tmp_path):
+    body = "def score(completions, answer): return [None if gold is None else 1.0 for gold in answer]"
+    batch = rubric(tmp_path, mine=body).score(["4"] * 3, ["p"] * 3, {"answer": [float("nan"), None, 4.0]})
+    assert batch.scores == {"mine": [None, None, 1.0]}
+
+
+READS_PREFILLS = """
+def score(completions, prefills=None):
+    begun = prefills or [""] * len(completions)
+    return [float((prefill + completion).count("<think>")) for prefill, completion in zip(begun, completions)]
+"""
+
+
+@pytest.mark.parametrize(("prefill", "scores"), [("", [0.0, 1.0]), ("<think>\n", [1.0, 2.0])])
+def test_a_reward_sees_what_the_prompt_holds_of_an_answer(tmp_path, prefill, scores):
+    made = rubric(tmp_path, mine=READS_PREFILLS)
+    told = Rubric(made.reward, made.sources, made._workers, prefill=prefill)
+    batch = told.score(["4</think>", "<think>4</think>"], ["p", "p"], {})
+    assert batch.scores == {"mine": scores}
+    assert batch.columns == ({"prefills": [prefill] * 2} if prefill else {})  # kept, so that it can be scored again
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [

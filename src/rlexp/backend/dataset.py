@@ -7,6 +7,10 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.inputs import snapshot
+from rlexp.inputs.messages import restored
+
+TOOLS = "tools"
+"""The column of the tools that a dialogue may call, as JSON text; TRL hands it to the chat template."""
 
 
 def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, columns: tuple[str, ...] = ()) -> Any:
@@ -21,12 +25,44 @@ def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, colu
     Returns:
         A ``datasets.Dataset``; conversations without a system message begin with the model's system prompt.
     """
-    from datasets import Dataset
-
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
-    wanted = dict.fromkeys((*run.dataset.type.columns, *columns))
+    wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns))
     table = table.select([name for name in wanted if name in table.column_names]).slice(0, rows)
-    return Dataset.from_list([with_system(row, run.model.system_prompt) for row in table.to_pylist()])
+    found = [{name: restored(value) for name, value in row.items()} for row in table.to_pylist()]
+    return of_rows([with_system(row, run.model.system_prompt) for row in found])
+
+
+def trained_columns(run: Run, present: Any) -> list[str]:
+    """The columns that the method's trainer takes, of those that are there."""
+    wanted = [*run.dataset.type.columns, *([] if run.method.online else [TOOLS])]
+    return [name for name in wanted if name in present]
+
+
+def in_training_order(run: Run, rows: Any) -> Any:
+    """The rows as the trainer is to get them: shuffled by the seed where ``method.shuffle_rows`` says so."""
+    return rows.shuffle(seed=run.seed) if run.shuffle_rows else rows
+
+
+def of_rows(rows: list[dict[str, Any]]) -> Any:
+    """The rows as a ``datasets.Dataset``.
+
+    Messages with more than role and content are kept as JSON: Arrow would give each of them the keys of all, null where
+    it has none, and a chat template writes what is null.
+    """
+    from datasets import Dataset, Features, Json, List
+
+    more = {name for row in rows for name, value in row.items() if _has_more(value)}
+    if not more:
+        return Dataset.from_list(rows)
+    plain = Dataset.from_list([{name: row[name] for name in row if name not in more} for row in rows])
+    kinds = {name: plain.features[name] if name in plain.features else List(Json()) for name in rows[0]}
+    return Dataset.from_list(rows, features=Features(kinds))
+
+
+def _has_more(value: Any) -> bool:
+    return isinstance(value, list) and any(
+        isinstance(turn, dict) and "role" in turn and turn.keys() - {"role", "content"} for turn in value
+    )
 
 
 def with_system(row: dict[str, Any], system_prompt: str | None) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rlexp.backend.engine.engine import Engine
+from rlexp.backend.prompts import prefill_of
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
 from rlexp.reward.pool.pool import Workers
@@ -30,7 +32,10 @@ class Loaded:
     """These columns."""
     engine: Engine
     """TRL's vLLM, for every trainer of the run."""
+    moment: datetime | None = None
+    """What the chat template takes for now, where it writes it."""
 
     def rubric(self, run_dir: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``run_dir``."""
-        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir)
+        begun = prefill_of(self.run, self.tokenizer, self.inputs, self.rows)
+        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun)

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from rlexp.compose.run import Run
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.reward_tags import looked_for
 
 Messages = list[dict[str, Any]]
 """A conversation: ``{"role": ..., "content": ...}``, one message after the other."""
 Dialogue = str | Messages
 """Plain text, or messages that end before the model speaks; one turn or several."""
+
+
+class WithTools(list[dict[str, Any]]):
+    """A conversation with the tools that it may call, as JSON schemas."""
+
+    def __init__(self, messages: Messages, tools: list[Any]) -> None:
+        super().__init__(messages)
+        self.tools = tools
+
+
+def prompt_of(row: Mapping[str, Any]) -> Dialogue:
+    """The prompt of a row, with its tools where it has some (a column of JSON text, as TRL's trainers take it)."""
+    prompt, tools = row["prompt"], row.get("tools")
+    found = json.loads(tools) if isinstance(tools, str) and tools else tools
+    return WithTools(prompt, found) if found and not isinstance(prompt, str) else prompt
+
+
+def joined(prompt: Messages, more: Messages) -> Messages:
+    """A conversation that goes on, with the tools that it began with."""
+    messages = [*prompt, *more]
+    return WithTools(messages, prompt.tools) if isinstance(prompt, WithTools) else messages
+
+
+def tools_of(dialogue: Dialogue) -> dict[str, Any]:
+    """The argument of ``apply_chat_template`` for the tools of a dialogue; none where it has none."""
+    return {"tools": dialogue.tools} if isinstance(dialogue, WithTools) else {}
 
 
 def rendered(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dict[str, Any]) -> list[str]:
@@ -23,7 +54,7 @@ def rendered(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dic
     for dialogue in dialogues:
         if not isinstance(dialogue, str):
             text = tokenizer.apply_chat_template(
-                dialogue, add_generation_prompt=True, tokenize=False, **template_kwargs
+                dialogue, add_generation_prompt=True, tokenize=False, **tools_of(dialogue), **template_kwargs
             )
         elif (
             bos is not None
@@ -40,3 +71,20 @@ def rendered(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dic
 def prompt_ids(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: dict[str, Any]) -> list[list[int]]:
     """The token ids of the dialogues, as the model reads them."""
     return tokenizer(rendered(tokenizer, dialogues, template_kwargs), add_special_tokens=False)["input_ids"]
+
+
+def prefill(tokenizer: Any, dialogue: Dialogue, template_kwargs: dict[str, Any], tags: Sequence[str]) -> str:
+    """What the generation prompt writes of the answer already, from the first of the tags on: ``<think>`` and a line
+    end; empty of plain text, and where it only opens the assistant's turn."""
+    if isinstance(dialogue, str):
+        return ""
+    closed = tokenizer.apply_chat_template(dialogue, add_generation_prompt=False, tokenize=False, **template_kwargs)
+    opened = rendered(tokenizer, [dialogue], template_kwargs)[0]
+    tail = opened.removeprefix(closed)
+    return tail[min((tail.index(tag) for tag in tags if tag in tail), default=len(tail)) :]
+
+
+def prefill_of(run: Run, tokenizer: Any, inputs: Inputs, rows: Any) -> str:
+    """That of a run, by the first of its rows."""
+    tags = looked_for(run, inputs.rewards.values())
+    return prefill(tokenizer, rows[0]["prompt"], run.chat_template_kwargs, tags) if len(rows) else ""

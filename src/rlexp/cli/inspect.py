@@ -12,15 +12,17 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rlexp import project
-from rlexp.backend import dataset
+from rlexp.backend import dataset, template_clock
 from rlexp.backend import model as models
 from rlexp.backend.patches import Patches
+from rlexp.backend.prompts import prefill_of
 from rlexp.cli import inspect_json, inspect_view
 from rlexp.cli.answer import Answer
 from rlexp.cli.inspect_words import read_words
@@ -37,6 +39,7 @@ from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight.gate import Gate
 from rlexp.record import finished, locked_config
 from rlexp.record.completions import parse_steps
+from rlexp.record.lock import template_time
 from rlexp.reward.reasons import Reasons
 from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.verdict import Verdict
@@ -132,11 +135,19 @@ def _trained(options: Namespace, choice: Choice, here: Path, root: Path) -> Look
         inputs, notes = original.inputs(run)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    return _sampled(run, inputs, options, root, os.path.relpath(weights, root), weights)
+    return _sampled(run, inputs, options, root, os.path.relpath(weights, root), weights, template_time(original.lock))
 
 
-def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: str, weights: Path | None) -> Look:
-    """Loads the model, samples and scores."""
+def _sampled(
+    run: Run,
+    inputs: Inputs,
+    options: Namespace,
+    root: Path,
+    named: str,
+    weights: Path | None,
+    moment: datetime | None = None,
+) -> Look:
+    """Loads the model, samples and scores; chat templates take ``moment`` for now."""
     # A few prompts are sampled quicker by transformers than vLLM's engine starts.
     run = dataclasses.replace(run, rollout=Rollout(name="generate", patches=run.rollout.patches))
     patches = Patches(run.rollout.patches)
@@ -146,6 +157,8 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
     scoring = workers_for(run.reward, sources, run.hardware.reward_workers)
     with _waiting(message), quiet(Path(os.devnull)), scoring as workers:
         models.import_libraries(run, patches)
+        if moment:
+            template_clock.freeze(moment)
         if weights:
             model, tokenizer = models.load_trained(run, inputs.model, weights, patches)
         else:
@@ -153,7 +166,7 @@ def _sampled(run: Run, inputs: Inputs, options: Namespace, root: Path, named: st
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         data_rows = dataset.load(run, inputs.data, options.split, None, read_columns)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))
-        rubric = Rubric(run.reward, sources, workers)
+        rubric = Rubric(run.reward, sources, workers, prefill=prefill_of(run, tokenizer, inputs, rows))
         drawn = sampled.draw(run, model, tokenizer, rubric, reasons, rows, options.split, generations)
         how = sampled.sampling(run)
         tokens = sampled.tokens_in_use(run, model, tokenizer)

@@ -20,12 +20,12 @@ from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
-from rlexp.errors import RunError
+from rlexp.errors import RunError, printable
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.preflight import files
+from rlexp.preflight import columns, files
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
@@ -111,6 +111,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
         ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(inputs))}"),
         ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
+        *_rows(run, inputs),
     ]
     for name, source in inputs.rewards.items():
         text = f"{source.file} v{source.version}{_origin(run, source)}, weight {run.reward.terms[name].weight:g}"
@@ -137,6 +138,14 @@ def _origin(run: Run, source: RewardSource) -> str:
         return f" ({origin})"
     other = origin == "project" and own.is_file() and file_md5(own) != source.md5
     return " (in the place of rlexp's own)" if other else ""
+
+
+def _rows(run: Run, inputs: Inputs) -> list[tuple[str, str]]:
+    """What was recognised in rows of the user's own, and the text columns of theirs that nobody reads."""
+    recognised = ((inputs.description or {}).get("source") or {}).get("recognised", [])
+    rows = [("recognised", printable("; ".join(recognised)))] if recognised else []
+    unread = ", ".join(columns.unread(run, inputs))
+    return rows + ([("read by nobody", f"the text of {unread}")] if unread else [])
 
 
 def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:

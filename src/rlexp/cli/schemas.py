@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlexp.cli.schema import Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, PLAN, REPLAY, SAVED
+from rlexp.verdict import Level
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXIT_CODES = {
@@ -42,6 +43,40 @@ INIT = record(
         "folder": text("the project, from where the command was typed"),
         "made": texts("the files that were written"),
         "kept": texts("files that were there and are left as they are"),
+    }
+)
+DATA = record(
+    {
+        **FIELD_FORMAT,
+        "dataset": record({"name": text("its option"), "path": text("its snapshot"), "type": text("TRL's type")}, "it"),
+        "splits": mapping(
+            record({"rows": count("rows"), "prompts": count("prompts that differ")}), "what each holds", "SPLIT"
+        ),
+        "columns": mapping(text("its type"), "the columns", "COLUMN"),
+        "findings": items(
+            record(
+                {
+                    "name": text("of the check"),
+                    "level": text("the outcome", *(level.value for level in Level)),
+                    "said": text("what was seen"),
+                    "hint": maybe(text("what to do"), "where nothing is"),
+                    "count": count("rows that it is about"),
+                    "rows": items(record({"split": text("train, test"), "row": count("from 0")}), "the first of them"),
+                }
+            ),
+            "the checks of the rows",
+        ),
+        "strangest": items(
+            record(
+                {
+                    "split": text("train"),
+                    "row": count("from 0"),
+                    "why": text("what is unusual of it"),
+                    "text": text("its prompt"),
+                }
+            ),
+            "the rows least like the rest, at most five",
+        ),
     }
 )
 PREPARE = record(
@@ -94,6 +129,14 @@ ATTEMPT = record(
         "failing": texts("rows that scored what they must not"),
     }
 )
+COVERAGE = record(
+    {
+        "name": text("the term"),
+        "applied": count("rows that it gives a score to"),
+        "tried": count("rows that were tried, all over the training split"),
+        "missing": count("rows that lack what it reads"),
+    }
+)
 RESCORED_TERM = record(
     {
         "code": text("as locked, or the versions then and now"),
@@ -124,6 +167,7 @@ SCORE: Schema = {
                 "rewards": items(REWARD, "the rewards that were tried"),
                 "faults": texts("code that changed without a higher version"),
                 "rows": items(ATTEMPT, "what gold completions and cheats score over rows of the data"),
+                "coverage": items(COVERAGE, "how many rows of the data each term applies to"),
                 "recorded": items(
                     record({"file": text("the reward's file"), "version": count("its version")}),
                     "what `--record` added to rewards.lock.yaml",
@@ -179,6 +223,7 @@ HELP: Schema = {
 ANSWERS: dict[str, Schema] = {
     "train": JOBS,
     "init": INIT,
+    "data": DATA,
     "plan": PLAN,
     "prepare": PREPARE,
     "smoke": JOBS,

@@ -21,6 +21,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.evaluate.rescore import rescore
 from rlexp.inputs import reward_source, reward_versions, trust
+from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import RewardSource
@@ -28,6 +29,7 @@ from rlexp.inputs.trust import Code
 from rlexp.project import shipped
 from rlexp.record import finished
 from rlexp.reward import trial
+from rlexp.reward.coverage import Coverage, coverage, spread_rows
 from rlexp.reward.rubric import Rubric, workers_for
 
 COLOURS = {reward_versions.RECORDED: "green", reward_versions.NEW: "yellow", reward_versions.CHANGED: "red"}
@@ -95,7 +97,7 @@ def command(arguments: list[str], here: Path) -> Answer:
     faults = reward_versions.faults(root, sources)
     show(console, scored, faults)
     failed = bool(faults) or any(reward.trial.problems for reward in scored)
-    tried: list[trial.Attempt] = _try_rows(console, run, root) if run and not failed else []
+    tried, covered = _try_rows(console, run, root) if run and not failed else ([], [])
     failed = failed or any(attempt.failing for attempt in tried)
     recorded = [] if failed else _record(console, options, root, scored)
     if failed and options.record:
@@ -106,6 +108,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         "rewards": [reward.to_json() for reward in scored],
         "faults": faults,
         "rows": [dataclasses.asdict(attempt) for attempt in tried],
+        "coverage": [dataclasses.asdict(part) for part in covered],
         "recorded": [{"file": source.file, "version": source.version} for source in recorded],
     }
     return Answer(lambda: content, exit_code=int(failed))
@@ -180,13 +183,14 @@ def _rewards(run: Run | None, places: Places) -> list[tuple[str, RewardSource, d
     return [(Path(file).stem, reward_source.read(places.holder(file), file), {}) for file in files]
 
 
-def _try_rows(console: Console, run: Run, root: Path) -> list[trial.Attempt]:
-    """Prints what gold completions and cheats score, and answers it; nothing where the data has no gold."""
+def _try_rows(console: Console, run: Run, root: Path) -> tuple[list[trial.Attempt], list[Coverage]]:
+    """Prints what gold completions and cheats score, and how many rows each term applies to, and answers both; no
+    completions where the data has no gold."""
     inputs = prepare(run, root)
     rows = trial.data_rows(inputs.data, trial.ROWS)
     if run.dataset.gold is None and "answer" not in rows[0]:
         console.print(f"{run.dataset.name} has no column answer: dataset.gold=TEMPLATE says what scores high in it")
-        return []
+        return [], _covered(console, run, inputs)
     with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers:
         attempts = trial.try_rows(run, Rubric(run.reward, inputs.rewards, workers), rows)
     names = list(attempts[0].means)
@@ -201,7 +205,18 @@ def _try_rows(console: Console, run: Run, root: Path) -> list[trial.Attempt]:
     for attempt in attempts:
         for sentence in attempt.failing[:SHOWN]:
             console.print(f"{attempt.kind}, {sentence}", markup=False)
-    return attempts
+    return attempts, _covered(console, run, inputs)
+
+
+def _covered(console: Console, run: Run, inputs: Inputs) -> list[Coverage]:
+    """Prints how many rows of the data each term applies to, and answers it."""
+    sources = {name: source for name, source in inputs.rewards.items() if not source.whole_batches}
+    with workers_for(run.reward, sources, run.hardware.reward_workers) as workers:
+        rubric = Rubric(dataclasses.replace(run.reward, max_failed=1.0), sources, workers)
+        found = coverage(rubric, spread_rows(inputs.data))
+    for part in found:
+        console.print(str(part), markup=False)
+    return found
 
 
 def _number(value: float | None) -> str:

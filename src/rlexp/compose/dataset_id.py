@@ -11,7 +11,8 @@ from typing import Any
 from rlexp.compose import hub_files, typed_ids
 from rlexp.errors import RunError
 
-ENDINGS = (".jsonl", ".csv", ".parquet")
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".json.gz", ".csv.gz", ".tsv.gz")
+"""The endings of files of rows (``inputs.read_rows``)."""
 TYPE = "${rlexp.dataset_type:${method.name}}"
 """The type that the run's method trains on (``compose.methods``)."""
 
@@ -43,11 +44,12 @@ def _of_file(option: str, root: Path) -> dict[str, Any]:
         if (file / "snapshot.json").is_file():
             hint = f"it is a snapshot: type dataset.path={option}"
         raise RunError(f"{option} is a folder, and a data set is a file of rows", where=where, hint=hint)
-    if file.suffix not in ENDINGS:
-        hint = "convert it; a .json list becomes .jsonl with one object a line"
+    ending = next((one for one in reversed(ENDINGS) if file.name.endswith(one)), None)
+    if ending is None:
+        hint = "convert it to JSON, one object a line: NAME.jsonl"
         if like := typed_ids.HUB_ID.fullmatch(option):
             hint = f"{hint}; a data set of the hub: type dataset={typed_ids.PREFIX}{like['hub_id']}"
         raise RunError(f"{option} is no file of rows ({', '.join(ENDINGS)})", where=where, hint=hint)
     # Whether it is there, and what is called nearly so, is said of dataset.params.file.
-    name = typed_ids.name_of(file.stem)
+    name = typed_ids.name_of(file.name.removesuffix(ending))
     return {"defaults": ["local", "_self_"], "name": name, "type": TYPE, "params": {"file": Path(option).as_posix()}}

@@ -16,6 +16,7 @@ UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_fail
 learned."""
 NEW_KEYS: dict[tuple[str, str], Any] = {
     ("method", "off_policy_steps"): 0,
+    ("method", "shuffle_rows"): False,
     ("model", "trust_remote_code"): False,
     ("model", "allow_pickle"): False,
     ("method", "vllm_importance_sampling_correction"): True,

@@ -145,6 +145,11 @@ class Method:
         return {name: entry for name, entry in arguments.items() if owner(name) is None}
 
     @property
+    def fixed_order(self) -> bool:
+        """Its trainer takes the rows in the order in which they come, by TRL's default."""
+        return self.arguments["train_sampling_strategy"]["default"] == "sequential"
+
+    @property
     def unserved(self) -> dict[str, str]:
         """Arguments that must be left at TRL's default: name -> what serves instead."""
         unserved = dict(UNSERVED)
@@ -219,18 +224,16 @@ def table() -> dict[str, Any]:
 @functools.cache
 def schema(method: str) -> type:
     """A dataclass with every argument of the method that the experiment owns, at TRL's own defaults, and what the
-    experiment says beside TRL: ``prompts_per_step`` and, where completions are sampled, ``off_policy_steps``."""
+    experiment says beside TRL: ``prompts_per_step``, ``off_policy_steps`` (online), ``shuffle_rows`` (fixed order)."""
     fields: list[Any] = [("name", str, dataclasses.field(default=method)), ("prompts_per_step", int, MISSING)]
-    if METHODS[method].online:
-        fields.append(("off_policy_steps", int, 0))
+    fields += [("off_policy_steps", int, 0)] if METHODS[method].online else []
+    fields += [("shuffle_rows", bool, False)] if METHODS[method].fixed_order else []
     for name, entry in METHODS[method].arguments.items():
         kind = TYPES[entry["type"]]
         if entry.get("optional") and kind is not Any:
             # OmegaConf 2.3 cannot give an optional dictionary keys while it is None.
             kind = Any if entry["type"] == "dict" else kind | None
-        default = entry["default"]
-        if name == "learning_rate":
-            default = II(f"model.learning_rate.{method}")
+        default = II(f"model.learning_rate.{method}") if name == "learning_rate" else entry["default"]
         if isinstance(default, list | dict):
             fields.append((name, kind, dataclasses.field(default_factory=functools.partial(type(default), default))))
         else:

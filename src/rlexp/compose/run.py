@@ -42,6 +42,8 @@ class Run:
     prompts_per_step: int
     off_policy_steps: int
     """Updates between the policy that samples a step's completions and the one that learns from them: 0 or 1."""
+    shuffle_rows: bool
+    """The rows are shuffled by the seed before a trainer that takes them in their order: kto."""
     dataset: Dataset
     reward: Reward
     hardware: Hardware
@@ -82,11 +84,14 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The composed tree as plain JSON values, in canonical order."""
         tree = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name != "places"}
-        del tree["arguments"], tree["prompts_per_step"], tree["off_policy_steps"], tree["geometry"]
+        for name in ("arguments", "prompts_per_step", "off_policy_steps", "shuffle_rows", "geometry"):
+            del tree[name]
         arguments = {name: _plain(value) for name, value in sorted(self.arguments.items())}
         own = {"name": self.method.name, "prompts_per_step": self.prompts_per_step}
         if self.method.online:
             own["off_policy_steps"] = self.off_policy_steps
+        if self.method.fixed_order:
+            own["shuffle_rows"] = self.shuffle_rows
         tree["method"] = {**own, **arguments}
         return tree
 
@@ -132,6 +137,7 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     del arguments["name"]
     prompts_per_step = arguments.pop("prompts_per_step")
     off_policy_steps = arguments.pop("off_policy_steps", 0)
+    shuffle_rows = arguments.pop("shuffle_rows", False)
     validate.arguments_of(method, arguments, prompts_per_step)
     validate.off_policy_of(off_policy_steps, arguments)
     groups.model.size = size or groups.model.size
@@ -151,7 +157,11 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     fields = {
         f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")
     }
-    own = {"prompts_per_step": prompts_per_step, "off_policy_steps": off_policy_steps}
+    own = {
+        "prompts_per_step": prompts_per_step,
+        "off_policy_steps": off_policy_steps,
+        "shuffle_rows": shuffle_rows,
+    }
     return Run(method=method, arguments=arguments, geometry=derived, places=places, **own, **fields)
 
 

@@ -9,6 +9,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.evaluate.sampler import Sampler, Sampling
 from rlexp.reward.rubric import Rubric, text_of
@@ -43,7 +44,7 @@ def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measuremen
     Returns:
         Means over the rows. Terms whose columns the rows lack are left out.
     """
-    prompts = list(rows["prompt"])
+    prompts = [prompt_of(row) for row in rows]
     sampling = Sampling(run.held_out.max_new_tokens, run.held_out.temperature)
     sampled = [answers[0] for answers in sampler.sample(prompts, 1, sampling, run.seed)]
     completions, ids = [answer.text for answer in sampled], [answer.token_ids for answer in sampled]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rlexp.backend.model import end_tokens
-from rlexp.backend.prompts import prompt_ids, rendered
+from rlexp.backend.prompts import joined, prompt_ids, prompt_of, rendered, tools_of
 from rlexp.compose.run import Run
 from rlexp.evaluate.sampler import Sampling
 from rlexp.evaluate.samples import SampledGroups, Target, TextSpan
@@ -39,7 +39,7 @@ def draw(
         rows: a ``datasets.Dataset`` with ``prompt``, the columns the rewards read and, for an offline method, those it
             trains on.
     """
-    prompts = list(rows["prompt"])
+    prompts = [prompt_of(row) for row in rows]
     groups = TransformersSampler(run, model, tokenizer).sample(prompts, generations, sampling(run), run.seed)
     sampled = [answer for group in groups for answer in group]
     completions, ids = [answer.text for answer in sampled], [answer.token_ids for answer in sampled]
@@ -92,7 +92,7 @@ def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> It
 
     Source: TRL tokenizes prompt and completion together; the completion begins where that leaves the prompt alone.
     """
-    prompt = row["prompt"]
+    prompt = prompt_of(row)
     alone = prompt_ids(tokenizer, [prompt], run.chat_template_kwargs)[0]
     limit = run.arguments.get("max_length")
     for name in ("chosen", "rejected", "completion"):
@@ -103,8 +103,10 @@ def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> It
             text = rendered(tokenizer, [prompt + str(target) + tokenizer.eos_token], run.chat_template_kwargs)[0]
         else:
             answer = target if isinstance(target, list) else [{"role": "assistant", "content": target}]
-            messages = [*prompt, *answer]
-            text = tokenizer.apply_chat_template(messages, tokenize=False, **run.chat_template_kwargs)
+            messages = joined(prompt, answer)
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, **tools_of(messages), **run.chat_template_kwargs
+            )
         whole = tokenizer(text, add_special_tokens=False)["input_ids"]
         shared = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), len(alone))
         own = whole[shared:]

@@ -55,6 +55,9 @@ def frozen_adapter(window: Window, steps: int) -> Reading | None:
         count += 1
     moved = next((step.moved for step in window.newest_first() if step.moved is not None), 0.0)
     gradient = (window.values("grad_norm", 1) or [0.0])[0]
+    if not gradient and not any(window.values("rewards/margins", count) or [1.0]):
+        said = f"the weights have not moved in {count} steps: every pair's margin is 0, its two answers read the same"
+        return Reading(count, said, "look at the pairs as the chat template renders them: python -m rlexp inspect")
     cause = (
         "no gradient reaches them" if not gradient else f"the learning rate of {window.facts.learning_rate:g} is lost"
     )

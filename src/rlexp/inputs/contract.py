@@ -76,6 +76,6 @@ def _text(value: Any, last_role: str) -> str | None:
         isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in value
     ):
         return "is neither text nor a list of {role, content}"
-    if not value or not (value[-1]["content"] or "").strip():
+    if not value or not ((value[-1]["content"] or "").strip() or value[-1].get("tool_calls")):
         return "is empty"
     return None if value[-1]["role"] == last_role else f"does not end with a turn of the {last_role}"

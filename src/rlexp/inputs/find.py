@@ -155,6 +155,13 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
         )
     if not run.method.online:
         return
+    if "tools" in columns and not any("tools" in source.wanted_columns for source in rewards.values()):
+        raise RunError(
+            f"{run.method.name} gives the chat template no tools, and the rows have a column tools",
+            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
+            hint="give the column another name: 'dataset.params.columns={other: tools}' with another dataset.name; "
+            "sft, dpo, kto and orpo give the template what it holds",
+        )
     for name, source in rewards.items():
         for column in source.columns:
             if column not in columns:

@@ -13,7 +13,7 @@ from typing import Any
 from rlexp.compose import hub
 from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
-from rlexp.errors import RunError
+from rlexp.errors import RunError, printable
 from rlexp.files import whole_folder
 from rlexp.inputs import script_params, snapshot, trust
 from rlexp.inputs.contract import check_rows
@@ -60,14 +60,18 @@ def _copy(shipped_model: Path, folder: Path) -> None:
         shutil.copytree(shipped_model, partial, dirs_exist_ok=True)
 
 
-def _make(named: str, script: Path, function: Callable[..., None], folder: Path, params: dict[str, Any]) -> None:
+def _make(named: str, script: Path, function: Callable[..., Any], folder: Path, params: dict[str, Any]) -> None:
     file = f"data_prep/{script.name}"
     print(f"making {named} with {file}", flush=True)
-    run_script(script, file, function, folder, params)
+    for note in run_script(script, file, function, folder, params) or ():
+        print(f"  recognised: {printable(note)}", flush=True)
 
 
-def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> None:
+def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> list[str]:
     """Calls the script's ``rows(**params)`` and writes what it answers as a snapshot, unless another process did.
+
+    Returns:
+        What the script recognised in the rows, where it says so (``recognised``).
 
     Raises:
         RunError: the parameters do not fit ``rows``, or the script refused.
@@ -87,11 +91,15 @@ def write_snapshot(script: Path, snapshot_dir: Path, params: dict[str, Any]) -> 
     made = rows(**resolved(params))
     if read := getattr(module, "files_read", None):  # of elsewhere, such as the hub
         source["files_read"] = dict(read)
+    recognised = [str(note) for note in getattr(module, "recognised", [])]
+    if recognised:
+        source["recognised"] = recognised
     try:
         snapshot.write(made, snapshot_dir, description, source)
     except RunError:
         if not (snapshot_dir / snapshot.DESCRIPTION).is_file():  # nor did another process write it meanwhile
             raise
+    return recognised
 
 
 def build_model(script: Path, model_dir: Path, params: dict[str, Any]) -> None:

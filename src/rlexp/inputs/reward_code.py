@@ -8,11 +8,15 @@ import io
 import token
 import tokenize
 from collections.abc import Iterator
+from pathlib import Path
 
 UNCOUNTED = {"version", "cases", "bounds", "ignores"}
 """Top-level names whose values are no part of how a completion is scored."""
 EXPLAINS = "explain"
 """The function that words a score for ``inspect``; it is no part of it either."""
+SCORING = {"rlexp.reward.mathematics": "reward/mathematics"}
+"""Packages that a reward file may import and that decide what it scores -> their folder in rlexp."""
+PACKAGE = Path(__file__).parents[1]
 NEWLINE, INDENT, DEDENT = "\n", "\t", "\b"
 """The ends of statements and blocks in the list of tokens; nothing else in it reads like them."""
 
@@ -42,6 +46,19 @@ def code_md5(text: str) -> str:
         if string != NEWLINE or (kept and kept[-1] not in (NEWLINE, INDENT, DEDENT, ":")):
             kept.append(string)
     return hashlib.md5("\0".join(kept).encode()).hexdigest()
+
+
+def scoring_md5(text: str) -> str:
+    """The md5 of all that says what a reward file scores: its code, and the packages of SCORING that it imports.
+
+    Raises:
+        SyntaxError: the text is not Python.
+    """
+    modules = [node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    folders = [folder for package, folder in SCORING.items() if any(name.startswith(package) for name in modules)]
+    files = [file for folder in folders for file in sorted((PACKAGE / folder).glob("*.py"))]
+    codes = [code_md5(text), *(f"{file.name} {code_md5(file.read_text(encoding='utf-8'))}" for file in files)]
+    return hashlib.md5("\n".join(codes).encode()).hexdigest() if files else codes[0]
 
 
 def _tokens(text: str) -> Iterator[tuple[tuple[int, int], str]]:

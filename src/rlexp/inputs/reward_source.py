@@ -20,10 +20,13 @@ from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
-from rlexp.inputs.reward_code import EXPLAINS, assigned, code_md5
+from rlexp.inputs.reward_code import EXPLAINS, assigned, scoring_md5
 from rlexp.inputs.script import refuse_project_imports
+from rlexp.inputs.trl_signature import columns_of, functions_of, line_for, named, reads_turns, require_ours
 
-PROVIDED = ("completions", "prompts", "completion_ids")
+PREFILLS = "prefills"
+"""What the chat template's generation prompt wrote of an answer already, as a text each; it is optional."""
+PROVIDED = ("completions", "prompts", "completion_ids", PREFILLS)
 """The arguments that the trainer hands to every reward; any other positional name is a column of the data set."""
 
 SCORES = ("score", "score_group")
@@ -41,7 +44,7 @@ class RewardSource:
     md5: str
     """The hash of the whole file."""
     code_md5: str
-    """The hash of what counts for a version (``code_md5``)."""
+    """The hash of what counts for a version (``scoring_md5``)."""
     version: int
     reads: tuple[str, ...]
     """The positional parameters of ``score``: what the trainer provides, and data-set columns."""
@@ -62,6 +65,10 @@ class RewardSource:
     """It says ``ignores = ("case", "place")``: an answer in other capitals, or outside of the tags, is as good."""
     explains: tuple[str, ...] | None
     """The parameters of its function ``explain``; None where it has none."""
+    trl: str | None = None
+    """The name of the function, where it is one in TRL's form."""
+    turns: bool = False
+    """Completions and prompts are conversations to it; only of a function in TRL's form."""
     has_cases: bool = True
     """It says what some completions score (``cases``)."""
 
@@ -116,26 +123,36 @@ def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str
             f"the reward is not valid Python: {error}", where=file, hint="mend it, then: python -m rlexp score"
         ) from error
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in SCORES]
-    if not functions:
-        raise RunError("the reward has no function named score", where=file, hint="def score(completions, ...): ...")
-    score = functions[0]
-    version = _constant(tree, "version")
+    trl = _constant(tree, "trl")
+    if not functions and not isinstance(trl, str):
+        pasted = f"; a function of TRL's? add the line {line_for(tree)}" if functions_of(tree) else ""
+        hint = f"def score(completions, ...): ...{pasted}"
+        raise RunError("the reward has no function named score", where=file, hint=hint)
+    score = named(tree, trl, file) if isinstance(trl, str) else functions[0]
+    # A function of TRL's is pasted as it is: its first version needs no line of its own.
+    version = _constant(tree, "version") if not isinstance(trl, str) else _constant(tree, "version") or 1
     if type(version) is not int:
         raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
     refuse_project_imports(tree, root, file, "reward")
-    positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
-    keyword = [arg.arg for arg in score.args.kwonlyargs]
-    required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
+    if isinstance(trl, str):
+        positional, free = columns_of(score, file)
+        keyword, required = [], []
+    else:
+        require_ours(tree, score, file)
+        positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
+        free = positional[len(positional) - len(score.args.defaults) :]
+        keyword = [arg.arg for arg in score.args.kwonlyargs]
+        required = [name for name, default in zip(keyword, score.args.kw_defaults, strict=True) if default is None]
     ignored = _constant(tree, "ignores")
     words = next((n.args for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == EXPLAINS), None)
     return RewardSource(
         file=file,
         path=path,
         md5=file_md5(path),
-        code_md5=code_md5(text),
+        code_md5=scoring_md5(text),
         version=version,
         reads=tuple(positional),
-        optional=tuple(positional[len(positional) - len(score.args.defaults) :]),
+        optional=tuple(free),
         params=tuple(keyword),
         required_params=tuple(required),
         whole_groups=score.name == "score_group",
@@ -143,6 +160,8 @@ def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str
         bounds=_bounds(tree, file),
         ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
         has_cases=any(assigned(node) == ["cases"] for node in tree.body) and _constant(tree, "cases") not in ([], ()),
+        trl=trl if isinstance(trl, str) else None,
+        turns=isinstance(trl, str) and reads_turns(score),
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 

@@ -7,10 +7,15 @@ data_prep/hub.py have in common: a script may not import another one.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from rlexp.errors import RunError, nearest
+from rlexp.inputs.messages import Dialogues, Message, stored
+from rlexp.inputs.row_columns import mapped, require_columns, require_needed, typed
+from rlexp.inputs.row_shapes import reshaped
+from rlexp.inputs.row_values import object_of, paths
 
 # The texts of each of TRL's dataset types, and the role that speaks them.
 TYPES: dict[str, dict[str, str]] = {
@@ -19,7 +24,13 @@ TYPES: dict[str, dict[str, str]] = {
     "prompt_completion": {"prompt": "user", "completion": "assistant"},
     "unpaired_preference": {"prompt": "user", "completion": "assistant"},
 }
-ROLES = ("system", "user", "assistant", "tool")
+# Their columns; the prompt of a pair may be what both answers begin with.
+NEEDED = {
+    "prompt_only": ["prompt"],
+    "preference": ["chosen", "rejected"],
+    "prompt_completion": ["prompt", "completion"],
+    "unpaired_preference": ["prompt", "completion", "label"],
+}
 LABELS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 Row = dict[str, Any]
 
@@ -39,17 +50,24 @@ def require_type(type: str, where: str) -> None:
 
 
 def of_type(
-    raw: Mapping[str, Row], held: str, columns: dict[str, str], type: str, system: str | None, what: str = "the file"
+    raw: Mapping[str, Row],
+    held: str,
+    columns: dict[str, str],
+    type: str,
+    system: str | None,
+    what: str = "the file",
+    notes: list[str] | None = None,
 ) -> dict[str, Row]:
     """Rows of a dataset type by their place, in the same order; other columns are kept, lists and objects as JSON text.
 
     Args:
         raw: rows as they were read, by their place (``line 3``).
         held: where they were read from, for messages: the file's path, or the data set's id and split.
-        columns: target name -> its name there.
+        columns: target name -> its name there, or the dotted path of a value in an object.
         type: one of TYPES.
         system: a system message to put before every prompt that has none.
         what: how a message calls what holds them.
+        notes: what was recognised is added to it, each thing once.
 
     Raises:
         RunError: there are no rows, a column is not there, a row is malformed, or texts are empty or answers equal.
@@ -57,11 +75,31 @@ def of_type(
     if not raw:
         raise RunError(f"{what} has no rows", where=held, hint="name another file or split, one that has some")
     names = list(dict.fromkeys(name for row in raw.values() for name in row))
-    sources = _sources(names, columns, type, held, what)
-    read = {f"{held} {place}": _row(row, sources, type, system, f"{held} {place}") for place, row in raw.items()}
+    require_columns(raw, names, columns, held, what)
+    rows = {place: mapped(row, columns) for place, row in raw.items()}
+    dialogues = Dialogues()
+    rows, said = reshaped(rows, columns, type, dialogues, held)
+    present = list(dict.fromkeys(name for row in rows.values() for name in row))
+    require_needed(NEEDED[type], present, names, columns, f"the dataset type {type}", held)
+    read = {}
+    for place, row in rows.items():
+        one = _row({name: row.get(name) for name in present}, type, system, dialogues, f"{held} {place}", columns)
+        read[f"{held} {place}"] = one
+    dialogues.require_one_form()
+    if notes is not None:
+        notes += [note for note in (*said, *dialogues.notes) if note not in notes]
+    _require_texts(read, type, held)
+    return read
+
+
+def _require_texts(read: dict[str, Row], type: str, held: str) -> None:
+    """Checks that no text is empty, and that the answers of a pair differ.
+
+    Raises:
+        RunError: some rows fail it; the message names the first of them.
+    """
     faulty = {
-        f"an empty {name}": [place for place, row in read.items() if not row[name][-1]["content"].strip()]
-        for name in TYPES[type]
+        f"an empty {name}": [place for place, row in read.items() if _is_empty(row[name][-1])] for name in TYPES[type]
     }
     if type == "preference":
         same = [place for place, row in read.items() if row["chosen"] == row["rejected"]]
@@ -74,60 +112,19 @@ def of_type(
                 where=f"{held}: {shown}{', ...' if len(places) > 5 else ''}",
                 hint="mend these rows or remove them",
             )
-    return read
 
 
-def _sources(names: list[str], columns: dict[str, str], type: str, held: str, what: str) -> dict[str, str]:
-    """Target name -> the file's name, for every column that is kept."""
-    for target, source in columns.items():
-        if source not in names:
-            near = nearest(source, names)
-            turned = {source: target for target, source in columns.items()}
-            if set(turned.values()) <= set(names):
-                raise RunError(
-                    f"the column map is the wrong way round: {what} has {target!r}, not {source!r}",
-                    where=f"{held} has {', '.join(names)}",
-                    hint=f"type {_shown(turned)}: what is needed first, then its name in the file",
-                )
-            raise RunError(
-                f"the column map takes {target!r} from {source!r}, which {what} has not",
-                where=f"{held} has {', '.join(names)}",
-                hint=f"did you mean {_typed(columns, target, near)}?" if near else f"name one of: {', '.join(names)}",
-            )
-    mapped = set(columns.values())
-    sources = {**{name: name for name in names if name not in mapped}, **columns}
-    needed = [*TYPES[type], *(["label"] if type == "unpaired_preference" else [])]
-    for name in needed:
-        if name in sources or (name == "prompt" and type == "preference"):
-            continue
-        near = nearest(name, [other for other in names if other not in needed and other not in mapped])
-        raise RunError(
-            f"the dataset type {type} needs a column {name!r}",
-            where=f"{held} has {', '.join(names)}",
-            hint=f"map it: {_typed(sources, name, near or 'ITS_NAME_THERE')}",
-        )
-    return sources
+def _is_empty(message: Message) -> bool:
+    return not message["content"].strip() and "tool_calls" not in message
 
 
-def _typed(columns: Mapping[str, str], target: str, source: str) -> str:
-    """The column map with ``target`` in it, as typed in a shell; `columns` is null at first, so it is given whole."""
-    return _shown({**columns, target: source})
-
-
-def _shown(columns: Mapping[str, str]) -> str:
-    renamed = {target: source for target, source in columns.items() if target != source}
-    # Hydra reads plain ASCII words without quotes; other names need them.
-    quoted = {t: s if s.isascii() and s.isidentifier() else f'"{s}"' for t, s in renamed.items()}
-    return f"'dataset.params.columns={{{', '.join(f'{t}: {s}' for t, s in quoted.items())}}}'"
-
-
-def _row(raw: Row, sources: dict[str, str], type: str, system: str | None, place: str) -> Row:
-    values = {target: raw.get(source) for target, source in sources.items()}
-    if type == "preference" and "prompt" not in sources:
-        values["prompt"] = _shared_start(values["chosen"], values["rejected"], sources, place)
+def _row(row: Row, type: str, system: str | None, dialogues: Dialogues, place: str, columns: Mapping[str, str]) -> Row:
+    values = dict(row)
     texts: dict[str, Any] = {
-        name: _messages(values.pop(name), role, f"{place}: {name}") for name, role in TYPES[type].items()
+        name: dialogues.read(values.pop(name), role, place, name) for name, role in TYPES[type].items() if name in row
     }
+    if "prompt" not in texts:
+        texts = {"prompt": _shared_start(texts["chosen"], texts["rejected"], columns, place), **texts}
     prompt = texts["prompt"]
     if prompt[-1]["role"] != "user":
         raise RunError(
@@ -137,52 +134,65 @@ def _row(raw: Row, sources: dict[str, str], type: str, system: str | None, place
         )
     for name, messages in texts.items():
         if name != "prompt":
-            texts[name] = messages[len(prompt) :] if messages[: len(prompt)] == prompt else messages
-            roles = [message["role"] for message in texts[name]]
-            if not roles or "user" in roles or roles[-1] != "assistant":
-                raise RunError(
-                    "the dialogue is not an answer to the prompt",
-                    where=f"{place}: {name}",
-                    hint="it ends with the assistant's message, and may hold the prompt's own before the answer",
-                )
+            texts[name] = _answer(messages, prompt, f"{place}: {name}")
     if type == "unpaired_preference":
         texts["label"] = _label(values.pop("label"), place)
     if system and prompt[0]["role"] != "system":
         texts["prompt"] = [{"role": "system", "content": system}, *prompt]
-    return {**texts, **{name: _metadata(value) for name, value in values.items()}}
+    if (answer := object_of(values.get("answer"))) is not None:
+        inner = paths({columns.get("answer", "answer"): answer})
+        near = next((path for path in inner if path.endswith("ground_truth")), inner[0] if inner else "answer.NAME")
+        raise RunError(
+            "the answer is an object, which no completion equals",
+            where=f"{place}: answer",
+            hint=f"name the part of it that is the answer: {typed(columns, 'answer', near)}",
+        )
+    return {**{n: stored(t) if n != "label" else t for n, t in texts.items()}, **_kept(values, place)}
 
 
-def _shared_start(chosen: Any, rejected: Any, sources: dict[str, str], place: str) -> Any:
-    if not isinstance(chosen, list) or not isinstance(rejected, list):
+def _answer(messages: list[Message], prompt: list[Message], where: str) -> list[Message]:
+    """An answer without the prompt's messages, where it repeats them."""
+    answer = messages[len(prompt) :] if messages[: len(prompt)] == prompt else messages
+    roles = [message["role"] for message in answer]
+    if "user" in roles[:-1] and roles[-1] == "assistant":
+        raise RunError(
+            "a message of the user stands inside an answer, which is not supported: the dialogue is not an answer to "
+            "the prompt",
+            where=where,
+            hint="cut the dialogue: what comes before belongs into the prompt; a pair ends with the first answer that "
+            "differs",
+        )
+    if not roles or "user" in roles or roles[-1] != "assistant":
+        raise RunError(
+            "the dialogue is not an answer to the prompt",
+            where=where,
+            hint="it ends with the assistant's message, and may hold the prompt's own before the answer",
+        )
+    return answer
+
+
+def _shared_start(
+    chosen: list[Message], rejected: list[Message], columns: Mapping[str, str], place: str
+) -> list[Message]:
+    if len(chosen) == len(rejected) == 1:
         raise RunError(
             "there is no column 'prompt', and plain answers do not hold one",
             where=place,
-            hint=f"map it: {_typed(sources, 'prompt', 'ITS_NAME_THERE')}",
+            hint=f"map it: {typed(columns, 'prompt', 'ITS_NAME_THERE')}",
         )
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
+    if shared and chosen[shared - 1]["role"] != "user":  # calls of tools that both answers begin with
+        users = [number for number, turn in enumerate(chosen[:shared], start=1) if turn["role"] == "user"]
+        shared = users[-1] if users else 0
     if not shared:
         raise RunError(
             "there is no column 'prompt', and the two answers do not start with the same messages",
             where=place,
-            hint=f"map the prompt: {_typed(sources, 'prompt', 'ITS_NAME_THERE')}",
+            hint=f"map the prompt: {typed(columns, 'prompt', 'ITS_NAME_THERE')}",
         )
     return chosen[:shared]
-
-
-def _messages(value: Any, role: str, where: str) -> list[dict[str, str]]:
-    """A dialogue of role and content; plain text becomes one message of ``role``, and so does an empty cell."""
-    if value is None or isinstance(value, str):
-        return [{"role": role, "content": value or ""}]
-    whole = isinstance(value, list) and value and all(isinstance(message, dict) for message in value)
-    if not whole or any(m.get("role") not in ROLES or not isinstance(m.get("content"), str) for m in value):
-        raise RunError(
-            "neither a text nor a dialogue",
-            where=where,
-            hint=f'a dialogue is [{{"role": "{role}", "content": "..."}}], its roles among {", ".join(ROLES)}',
-        )
-    return [{"role": message["role"], "content": message["content"]} for message in value]
 
 
 def _label(value: Any, place: str) -> bool:
@@ -192,7 +202,27 @@ def _label(value: Any, place: str) -> bool:
     return label
 
 
+def _kept(values: Row, place: str) -> Row:
+    """The other columns of a row, the tools that it may call among them."""
+    if tools := values.get("tools"):
+        try:
+            tools = json.loads(tools) if isinstance(tools, str) else tools
+        except (ValueError, RecursionError):
+            tools = None
+        if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+            raise RunError(
+                "tools are no list of JSON schemas",
+                where=f"{place}: tools",
+                hint='write [{"type": "function", "function": {"name": "add", "parameters": {...}}}], or name the '
+                "column otherwise",
+            )
+        values = {**values, "tools": tools or None}
+    return {name: _metadata(value) for name, value in values.items()}
+
+
 def _metadata(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None  # how pandas writes a cell that is empty
     if value is None or isinstance(value, str | bool | int | float):
         return value
     # A Decimal or a date (parquet) is plain text; as JSON it would stand in quotes that no reward expects.

@@ -10,6 +10,8 @@ from typing import Any
 from rlexp.errors import RunError
 
 Row = dict[str, Any]
+BOUND = 2**63
+"""The integers of a column lie between this and its negative."""
 
 
 def _prompt_key(row: Row) -> str:
@@ -87,6 +89,26 @@ def check_same_columns(train_row: Row, test_row: Row, test_file: str | None, whe
             where=f"{where}: test_file={test_file}",
             hint="give both files the same columns",
         )
+
+
+def large_integers_as_text(all_rows: list[Row]) -> list[str]:
+    """Makes the integers of a column text, where one of them is beyond 64 bits, which is what a column holds.
+
+    Returns:
+        The names of these columns.
+    """
+    large = {
+        name for row in all_rows for name, value in row.items() if _is_integer(value) and not -BOUND <= value < BOUND
+    }
+    for row in all_rows:
+        for name in large & row.keys():
+            if _is_integer(row[name]):
+                row[name] = str(row[name])
+    return sorted(large)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_one_kind_a_column(all_rows: list[Row], where: str) -> None:

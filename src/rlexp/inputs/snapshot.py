@@ -28,6 +28,7 @@ SOURCE = record(
         "params": mapping({}),
         "files": mapping(MD5, PATH),
         "files_read": mapping(MD5, PATH),
+        "recognised": {"type": "array", "items": TEXT, "maxItems": 1000},
     },
 )
 """The shape of what a description says of where its rows come from; a lock says the same."""

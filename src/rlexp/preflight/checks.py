@@ -17,15 +17,30 @@ from pathlib import Path
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.inputs import reward_tags
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import facts, files, lengths, machine, memory, rewards, template, tokenizer
+from rlexp.preflight import (
+    columns,
+    facts,
+    files,
+    labels,
+    lengths,
+    machine,
+    memory,
+    prefill,
+    rendering,
+    rewards,
+    template,
+    tokenizer,
+)
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.reward import trial
 from rlexp.verdict import Level, Verdict, require
 
 BEFORE_LOAD: tuple[Callable[[TokenizerContext], Verdict], ...] = (
-    *(template.missing, template.renders, template.generation_prompt),
+    *(template.missing, template.renders, template.generation_prompt, prefill.prefill),
     *(template.doubled_bos, template.prefix, template.same_everywhere),
+    *(rendering.contents, rendering.pairs, rendering.generation_markers, rendering.date, labels.labels),
     *(tokenizer.eos, template.eos, tokenizer.vocabulary, tokenizer.tags),
     lengths.length,
 )
@@ -42,6 +57,7 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
     """
     model_dir = inputs.model
     found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
+    found += [columns.verdict(run, inputs), columns.answer(run, inputs)]
     found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
@@ -85,7 +101,7 @@ def before_training(before: TokenizerContext | None, after: TokenizerContext) ->
 
 def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
     """The tags that the reward of this run looks for."""
-    return tokenizer.looked_for(run, inputs.rewards.values())
+    return reward_tags.looked_for(run, inputs.rewards.values())
 
 
 def written(run: Run, model_dir: Path) -> int:

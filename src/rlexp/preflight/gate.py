@@ -4,13 +4,16 @@ a failure stops the run."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend import dataset, template_clock
 from rlexp.backend import model as models
+from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
-from rlexp.preflight import checks, memory
+from rlexp.preflight import checks, memory, rendering
 from rlexp.preflight.lengths import MEASURED
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Verdict, require
@@ -31,6 +34,8 @@ class Gate:
         self.warn = warn
         self.where = run.model.path or str(run.model.hub_id)
         self.before: TokenizerContext | None = None
+        self.moment: datetime | None = None
+        """What the chat template takes for now, where it writes it; known before the training."""
 
     def before_import(self, run_dir: Path) -> None:
         """Makes the checks that need no torch."""
@@ -54,6 +59,7 @@ class Gate:
         embedding = model.get_input_embeddings().weight.shape[0]
         after = self._seen(tokenizer, embedding, models.end_ids(model.generation_config), rows=rows)
         self._require(checks.before_training(self.before, after))
+        self.moment = template_clock.now() if rendering.reads_clock(after) else None
 
     def look(self, model: Any, tokenizer: Any, rows: Any) -> list[Verdict]:
         """The verdicts on a loaded model, its template and tokenizer; nothing is raised, printed or recorded."""
@@ -64,10 +70,17 @@ class Gate:
 
     def _seen(self, tokenizer: Any, vocab_size: int | None, ends: tuple[int, ...], rows: Any) -> TokenizerContext:
         tags = checks.looked_for(self.run, self.inputs)
-        columns = rows.select_columns(self.run.dataset.type.columns)
+        columns = rows.select_columns(dataset.trained_columns(self.run, rows.column_names))
         every = max(1, -(-len(columns) // MEASURED))
         kept = columns.select(range(0, len(columns), every)).to_list()
-        return TokenizerContext(self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags)
+        kept = [{**row, "prompt": prompt_of(row)} for row in kept]
+        labels = None
+        if "label" in columns.column_names:
+            good = sum(columns["label"])
+            labels = (good, len(columns) - good)
+        return TokenizerContext(
+            self.run, tokenizer, self.where, vocab_size, ends, kept, tags=tags, labels=labels, every=every
+        )
 
     def _require(self, found: Iterable[Verdict]) -> None:
         found = list(found)

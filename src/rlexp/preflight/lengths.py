@@ -5,6 +5,7 @@ A limit that is too small cuts answers and rewards nothing, without any error (t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,10 @@ def length(seen: TokenizerContext) -> Verdict:
     if arguments["max_length"] is None:
         return Verdict("data.sequence_length", Level.skipped, "method.max_length=null: nothing is cut")
     replies = _replies(seen, rows)
-    return sequence_length(prompts, [a + b for a, b in zip(prompts, replies, strict=True)], arguments["max_length"])
+    limit, sequences = arguments["max_length"], [a + b for a, b in zip(prompts, replies, strict=True)]
+    keeps_end = arguments.get("truncation_mode") == "keep_end"  # of the prompt the beginning is cut then
+    full = [seen.number(n) for n, length in enumerate(prompts) if length >= limit and not keeps_end]
+    return sequence_length(prompts, sequences, limit, full)
 
 
 def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdict:
@@ -56,21 +60,28 @@ def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdic
     return Verdict(name, level, message, "model.max_seq_length, method.max_completion_length", hint)
 
 
-def sequence_length(prompts: Sequence[int], sequences: Sequence[int], limit: int) -> Verdict:
-    """Sequences that are cut, or whose prompt alone fills the limit.
+def sequence_length(
+    prompts: Sequence[int], sequences: Sequence[int], limit: int, filled: Sequence[int] = ()
+) -> Verdict:
+    """Sequences that are cut, or whose prompt alone fills the limit: these are not trained on.
 
     Args:
         prompts: tokens of each prompt.
         sequences: tokens of prompt and (longer) completion.
         limit: ``method.max_length``.
+        filled: numbers of the rows whose prompt fills it.
     """
     name = "data.sequence_length"
     truncated, full = sum(n > limit for n in sequences), sum(n >= limit for n in prompts)
     spread = f"prompt and completion have {percentiles(sequences)}; method.max_length={limit}"
-    if truncated <= FEW * len(sequences):
+    if truncated <= FEW * len(sequences) and not full:
         return Verdict(name, Level.passed, spread)
     message = f"{truncated} of {len(sequences)} rows ({truncated / len(sequences):.0%}) would be cut"
-    message += f", in {full} of them the prompt alone fills the limit: {spread}" if full else f": {spread}"
+    message += f", in {full} of them the prompt alone fills the limit" if full else ""
+    if filled:
+        rows = ", ".join(map(str, filled[:5])) + (", ..." if filled[5:] else "")
+        message += f", and they are dropped (rows {rows} from 0)"
+    message += f": {spread}"
     level = Level.failed if truncated > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
     longest = rounded(max(sequences))
     hint = f"type model.max_seq_length={longest} (method.max_length follows it), or leave the long rows out of the data"
@@ -101,4 +112,10 @@ def _replies(seen: TokenizerContext, rows: Sequence[dict[str, Any]]) -> list[int
 
 
 def _text(reply: Any) -> str:
-    return reply if isinstance(reply, str) else "".join(str(turn["content"]) for turn in reply)
+    return (
+        reply
+        if isinstance(reply, str)
+        else "".join(
+            str(turn["content"]) + (json.dumps(turn["tool_calls"]) if "tool_calls" in turn else "") for turn in reply
+        )
+    )

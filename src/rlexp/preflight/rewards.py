@@ -19,14 +19,15 @@ from rlexp.errors import RunError
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.reward import gold, trial
+from rlexp.reward import coverage, gold, trial
 from rlexp.reward.conformance import NASTY
+from rlexp.reward.coverage import Coverage
 from rlexp.reward.rubric import Rubric, workers_for
 from rlexp.reward.trial import data_rows
 from rlexp.verdict import Level, Verdict
 
 ROWS = 12
-REVISION = 2
+REVISION = 3
 """Raised when other completions are tried than before, or something else of them is remembered."""
 GOLD, OTHER = "gold", "other"
 """Prefixes of the kinds of completion that are compared: a row's own answer, and the same words for another row."""
@@ -56,11 +57,21 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
         return []
     rows = data_rows(inputs.data, ROWS)
     kinds = completions(rows, run.dataset.gold)
+    spread = coverage.spread_rows(inputs.data)
     params = {name: run.reward.terms[name].params for name in sources}
-    key = ["told apart", {name: source.md5 for name, source in sources.items()}, params, str(rows), kinds, REVISION]
-    found = remembered(json.dumps(key, sort_keys=True, default=str), lambda: _scored(run, sources, rows, kinds))
+    key = [
+        "told apart",
+        {name: source.md5 for name, source in sources.items()},
+        params,
+        str(rows),
+        kinds,
+        str(spread),
+        REVISION,
+    ]
+    found = remembered(json.dumps(key, sort_keys=True, default=str), lambda: _scored(run, sources, rows, kinds, spread))
     judge = any(kind.startswith(GOLD) for kind in kinds)
     judged = verdicts(run, sources, found["scores"], judge, whole=len(sources) == len(inputs.rewards))
+    judged += [_coverage(Coverage(*part), sources) for part in found["coverage"]]
     if found["failed"]:
         message = (
             f"{found['failed']} of {found['scored']} completions that the reward was tried with made it raise or hang"
@@ -68,6 +79,15 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
         hint = "python -m rlexp score tries it alone; reward.max_failed says how many may fail while training"
         judged.insert(0, Verdict("reward.scores", Level.warning, message, "reward.terms", hint))
     return judged
+
+
+def _coverage(part: Coverage, sources: Mapping[str, RewardSource]) -> Verdict:
+    """The term has a score for every row; where it has none, the row teaches nothing through it."""
+    where = f"{sources[part.name].file}: score()"
+    if part.whole:
+        return Verdict("reward.coverage", Level.passed, str(part), where)
+    hint = "a row that no term applies to is left out of training; python -m rlexp score tells what applies to what"
+    return Verdict("reward.coverage", Level.warning, str(part), where, hint)
 
 
 def cases(name: str, source: RewardSource) -> Verdict:
@@ -172,7 +192,9 @@ def _answers(source: RewardSource, template: str | None) -> bool:
     return bool({*made_of, "answer"} & set(source.columns))
 
 
-def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], kinds: Any) -> dict[str, Any]:
+def _scored(
+    run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], kinds: Any, spread: Sequence[Any]
+) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {name: {} for name in sources}
     with workers_for(run.reward, dict(sources), 1) as workers:
         # However many fail: the run judges those that it meets.
@@ -185,10 +207,13 @@ def _scored(run: Run, sources: Mapping[str, RewardSource], rows: Sequence[Any], 
                 batch = trial.score_texts(rubric, [rows[n] for n in which], [texts[n] for n in which])
                 for name, values in batch.scores.items():
                     found[name][kind] = values
+            scored, failed = rubric.scored, rubric.failed
+            covered = coverage.coverage(rubric, spread)
         except RunError as error:
             raise RunError(f"[reward.scores] {error.what}", where=error.where, hint=error.hint) from error
     scores = {name: kinds for name, kinds in found.items() if kinds}
-    return {"scores": scores, "scored": rubric.scored, "failed": rubric.failed}
+    parts = [dataclasses.astuple(part) for part in covered]
+    return {"scores": scores, "scored": scored, "failed": failed, "coverage": parts}
 
 
 def _mean(scores: Sequence[float | None]) -> float | None:

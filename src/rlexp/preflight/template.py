@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
-from rlexp.backend.prompts import Messages
+from rlexp.backend.prompts import Messages, joined
 from rlexp.preflight.tokenizer_context import TokenizerContext, trainer_ids
 from rlexp.verdict import Level, Verdict
 
@@ -32,11 +32,14 @@ def missing(seen: TokenizerContext) -> Verdict:
 def renders(seen: TokenizerContext) -> Verdict:
     """It takes the rows as they are: their roles, their system message."""
     name = "template.renders"
-    if skipped := _skipped(seen, name):
+    if skipped := skipped_of(seen, name):
         return skipped
     for prompt, _ in seen.conversations:
         try:
             seen.text(prompt, generation_prompt=True)
+        except TemplateSyntaxError as error:
+            message = f"the chat template is no Jinja that can be read: {error.message} (line {error.lineno})"
+            return Verdict(name, Level.failed, message, seen.where, "mend that line of chat_template.jinja")
         except (TemplateError, TypeError, KeyError, IndexError) as error:
             roles = ", ".join(str(turn["role"]) for turn in prompt)
             hint = "type model.system_prompt=null" if "system" in roles and seen.run.model.system_prompt else None
@@ -52,20 +55,20 @@ def generation_prompt(seen: TokenizerContext) -> Verdict:
     fault: it is one where the template writes a header in front of an answer and not at the end of a prompt.
     """
     name = "template.generation_prompt"
-    if skipped := _skipped(seen, name):
+    if skipped := skipped_of(seen, name):
         return skipped
     prompt, reply = seen.conversations[0]
     closed, opened = seen.text(prompt), seen.text(prompt, generation_prompt=True)
     if opened != closed:
-        return Verdict(name, Level.passed, f"a prompt ends with {_short(_after(closed, opened))}")
+        return Verdict(name, Level.passed, f"a prompt ends with {short(_after(closed, opened))}")
     whole = _whole(seen, prompt, reply)
     header = whole[len(closed) :].partition(_words(reply))[0] if whole and whole.startswith(closed) else ""
     if header.strip():
         message = (
-            f"the chat template writes {_short(header)} in front of an answer, and no such thing at the end of a "
+            f"the chat template writes {short(header)} in front of an answer, and no such thing at the end of a "
             "prompt: the model would have to write it itself"
         )
-        hint = "end the template with {% if add_generation_prompt %}" + _short(header, quoted=False) + "{% endif %}"
+        hint = "end the template with {% if add_generation_prompt %}" + short(header, quoted=False) + "{% endif %}"
         return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, "an answer follows a prompt at once")
 
@@ -95,7 +98,7 @@ def eos(seen: TokenizerContext) -> Verdict:
     trained online with a template whose end they do not use.
     """
     name = "template.eos"
-    if skipped := _skipped(seen, name):
+    if skipped := skipped_of(seen, name):
         return skipped
     prompt, reply = seen.conversations[0]
     whole = _whole(seen, prompt, reply)
@@ -105,7 +108,7 @@ def eos(seen: TokenizerContext) -> Verdict:
     ids = seen.tokenizer(tail, add_special_tokens=False)["input_ids"]
     ends = [token for token in seen.tokenizer.convert_ids_to_tokens(sorted(seen.all_ends)) if token]
     if seen.all_ends & set(ids):
-        return Verdict(name, Level.passed, f"an answer ends with {_short(tail)}")
+        return Verdict(name, Level.passed, f"an answer ends with {short(tail)}")
     added = {token.content for token in seen.tokenizer.added_tokens_decoder.values()}
     turn_end = next((token for token in seen.tokenizer.convert_ids_to_tokens(ids) if token in added), None)
     if turn_end:
@@ -115,7 +118,7 @@ def eos(seen: TokenizerContext) -> Verdict:
             return Verdict(name, Level.failed, message, seen.where, f"type 'method.eos_token={turn_end}', or {hint}")
         return Verdict(name, Level.warning, message, seen.where, hint)
     message = (
-        f"the chat template ends an answer with {_short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
+        f"the chat template ends an answer with {short(tail) if tail else 'nothing'}, not with {' or '.join(ends)}"
     )
     imitated = seen.run.method.imitates
     if _ends_at_the_next_turn(seen, prompt, reply):
@@ -134,7 +137,7 @@ def prefix(seen: TokenizerContext) -> Verdict:
     thoughts): that is no fault.
     """
     name = "template.prefix"
-    if skipped := _skipped(seen, name):
+    if skipped := skipped_of(seen, name):
         return skipped
     for prompt, reply in seen.conversations:
         whole = _whole(seen, prompt, reply)
@@ -146,13 +149,13 @@ def prefix(seen: TokenizerContext) -> Verdict:
         )
         if common >= len(closed.rstrip()):
             message = (
-                f"a prompt ends with {_short(opened[common:])} alone, and goes on otherwise where an answer follows"
+                f"a prompt ends with {short(opened[common:])} alone, and goes on otherwise where an answer follows"
             )
             level = Level.passed if seen.run.method.online else Level.warning
         else:
             message = (
                 f"a prompt alone and the same prompt with its answer differ from character {common} on: "
-                f"{_short(opened[common:])} and {_short(whole[common:])}"
+                f"{short(opened[common:])} and {short(whole[common:])}"
             )
             level = Level.warning if seen.run.method.online else Level.failed
         hint = None if level is Level.passed else "a chat template that writes each turn without looking at later ones"
@@ -181,7 +184,7 @@ def agreement(rendered: Mapping[str, Sequence[list[int]]], seen: TokenizerContex
     for whose, ids in others:
         for number, (a, b) in enumerate(zip(right, ids, strict=True)):
             if list(a) != list(b):
-                shown = [_short(seen.tokenizer.decode(tokens)) for tokens in (a, b)]
+                shown = [short(seen.tokenizer.decode(tokens)) for tokens in (a, b)]
                 message = (
                     f"row {number} is {shown[0]} for {first} and {shown[1]} for {whose} ({len(a)} and {len(b)} tokens)"
                 )
@@ -199,8 +202,8 @@ def loading(before: TokenizerContext, after: TokenizerContext) -> Verdict:
     if read[0] != read[1]:
         a, b = next((a, b) for a, b in zip(*read, strict=True) if a != b)
         message = (
-            f"loading the model changed how a prompt is read: {_short(before.tokenizer.decode(a))} became "
-            f"{_short(after.tokenizer.decode(b))}"
+            f"loading the model changed how a prompt is read: {short(before.tokenizer.decode(a))} became "
+            f"{short(after.tokenizer.decode(b))}"
         )
         return Verdict(
             name, Level.warning, message, before.where, "the adapter's folder holds the template that was used"
@@ -210,7 +213,7 @@ def loading(before: TokenizerContext, after: TokenizerContext) -> Verdict:
     return Verdict(name, Level.passed, message)
 
 
-def _skipped(seen: TokenizerContext, name: str) -> Verdict | None:
+def skipped_of(seen: TokenizerContext, name: str) -> Verdict | None:
     if not seen.conversations:
         return Verdict(name, Level.skipped, "the rows are plain text: no template is used")
     return None if seen.tokenizer.chat_template else Verdict(name, Level.skipped, "there is no template")
@@ -219,7 +222,7 @@ def _skipped(seen: TokenizerContext, name: str) -> Verdict | None:
 def _whole(seen: TokenizerContext, prompt: Messages, reply: Messages) -> str | None:
     """Prompt and reply rendered together; None where the template refuses that."""
     try:
-        return seen.text([*prompt, *reply])
+        return seen.text(joined(prompt, reply))
     except (TemplateError, TypeError, KeyError, IndexError):
         return None
 
@@ -232,14 +235,15 @@ def _ends_at_the_next_turn(seen: TokenizerContext, prompt: Messages, reply: Mess
 
 
 def _words(reply: Messages) -> str:
-    """The end of the reply's text: templates move thoughts that stand before it, and strip blanks."""
-    return str(reply[-1]["content"]).strip()[-20:].strip()
+    """The end of the reply's text: templates move thoughts before it, and strip blanks; of a call its function."""
+    text = str(reply[-1]["content"]).strip()[-20:].strip()
+    return text or str(reply[-1]["tool_calls"][-1]["function"]["name"])
 
 
 def _after(start: str, text: str) -> str:
     return text[len(start) :] if text.startswith(start) else text[-SHOWN:]
 
 
-def _short(text: str, quoted: bool = True) -> str:
+def short(text: str, quoted: bool = True) -> str:
     kept = text if len(text) <= SHOWN else f"{text[: SHOWN - 23]}...{text[-20:]}"
     return repr(kept) if quoted else kept.replace("\n", "\\n")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterable
+from typing import Any
 
-from rlexp.compose.run import Run
-from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight.tokenizer_context import TokenizerContext
 from rlexp.verdict import Level, Verdict
-
-TAG = re.compile(r"</?[A-Za-z_][\w-]*>")
 
 
 def eos(seen: TokenizerContext) -> Verdict:
@@ -56,7 +51,22 @@ def vocabulary(seen: TokenizerContext) -> Verdict:
     """Every token that can occur has a row in the embedding."""
     tokens = seen.tokenizer.get_vocab()
     named = {str(token) for token in seen.tokenizer.special_tokens_map.values() if isinstance(token, str)}
-    return beyond(tokens, seen.vocab_size, str(seen.tokenizer.chat_template or ""), {*named, *seen.tags}, seen.where)
+    written = _in_rows([token for token, number in tokens.items() if number >= (seen.vocab_size or number + 1)], seen)
+    template = str(seen.tokenizer.chat_template or "")
+    return beyond(tokens, seen.vocab_size, template, {*named, *seen.tags, *written}, seen.where)
+
+
+def _in_rows(tokens: list[str], seen: TokenizerContext) -> set[str]:
+    """Those of some tokens that stand in the rows."""
+    if not tokens:
+        return set()
+    columns = [name for name in seen.run.dataset.type.columns if name != "label"]
+    text = "\n".join(_texts(row[name]) for row in seen.rows for name in columns)
+    return {token for token in tokens if token in text}
+
+
+def _texts(value: Any) -> str:
+    return value if isinstance(value, str) else "\n".join(str(turn) for turn in value)
 
 
 def beyond(tokens: dict[str, int], rows: int | None, template: str, used: Iterable[str], where: str) -> Verdict:
@@ -106,24 +116,3 @@ def tags(seen: TokenizerContext) -> Verdict:
         hint = f'mark it "special": false in tokenizer.json, or look for another tag than {lost[0]}'
         return Verdict(name, Level.failed, message, seen.where, hint)
     return Verdict(name, Level.passed, f"{', '.join(seen.tags)} come back as they were")
-
-
-def looked_for(run: Run, rewards: Iterable[RewardSource]) -> tuple[str, ...]:
-    """The tags that a reward file names as text (docstrings do not count) and those of the data's gold completion.
-
-    Only those that are opened and closed somewhere; none for a method without a reward.
-    """
-    if not run.method.online:
-        return ()
-    found = set(TAG.findall(run.dataset.gold or ""))
-    for source in rewards:
-        tree = ast.parse(source.path.read_bytes())
-        message = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in message:
-                found |= set(TAG.findall(node.value))
-    return tuple(sorted(tag for tag in found if {_other(tag), tag} <= found))
-
-
-def _other(tag: str) -> str:
-    return tag.replace("</", "<") if tag.startswith("</") else tag.replace("<", "</", 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rlexp.backend.prompts import Dialogue, Messages, prompt_ids
+from rlexp.backend.prompts import Dialogue, Messages, WithTools, prompt_ids, tools_of
 from rlexp.compose.run import Run
 
 ANSWER = "An answer."
@@ -42,6 +42,20 @@ class TokenizerContext:
     tags: tuple[str, ...] = ()
     """The tags that the reward looks for in a completion."""
 
+    labels: tuple[int, int] | None = None
+    """All rows of the data that are labelled true, and false; None where they have no labels."""
+    every: int = 1
+    """Of the rows of the data every so many-th is there."""
+
+    def number(self, row: int) -> int:
+        """The number of a row in the data."""
+        return row * self.every
+
+    @property
+    def conversational(self) -> bool:
+        """The rows are conversations, which the chat template renders."""
+        return any(not isinstance(row["prompt"], str) for row in self.rows[:LOOKED_AT])
+
     @cached_property
     def conversations(self) -> list[tuple[Messages, Messages]]:
         """(prompt, reply) of a few rows; none where the data is plain text, which no template renders."""
@@ -58,7 +72,11 @@ class TokenizerContext:
     def text(self, messages: Messages, generation_prompt: bool = False) -> str:
         """The messages as the chat template writes them."""
         return self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=generation_prompt, tokenize=False, **self.run.chat_template_kwargs
+            messages,
+            add_generation_prompt=generation_prompt,
+            tokenize=False,
+            **tools_of(messages),
+            **self.run.chat_template_kwargs,
         )
 
 
@@ -72,6 +90,8 @@ def trainer_ids(run: Run, tokenizer: Any, prompts: Sequence[Dialogue]) -> list[l
         return []
     if isinstance(prompts[0], str):
         ids = tokenizer(list(prompts), add_special_tokens=not run.method.adds_bos)["input_ids"]
+    elif any(isinstance(prompt, WithTools) for prompt in prompts):  # each has tools of its own
+        ids = prompt_ids(tokenizer, prompts, run.chat_template_kwargs)
     else:
         ids = tokenizer.apply_chat_template(
             list(prompts), add_generation_prompt=True, tokenize=True, return_dict=True, **run.chat_template_kwargs

@@ -6,6 +6,7 @@ Nothing in it is a path outside the project, so that it can be committed and rep
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ SCHEMA = record(
     },
     {
         "origins": mapping(TEXT, PATH),
+        "template_time": {
+            "type": "string",
+            "pattern": r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\Z",
+            "description": "a date and time as 2026-11-29T15:56:11",
+        },
         "format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"},
     },
 )
@@ -110,7 +116,13 @@ def versions() -> dict[str, str]:
 
 
 def lock(
-    run: Run, digest: dict[str, Any], overrides: list[str], tokenizer: Any, adapter: str | None, origins: dict[str, str]
+    run: Run,
+    digest: dict[str, Any],
+    overrides: list[str],
+    tokenizer: Any,
+    adapter: str | None,
+    origins: dict[str, str],
+    moment: datetime | None = None,
 ) -> dict[str, Any]:
     """The content of ``run.lock.yaml``.
 
@@ -120,6 +132,7 @@ def lock(
         tokenizer: the loaded tokenizer, for the hash of its chat template.
         adapter: the hash of the fresh adapter's weights, None for full fine-tuning.
         origins: file -> where it comes from (``Places.origins``).
+        moment: what the chat template took for now, where it writes it.
     """
     content = {
         "format": FORMAT,
@@ -130,10 +143,24 @@ def lock(
         "origins": origins,
         "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
         "fresh_adapter_sha256": adapter,
+        **({"template_time": moment.isoformat()} if moment else {}),
         "versions": versions(),
         "machine": machine(),
     }
     return {**content, "checksum": checksum(content)}
+
+
+def template_time(content: dict[str, Any]) -> datetime | None:
+    """What the chat template of a locked run took for now; None where it writes no time, or the lock is older.
+
+    Raises:
+        RunError: it is no time.
+    """
+    written = content.get("template_time")
+    try:
+        return datetime.fromisoformat(written) if written else None
+    except ValueError as error:
+        raise RunError(f"the lock's template_time is {written}, which is no time", "template_time", AGAIN) from error
 
 
 def checksum(content: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
 from rlexp.reward.conformance import called
+from rlexp.reward.function import function_of, said
 from rlexp.reward.pool.call import checked
 
 ONE = {"completions": "completion", "prompts": "prompt"}
@@ -55,9 +56,8 @@ def run_cases(source: RewardSource, params: Mapping[str, Any]) -> list[Outcome]:
     cases = getattr(module, "cases", [])
     if not isinstance(cases, list | tuple):
         raise RunError("the cases of the reward are no list", where=source.file, hint="cases = [{...}, {...}]")
-    if source.whole_groups:
-        return [run_group_case(source, module.score_group, case, params) for case in cases]
-    return [run_case(source, module.score, case, params) for case in cases]
+    run, function = run_group_case if source.whole_groups else run_case, function_of(module, source)
+    return [run(source, function, case, params) for case in cases]
 
 
 def run_group_case(
@@ -82,7 +82,7 @@ def run_group_case(
     except RunError as error:
         return Outcome(shown, error.what)
     except Exception as error:
-        return Outcome(shown, f"raised {format_error(error)} ({line_of(source.path, source.file, error)})")
+        return Outcome(shown, f"raised {said(error)} ({line_of(source.path, source.file, error)})")
     wrong = [problem for e, a in zip(case["scores"], actual, strict=True) if (problem := _problem("score", e, a))]
     return Outcome(shown, wrong[0] if wrong else None)
 
@@ -112,7 +112,7 @@ def run_case(
     try:
         scores = called(score, {name: [case[key]] for name, key in reads.items()} | given)
     except Exception as error:
-        return Outcome(shown, f"raised {format_error(error)} ({line_of(source.path, source.file, error)})")
+        return Outcome(shown, f"raised {said(error)} ({line_of(source.path, source.file, error)})")
     try:
         actual = checked(source.path.stem, scores, [shown], source.file)[0]
     except RunError as error:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.errors import RunError
-from rlexp.inputs.raised import format_error, line_of
+from rlexp.inputs.raised import line_of
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.reward.function import said
 from rlexp.reward.pool.call import checked
 
 NASTY = {
@@ -90,7 +91,7 @@ def faults(
             yield f"{error.what} ({item[0]})"
             return
         except Exception as error:
-            yield f"raised {format_error(error)} on {item[0]} ({line_of(source.path, source.file, error)})"
+            yield f"raised {said(error)} on {item[0]} ({line_of(source.path, source.file, error)})"
             return
         alone.append(one)
         if not _same(one, again):
@@ -108,7 +109,7 @@ def faults(
             yield f"{error.what} ({name})"
             return
         except Exception as error:
-            yield f"raised {format_error(error)} on {name} ({line_of(source.path, source.file, error)})"
+            yield f"raised {said(error)} on {name} ({line_of(source.path, source.file, error)})"
             return
         expected = alone if order is batch else alone[::-1]
         different = [what for (what, _, _), a, b in zip(order, expected, together, strict=True) if not _same(a, b)]

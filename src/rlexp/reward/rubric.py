@@ -18,7 +18,7 @@ from rlexp import files
 from rlexp.compose.environment import resolved
 from rlexp.compose.schema import Combine, Reward
 from rlexp.errors import RunError
-from rlexp.inputs.reward_source import PROVIDED, RewardSource
+from rlexp.inputs.reward_source import PREFILLS, PROVIDED, RewardSource
 from rlexp.reward.combine import Scores, total
 from rlexp.reward.pool.pool import Failure, Score, Workers
 
@@ -55,10 +55,16 @@ class Rubric:
         sources: their files and signatures.
         workers: who scores.
         failures: the folder of the run; completions that a term failed on are appended to FAILURES in it.
+        prefill: what the generation prompt wrote of every answer already: ``<think>``; terms may read it.
     """
 
     def __init__(
-        self, reward: Reward, sources: dict[str, RewardSource], workers: Workers, failures: Path | None = None
+        self,
+        reward: Reward,
+        sources: dict[str, RewardSource],
+        workers: Workers,
+        failures: Path | None = None,
+        prefill: str = "",
     ) -> None:
         self.reward = reward
         self.sources = sources
@@ -66,6 +72,7 @@ class Rubric:
         """Scores asked for so far, and those that failed."""
         self._workers = workers
         self._failures = failures / FAILURES if failures else None
+        self._prefill = prefill
         self._kept: list[Batch] = []
 
     def score(
@@ -90,7 +97,14 @@ class Rubric:
                 ``reward.max_failed`` allows.
         """
         texts, asked = [text_of(item) for item in completions], [text_of(item) for item in prompts]
-        offered = {**columns, "completions": texts, "prompts": asked}
+        # A missing value is None, however the data writes it.
+        asked_for = {name for source in self.sources.values() for name in source.reads}  # TRL hands over more
+        offered: dict[str, list[Any]] = {
+            name: [None if _is_nan(value) else value for value in columns[name]] for name in columns.keys() & asked_for
+        }
+        offered |= {"completions": texts, "prompts": asked}
+        if self._prefill:
+            offered.setdefault(PREFILLS, [self._prefill] * len(texts))
         given = {
             name: {key: offered[key] for key in source.reads if key in offered}
             for name, source in self.sources.items()
@@ -181,6 +195,11 @@ def worded(failure: Failure) -> str:
         if failure.message
         else (failure.kind)
     )
+
+
+def _is_nan(value: Any) -> bool:
+    """A missing number, as pandas and floating-point columns write it."""
+    return isinstance(value, float) and value != value
 
 
 def text_of(item: Any) -> str:

@@ -20,11 +20,13 @@ from rlexp.errors import RunError
 from rlexp.inputs import snapshot
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.messages import restored
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import Ended, in_process, load_script
 from rlexp.reward import conformance, gold, sandbox
 from rlexp.reward.cases import Outcome, run_cases
 from rlexp.reward.conformance import stand_in_ids
+from rlexp.reward.function import function_of
 from rlexp.reward.rubric import Batch, Rubric
 
 ROWS = 64
@@ -93,7 +95,7 @@ def _try(source: RewardSource, params: Mapping[str, Any], rows: Sequence[Mapping
         return Trial([], [], False, f"no sandbox: {sandbox.HINT}")
     outcomes = run_cases(source, params)
     module = load_script(source.path)
-    function = getattr(module, "score_group" if source.whole_groups else "score")
+    function = function_of(module, source)
     tried = conformance.samples(source, getattr(module, "cases", []), rows)
     given = {**next((_case_params(source, case) for case in getattr(module, "cases", [])), {}), **params}
     ready = bool(tried) and all(name in given for name in source.required_params)
@@ -139,7 +141,8 @@ def _pass(key: str, name: str, source: RewardSource, params: Mapping[str, Any], 
 def data_rows(snapshot_dir: Path, count: int) -> list[dict[str, Any]]:
     """The first rows of a snapshot's test split (of its only split, where there is one)."""
     found = sorted(snapshot_dir.glob("*.parquet"), key=lambda path: path.stem != "test")
-    return snapshot.read(found[0], rows=count).to_pylist()
+    read = snapshot.read(found[0], rows=count).to_pylist()
+    return [{name: restored(value) for name, value in row.items()} for row in read]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from rlexp.compose.run import Run
@@ -19,3 +20,5 @@ class Job:
     """The run folder; made if it is missing."""
     overrides: list[str]
     """The overrides as typed, for the record."""
+    moment: datetime | None = None
+    """What chat templates take for now; None for when it starts. A replay gives that of the lock."""

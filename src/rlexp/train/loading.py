@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 
-from rlexp.backend import compile_cache, dataset, telemetry
+from rlexp.backend import compile_cache, dataset, telemetry, template_clock
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
@@ -79,6 +80,7 @@ def load(
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
     models.import_libraries(run, patches)
+    template_clock.freeze(job.moment or datetime.now().replace(microsecond=0))
     record.mark("imported")
     # TRL refuses in a moment what would else be known once the model is loaded.
     arguments.config(run.method, arguments.requested(run, record.run_dir))
@@ -92,4 +94,6 @@ def load(
         serving.wait()
     record.mark("loaded")
     gate.before_training(model, tokenizer, rows)
-    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine)
+    if gate.moment:
+        console.print(f"the chat template writes the time: prompts get {gate.moment}, which the lock gives to a replay")
+    return Loaded(run, inputs, digest, workers, model, tokenizer, rows, read, engine, gate.moment)

@@ -17,7 +17,7 @@ from rlexp.inputs.digest import file_md5
 from rlexp.project import CONF
 from rlexp.record import locked_config, metrics
 from rlexp.record.finished import FinishedRun
-from rlexp.record.lock import versions
+from rlexp.record.lock import template_time, versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
 from rlexp.record.stages import write_scores
 from rlexp.train import session
@@ -95,7 +95,10 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
         lock_now.update(now)
         _approve(lock, now)
 
-    session.train(Job(run, root, run_dir, lock["overrides"]), inputs, approve, smoked=True)
+    if moment := template_time(lock):
+        notes.append(f"the chat template writes the time: it is given that of the lock, {moment}")
+        print(f"note: {notes[-1]}", flush=True)
+    session.train(Job(run, root, run_dir, lock["overrides"], moment), inputs, approve, smoked=True)
     manifest = read_manifest(run_dir) or {}
     found = agreement.compare(
         metrics.lines(where),

@@ -72,16 +72,20 @@ def train(
         held_out = run.held_out.rows
         test = dataset.load(run, loaded.inputs.data, "test", held_out, loaded.read) if held_out else None
         requested = arguments.requested(run, run_dir)
-        trainer_test = None if test is None or run.method.online else test.select_columns(run.dataset.type.columns)
-        trainer = build(
-            TrainerInputs(model, tokenizer, loaded.rows, trainer_test, rubric, requested, loaded.engine, run)
+        trainer_test = (
+            None
+            if test is None or run.method.online
+            else test.select_columns(dataset.trained_columns(run, test.column_names))
         )
+        rows = dataset.in_training_order(run, loaded.rows)
+        trainer = build(TrainerInputs(model, tokenizer, rows, trainer_test, rubric, requested, loaded.engine, run))
         trainer_arguments = effective.table(run, requested, trainer.args)
         record.content["effective_arguments"] = effective.to_json(trainer_arguments)
         effective.require(trainer_arguments)
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         files_of = hashes.files_of(run, loaded.inputs, digest)
-        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, run.places.origins(files_of))
+        origins = run.places.origins(files_of)
+        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
         record.write_lock(locked, files_of)
         approve(locked)
         record.mark("built")

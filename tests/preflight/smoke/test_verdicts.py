@@ -41,6 +41,7 @@ def case(name: str, level: Level, said: str, facts: SmokeFacts = FACTS, **change
 
 
 CUT = "completions/clipped_ratio"
+SILENT = every(terms={"correct": [0.0, 0.0, None, 0.0], "format": [0.0, 1.0, 1.0, 1.0], "off": [None] * 4})
 ZERO, ONES = every(rewards=[0.0] * 4, unequal=0), every(rewards=[1.0] * 4, unequal=0)
 BY_PROMPT = every(rewards=[-1.0, -1.0, 1.0, 1.0], unequal=0)
 EXPLODING = [*OFFLINE.steps[:4], SmokeStep({"loss": 9.0}), SmokeStep({"loss": 9.0})]
@@ -53,7 +54,10 @@ FAILED, WARNS, PASSED, SKIPPED = Level.failed, Level.warning, Level.passed, Leve
     [
         case("finite", FAILED, "loss is nan at smoke step 6", steps=steps(logged(loss=math.nan))),
         case("finite", FAILED, "reward is inf at smoke step 5", steps=steps(logged(reward=math.inf), {})),
+        case("finite", FAILED, "loss is nan at smoke step 1", steps=every(**logged(loss=math.nan))),
         case("finite", FAILED, "weights are no numbers", finite=False),
+        case("silent_terms", WARNS, "correct is 0 on all 18 completions, off applies to none of them", steps=SILENT),
+        case("silent_terms", SKIPPED, "no reward but 0", steps=ZERO),
         case("empty", FAILED, "24 of 24 completions are empty", steps=every(empty=4)),
         case("empty", WARNS, "6 of 24", steps=every(empty=1)),
         # The step that was driven to full length says nothing of what the model does.
@@ -105,3 +109,12 @@ def test_the_summary_leaves_the_forced_step_out():
     facts = replace(FACTS, steps=[STEP, replace(STEP, forced=True, rewards=[9.0] * 4), STEP])
     assert verdicts.summary(facts)["reward"] == [0.75, 0.75]
     assert verdicts.summary(OFFLINE)["loss"] == [0.7, 0.7]
+
+
+def test_a_first_loss_that_is_no_number_is_not_laid_to_the_learning_rate():
+    first, later = (
+        verdicts.finite(replace(FACTS, steps=every(**logged(loss=math.nan))[:1])),
+        verdicts.finite(replace(FACTS, steps=steps(logged(loss=math.nan)))),
+    )
+    assert "rows" in first.where and "method.learning_rate=" not in first.hint
+    assert "method.learning_rate=" in later.hint

@@ -48,10 +48,12 @@ MODULES: dict[str, tuple[str, ...]] = {
     "trl.generation.vllm_generation": ("VLLMClient", "extract_logprobs"),
     "peft.tuners.tuners_utils": ("BaseTunerLayer",),
     "transformers.trainer": ("DEFAULT_CALLBACKS",),
+    "transformers.utils.chat_template_utils": ("datetime",),
 }
 """Module -> names in it, looked up where Unsloth is not imported."""
 
 TEXTS: dict[str, tuple[str, ...]] = {
+    "transformers.utils.chat_template_utils": ("return datetime.now().strftime(format)",),
     "trl.generation.vllm_generation": ("from vllm import LLM", "LLM(", "extract_logprobs(", "VLLMClient("),
     "trl.experimental.orpo.orpo_trainer": ("chosen_nll_loss)",),
     "trl.trainer.dpo_trainer": ('"ref"',),

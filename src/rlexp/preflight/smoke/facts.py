@@ -21,6 +21,8 @@ class SmokeStep:
     """The values that the trainer logged; numbers only."""
     rewards: list[float | None] = field(default_factory=list)
     """The combined reward of each completion; None where no term applies. Empty where the step sampled nothing."""
+    terms: dict[str, list[float | None]] = field(default_factory=dict)
+    """The score of each completion by each term, before weights."""
     groups: int = 0
     """Prompts that completions were sampled for."""
     unequal: int = 0
@@ -102,6 +104,7 @@ def _step(run: Run, line: dict[str, Any], columns: dict[str, list[Any]], forced:
     return SmokeStep(
         logs,
         rewards=columns["reward"],
+        terms={name: columns[name] for name in run.reward.terms if name in columns},
         groups=len(groups),
         unequal=sum(len(set(group)) > 1 for group in groups.values()),
         empty=sum(not text.strip() for text in columns["completion"]),

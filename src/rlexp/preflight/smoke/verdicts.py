@@ -25,6 +25,12 @@ COLLAPSE_ERRORS = 4.0
 EXPLODED = 3.0
 """The loss has exploded where it ends at so many times what it began with."""
 OVERFLOWS = "a 16-bit hardware.dtype overflows sooner"
+BEFORE_LEARNING = (
+    "the rows of that step, the base model, hardware.dtype",
+    "nothing was learned yet, so the learning rate is not the cause: look at the longest rows (an answer without "
+    f"tokens?) with python -m rlexp inspect, and at the model's weights; {OVERFLOWS}",
+)
+"""Where to look, and what for, where the first loss is no number."""
 ANYWAY = "preflight.smoke=never trains without this check"
 
 
@@ -32,7 +38,7 @@ def verdicts(facts: SmokeFacts) -> list[Verdict]:
     """Every verdict on a smoke, the cause before what follows from it."""
     verdicts = [finite(facts)]
     if facts.online:
-        verdicts += [empty(facts), truncated(facts), all_zero(facts), variance(facts)]
+        verdicts += [empty(facts), truncated(facts), all_zero(facts), silent_terms(facts), variance(facts)]
     verdicts += [adapter_moved(facts), signal(facts)]
     if facts.online:
         verdicts.append(full_length(facts))
@@ -46,6 +52,8 @@ def finite(facts: SmokeFacts) -> Verdict:
     for number, step in enumerate(facts.steps, start=1):
         for key in watched:
             if key in step.logs and not math.isfinite(step.logs[key]):
+                if number == 1 and key == "loss":
+                    return Verdict(name, Level.failed, f"loss is {step.logs[key]} at smoke step 1", *BEFORE_LEARNING)
                 return Verdict(
                     name,
                     Level.failed,
@@ -107,6 +115,31 @@ def all_zero(facts: SmokeFacts) -> Verdict:
         "reward",
         "begin with a term that the model sometimes meets (reward=format), a larger model, or more tries: type "
         f"method.num_generations={2 * facts.num_generations}; {ANYWAY}",
+    )
+
+
+def silent_terms(facts: SmokeFacts) -> Verdict:
+    """Every term of the reward earns something: one that is always 0 teaches nothing yet."""
+    name = "smoke.silent_terms"
+    if not any(facts.rewards):
+        return Verdict(name, Level.skipped, "no reward but 0")
+    scores: dict[str, list[float]] = {}
+    for step in facts.sampled:
+        for term, given in step.terms.items():
+            scores.setdefault(term, []).extend(score for score in given if score is not None)
+    silent = [
+        f"{term} is 0 on all {len(given)} completions" if given else f"{term} applies to none of them"
+        for term, given in scores.items()
+        if not any(given)
+    ]
+    if not silent:
+        return Verdict(name, Level.passed, "every term of the reward gives something")
+    return Verdict(
+        name,
+        Level.warning,
+        f"in the smoke {', '.join(silent)}",
+        "reward.terms",
+        "look at what it gives: python -m rlexp score; or begin with a term that the model sometimes meets",
     )
 
 

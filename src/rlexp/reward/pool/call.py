@@ -16,6 +16,7 @@ from rlexp.errors import RunError
 from rlexp.inputs.raised import format_error, line_of
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import load_script
+from rlexp.reward.function import function_of, plain_scores, said
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class RewardFunction:
     def __init__(self, name: str, source: RewardSource, params: dict[str, Any]) -> None:
         self._name, self._source, self._params = name, source, params
         try:
-            self._function = getattr(load_script(source.path), "score_group" if source.whole_groups else "score")
+            self._function = function_of(load_script(source.path), source)
         except (Exception, SystemExit) as error:
             what = f"the reward {name} raised {format_error(error)} when imported"
             raise RunError(
@@ -125,13 +126,14 @@ class RewardFunction:
             raise
         except BaseException as error:
             where = line_of(self._source.path, self._source.file, error)
-            failure = Failure("raised", format_error(error), where)
+            failure = Failure("raised", said(error), where)
         if clock.over:
             failure = Failure("timed out", f"more than {clock.limit * count:g} s of computing", where)
         return [failure] * count if failure else self._checked(answer, columns)
 
     def _checked(self, answer: Any, columns: Mapping[str, Any]) -> list[Score]:
         """Does as ``checked``, but a number that is not finite is the failure of its completion only."""
+        answer = plain_scores(answer)
         numbers = enumerate(answer if isinstance(answer, list | tuple) else [])
         failed = {n for n, value in numbers if isinstance(value, int | float) and not _is_finite(value)}
         scores = [None if n in failed else value for n, value in enumerate(answer)] if failed else answer
@@ -166,6 +168,7 @@ def checked(name: str, scores: Any, completions: Sequence[str], file: str) -> li
     Raises:
         RunError: the wrong number of them, or one that is not a finite number (nor None).
     """
+    scores = plain_scores(scores)
     if not isinstance(scores, list | tuple) or len(scores) != len(completions):
         got = f"{len(scores)} scores" if isinstance(scores, list | tuple) else type(scores).__name__
         raise RunError(
