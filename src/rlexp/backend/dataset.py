@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ TOOLS = "tools"
 """The column of the tools that a dialogue may call, as JSON text; TRL hands it to the chat template."""
 
 
-def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, columns: tuple[str, ...] = ()) -> Any:
-    """The first ``rows`` rows of a split.
+def load(
+    run: Run,
+    snapshot_dir: Path,
+    split: str,
+    rows: int | Sequence[int] | None = None,
+    columns: tuple[str, ...] = (),
+) -> Any:
+    """Rows of a split.
 
     Args:
         snapshot_dir: the folder of the snapshot.
         split: train or test.
-        rows: None for all of them.
+        rows: the first so many, or those of these places; None for all of them.
         columns: columns besides those of the data-set type (those that the rewards read).
 
     Returns:
@@ -27,7 +34,8 @@ def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, colu
     """
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
     wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns))
-    table = table.select([name for name in wanted if name in table.column_names]).slice(0, rows)
+    table = table.select([name for name in wanted if name in table.column_names])
+    table = table.take(rows) if isinstance(rows, Sequence) else table.slice(0, rows)
     found = [{name: restored(value) for name, value in row.items()} for row in table.to_pylist()]
     return of_rows([with_system(row, run.model.system_prompt) for row in found])
 

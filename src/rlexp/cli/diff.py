@@ -20,7 +20,10 @@ from rlexp.record.run_folder import main_metric
 CELL = 40
 """Characters of a value in the table; --json holds it whole."""
 
-MEASURED_BY = ("held_out.rows", "held_out.temperature", "held_out.max_new_tokens", "dataset.snapshot")
+MEASURED_BY = (
+    *(f"held_out.{key}" for key in ("rows", "draw", "temperature", "max_new_tokens")),
+    "dataset.snapshot",
+)
 """Keys that the held-out numbers depend on besides the weights and the reward."""
 
 __all__ = ["Change", "big_variables", "changes", "command", "verdict"]

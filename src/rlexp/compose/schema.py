@@ -283,12 +283,22 @@ class Tracking:
     """The project's name at the tracker."""
 
 
+class Draw(Enum):
+    """Says which rows of the test split are held-out rows."""
+
+    prompt_hash = "prompt_hash"
+    first = "first"
+
+
 @dataclass
 class HeldOut:
     """The comparison before and after training, on prompts that were not trained on."""
 
     rows: int = ranged(128, COUNT_FROM_0)
-    """Rows of the test split; 0 skips the comparison."""
+    """Rows of the test split, at most; 0 skips the comparison."""
+    draw: Draw = Draw.prompt_hash
+    """prompt_hash: by the hash of the prompts, source by source; one half of the split is compared before and after
+    (report), the other is measured on the way (select). first: the first rows, for both."""
     temperature: float = ranged(1.0, FROM_0)
     """Sampling temperature; 0 is greedy."""
     max_new_tokens: int = ranged("${oc.select:method.max_completion_length,${model.max_completion_length}}", COUNT)
@@ -296,7 +306,7 @@ class HeldOut:
     samples: int = ranged(3, COUNT_FROM_0)
     """Completions shown before and after."""
     every: int = ranged(0, COUNT_FROM_0)
-    """Steps between measurements while training, logged as held_out/<term>; 0: none. They change nothing in training,
+    """Steps between measurements of the half ``select`` while training, logged as held_out/<term>; 0: none. They change nothing in training,
     and health compares the trained reward with them."""
 
 

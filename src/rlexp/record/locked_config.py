@@ -14,12 +14,14 @@ from rlexp.compose.explain import explain
 from rlexp.compose.places import Places
 from rlexp.compose.points import points
 from rlexp.compose.run import Run, resolve
+from rlexp.compose.schema import Draw
 from rlexp.errors import RunError
 from rlexp.project import CONF, shipped
 
 
 def run_of(config: Any, root: Path, name: str) -> Run:
-    """The run of a config; what is newer than the config (a group, or a key of one) has its default.
+    """The run of a config; what is newer than the config (a group, or a key of one) has its default, or does as it was
+    done then.
 
     Args:
         name: the file that holds the config, for messages.
@@ -31,6 +33,7 @@ def run_of(config: Any, root: Path, name: str) -> Run:
     try:
         defaults = _defaults(root / CONF)
         tree = OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config})
+        OmegaConf.update(tree, "held_out.draw", tree.held_out.get("draw", Draw.first.name))
         return resolve(tree, places=places)
     except (HydraException, OmegaConfBaseException) as error:
         reason = explain(error, places)

@@ -18,6 +18,7 @@ from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.console import RunConsole
 from rlexp.evaluate import measure
+from rlexp.evaluate.held_out import Half, rows_of
 from rlexp.evaluate.transformers_sampler import TransformersSampler
 from rlexp.inputs import hashes
 from rlexp.inputs.find import Inputs
@@ -69,8 +70,13 @@ def train(
         from rlexp.train import step_time
 
         rubric = loaded.rubric(run_dir)
-        held_out = run.held_out.rows
-        test = dataset.load(run, loaded.inputs.data, "test", held_out, loaded.read) if held_out else None
+
+        def held_out(half: Half) -> Any:
+            rows = rows_of(run, loaded.inputs.data, half)
+            return dataset.load(run, loaded.inputs.data, "test", rows, loaded.read)
+
+        test = held_out(Half.report) if run.held_out.rows else None
+        chosen_by = held_out(Half.select) if run.held_out.rows and run.held_out.every else None
         requested = arguments.requested(run, run_dir)
         trainer_test = (
             None
@@ -108,8 +114,8 @@ def train(
             times,
         ):
             trainer.add_callback(callback)
-        if test is not None and run.held_out.every:
-            trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, test))
+        if chosen_by is not None:
+            trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
         try:
