@@ -1,51 +1,38 @@
 """The one answer tag, outside of the thinking, holds the right answer.
 
-Compared as text, then as a number (with or without its unit), then as mathematics with math-verify
-(https://github.com/huggingface/Math-Verify). An answer anywhere else, or several answers, scores nothing.
+Both answers are read whole, in LaTeX or plain, and compared by what they mean (``rlexp.reward.mathematics``): numbers
+exactly, other formulas by their values, units, lists, sets and intervals as such. What cannot be read whole counts as
+text: the same, or no; never is a number taken out of it. An answer anywhere else, several answers, or a sum that was
+not worked out ("2 + 2" for 4) score nothing. Of a worked solution in the column ``answer`` its last \\boxed{} or what
+stands behind #### counts.
 """
 
 import re
-from fractions import Fraction
+from typing import Any
 
-version = 2
+from rlexp.reward.mathematics.answers import agree, final_answer, is_read, only_answer
+
+version = 3
 bounds = (0.0, 1.0)
 ignores = ("case",)
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-WRAPPED = re.compile(r"\\boxed\{(.*)\}|\\text\{(.*)\}|\\\((.*)\\\)|\\\[(.*)\\\]|\$(.*)\$|\*\*(.*)\*\*|\((\w)\)|(\w)\)")
-DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
-# A name ("x ="), a sign, a number or fraction, an exponent, a unit of one word.
-NUMBER = re.compile(
-    rf"(?:[A-Za-z] ?= ?)?([+-]?)\$?({DIGITS}(?:\.\d*)?|\.\d+)(?: ?/ ?({DIGITS}))?"
-    r"(?:[eE]([+-]?\d\d?))? ?([^\W\d_]+|%|°C?)?"
-)
-SPELLINGS = {"−": "-", "{,}": ",", "\\%": "%", "\\$": "$"}
-LATEX_FRACTION = re.compile(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}")
-OTHER_NUMBERS = {"hundred", "thousand", "million", "billion", "trillion", "k", "dozen", "half", "squared", "cubed"}
-"""Words that are no unit: with them it is another number."""
-MOST_SIGNS = 300
-"""Longer answers are not tried as mathematics."""
 
 
-def score(completions: list[str], answer: list[str]) -> list[float | None]:
+def score(completions: list[str], answer: list[Any]) -> list[float | None]:
     """1.0 a completion whose only answer tag holds ``answer``, else 0.0; None where the row has no answer."""
-    return [_score(completion, str(gold)) for completion, gold in zip(completions, answer, strict=True)]
+    return [_score(completion, gold) for completion, gold in zip(completions, answer, strict=True)]
 
 
-def _score(completion: str, gold: str) -> float | None:
-    gold = _plain(gold)
+def _score(completion: str, answer: Any) -> float | None:
+    gold = "" if answer is None or answer != answer else final_answer(str(answer))  # NaN differs from itself
     if not gold:
         return None
     found = ANSWER.findall(_outside_of_thinking(completion))
     if len(found) != 1 or completion.count("<answer>") != 1:
         return 0.0
-    given = _plain(found[0])
-    if given.casefold() == gold.casefold():
-        return 1.0
-    number, gold_number = _number(given), _number(gold)
-    if number and gold_number:
-        return float(_same_number(number, gold_number))
-    return float(_mathematics_agrees(given, gold))
+    given = found[0].strip()
+    return float(given == str(answer).strip() or agree(only_answer(given), gold))
 
 
 def _outside_of_thinking(completion: str) -> str:
@@ -59,58 +46,18 @@ def _outside_of_thinking(completion: str) -> str:
     return (thought.partition("<think>")[0] if "<think>" in thought else "") + said
 
 
-def _plain(text: str) -> str:
-    """Without what surrounds an answer: blanks, a full stop, \\boxed{}, dollar signs, (B)."""
-    for written, meant in SPELLINGS.items():
-        text = text.replace(written, meant)
-    text = " ".join(text.split()).removesuffix(".")
-    while wrapped := WRAPPED.fullmatch(text):
-        text = next(filter(None, wrapped.groups()), "").strip().removesuffix(".")
-    return text
-
-
-def _number(text: str) -> tuple[Fraction, str] | None:
-    """An exact number and its unit: 72, -3.50, 1,234, $5, 3/4, \\frac{3}{4}, 2e3, 50%, 12 km, x = 4."""
-    read = NUMBER.fullmatch(LATEX_FRACTION.sub(r"\1/\2", text))
-    if not read or len(text) > MOST_SIGNS or (read[5] or "").casefold() in OTHER_NUMBERS:
-        return None
-    sign, above, below, power, unit = read.groups()
-    divisor = int(below.replace(",", "")) if below else 1
-    if not divisor:
-        return None
-    value = Fraction(above.replace(",", "")) / divisor * Fraction(10) ** int(power or 0)
-    return -value if sign == "-" else value, (unit or "").casefold()
-
-
-def _same_number(given: tuple[Fraction, str], gold: tuple[Fraction, str]) -> bool:
-    (a, unit), (b, other) = given, gold
-    if unit == other:
-        return a == b
-    # One may leave its unit out. A bare number beside a percentage is meant in per cent, or is the share itself.
-    hundredths = {"%": 100}
-    return "" in (unit, other) and (a == b or a / hundredths.get(unit, 1) == b / hundredths.get(other, 1))
-
-
-def _mathematics_agrees(given: str, gold: str) -> bool:
-    # Only what looks like mathematics: math-verify costs milliseconds, and reads numbers into plain words. Of a chain
-    # x = 1 = 2 it takes the last part, so that a chain would be several answers.
-    if not any(sign in gold for sign in "\\^{}=()√π") or len(given) > MOST_SIGNS or given.count("=") > 1:
-        return False
-    from math_verify import parse, verify
-
-    return bool(verify(parse(f"${gold}$"), parse(f"${given}$")))
-
-
-def explain(completion: str, answer: str) -> str:
+def explain(completion: str, answer: Any) -> str:
     """Why a completion has no answer, or what it answered instead."""
-    if _score(completion, str(answer)) != 0.0:
+    if _score(completion, answer) != 0.0:
         return ""
     tags, found = completion.count("<answer>"), ANSWER.findall(_outside_of_thinking(completion))
     if tags != 1:
         return f"{tags} <answer> tags" if tags else "no <answer> tag"
     if not found:
         return "the <answer> is in the thinking" if ANSWER.search(completion) else "the <answer> tag is never closed"
-    return f"the answer is {_plain(found[0]) or 'empty'}, wanted {_plain(str(answer))}"
+    given = only_answer(found[0])
+    wanted = f"the answer is {given or 'empty'}, wanted {final_answer(str(answer))}"
+    return wanted if not given or is_read(given) else f"{wanted} (no formula, compared as text)"
 
 
 cases = [
@@ -149,4 +96,20 @@ cases = [
     {"completion": "<answer>4", "answer": "4", "score": 0.0},
     {"completion": "", "answer": "4", "score": 0.0},
     {"completion": "<answer></answer>", "answer": "", "score": None},  # many answers are right: none is recorded
+    {"completion": "<answer>90^\\circ</answer>", "answer": "90", "score": 1.0},
+    {"completion": "<answer>1.5 \\times 10^3</answer>", "answer": "1500", "score": 1.0},
+    {"completion": "<answer>2\\frac{1}{2}</answer>", "answer": "2.5", "score": 1.0},  # a mixed number
+    {"completion": "<answer>5, 4</answer>", "answer": "4,5", "score": 1.0},  # a list has no order
+    {"completion": "<answer>(2,1)</answer>", "answer": "(1,2)", "score": 0.0},  # a point has one
+    {"completion": "<answer>x \\ge 0</answer>", "answer": "[0,\\infty)", "score": 1.0},
+    {"completion": "<answer>(0,\\infty)</answer>", "answer": "[0,\\infty)", "score": 0.0},
+    {"completion": "<answer>(B) 14</answer>", "answer": "B", "score": 1.0},
+    {"completion": "<answer>64</answer>", "answer": "18+46=<<18+46=64>>64\n#### 64", "score": 1.0},  # GSM8K's column
+    {"completion": "<answer>64</answer>", "answer": "Adding, $18+46=\\boxed{64}$.", "score": 1.0},  # MATH's
+    {"completion": "<answer>1+\\frac{1}{\\mathrm{e}}</answer>", "answer": "1-\\frac{1}{\\mathrm{e}}", "score": 0.0},
+    {"completion": "<answer>2</answer>", "answer": "2^{\\aleph_0}", "score": 0.0},  # not read: never a number of it
+    {"completion": "<answer>3.14</answer>", "answer": "\\pi", "score": 0.0},  # rounded
+    {"completion": "<answer>25 km</answer>", "answer": "25 \\text{ ft}", "score": 0.0},
+    {"completion": "<answer>\\boxed{3} or \\boxed{4}</answer>", "answer": "4", "score": 0.0},  # cheat: two boxes
+    {"completion": "<answer>4</answer>", "answer": None, "score": None},
 ]

@@ -1,22 +1,23 @@
 """Think first, answer last: the tags, in order, once each.
 
 Half of the score is the share of tags that occur exactly once, so that a model that is far from the format still
-feels a slope; the other half is the whole structure. After the format reward of DeepSeek-R1
-(https://huggingface.co/papers/2501.12948).
+feels a slope; the other half is the whole structure. What the generation prompt of the chat template holds already
+(<think>) counts as written. After the format reward of DeepSeek-R1 (https://huggingface.co/papers/2501.12948).
 """
 
 import re
 
-version = 1
+version = 2
 bounds = (0.0, 1.0)
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 STRUCTURE = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 
 
-def score(completions: list[str]) -> list[float]:
+def score(completions: list[str], prefills: list[str] | None = None) -> list[float]:
     """One score in [0, 1] a completion: 0.5 x share of the tags that occur once + 0.5 if the structure holds."""
-    return [_score(completion) for completion in completions]
+    begun = prefills or [""] * len(completions)
+    return [_score(prefill + completion) for prefill, completion in zip(begun, completions, strict=True)]
 
 
 def _score(completion: str) -> float:
@@ -25,8 +26,9 @@ def _score(completion: str) -> float:
     return 0.5 * sum(once) / len(TAGS) + 0.5 * structured
 
 
-def explain(completion: str) -> str:
+def explain(completion: str, prefills: str = "") -> str:
     """What is wrong with the tags."""
+    completion = prefills + completion
     counts = {tag: completion.count(tag) for tag in TAGS}
     if not any(counts.values()):
         return "none of the tags"
@@ -52,4 +54,8 @@ cases = [
     {"completion": "<think></think><answer>4</answer> and more", "score": 0.5},  # text behind the answer
     {"completion": "<think></think><answer>4</answer>" * 5, "score": 0.0},  # cheat: tag spam
     {"completion": "<think><answer></think></answer>", "score": 0.5},  # tags inside one another
+    {"completion": "2 + 2 = 4</think><answer>4</answer>", "score": 0.375},
+    {"completion": "2 + 2 = 4</think><answer>4</answer>", "prefills": "<think>\n", "score": 1.0},  # the prompt holds it
+    {"completion": "<think>2 + 2</think><answer>4</answer>", "prefills": "<think>\n", "score": 0.375},  # a second one
+    {"completion": "<answer>4</answer>", "prefills": "<think>\n\n</think>\n\n", "score": 1.0},  # thinking switched off
 ]
