@@ -159,6 +159,7 @@ def make_place(top: Path) -> Path:
     done = rlexp(project, "prepare")
     assert done.returncode == 0, done.stderr
     shutil.copytree(RUN, project / "outputs/run")
+    shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # they are its own, as they were
     (top / "outside").mkdir()
     (top / "outside/kept.txt").write_text("kept")
     (project / "link").symlink_to(top)

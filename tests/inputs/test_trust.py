@@ -59,7 +59,7 @@ def foreign(project: Path) -> tuple[Path, Path]:
     """A run of others whose reward writes a file when it is imported: (run folder, that file)."""
     run, marker = project / "outputs/foreign", project.parent / "marker"
     shutil.copytree(RUN, run)
-    shutil.copyfile(run / "sources/rewards/format.py", project / "rewards/format.py")  # the project's own, as it was
+    shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # the project's own, as they were
     source = run / "sources/rewards/correct.py"
     source.write_text(EVIL.format(marker=str(marker)))
     lock = yaml.safe_load((run / LOCK).read_text())
