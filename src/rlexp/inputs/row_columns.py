@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from rlexp.errors import RunError, nearest
 from rlexp.inputs.row_values import Row, at_path, paths
 
+USUAL = {
+    "prompt": ("question", "problem", "query", "instruction", "input"),
+    "completion": ("response", "output", "solution", "answer"),
+    "label": ("score", "is_desirable"),
+}
+"""Column -> what public data sets call it."""
+
 
 def mapped(row: Row, columns: Mapping[str, str]) -> Row:
     """The row under the names of the column map; what it maps is not there under its own."""
@@ -61,7 +68,8 @@ def require_needed(
         if name in present:
             continue
         mapped = columns.values()
-        near = nearest(name, [other for other in names if other not in needed and other not in mapped])
+        free = [other for other in names if other not in needed and other not in mapped]
+        near = next((other for other in USUAL.get(name, ()) if other in free), None) or nearest(name, free)
         raise RunError(
             f"{what} needs a column {name!r}",
             where=f"{held} has {', '.join(names)}",
