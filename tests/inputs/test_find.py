@@ -34,7 +34,7 @@ def test_a_missing_snapshot_is_made_and_then_checked(composed, project):
     inputs = prepare(composed(), project)
     assert inputs.description["splits"]["test"]["rows"] == 200
     reward = project / "rewards/correct.py"
-    reward.write_text(reward.read_text().replace("answer: list[str]", "anwser: list[str]"))
+    reward.write_text(reward.read_text().replace("answer: list[Any]", "anwser: list[Any]"))
     with pytest.raises(RunError, match="reads the column anwser") as caught:
         find_inputs(composed(), project)
     assert caught.value.hint == "did you mean answer?"
