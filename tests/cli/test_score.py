@@ -159,8 +159,8 @@ def test_an_edited_reward_must_raise_its_version(project):
     before = (project / reward_versions.FILE).read_text()
     done = rlexp(project, "score", "--record")
     assert done.returncode == 1
-    assert "rewards/format.py changed, and its version is still 1: write version = 2 in it" in done.stdout
-    assert row(done.stdout.splitlines(), "format") == ["1", "changed", "9", "of", "9", "passed"]
+    assert "rewards/format.py changed, and its version is still 2: write version = 3 in it" in done.stdout
+    assert row(done.stdout.splitlines(), "format") == ["2", "changed", "13", "of", "13", "passed"]
     assert (project / reward_versions.FILE).read_text() == before
 
 

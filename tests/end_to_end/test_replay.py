@@ -179,13 +179,13 @@ CHANGED_SCRIPT = edit(SCRIPT, "random.Random(seed)", "random.Random(seed + 1)")
             id="snapshot missing everywhere",
         ),
         pytest.param(
-            edit("rewards/format.py", "version = 1", "version = 2"),
+            edit("rewards/format.py", "version = 2", "version = 3"),
             0,
             ["rewards/format.py is not the locked one", "the locked copy is used instead"],
             id="reward edited",
         ),
         pytest.param(
-            every(edit("rewards/format.py", "version = 1", "version = 2"), remove("pinned/sources/rewards/format.py")),
+            every(edit("rewards/format.py", "version = 2", "version = 3"), remove("pinned/sources/rewards/format.py")),
             0,
             ["rewards/format.py is not the locked one", f"the one of {ROOT} is used instead"],
             id="reward edited and the locked copy gone, rlexp has it",
@@ -240,7 +240,7 @@ def test_what_replay_says_of_a_spoiled_project(copied, change, expect, says):
 
 def test_an_edited_reward_is_replayed_with_the_locked_copy(copied):
     edit("rewards/format.py", "return [", "return [1.0 + ")(copied)
-    assert "write version = 2 in it" in tool(copied, "dvc", "repro", "reward", expect=255)
+    assert "write version = 3 in it" in tool(copied, "dvc", "repro", "reward", expect=255)
     heard = tool(copied, "dvc", "repro", "--single-item", "run")
     assert "rewards/format.py is not the locked one" in heard and "the locked copy is used instead" in heard
     assert "trajectory identical" in heard
