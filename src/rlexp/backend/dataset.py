@@ -7,13 +7,21 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.inputs import snapshot
+from rlexp.inputs.difficulty import Filter
 from rlexp.inputs.messages import restored
 
 TOOLS = "tools"
 """The column of the tools that a dialogue may call, as JSON text; TRL hands it to the chat template."""
 
 
-def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, columns: tuple[str, ...] = ()) -> Any:
+def load(
+    run: Run,
+    snapshot_dir: Path,
+    split: str,
+    rows: int | None = None,
+    columns: tuple[str, ...] = (),
+    filtered: Filter | None = None,
+) -> Any:
     """The first ``rows`` rows of a split.
 
     Args:
@@ -21,13 +29,15 @@ def load(run: Run, snapshot_dir: Path, split: str, rows: int | None = None, colu
         split: train or test.
         rows: None for all of them.
         columns: columns besides those of the data-set type (those that the rewards read).
+        filtered: the rows of the train split that are kept (``Inputs.filtered``); None for every one.
 
     Returns:
         A ``datasets.Dataset``; conversations without a system message begin with the model's system prompt.
     """
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
     wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns))
-    table = table.select([name for name in wanted if name in table.column_names]).slice(0, rows)
+    table = table.select([name for name in wanted if name in table.column_names])
+    table = (table.take(list(filtered.kept)) if filtered else table).slice(0, rows)
     found = [{name: restored(value) for name, value in row.items()} for row in table.to_pylist()]
     return of_rows([with_system(row, run.model.system_prompt) for row in found])
 
