@@ -21,7 +21,7 @@ from tests import hostile
 from tests.conftest import copy_project, files, rlexp
 from tests.hostile import RUN, SEED, Case, Kind
 
-LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND = hostile.KINDS
+LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND, RATES_KIND = hostile.KINDS
 LOCKED = hostile.ORIGINAL
 CASES = LOCK_KIND.cases(LOCKED)
 OUTSIDE_CONFIG = [(path, wrong) for path, wrong in CASES if path[0] != "config"]

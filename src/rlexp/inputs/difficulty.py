@@ -187,7 +187,7 @@ def find(
         raise RunError(
             f"there are no pass rates of {run.dataset.name} to filter by",
             where=f"dataset.difficulty: {path(run)}",
-            hint=f"measure them first: {command(run)}; or leave dataset.difficulty out",
+            hint=f"measure them first: {command(run)}; or leave out dataset.difficulty",
         )
     if description is None:
         return None
