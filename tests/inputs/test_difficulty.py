@@ -90,7 +90,7 @@ def test_the_lock_holds_them_by_hash_in_a_shape_that_is_verified(composed, small
     [
         *(("path", path) for path in ("/etc", "data/../x.difficulty", "rewards", "data/.x.difficulty", "data/x", 7)),
         *(("md5", value) for value in ("0", "../x", None)),
-        *(("files", value) for value in ({"../x": "0" * 32}, {"rates.parquet": "x"}, [])),
+        *(("files", value) for value in ({"../x": "0" * 32}, {"rates.parquet": "x"}, None)),
         *(("n", value) for value in (0, "8", -1)),
         ("model", "a/b"),
     ],
