@@ -116,6 +116,7 @@ def test_rates_that_are_not_there_are_named_with_what_to_type(composed, spoiled)
     ("other", "what"),
     [
         ({"snapshot": "1" * 32 + ".dir"}, "another snapshot"),
+        ({"rates": {"rows": 17}}, "another snapshot"),
         ({"reward": {"md5": "1" * 32}}, "another version of the reward correct"),
         ({"reward": {"params": {"limit": 3}}}, "another version of the reward correct, or other parameters"),
         ({"reward": {"term": "length"}}, "the reward length, and this run has correct, format"),
@@ -146,6 +147,13 @@ def test_an_edited_file_and_a_folder_of_something_else_are_no_rates(composed, sp
         stream.write(b"x")
     with pytest.raises(RunError, match="edited by hand, or damaged"):
         find_inputs(filtered(composed, "[0,1]"), spoiled)
+    shutil.rmtree(folder)
+    pass_rates.write(spoiled, PASSED, "small")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"none of its own: notes\.txt") as caught:
+        find_inputs(filtered(composed, "[0,1]"), spoiled)
+    assert "rm data/small.difficulty/notes.txt" in caught.value.hint
+    (folder / "notes.txt").unlink()
     (folder / "difficulty.json").unlink()
     with pytest.raises(RunError, match="holds no pass rates"):
         find_inputs(filtered(composed, "[0,1]"), spoiled)

@@ -157,7 +157,9 @@ def _measured(run: Run, inputs: Inputs, asked: dict[str, Any], folder: Path) -> 
         seconds = time.perf_counter() - began
     hashes = difficulty.prompt_hashes(inputs.data)
     rates += [UNKNOWN] * (len(hashes) - len(rates))
-    return difficulty.write(folder, hashes, rates, asked, prompts), seconds
+    written = difficulty.write(folder, hashes, rates, asked, prompts)
+    _require_same(run, written, asked)  # another process may have been first
+    return written, seconds
 
 
 def to_json(run: Run, done: Measured) -> dict[str, Any]:

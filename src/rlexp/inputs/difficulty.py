@@ -17,7 +17,7 @@ from rlexp import files, shapes
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs import pass_rates, snapshot
-from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, json_sha256
+from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, json_sha256, other_file
 from rlexp.inputs.messages import restored
 from rlexp.inputs.pass_rates import Rate, Rates
 from rlexp.inputs.reward_source import RewardSource
@@ -80,7 +80,7 @@ class Filter:
 
     def digest(self, run: Run) -> dict[str, Any]:
         """What a lock holds of it, as it lies on disk now."""
-        md5s = folder_md5s(self.folder)
+        md5s = folder_md5s(self.folder, (DESCRIPTION, RATES))
         about = {"model": self.description["model"]["name"], "term": self.description["reward"]["term"]}
         about |= {"n": self.description["n"], "kept": len(self.kept), "rows": self.rows}
         return {"path": path(run), "md5": combined_md5(md5s), "files": md5s, **about}
@@ -107,6 +107,9 @@ def describe(folder: Path) -> dict[str, Any] | None:
     if found is None and folder.exists():
         what = f"{folder.name} holds no pass rates: it has no {DESCRIPTION}"
         raise RunError(what, where=str(folder), hint=f"mv {shown} {shown}_old, and type the same again")
+    if found and (other := other_file(folder, (DESCRIPTION, RATES))):
+        what = f"{shown} holds a file that is none of its own: {other}"
+        raise RunError(what, where=str(folder / other), hint=f"rm {shown}/{other}, or mv it elsewhere")
     if found and not ((folder / RATES).is_file() and file_md5(folder / RATES) == found["rates"]["md5"]):
         raise RunError(
             f"{RATES} is not the file that was written: edited by hand, or damaged",
@@ -191,7 +194,8 @@ def find(
         )
     if description is None:
         return None
-    _require_same(run, found, folder_md5(data), rewards)
+    rows = description["splits"].get("train", {}).get("rows")
+    _require_same(run, found, folder_md5(data) if rows == found["rates"]["rows"] else "", rewards)
     rates = read(folder, found)[: run.dataset.train_rows]
     low, high = run.dataset.difficulty
     kept = pass_rates.between(rates, low, high)
@@ -207,7 +211,11 @@ def find(
 
 
 def _require_same(run: Run, found: Mapping[str, Any], data: str, rewards: Mapping[str, RewardSource]) -> None:
-    """Checks that rates are of this snapshot, and of the run's reward where it learns from it."""
+    """Checks that rates are of this snapshot, and of the run's reward where it learns from it.
+
+    Args:
+        data: the hash of the snapshot; empty where it has another number of rows.
+    """
     term, of = found["reward"]["term"], []
     if found["snapshot"] != data:
         of.append("another snapshot")

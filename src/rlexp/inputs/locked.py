@@ -95,7 +95,7 @@ def _rates(search: Search, digest: dict[str, Any], run: Run) -> Path | None:
     if run.dataset.difficulty is None:
         return None
     if "difficulty" not in digest:
-        search.faults.append((difficulty.path(run), "in the lock", MISSING))
+        search.faults.append((difficulty.path(run), "one in the lock", MISSING))
         return None
     return _folder(search, digest["difficulty"], lambda place: False)
 
