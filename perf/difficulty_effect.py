@@ -9,7 +9,7 @@ is the held-out reward on both sides, and the difference seed by seed with its 9
   neither; between two of them the reward is taken to lie on a line, and behind the last one to stay);
 - per second, rates counted: the same, where the filtered side begins only after the seconds of sampling its rates.
 
-Usage: python perf/difficulty_effect.py FOLDER [--seeds 5] [--steps 60] [--every 10] [--rows 2000] [--n 8]
+Usage: python perf/difficulty_effect.py FOLDER [--seeds 5] [--steps 60] [--every 10] [--rows ROWS] [--n 8]
        [--low 0.1] [--high 0.9] [OVERRIDE...]
 (default: the main job, model=tiny method=grpo reward=format+correct dataset=arithmetic; FOLDER becomes a project)
 """
@@ -143,7 +143,7 @@ def trained(folder: Path, side: str, seed: int, options: argparse.Namespace, ove
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    for name, default in (("seeds", 5), ("steps", 60), ("every", 10), ("rows", 2000), ("n", 8)):
+    for name, default in (("seeds", 5), ("steps", 60), ("every", 10), ("rows", None), ("n", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--low", type=float, default=0.1)
     parser.add_argument("--high", type=float, default=0.9)
@@ -152,7 +152,8 @@ def main() -> None:
     folder = options.folder.resolve()
     if not (folder / "conf").is_dir():
         typed(Path(), "init", str(folder))
-    overrides = [*JOB, f"dataset.params.train={options.rows}", *options.overrides]
+    rows_of = [f"dataset.params.train={options.rows}"] if options.rows else []
+    overrides = [*JOB, *rows_of, *options.overrides]
     rates = measured(folder, options.n, overrides)
     found: dict[str, list[Curve]] = {side: [] for side in SIDES}
     for seed in range(options.seeds):
