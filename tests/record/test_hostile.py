@@ -178,6 +178,11 @@ def test_a_snapshot_of_another_shape_is_refused(place):
     assert accepted(SNAPSHOT_KIND, place, cases) < len(cases) - 50
 
 
+def test_pass_rates_of_another_shape_are_refused(place):
+    cases = RATES_KIND.cases(RATES_KIND.load(place))
+    assert accepted(RATES_KIND, place, cases) < len(cases) / 3
+
+
 def test_an_identity_that_does_not_belong_to_its_config_is_refused(place):
     content = copy.deepcopy(LOCKED)
     content["config"]["method"]["beta"] = 0.5
