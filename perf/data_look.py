@@ -1,4 +1,4 @@
-"""The time and the memory of ``rlexp data`` over many rows: python perf/data_look.py [ROWS].
+"""The time and the memory of ``rlexp data`` over many rows.
 
 Rows of 60 words from a vocabulary of 5,000, one in fifty of them a copy with one word changed, so that near duplicates
 are there to be found. The look runs in a process of its own, whose peak memory the system says.
@@ -6,6 +6,7 @@ are there to be found. The look runs in a process of its own, whose peak memory 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -56,4 +57,6 @@ def main(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=int, nargs="?", default=100_000)
+    main(parser.parse_args().rows)

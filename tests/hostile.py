@@ -27,12 +27,14 @@ import yaml
 from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
-from rlexp.inputs import snapshot
+from rlexp.inputs import difficulty, snapshot
 from rlexp.record import finished
 from rlexp.record.lock import checksum, identity_of
 from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
+from tests import pass_rates
 from tests.conftest import copy_project, files, rlexp
 
+RATES = "data/arithmetic.difficulty"
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
 SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
@@ -107,6 +109,12 @@ def open_everything(place: Path) -> None:
     original.reward_sources()
 
 
+def read_rates(folder: Path) -> None:
+    """All that is read of the pass rates of a data set."""
+    if described := difficulty.describe(folder):
+        difficulty.read(folder, described)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file that is handed on."""
@@ -138,6 +146,12 @@ KINDS = (
         json.dumps,
         lambda place: snapshot.describe(place / "data/arithmetic"),
     ),
+    Kind(
+        "difficulty.json",
+        f"{RATES}/{difficulty.DESCRIPTION}",
+        json.dumps,
+        lambda place: read_rates(place / RATES),
+    ),
 )
 
 
@@ -158,6 +172,7 @@ def make_place(top: Path) -> Path:
     project = copy_project(top / "project")
     done = rlexp(project, "prepare")
     assert done.returncode == 0, done.stderr
+    pass_rates.write(project, [number % 5 for number in range(2000)])
     shutil.copytree(RUN, project / "outputs/run")
     shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # they are its own, as they were
     (top / "outside").mkdir()

@@ -27,6 +27,7 @@ VERBS = {
     "plan": "rlexp.cli.plan",
     "prepare": "rlexp.cli.prepare",
     "data": "rlexp.cli.data",
+    "difficulty": "rlexp.cli.difficulty",
     "smoke": "rlexp.cli.smoke",
     "score": "rlexp.cli.score",
     "inspect": "rlexp.cli.inspect",

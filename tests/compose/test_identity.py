@@ -51,7 +51,10 @@ def test_a_new_key_counts_where_it_differs_from_its_default_and_only_there(compo
 
 @pytest.mark.parametrize(
     "override",
-    ["seed=1", "method.beta=0.04", "reward=format", "reward.terms.correct.weight=2", "model.lora.r=8", "dataset=gcd"],
+    [
+        *("seed=1", "method.beta=0.04", "reward=format", "reward.terms.correct.weight=2", "model.lora.r=8"),
+        *("dataset=gcd", "dataset.difficulty=[0.1,0.9]"),
+    ],
 )
 def test_what_changes_the_problem_changes_the_identity(composed, override):
     assert identity(composed(override)) != identity(composed())

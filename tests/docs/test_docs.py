@@ -5,8 +5,8 @@ The conventions, which docs/contributing.md shows to writers:
 - A ``console`` block holds commands behind ``$ `` (a backslash goes on in the next line) and what each prints. The
   blocks of a page run in order, in one fresh clone of the project a page.
 - A command must end with exit code 0, or with the one that a comment behind it names: ``# exit 2``.
-- Shown output is compared with numbers, hashes and spaces masked; ``...`` stands for anything, alone on a line for any
-  number of lines. A command without shown output prints what it likes.
+- Shown output is compared with numbers, bars, hashes and spaces masked; ``...`` stands for anything, alone on a line
+  for any number of lines. A command without shown output prints what it likes.
 - A ``console`` block whose title names a GPU (``title="Needs a GPU"``) is not run: ``plan`` composes its commands, with
   ``hardware=h100`` where they name none, and its scripts must exist.
 - A block whose title is the path of a file (``title="rewards/brief.py"``) is written there.
@@ -50,6 +50,7 @@ FILE = re.compile(r"[\w./-]+\.(py|yaml|csv|jsonl)")
 COMMAND = re.compile(r"\s*(\$ )?([\w./]*python3? -m rlexp|rlexp) ")
 RLEXP = "python -m rlexp"
 MASKS = (
+    (re.compile(r" *█+"), ""),  # bars
     (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7,}\b"), "#"),  # hashes, commits
     (re.compile(r"[-+±]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?"), "#"),  # numbers, the parts of a date
     (re.compile(r"\s+"), " "),

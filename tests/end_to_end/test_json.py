@@ -37,6 +37,7 @@ LINES = {
     "doctor": ["doctor"],
     "init": ["init", "mine"],
     "data": ["data"],
+    "difficulty": ["difficulty", "rows=8", "n=2"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
 VERB = {"sweep": "train", "stored": "inspect", "check": "replay"}

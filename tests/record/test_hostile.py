@@ -21,7 +21,7 @@ from tests import hostile
 from tests.conftest import copy_project, files, rlexp
 from tests.hostile import RUN, SEED, Case, Kind
 
-LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND = hostile.KINDS
+LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND, RATES_KIND = hostile.KINDS
 LOCKED = hostile.ORIGINAL
 CASES = LOCK_KIND.cases(LOCKED)
 OUTSIDE_CONFIG = [(path, wrong) for path, wrong in CASES if path[0] != "config"]
@@ -176,6 +176,11 @@ def test_a_manifest_of_another_shape_is_unreadable_and_no_traceback(place):
 def test_a_snapshot_of_another_shape_is_refused(place):
     cases = SNAPSHOT_KIND.cases(SNAPSHOT_KIND.load(place))
     assert accepted(SNAPSHOT_KIND, place, cases) < len(cases) - 50
+
+
+def test_pass_rates_of_another_shape_are_refused(place):
+    cases = RATES_KIND.cases(RATES_KIND.load(place))
+    assert accepted(RATES_KIND, place, cases) < len(cases) / 3
 
 
 def test_an_identity_that_does_not_belong_to_its_config_is_refused(place):

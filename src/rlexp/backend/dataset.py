@@ -8,6 +8,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.inputs import snapshot
+from rlexp.inputs.difficulty import Filter
 from rlexp.inputs.messages import restored
 
 TOOLS = "tools"
@@ -20,6 +21,7 @@ def load(
     split: str,
     rows: int | Sequence[int] | None = None,
     columns: tuple[str, ...] = (),
+    filtered: Filter | None = None,
 ) -> Any:
     """Rows of a split.
 
@@ -28,6 +30,7 @@ def load(
         split: train or test.
         rows: the first so many, or those of these places; None for all of them.
         columns: columns besides those of the data-set type (those that the rewards read).
+        filtered: the rows of the train split that are kept (``Inputs.filtered``); None for every one.
 
     Returns:
         A ``datasets.Dataset``; conversations without a system message begin with the model's system prompt.
@@ -35,6 +38,7 @@ def load(
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
     wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns))
     table = table.select([name for name in wanted if name in table.column_names])
+    table = table.take(list(filtered.kept)) if filtered else table
     table = table.take(rows) if isinstance(rows, Sequence) else table.slice(0, rows)
     found = [{name: restored(value) for name, value in row.items()} for row in table.to_pylist()]
     return of_rows([with_system(row, run.model.system_prompt) for row in found])

@@ -164,7 +164,8 @@ def _sampled(
         else:
             model, tokenizer = models.load(run, inputs.model, patches)
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
-        data_rows = dataset.load(run, inputs.data, options.split, None, read_columns)
+        kept = inputs.filtered if options.split == "train" else None
+        data_rows = dataset.load(run, inputs.data, options.split, None, read_columns, kept)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))
         rubric = Rubric(run.reward, sources, workers, prefill=prefill_of(run, tokenizer, inputs, rows))
         drawn = sampled.draw(run, model, tokenizer, rubric, reasons, rows, options.split, generations)

@@ -25,7 +25,7 @@ from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.preflight import columns, files
+from rlexp.preflight import columns, difficulty, files
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
@@ -141,11 +141,11 @@ def _origin(run: Run, source: RewardSource) -> str:
 
 
 def _rows(run: Run, inputs: Inputs) -> list[tuple[str, str]]:
-    """What was recognised in rows of the user's own, and the text columns of theirs that nobody reads."""
+    """What was recognised in rows of the user's own, the text columns that nobody reads, and what rows are kept."""
     recognised = ((inputs.description or {}).get("source") or {}).get("recognised", [])
     rows = [("recognised", printable("; ".join(recognised)))] if recognised else []
     unread = ", ".join(columns.unread(run, inputs))
-    return rows + ([("read by nobody", f"the text of {unread}")] if unread else [])
+    return rows + [("read by nobody", f"the text of {unread}")] * bool(unread) + difficulty.rows(run, inputs)
 
 
 def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:

@@ -10,7 +10,9 @@ from rlexp.cli.answer import FORMAT, Answer
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.console import show_table
+from rlexp.inputs.difficulty import path
 from rlexp.inputs.find import Inputs
+from rlexp.preflight import difficulty
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes
 from rlexp.record.lock import identity
@@ -47,6 +49,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             "path": run.dataset.path,
             "rows": rows,
             "made_by": _script(inputs.data_prepare),
+            "difficulty": _difficulty(run, inputs),
         },
         "rewards": {
             name: {
@@ -76,9 +79,23 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
         "memory_gib": run.memory.gib() if run.memory else None,
         "by_id": dict(typed_ids.rows(point, root)),
         "smoke": passes.describe(run, inputs, root),
-        "warnings": [{"name": verdict.name, "said": verdict.message}] * (verdict.level is Level.warning),
+        "warnings": [
+            {"name": seen.name, "said": seen.message}
+            for seen in (verdict, difficulty.verdict(run, inputs))
+            if seen.level is Level.warning
+        ],
         "config": run.config(),
     }
+
+
+def _difficulty(run: Run, inputs: Inputs) -> dict[str, Any] | None:
+    """The rows that are kept by their pass rate; None where nothing is filtered."""
+    found, bounds = inputs.filtered, run.dataset.difficulty
+    if found is None or bounds is None:
+        return None
+    about = {"model": found.description["model"]["name"], "n": found.description["n"]}
+    kept = {"kept": len(found.kept), "rows": found.rows, "unknown": found.unknown}
+    return {"path": path(run), "low": bounds[0], "high": bounds[1], **kept, **about}
 
 
 def changed_arguments(run: Run) -> dict[str, Any]:

@@ -124,6 +124,19 @@ LADDER = record(
     }
 )
 
+FILTER = record(
+    {
+        "path": text("the folder of the pass rates"),
+        "low": number("the lowest rate that is kept"),
+        "high": number("the highest"),
+        "kept": count("rows that are trained on"),
+        "rows": count("rows that there were to choose from"),
+        "unknown": count("rows left out because they have no rate"),
+        "model": text("the model that the rates are of"),
+        "n": count("completions of each prompt"),
+    },
+    "the rows that dataset.difficulty keeps",
+)
 PLANNED = record(
     {
         "identity": text("sixteen hex digits that name the optimisation problem"),
@@ -159,6 +172,7 @@ PLANNED = record(
                     **maybe(mapping(count("rows of it"), "of each split", "SPLIT"), "while there is no snapshot"),
                 },
                 "made_by": maybe(text("the script that makes it first"), "where it is there"),
+                "difficulty": maybe(FILTER, "where every row is trained on, or there is no snapshot yet"),
             },
             "the data",
         ),

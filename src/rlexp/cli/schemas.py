@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlexp.cli.schema import Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, PLAN, REPLAY, SAVED
 from rlexp.verdict import Level
@@ -224,6 +225,7 @@ ANSWERS: dict[str, Schema] = {
     "train": JOBS,
     "init": INIT,
     "data": DATA,
+    "difficulty": DIFFICULTY,
     "plan": PLAN,
     "prepare": PREPARE,
     "smoke": JOBS,

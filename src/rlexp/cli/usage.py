@@ -15,10 +15,10 @@ from rlexp.cli import schemas
 from rlexp.cli.answer import FORMAT, Answer
 
 HELP = ("-h", "--help")
-HYDRA = ("train", "plan", "prepare", "data", "smoke", "ladder", "score")
+HYDRA = ("train", "plan", "prepare", "data", "difficulty", "smoke", "ladder", "score")
 """Verbs whose command line is Hydra's; the others have options of their own, and parsers that print them."""
 
-ONE_POINT = ("data", "ladder", "score")
+ONE_POINT = ("data", "difficulty", "ladder", "score")
 """Those of them that do not sweep."""
 
 

@@ -134,10 +134,10 @@ def facts(run: FinishedRun) -> dict[str, Any]:
         **config,
         "model": {**config["model"], "file": _files(inputs["model"].get("files", {}))},
         "dataset": {
-            **config["dataset"],
+            **{"difficulty": None, **config["dataset"]},
             "snapshot": data["md5"][:8],
-            "rows": data.get("rows", {}),
-            "columns": data.get("columns", {}),
+            "pass_rates": inputs.get("difficulty", {}).get("md5", "")[:8],
+            **{name: data.get(name, {}) for name in ("rows", "columns")},
             "script": f"{Path(script).name} {data['source'].get('script_md5', '')[:8]}" if script else None,
         },
         "reward": {"terms": terms},

@@ -25,6 +25,7 @@ NEW_KEYS: dict[tuple[str, str], Any] = {
     ("method", "vllm_importance_sampling_clip_max"): 3.0,
     ("method", "vllm_importance_sampling_clip_min"): None,
     ("method", "vllm_structured_outputs_regex"): None,
+    ("dataset", "difficulty"): None,
 }
 """Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
 to the schema adds it here (a test holds stored identities)."""

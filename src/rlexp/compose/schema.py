@@ -132,6 +132,9 @@ class Dataset:
     """Keyword arguments of that script's rows()."""
     train_rows: int | None = ranged(None, COUNT)
     """Train on the first so many rows only."""
+    difficulty: list[float] | None = field(default=None, metadata={"range": SHARE})
+    """Of these, train on the rows whose pass rate lies in [lowest, highest], as ``rlexp difficulty`` measured it; null:
+    on all of them."""
     gold: str | None = None
     """A completion that must score high, as a template over a row's columns: what ``score`` tries the reward with."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, all_of, nearest
-from rlexp.inputs import model_files, script_params, snapshot
+from rlexp.inputs import difficulty, model_files, script_params, snapshot
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import RewardSource
@@ -35,6 +35,8 @@ class Inputs:
     """The script that builds the model's folder, where it is missing."""
     rewards: dict[str, RewardSource]
     """Reward term -> its source."""
+    filtered: difficulty.Filter | None = None
+    """The training rows that ``dataset.difficulty`` keeps; None where it is not set, or there is no snapshot yet."""
 
 
 def find_inputs(run: Run, root: Path) -> Inputs:
@@ -60,7 +62,8 @@ def find_inputs(run: Run, root: Path) -> Inputs:
             _check_source(run, description["source"], root)
         _check_files(run, data, description)
         _check_snapshot(run, description, rewards)
-    return Inputs(data, description, data_prepare, model, model_prepare, rewards)
+    filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
+    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered)
 
 
 def _dataset_type(run: Run) -> None:

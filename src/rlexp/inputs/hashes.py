@@ -35,6 +35,7 @@ def inputs_digest(run: Run, inputs: Inputs) -> dict[str, Any]:
             for name, source in inputs.rewards.items()
         },
         "model": model_digest(run, inputs.model),
+        **({"difficulty": inputs.filtered.digest(run)} if inputs.filtered else {}),
     }
 
 

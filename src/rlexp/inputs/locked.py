@@ -19,7 +19,7 @@ from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
-from rlexp.inputs import prepare, reward_source, snapshot, store, trust
+from rlexp.inputs import difficulty, prepare, reward_source, snapshot, store, trust
 from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.script import run_script
@@ -69,6 +69,7 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
         hub.require(run)
     data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
+    rates = _rates(search, digest, run)
     if search.faults:
         shown, more = search.faults[:SHOWN], len(search.faults) - SHOWN
         width = max(len(name) for name, _, _ in shown)
@@ -84,7 +85,19 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
             "restores or makes what can be had",
         )
     kept = {name: source for name, source in rewards.items() if source}
-    return Inputs(data, snapshot.describe(data), None, model, None, kept), search.notes
+    described = snapshot.describe(data)
+    filtered = difficulty.find(run, rates, data, described, kept) if rates else None
+    return Inputs(data, described, None, model, None, kept, filtered), search.notes
+
+
+def _rates(search: Search, digest: dict[str, Any], run: Run) -> Path | None:
+    """The folder of the pass rates that the run filtered by: no script makes it again. None where it did not filter."""
+    if run.dataset.difficulty is None:
+        return None
+    if "difficulty" not in digest:
+        search.faults.append((difficulty.path(run), "one in the lock", MISSING))
+        return None
+    return _folder(search, digest["difficulty"], lambda place: False)
 
 
 def _reward(search: Search, term: dict[str, Any]) -> reward_source.RewardSource | None:

@@ -21,6 +21,7 @@ from rlexp.inputs import reward_tags
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import (
     columns,
+    difficulty,
     facts,
     files,
     labels,
@@ -57,7 +58,7 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
     """
     model_dir = inputs.model
     found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
-    found += [columns.verdict(run, inputs), columns.answer(run, inputs)]
+    found += [columns.verdict(run, inputs), columns.answer(run, inputs), difficulty.verdict(run, inputs)]
     found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]

@@ -17,6 +17,7 @@ from rlexp import secrets, shapes
 from rlexp.compose.identity import experiment
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+from rlexp.inputs import difficulty
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.snapshot import SOURCE
 from rlexp.record.machine import machine
@@ -68,7 +69,8 @@ SCHEMA = record(
                     {"md5": MD5, "files": mapping(MD5, INSIDE)},
                     {"path": PATH, "source": record({"script": SCRIPT, "script_md5": MD5})},
                 ),
-            }
+            },
+            {"difficulty": difficulty.LOCKED},
         ),
         "chat_template_sha256": SHA256,
         "fresh_adapter_sha256": {"anyOf": [SHA256, {"type": "null"}]},

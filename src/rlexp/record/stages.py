@@ -54,6 +54,8 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
             store.keep(root, root / inputs["data"]["path"])
         else:
             notes.append(f"{inputs['data']['path']} is not the locked snapshot any more; it is not in DVC's cache")
+        if "difficulty" in inputs:
+            notes += _pass_rates(root, inputs["difficulty"])
         (root / REPLAY).mkdir(parents=True, exist_ok=True)  # DVC looks into it for a .gitignore
         repo.stage.add(
             name=STAGE,
@@ -64,6 +66,16 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
             force=True,
         )
     return notes
+
+
+def _pass_rates(root: Path, digest: dict[str, Any]) -> list[str]:
+    """Keeps the pass rates that a run filtered by in DVC's cache; no stage makes them, as another machine would sample
+    others."""
+    path = digest["path"]
+    if folder_md5(root / path) != digest["md5"]:
+        return [f"{path} does not hold the locked pass rates any more; they are not in DVC's cache"]
+    store.keep(root, root / path)
+    return [f"no stage makes {path}: dvc add it, and dvc push, for a colleague to have it"]
 
 
 def lock_stages(lock: dict[str, Any], root: Path, held_out: dict[str, Any]) -> None:
@@ -156,7 +168,8 @@ def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> boo
     if _makers(repo, root, path):
         return True
     owned = ("dataset", "method", "experiment") if group == "data" else ("model", "experiment")
-    typed = [o for o in lock["overrides"] if o.lstrip("+~").split("=")[0].split(".")[0] in owned]
+    keys = {override: override.lstrip("+~").split("=")[0] for override in lock["overrides"]}
+    typed = [o for o, key in keys.items() if key.split(".")[0] in owned and key != "dataset.difficulty"]
     if not _command_makes(root, group, lock, typed):
         return False
     script = lock["inputs"][group]["source"]["script"]

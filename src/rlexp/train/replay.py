@@ -83,7 +83,8 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     for note in [*found_otherwise, *_drift(original)]:
         notes.append(printable(note))
         print(f"note: {notes[-1]}")
-    names = ", ".join([lock["inputs"]["data"]["path"], *(s.file for s in inputs.rewards.values()), run.model.name])
+    folders = [lock["inputs"][name]["path"] for name in ("data", *(["difficulty"] if inputs.filtered else []))]
+    names = ", ".join([*folders, *(s.file for s in inputs.rewards.values()), run.model.name])
     print(f"inputs identical: {names}", flush=True)
     if check:
         return Replayed(True, notes, None)

@@ -32,7 +32,7 @@ def built(run: Run, inputs: Inputs) -> list[effective.Argument]:
         patches = Patches(run.rollout.patches)
         models.import_libraries(run, patches)
         model, tokenizer = models.load(run, inputs.model, patches)
-        rows = dataset.load(run, inputs.data, "train", run.prompts_per_step)
+        rows = dataset.load(run, inputs.data, "train", run.prompts_per_step, filtered=inputs.filtered)
         requested = arguments.requested(run, Path(scratch))
         with workers_for(run.reward, inputs.rewards, 0) as workers:
             rubric = Rubric(run.reward, inputs.rewards, workers)

@@ -46,13 +46,15 @@ def settings_key(run: Run) -> str:
 
 
 def inputs_key(digest: dict[str, Any]) -> str:
-    """Sixteen hex digits that name data, rewards and base model by content.
+    """Sixteen hex digits that name data, its pass rates where they are filtered by, rewards and base model by
+    content.
 
     Args:
         digest: the answer of ``hashes.inputs_digest``.
     """
     model = {name: value for name, value in digest["model"].items() if name in ("md5", "revision")}
-    return json_sha256([digest["data"]["md5"], {n: r["md5"] for n, r in digest["rewards"].items()}, model])[:16]
+    data = [digest[name]["md5"] for name in ("data", "difficulty") if name in digest]
+    return json_sha256([*data, {n: r["md5"] for n, r in digest["rewards"].items()}, model])[:16]
 
 
 def path(run: Run, digest: dict[str, Any], root: Path) -> Path:
@@ -127,7 +129,9 @@ def describe(run: Run, inputs: Inputs, root: Path) -> str:
 
 
 def rows(inputs: Inputs) -> int:
-    """Rows of the train split; 0 while there is no snapshot."""
+    """Rows of the train split that are trained on; 0 while there is no snapshot."""
+    if inputs.filtered:
+        return len(inputs.filtered.kept)
     return (inputs.description or {}).get("splits", {}).get("train", {}).get("rows", 0)
 
 
