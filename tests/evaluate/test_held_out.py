@@ -59,7 +59,7 @@ def test_one_prompt_reports_and_cannot_choose(composed, tmp_path):
     snapshot.write(tmp_path / "data", {"train": [{"prompt": "x"}], "test": [{"prompt": "y"}]}, "", {})
     run = composed("held_out.every=2")
     assert rows_of(run, tmp_path / "data", Half.report) == [0]
-    with pytest.raises(RunError, match="measured on the way"):
+    with pytest.raises(RunError, match="measure on the way"):
         rows_of(run, tmp_path / "data", Half.select)
 
 

@@ -309,8 +309,8 @@ class HeldOut:
     samples: int = ranged(3, COUNT_FROM_0)
     """Completions shown before and after."""
     every: int = ranged(0, COUNT_FROM_0)
-    """Steps between measurements of the half ``select`` while training, logged as held_out/<term>; 0: none. They change nothing in training,
-    and health compares the trained reward with them."""
+    """Steps between measurements of the half ``select`` while training, logged as held_out/<term>; 0: none. They change
+    nothing in training, and health compares the trained reward with them."""
 
 
 class When(Enum):

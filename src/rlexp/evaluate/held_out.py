@@ -52,7 +52,7 @@ def rows_of(run: Run, snapshot_dir: Path, half: Half) -> list[int]:
     drawn = draw(prompts, sources, half)[:wanted]
     if not drawn:
         raise RunError(
-            f"the held-out rows ({len(prompts)}) have one prompt, which reports: none is left to be measured on the way",
+            f"the held-out rows ({len(prompts)}) have one prompt, which reports: none is left to measure on the way",
             where="held_out.every",
             hint="hold out more rows, or type held_out.every=0",
         )
