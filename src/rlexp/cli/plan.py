@@ -109,7 +109,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows = [
         ("identity", identity(run)),
         ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
-        ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(inputs))}"),
+        ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(run, inputs))}"),
         ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
         *_rows(run, inputs),
     ]

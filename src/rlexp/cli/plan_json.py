@@ -38,7 +38,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
         },
         "method": {
             "name": run.method.name,
-            "steps": passes.steps_of(run, passes.rows(inputs)) if rows or run.arguments["max_steps"] > 0 else None,
+            "steps": passes.steps_of(run, passes.rows(run, inputs)) if rows or run.arguments["max_steps"] > 0 else None,
             "changed_arguments": changed_arguments(run),
         },
         "dataset": {

@@ -151,7 +151,7 @@ class Part(Rows):
 
 @dataclass
 class Dataset(Rows):
-    """The data of a run: one snapshot, or a mixture of several (``dataset=a+b``), which is a snapshot made of theirs."""
+    """The data of a run: one snapshot, or a mixture of several (``dataset=a+b``), a snapshot made of theirs."""
 
     path: str = "data/${dataset.name}"
     """The snapshot's folder. Another one than data/<name> must exist already."""

@@ -19,7 +19,7 @@ from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
-from rlexp.inputs import prepare, reward_source, snapshot, store, trust
+from rlexp.inputs import mixture, prepare, reward_source, snapshot, store, trust
 from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.script import run_script
@@ -67,7 +67,7 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
     if make:
         trust.require([Code(source.path) for source in rewards.values() if source], search.places)
         hub.require(run)
-    data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
+    data = _data(search, digest["data"])
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
     if search.faults:
         shown, more = search.faults[:SHOWN], len(search.faults) - SHOWN
@@ -112,8 +112,35 @@ def _holder(search: Search, file: str, wanted: str) -> Path | None:
     return next((place for place in held if file_md5(place / file) == wanted), None)
 
 
-def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
-    """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault."""
+def _data(search: Search, digest: dict[str, Any]) -> Path:
+    """The place of the locked snapshot; of a mixture that is made anew, its parts are found in the same way."""
+    source = digest.get("source", {})
+    if "parts" in source:
+        return _folder(search, digest, lambda place: _mix(search, source["parts"], place), "of its parts")
+    return _folder(search, digest, lambda place: _write_snapshot(search, source, place))
+
+
+def _mix(search: Search, parts: dict[str, Any], place: Path) -> bool:
+    before = len(search.faults)
+    found = {name: (_data(search, digest), digest) for name, digest in sorted(parts.items())}
+    if len(search.faults) > before:
+        return False
+    try:
+        mixture.write(found, place)
+    except RunError:
+        return False
+    return True
+
+
+def _folder(
+    search: Search, digest: dict[str, Any], make: Callable[[Path], bool], how: str = "by its script"
+) -> Path:
+    """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault.
+
+    Args:
+        make: makes it in a place, where it can.
+        how: as which it makes it, for the note.
+    """
     root, wanted = search.places.root, digest["md5"]
     named = search.places.path(digest["path"])
     actual = _md5(named, digest)
@@ -137,7 +164,7 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     if store.restore(root, wanted, place):
         search.notes.append(f"{state}: restored from DVC's cache to {shown}")
     elif make(place) and folder_md5(place) == wanted:
-        search.notes.append(f"{state}: made again by its script in {shown}")
+        search.notes.append(f"{state}: made again {how} in {shown}")
     else:
         shutil.rmtree(place, ignore_errors=True)
         search.faults.append((digest["path"], _short(wanted), _short(actual)))

@@ -18,7 +18,7 @@ from rlexp.compose.identity import experiment
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs.digest import json_sha256
-from rlexp.inputs.snapshot import SOURCE
+from rlexp.inputs.snapshot import DIGEST
 from rlexp.record.machine import machine
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, PATH, SCRIPT, SHA256, TEXT, mapping, record
 
@@ -55,14 +55,7 @@ SCHEMA = record(
         ),
         "inputs": record(
             {
-                "data": record(
-                    {"path": PATH, "md5": MD5},
-                    {
-                        "rows": mapping(COUNT, NAME),
-                        "columns": mapping(TEXT, TEXT),
-                        "source": SOURCE,
-                    },
-                ),
+                "data": DIGEST,
                 "rewards": mapping(record({"file": INSIDE, "md5": MD5, "version": {"type": "integer"}}), NAME),
                 "model": record(
                     {"md5": MD5, "files": mapping(MD5, INSIDE)},
