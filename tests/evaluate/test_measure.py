@@ -3,6 +3,7 @@
 import pytest
 from rich.console import Console
 
+from rlexp.evaluate import evaluated
 from rlexp.evaluate.measure import Measurement
 from rlexp.evaluate.transformers_sampler import until_end
 from rlexp.train import summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlexp.cli import typed_ids
+from rlexp.cli import plan_data, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
@@ -47,6 +47,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             "path": run.dataset.path,
             "rows": rows,
             "made_by": _script(inputs.data_prepare),
+            "parts": plan_data.parts(run, inputs),
         },
         "rewards": {
             name: {

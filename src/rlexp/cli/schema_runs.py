@@ -124,6 +124,14 @@ LADDER = record(
     }
 )
 
+PART = record(
+    {
+        "path": text("its snapshot"),
+        "weight": number("how often each of its training rows is used"),
+        "train_rows": maybe(count("its training rows by that weight"), "while there is no mixture"),
+        "made_by": maybe(text("the script that makes its snapshot first"), "where it is there"),
+    }
+)
 PLANNED = record(
     {
         "identity": text("sixteen hex digits that name the optimisation problem"),
@@ -158,7 +166,8 @@ PLANNED = record(
                 "rows": {
                     **maybe(mapping(count("rows of it"), "of each split", "SPLIT"), "while there is no snapshot"),
                 },
-                "made_by": maybe(text("the script that makes it first"), "where it is there"),
+                "made_by": maybe(text("the script that makes it first"), "where it is there, or is a mixture"),
+                "parts": mapping(PART, "the data sets of a mixture; of one data set none", "PART"),
             },
             "the data",
         ),

@@ -132,9 +132,7 @@ def _mix(search: Search, parts: dict[str, Any], place: Path) -> bool:
     return True
 
 
-def _folder(
-    search: Search, digest: dict[str, Any], make: Callable[[Path], bool], how: str = "by its script"
-) -> Path:
+def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool], how: str = "by its script") -> Path:
     """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault.
 
     Args:

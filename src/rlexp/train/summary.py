@@ -58,8 +58,9 @@ def show(console: Console, run: Run, before: HeldOutScores, after: HeldOutScores
     """Prints the closing table and ``held_out.samples`` completions before and after."""
     count = len(after.sampled.prompts)
     table = Table(title=f"{count} held-out prompts", title_justify="left", box=None, pad_edge=False)
-    for column in ("", "before", "after", "change"):
-        table.add_column(column, justify="right" if column else "left")
+    table.add_column("", overflow="fold")
+    for column in ("before", "after", "change"):
+        table.add_column(column, justify="right", no_wrap=True)
     rows = change_table(before, after)
     for name in sorted(rows, key=lambda name: (name.startswith(BY_SOURCE), name == "reward", name)):
         row = rows[name]
