@@ -113,16 +113,20 @@ def _holder(search: Search, file: str, wanted: str) -> Path | None:
 
 
 def _data(search: Search, digest: dict[str, Any]) -> Path:
-    """The place of the locked snapshot; of a mixture that is made anew, its parts are found in the same way."""
-    source = digest.get("source", {})
-    if "parts" in source:
-        return _folder(search, digest, lambda place: _mix(search, source["parts"], place), "of its parts")
-    return _folder(search, digest, lambda place: _write_snapshot(search, source, place))
+    """The place of the locked snapshot; a mixture can be made anew of its parts, which are found in the same way."""
+    parts = digest.get("source", {}).get("parts")
+    if parts is None:
+        return _snapshot(search, digest)
+    return _folder(search, digest, lambda place: _mix(search, parts, place), "of its parts")
+
+
+def _snapshot(search: Search, digest: dict[str, Any]) -> Path:
+    return _folder(search, digest, lambda place: _write_snapshot(search, digest.get("source", {}), place))
 
 
 def _mix(search: Search, parts: dict[str, Any], place: Path) -> bool:
     before = len(search.faults)
-    found = {name: (_data(search, digest), digest) for name, digest in sorted(parts.items())}
+    found = {name: (_snapshot(search, digest), digest) for name, digest in sorted(parts.items())}
     if len(search.faults) > before:
         return False
     try:
@@ -203,7 +207,7 @@ def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool
     if script is None:
         return False
     try:
-        run_script(script, source["script"], prepare.write_snapshot, place, source["params"])
+        run_script(script, source["script"], prepare.write_snapshot, place, source.get("params", {}))
     except RunError:
         return False
     return True
@@ -221,7 +225,7 @@ def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) 
 
 def _script(search: Search, source: dict[str, Any]) -> Path | None:
     """The script that made an input, to be run; None where it, or a file that it read, is not what it was."""
-    if not source.get("script"):
+    if not source.get("script") or not source.get("script_md5"):
         return None
     root, file, wanted = search.places.root, source["script"], source["script_md5"]
     if any(not (root / f).is_file() or file_md5(root / f) != md5 for f, md5 in source.get("files", {}).items()):
