@@ -48,7 +48,9 @@ SCHEMA = record(
                 "seed": {"type": "integer"},
                 "model": record({"name": NAME}, {"path": {"anyOf": [PATH, {"type": "null"}]}}),
                 "method": record({"name": NAME}),
-                "dataset": record({"name": NAME}, {"path": PATH}),
+                "dataset": record(
+                    {"name": NAME}, {"path": PATH, "parts": mapping(record({"name": NAME, "path": PATH}), NAME)}
+                ),
                 "reward": record({"terms": mapping(record({"file": INSIDE}), NAME)}),
                 "hardware": record({"name": NAME, "device": NAME}),
             }
