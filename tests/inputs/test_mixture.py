@@ -8,6 +8,7 @@ import pytest
 from rlexp.backend import dataset
 from rlexp.cli.plan_data import parts, rows
 from rlexp.compose.places import Places
+from rlexp.compose.points import points
 from rlexp.compose.schema import Dataset, DatasetType, Part
 from rlexp.errors import RunError
 from rlexp.inputs import mixture, snapshot
@@ -117,6 +118,15 @@ def test_a_fraction_takes_as_many_rows_drawn_by_the_seed(weight, once_more):
     assert mixture.trained(data, ["a"] * 8, seed=3) == mixture.trained(data, ["a"] * 8, seed=3)
     description = {"source": {"parts": {"a": {"rows": {"train": 8}}}}, "splits": {"train": {"rows": 8}}}
     assert mixture.train_rows(data, description) == sum(counted)
+
+
+def test_a_mixture_is_no_part_of_another(made):
+    option = "defaults: [arithmetic@parts.arithmetic, _self_]\nname: mine\ntype: prompt_only\n"
+    (made / "conf/dataset/mine.yaml").write_text(option)
+    assert points(made / "conf", ["dataset=mine"], multirun=False)[0].run.dataset.parts.keys() == {"arithmetic"}
+    with pytest.raises(RunError, match="mine is a mixture itself") as caught:
+        points(made / "conf", ["dataset=mine+gcd"], multirun=False)
+    assert "name the parts of mine in its place" in caught.value.hint
 
 
 def test_another_seed_draws_other_rows():
