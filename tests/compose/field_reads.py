@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import re
 import typing
 from collections.abc import Iterable
@@ -124,11 +123,22 @@ class Reads(ast.NodeVisitor):
 
 
 def unread(sources: Iterable[str], groups: Groups) -> list[str]:
-    """``Group.field`` of every field that none of the sources reads."""
+    """``Group.field`` of every field that none of the sources reads; one that a group inherits is that of its base."""
     found: set[str] = set()
     for source in sources:
         reads = Reads(groups)
         reads.visit(ast.parse(source))
         found |= reads.found
-    named = [f"{name}.{field.name}" for name, group in groups.items() for field in dataclasses.fields(group)]
+    bases = {
+        name: [base.__name__ for base in group.__mro__ if base.__name__ not in (name, "object")]
+        for name, group in groups.items()
+    }
+    found |= {f"{base}.{field}" for name, _, field in (one.partition(".") for one in found) for base in bases[name]}
+    own = {name: group.__annotations__.keys() for name, group in groups.items()}
+    named = [
+        f"{name}.{field}"
+        for name, fields in own.items()
+        for field in fields
+        if not any(field in own.get(base, ()) for base in bases[name])
+    ]
     return [name for name in named if name not in found]

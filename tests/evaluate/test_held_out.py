@@ -44,7 +44,7 @@ def test_rows_with_the_same_prompt_stay_together():
 @pytest.fixture
 def folder(tmp_path):
     rows = {"train": [{"prompt": "x"}], "test": [{"prompt": text} for text in PROMPTS[:9]]}
-    snapshot.write(tmp_path / "data", rows, "", {})
+    snapshot.write(rows, tmp_path / "data", "", {})
     return tmp_path / "data"
 
 
@@ -56,7 +56,7 @@ def test_a_run_takes_as_many_as_it_asks_for(composed, folder):
 
 
 def test_one_prompt_reports_and_cannot_choose(composed, tmp_path):
-    snapshot.write(tmp_path / "data", {"train": [{"prompt": "x"}], "test": [{"prompt": "y"}]}, "", {})
+    snapshot.write({"train": [{"prompt": "x"}], "test": [{"prompt": "y"}]}, tmp_path / "data", "", {})
     run = composed("held_out.every=2")
     assert rows_of(run, tmp_path / "data", Half.report) == [0]
     with pytest.raises(RunError, match="measure on the way"):

@@ -3,6 +3,7 @@
 import pytest
 from rich.console import Console
 
+from rlexp.evaluate import evaluated
 from rlexp.evaluate.measure import Measurement
 from rlexp.evaluate.transformers_sampler import until_end
 from rlexp.train import summary
@@ -37,4 +38,4 @@ def test_the_closing_table_shows_the_change_and_the_completions(composed, capsys
 
 def test_an_evaluation_keeps_the_learning_metrics_only():
     logged = {"eval_loss": 0.5, "eval_rewards/margins": 0.2, "eval_runtime": 1.0, "eval_logps/chosen": -3.0}
-    assert summary.eval_metrics(logged) == {"loss": 0.5, "rewards/margins": 0.2}
+    assert evaluated.kept(logged) == {"loss": 0.5, "rewards/margins": 0.2}

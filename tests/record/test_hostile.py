@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rlexp.errors import RunError
-from rlexp.inputs import digest
+from rlexp.inputs import digest, trust
 from rlexp.record import finished, listed
 from rlexp.record.lock import checksum
 from rlexp.record.run_folder import LOCK, MANIFEST
@@ -98,6 +98,88 @@ def test_what_leads_out_of_the_project_is_refused_by_name(place, path, value):
     with pytest.raises(RunError) as caught:
         finished.open("outputs/run", place, place)
     assert ".".join(path[:1]) in str(caught.value) and "it was not used" in str(caught.value)
+
+
+def of_a_mixture() -> dict[str, Any]:
+    """The lock as that of a run on a mixture, whose snapshot and parts are the ones of the lock."""
+    content = copy.deepcopy(LOCKED)
+    data, option = content["inputs"]["data"], content["config"]["dataset"]
+    asked = {"name": "mixed", "path": "data/mixed", "prepare": None, "params": {}}
+    content["config"]["dataset"] = {**option, **asked, "parts": {"sums": {**option, "weight": 2.0}}}
+    content["inputs"]["data"] = {**data, "source": {"parts": {"sums": data}}}
+    return content
+
+
+MIXED = of_a_mixture()
+PART = ("inputs", "data", "source", "parts", "sums")
+OF_PARTS = [
+    (path, wrong)
+    for path, wrong in LOCK_KIND.cases(MIXED)
+    if path[:4] == PART[:4] or path[:3] == ("config", "dataset", "parts")
+]
+
+
+def opened_wrong(place: Path, path: tuple[Any, ...], wrong: str) -> bool:
+    """Says whether such a lock is read; every refusal is one message, before and while inputs are looked for."""
+    crafted(place, hostile.changed(MIXED, path, wrong))
+    try:
+        original = finished.open("outputs/run", place, place)
+        original.inputs(original.run, make=False)
+    except RunError:
+        return False
+    return True
+
+
+def test_a_lock_of_a_mixture_is_accepted(place, monkeypatch):
+    monkeypatch.setattr(trust, "_trusted", lambda *_: True)  # of the run's rewards, which are not what this is about
+    crafted(place, MIXED)
+    hostile.open_everything(place)
+
+
+def refused(place: Path, cases: list[Case]) -> int:
+    """How many of the cases of a mixture's lock are refused; nothing is written or deleted by any."""
+    before = hostile.state(place)
+    found = sum(not opened_wrong(place, path, wrong) for path, wrong in cases)
+    assert hostile.state(place) == before
+    return found
+
+
+def test_some_leaves_of_a_mixtures_parts_in_some_wrong_ways(place):
+    assert refused(place, random.Random(SEED).sample(OF_PARTS, 40)) > 5
+
+
+@pytest.mark.long
+def test_every_leaf_of_a_mixtures_parts_in_every_wrong_way(place):
+    assert len(OF_PARTS) > 300 and refused(place, OF_PARTS) > len(OF_PARTS) / 4
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("md5",), "../../../outside"),
+        (("source", "script"), "../evil.py"),
+        (("source", "script"), "/tmp/evil.py"),
+        (("source", "script_md5"), "/etc"),
+        (("rows",), {"train": -1}),
+    ],
+)
+def test_what_leads_out_of_the_project_in_a_part_is_refused_by_name(place, path, value):
+    crafted(place, hostile.replaced(MIXED, (*PART, *path), value))
+    with pytest.raises(RunError, match=r"inputs.data.source.parts.sums") as caught:
+        finished.open("outputs/run", place, place)
+    assert "it was not used" in str(caught.value)
+
+
+def test_a_part_behind_a_link_is_neither_deleted_nor_made(place, monkeypatch):
+    monkeypatch.setattr(trust, "_trusted", lambda *_: True)
+    content = hostile.replaced(MIXED, (*PART, "path"), "link/outside")
+    content["inputs"]["data"] |= {"path": "data/mixed", "md5": "0" * 32 + ".dir"}
+    content["inputs"]["data"]["source"]["parts"]["sums"]["md5"] = "0" * 32 + ".dir"
+    crafted(place, content)
+    original = finished.open("outputs/run", place, place)
+    with pytest.raises(RunError, match="link/outside"):
+        original.inputs()
+    assert (place.parent / "outside/kept.txt").read_text() == "kept" and not (place / "data/mixed").exists()
 
 
 def test_a_folder_behind_a_link_is_neither_deleted_nor_made(place):

@@ -97,6 +97,47 @@ def test_a_snapshot_that_is_not_the_locked_one_is_noted_and_not_kept(project, mo
     assert "not the locked snapshot any more" in note and len(kept) == 1
 
 
+def mixed(root, lock, composed):
+    """The lock as that of a run on two data sets, which lie in their folders."""
+    typed = ["dataset=arithmetic+gcd", "dataset.parts.gcd.params.train=9", "dataset.parts.gcd.weight=2"]
+    lock["overrides"], lock["config"] = ["seed=1", *typed, "model=tiny"], composed("hardware=cpu", *typed).config()
+    parts = {}
+    for name, script in (("arithmetic", "arithmetic"), ("gcd", "reasoning_gym_task")):
+        (root / f"data/{name}").mkdir(exist_ok=True)
+        (root / f"data/{name}/train.parquet").write_text(name)
+        (root / f"data_prep/{script}.py").write_text("")
+        source = {"script": f"data_prep/{script}.py", "script_md5": EMPTY, "files": {}}
+        parts[name] = {"path": f"data/{name}", "md5": folder_md5(root / f"data/{name}"), "source": source}
+    (root / "data/arithmetic+gcd").mkdir()
+    (root / "data/arithmetic+gcd/train.parquet").write_text("both")
+    made = {"path": "data/arithmetic+gcd", "md5": folder_md5(root / "data/arithmetic+gcd"), "source": {"parts": parts}}
+    lock["inputs"]["data"] = made
+
+
+def test_a_mixture_gets_a_stage_behind_those_of_its_parts(project, composed):
+    root, lock = project
+    mixed(root, lock, composed)
+    assert stages.write_stages(lock, root, root / "run/sources") == []
+    found = written(root)
+    assert list(found) == ["data_arithmetic", "data_gcd", "data_arithmetic_gcd", "model_tiny", "run"]
+    assert found["data_gcd"]["cmd"] == "python -m rlexp prepare dataset=gcd dataset.params.train=9"
+    assert found["data_gcd"]["deps"] == ["data_prep/reasoning_gym_task.py"]
+    both = found["data_arithmetic_gcd"]
+    assert "dataset=arithmetic+gcd dataset.parts.gcd.params.train=9" in both["cmd"]
+    assert both["deps"] == ["data/arithmetic", "data/gcd"]
+    assert both["outs"] == [{"data/arithmetic+gcd": {"persist": True}}]
+    assert "data/arithmetic+gcd" in found["run"]["deps"] and "data/gcd" not in found["run"]["deps"]
+
+
+def test_a_mixture_one_of_whose_parts_dvc_cannot_make_is_noted(project, composed):
+    root, lock = project
+    mixed(root, lock, composed)
+    lock["inputs"]["data"]["source"]["parts"]["gcd"]["source"]["files"] = {"a.csv": EMPTY}
+    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    assert note.startswith("no stage makes data/arithmetic+gcd: dvc add it")
+    assert "data_arithmetic_gcd" not in written(root)
+
+
 def test_a_model_of_the_hub_needs_no_stage(project):
     root, lock = project
     del lock["inputs"]["model"]["path"]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rlexp.compose.schema import Reward, Term
+from rlexp.compose.schema import Dataset, Reward, Term
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import read
 from rlexp.reward import gold, trial
@@ -203,7 +203,7 @@ def attempts(write):
         sources = {name: write(body, name) for name, body in bodies.items()}
         reward = Reward(terms={name: Term(file=source.file) for name, source in sources.items()}, max_failed=1.0)
         rubric = Rubric(reward, sources, workers_for(reward, sources, 0))
-        found = try_rows(SimpleNamespace(dataset=SimpleNamespace(gold=template)), rubric, rows)
+        found = try_rows(SimpleNamespace(dataset=Dataset(gold=template)), rubric, rows)
         return {attempt.kind: attempt for attempt in found}
 
     return run

@@ -17,7 +17,7 @@ from rlexp import files
 from rlexp.backend import notebook
 from rlexp.backend.model import end_tokens
 from rlexp.console import in_notebook
-from rlexp.reward.rubric import READ, Rubric
+from rlexp.reward.rubric import READ, Rubric, source_name
 
 TIMING = ("step_time", "runtime", "per_second", "profiling/")
 """Parts of the names of logged values that time the machine; they stay out of what two runs are compared by."""
@@ -92,6 +92,25 @@ class Completions(TrainerCallback):
             rows[f"{READ}{name}"] = [value for batch in batches for value in batch.columns[name]]
         with files.whole_file(self.completions_dir / f"step-{state.global_step:06d}.parquet") as partial:
             pq.write_table(pa.table(rows), partial)
+
+
+class BySource(TrainerCallback):
+    """Adds the mean reward of the completions of each part of a mixture to what the trainer logs of a step, to the
+    trackers too: source/PART/reward. A step without a prompt of a part has none of it."""
+
+    def __init__(self, trainer: Any, rubric: Rubric) -> None:
+        self.trainer = trainer
+        self.rubric = rubric
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        rewards: dict[str, list[float]] = {}
+        for batch in self.rubric.of_step(state.global_step):
+            for part, reward in zip(batch.sources or (), batch.rewards, strict=bool(batch.sources)):
+                if reward is not None:
+                    rewards.setdefault(part, []).append(reward)
+        for part, values in sorted(rewards.items()):
+            # TRL's own gathering: it logs the mean of what is appended between two entries.
+            self.trainer._metrics["train"][source_name(part, "reward")].append(sum(values) / len(values))
 
 
 class FirstStep(TrainerCallback):

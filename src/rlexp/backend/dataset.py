@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.inputs import snapshot
+from rlexp.inputs import mixture, snapshot
 from rlexp.inputs.difficulty import Filter
 from rlexp.inputs.messages import restored
 
@@ -23,7 +23,7 @@ def load(
     columns: tuple[str, ...] = (),
     filtered: Filter | None = None,
 ) -> Any:
-    """Rows of a split.
+    """Rows of a split; of a mixture's training rows each as often as its weight says.
 
     Args:
         snapshot_dir: the folder of the snapshot.
@@ -36,12 +36,20 @@ def load(
         A ``datasets.Dataset``; conversations without a system message begin with the model's system prompt.
     """
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
-    wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns))
-    table = table.select([name for name in wanted if name in table.column_names])
+    wanted = dict.fromkeys((*trained_columns(run, table.column_names), *columns, *source_column(run, split)))
     table = table.take(list(filtered.kept)) if filtered else table
+    if run.dataset.parts and split == "train":
+        table = table.take(mixture.trained(run.dataset, table[mixture.SOURCE].to_pylist(), run.seed))
+    table = table.select([name for name in wanted if name in table.column_names])
     table = table.take(rows) if isinstance(rows, Sequence) else table.slice(0, rows)
     found = [{name: restored(value) for name, value in row.items()} for row in table.to_pylist()]
     return of_rows([with_system(row, run.model.system_prompt) for row in found])
+
+
+def source_column(run: Run, split: str) -> list[str]:
+    """The column of a mixture that says where a row came from, where something is measured by it: a method that does
+    not sample is given none to train on."""
+    return [mixture.SOURCE] if run.dataset.parts and (run.method.online or split != "train") else []
 
 
 def trained_columns(run: Run, present: Any) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from rlexp.backend.engine.engine import Engine
 from rlexp.backend.prompts import prefill_of
 from rlexp.compose.run import Run
+from rlexp.inputs import mixture
 from rlexp.inputs.find import Inputs
 from rlexp.reward.pool.pool import Workers
 from rlexp.reward.rubric import Rubric
@@ -38,4 +39,5 @@ class Loaded:
     def rubric(self, run_dir: Path) -> Rubric:
         """A new rubric, its counters at 0, that notes failures in ``run_dir``."""
         begun = prefill_of(self.run, self.tokenizer, self.inputs, self.rows)
-        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun)
+        source = mixture.SOURCE if self.run.dataset.parts else None
+        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun, source)

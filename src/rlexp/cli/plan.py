@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli import save_as, typed_ids
+from rlexp.cli import plan_data, save_as, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.cli.plan_json import changed_arguments, effective, to_json
@@ -20,12 +20,12 @@ from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
-from rlexp.errors import RunError, printable
+from rlexp.errors import RunError
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.inputs.reward_source import RewardSource
-from rlexp.preflight import columns, difficulty, files
+from rlexp.preflight import files
 from rlexp.preflight.memory import describe as describe_memory
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes as smoke_passes
@@ -84,7 +84,8 @@ def refuse(run: Run, inputs: Inputs) -> None:
         RunError: one failed.
     """
     if run.method.online and inputs.description:
-        gold.require_columns(run.dataset.gold, list(inputs.description["columns"]))
+        for template in run.dataset.golds:
+            gold.require_columns(template, list(inputs.description["columns"]))
     if inputs.model and not inputs.model_prepare and not run.model.full_finetuning:
         require([files.adapted_layers(inputs.model, run.model.lora.target_modules)])
 
@@ -102,16 +103,11 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     if inputs.model_prepare:
         model += f" (missing; data_prep/{inputs.model_prepare.name} builds it first)"
     tuned = "every weight" if run.model.full_finetuning else f"LoRA r={run.model.lora.r}"
-    if inputs.description:
-        data = ", ".join(f"{split['rows']} {name}" for name, split in inputs.description["splits"].items()) + " rows"
-    else:
-        data = f"missing; data_prep/{inputs.data_prepare.name if inputs.data_prepare else ''} writes it first"
     rows = [
         ("identity", identity(run)),
         ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
-        ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(inputs))}"),
-        ("dataset", f"{run.dataset.name} ({run.dataset.type.name}): {run.dataset.path}, {data}"),
-        *_rows(run, inputs),
+        ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(run, inputs))}"),
+        *plan_data.rows(run, inputs),
     ]
     for name, source in inputs.rewards.items():
         text = f"{source.file} v{source.version}{_origin(run, source)}, weight {run.reward.terms[name].weight:g}"
@@ -138,14 +134,6 @@ def _origin(run: Run, source: RewardSource) -> str:
         return f" ({origin})"
     other = origin == "project" and own.is_file() and file_md5(own) != source.md5
     return " (in the place of rlexp's own)" if other else ""
-
-
-def _rows(run: Run, inputs: Inputs) -> list[tuple[str, str]]:
-    """What was recognised in rows of the user's own, the text columns that nobody reads, and what rows are kept."""
-    recognised = ((inputs.description or {}).get("source") or {}).get("recognised", [])
-    rows = [("recognised", printable("; ".join(recognised)))] if recognised else []
-    unread = ", ".join(columns.unread(run, inputs))
-    return rows + [("read by nobody", f"the text of {unread}")] * bool(unread) + difficulty.rows(run, inputs)
 
 
 def _measures(run: Run, inputs: Inputs, source: RewardSource) -> str:

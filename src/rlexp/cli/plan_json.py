@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlexp.cli import typed_ids
+from rlexp.cli import plan_data, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
@@ -40,7 +40,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
         },
         "method": {
             "name": run.method.name,
-            "steps": passes.steps_of(run, passes.rows(inputs)) if rows or run.arguments["max_steps"] > 0 else None,
+            "steps": passes.steps_of(run, passes.rows(run, inputs)) if rows or run.arguments["max_steps"] > 0 else None,
             "changed_arguments": changed_arguments(run),
         },
         "dataset": {
@@ -49,6 +49,8 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             "path": run.dataset.path,
             "rows": rows,
             "made_by": _script(inputs.data_prepare),
+            "parts": plan_data.parts(run, inputs),
+            "recognised": plan_data.recognised(inputs),
             "difficulty": _difficulty(run, inputs),
         },
         "rewards": {

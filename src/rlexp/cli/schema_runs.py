@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlexp.cli.answer import FORMAT
 from rlexp.cli.schema import Fields, Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_plan_data import PLANNED_DATA
 
 FIELD_FORMAT = {"format": {"const": FORMAT, "type": "integer", "description": "the format of the answer"}}
 WARNING = record({"name": text("the check or rule"), "said": text("what was seen, with its numbers")})
@@ -124,19 +125,6 @@ LADDER = record(
     }
 )
 
-FILTER = record(
-    {
-        "path": text("the folder of the pass rates"),
-        "low": number("the lowest rate that is kept"),
-        "high": number("the highest"),
-        "kept": count("rows that are trained on"),
-        "rows": count("rows that there were to choose from"),
-        "unknown": count("rows left out because they have no rate"),
-        "model": text("the model that the rates are of"),
-        "n": count("completions of each prompt"),
-    },
-    "the rows that dataset.difficulty keeps",
-)
 PLANNED = record(
     {
         "identity": text("sixteen hex digits that name the optimisation problem"),
@@ -163,19 +151,7 @@ PLANNED = record(
             },
             "the method",
         ),
-        "dataset": record(
-            {
-                "name": text("its option"),
-                "type": text("prompt_only, preference, ..."),
-                "path": text("its snapshot"),
-                "rows": {
-                    **maybe(mapping(count("rows of it"), "of each split", "SPLIT"), "while there is no snapshot"),
-                },
-                "made_by": maybe(text("the script that makes it first"), "where it is there"),
-                "difficulty": maybe(FILTER, "where every row is trained on, or there is no snapshot yet"),
-            },
-            "the data",
-        ),
+        "dataset": PLANNED_DATA,
         "rewards": mapping(
             record(
                 {

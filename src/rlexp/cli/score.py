@@ -28,7 +28,7 @@ from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.trust import Code
 from rlexp.project import shipped
 from rlexp.record import finished
-from rlexp.reward import trial
+from rlexp.reward import gold, trial
 from rlexp.reward.coverage import Coverage, coverage, spread_rows
 from rlexp.reward.rubric import Rubric, workers_for
 
@@ -188,13 +188,13 @@ def _try_rows(console: Console, run: Run, root: Path) -> tuple[list[trial.Attemp
     completions where the data has no gold."""
     inputs = prepare(run, root)
     rows = trial.data_rows(inputs.data, trial.ROWS)
-    if run.dataset.gold is None and "answer" not in rows[0]:
+    if not (judged := gold.judged(run.dataset, rows)):
         console.print(f"{run.dataset.name} has no column answer: dataset.gold=TEMPLATE says what scores high in it")
         return [], _covered(console, run, inputs)
     with workers_for(run.reward, inputs.rewards, run.hardware.reward_workers) as workers:
-        attempts = trial.try_rows(run, Rubric(run.reward, inputs.rewards, workers), rows)
+        attempts = trial.try_rows(run, Rubric(run.reward, inputs.rewards, workers), judged)
     names = list(attempts[0].means)
-    table = Table(title=f"\n{len(rows)} rows of {run.dataset.path}", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=f"\n{len(judged)} rows of {run.dataset.path}", title_justify="left", box=None, pad_edge=False)
     for column in ("completion", *names, "rows", "failing"):
         table.add_column(column, justify="left" if column == "completion" else "right")
     for attempt in attempts:

@@ -28,6 +28,8 @@ def tree(option: str, root: Path) -> dict[str, Any]:
         RunError: it is no id, the hub does not know it, or there is no such file of rows.
     """
     if not option.startswith(typed_ids.PREFIX):
+        if not (root / option).exists():
+            typed_ids.refuse_sum(option)
         return _of_file(option, root)
     found = typed_ids.parse("dataset", option)
     params = {"hub_id": found.hub_id, "revision": hub_files.commit_of(found.hub_id, found.revision, "dataset")}

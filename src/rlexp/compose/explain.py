@@ -154,6 +154,12 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
             where=seen.place,
             hint="write `# @package _global_` as its first line",
         )
+    if nested := re.fullmatch(r"dataset\.parts\.([\w-]+)\.parts", full_key):
+        return RunError(
+            f"{nested[1]} is a mixture itself, and the parts of a mixture are one data set each",
+            where=where,
+            hint=f"name the parts of {nested[1]} in its place: type dataset=A+B",
+        )
     elsewhere = owner(key) if parent == "method" else None
     if elsewhere:
         return RunError(f"{full_key} is not set by hand: {elsewhere}", where=where, hint=f"leave out {full_key}")

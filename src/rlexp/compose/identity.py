@@ -15,6 +15,7 @@ UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_fail
 """Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
 learned."""
 NEW_KEYS: dict[tuple[str, str], Any] = {
+    ("dataset", "parts"): {},
     ("method", "off_policy_steps"): 0,
     ("method", "shuffle_rows"): False,
     ("model", "trust_remote_code"): False,
@@ -40,6 +41,8 @@ def experiment(config: dict[str, Any]) -> dict[str, Any]:
     tree = {name: copy.copy(config[name]) for name in EXPERIMENT}
     for group, key in UNCOUNTED:
         tree[group].pop(key, None)
+    if parts := tree["dataset"].get("parts"):
+        tree["dataset"]["parts"] = {name: {k: part[k] for k in part if k != "gold"} for name, part in parts.items()}
     for (group, key), default in NEW_KEYS.items():
         if tree[group].get(key) == default:
             tree[group].pop(key, None)

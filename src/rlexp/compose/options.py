@@ -1,4 +1,4 @@
-"""Config options that no file holds: ``reward=a+b``, ``hardware=auto``, ``model=hub:ORG/NAME`` and the typed schemas.
+"""Config options that no file holds: ``reward=a+b``, ``dataset=a+b``, ``hardware=auto``, ids, and the typed schemas.
 
 A Hydra ``ConfigSource`` that answers a defaults list over the project's own options, so that the parts of ``a+b``
 stay ordinary YAML files and Hydra keeps composing them.
@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from rlexp import project
 from rlexp.compose import dataset_id, model_id, typed_ids
@@ -21,7 +21,7 @@ from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError
 from rlexp.nvidia import gpus
 
-SUMMED_GROUPS = ("reward",)
+SUMMED_GROUPS = ("reward", "dataset")
 """Groups whose options add up with ``+``."""
 
 GPUS = (
@@ -85,7 +85,8 @@ class ComposedOptions(ConfigSource):
                 once = "+".join(dict.fromkeys(parts))
                 raise RunError(f"{group}={option} names {part} twice", hint=f"type {group}={once}")
         # Sorted: the order in which the parts were typed says nothing about the run.
-        return self._result(path, OmegaConf.create({"defaults": sorted(parts)}))
+        tree = mixture(sorted(parts)) if group == "dataset" else OmegaConf.create({"defaults": sorted(parts)})
+        return self._result(path, tree)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return ["auto"] if config_path == "hardware" and results_filter in (None, ObjectType.CONFIG) else []
@@ -110,6 +111,22 @@ class ComposedOptions(ConfigSource):
 
 def _parts(option: str) -> list[str]:
     return option.split("+")
+
+
+def mixture(parts: list[str]) -> DictConfig:
+    """The option of several data sets: each in its own package, since a plain defaults list would merge them."""
+    defaults = [*(f"{part}@parts.{part}" for part in parts), "_self_"]
+    tree = OmegaConf.create(
+        {
+            "defaults": defaults,
+            "name": "+".join(parts),
+            "type": f"${{dataset.parts.{parts[0]}.type}}",
+            "parts": {part: {"params": {}} for part in parts},
+        }
+    )
+    for part in parts:  # the names are those of data_prep's scripts, as of one data set
+        OmegaConf.set_struct(tree.parts[part].params, False)
+    return tree
 
 
 def detect_hardware(options: set[str]) -> str:

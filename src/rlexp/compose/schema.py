@@ -117,14 +117,14 @@ class Model:
 
 
 @dataclass
-class Dataset:
+class Rows:
     """A locked snapshot and the script that writes it."""
 
     name: str = named(MISSING, NAME)
     """Short name; the snapshot lies in data/<name> unless path says otherwise."""
     type: DatasetType = MISSING
     """TRL's dataset type."""
-    path: str = "data/${dataset.name}"
+    path: str = "data/${.name}"
     """The snapshot's folder. Another one than data/<name> must exist already."""
     prepare: str | None = None
     """data_prep/<prepare>.py writes the snapshot when it is missing."""
@@ -142,6 +142,29 @@ class Dataset:
     def own_place(self) -> bool:
         """Says whether the snapshot lies where its script writes it."""
         return self.path == f"data/{self.name}"
+
+
+@dataclass
+class Part(Rows):
+    """One of the data sets of a mixture."""
+
+    weight: float = ranged(1.0, Range(0.001, 1000))
+    """How often each of its training rows is used: 1 once, 2 twice, 0.5 a half of them, drawn by the run's seed."""
+
+
+@dataclass
+class Dataset(Rows):
+    """The data of a run: one snapshot, or a mixture of several (``dataset=a+b``), a snapshot made of theirs."""
+
+    path: str = "data/${dataset.name}"
+    """The snapshot's folder. Another one than data/<name> must exist already."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """The data sets of a mixture, by the name that its column ``source`` calls them; of one data set none."""
+
+    @property
+    def golds(self) -> list[str]:
+        """Every template of gold completions."""
+        return [one.gold for one in (self, *self.parts.values()) if one.gold is not None]
 
 
 @dataclass

@@ -58,6 +58,29 @@ def names_a_place(option: str) -> bool:
     return option.startswith(PREFIX) or "/" in option
 
 
+def refuse_sum(option: str) -> None:
+    """Refuses an id or a file among the data sets of ``dataset=a+b``.
+
+    Args:
+        option: what no file and no id has as its name.
+
+    Raises:
+        RunError: it is such a sum.
+    """
+    parts = option.split("+")
+    places = [part for part in parts if names_a_place(part)]
+    if len(parts) < 2 or not places or not all(parts):
+        return
+    name = name_of(places[0].partition("@")[0]).partition(".")[0]
+    others = "+".join(name if part == places[0] else part for part in parts)
+    raise RunError(
+        f"{places[0]} is an id or a file, and the parts of a mixture are options",
+        where=f"dataset={option}",
+        hint=f"make an option of it first: python -m rlexp plan dataset={places[0]} "
+        f"--save-as=conf/dataset/{name}.yaml; then type dataset={others}",
+    )
+
+
 def parse(group: str, option: str) -> HubId:
     """The parts of ``hub:...``.
 
@@ -65,6 +88,8 @@ def parse(group: str, option: str) -> HubId:
         RunError: it is no id of the hub.
     """
     found = HUB_ID.fullmatch(option.removeprefix(PREFIX))
+    if not found and group == "dataset":
+        refuse_sum(option)
     form = f"{group}={PREFIX}ORG/NAME{'[:CONFIGURATION]' if group == 'dataset' else ''}[@REVISION]"
     if not found or (group == "model" and found["configuration"]):
         raise RunError(f"{option!r} is no id of the hub", where=f"{group}={option}", hint=f"type {form}")

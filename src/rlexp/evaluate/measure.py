@@ -6,13 +6,14 @@ The same prompts and the same seed before and after, so that only the weights di
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rlexp.backend.prompts import prompt_of
 from rlexp.compose.run import Run
 from rlexp.evaluate.sampler import Sampler, Sampling
-from rlexp.reward.rubric import Rubric, text_of
+from rlexp.reward.rubric import Rubric, source_name, text_of
 
 HELD_OUT = "held_out/"
 """Stands before the name of a term in the logged held-out measurements."""
@@ -23,7 +24,8 @@ class Measurement:
     """The completions and scores of one set of weights on the held-out prompts."""
 
     means: dict[str, float]
-    """Mean score by term over the prompts it applies to, and of their combination as ``reward``."""
+    """Mean score by term over the prompts it applies to, and of their combination as ``reward``; of a mixture these of
+    each part too, as ``source/PART/TERM``."""
     errors: dict[str, float]
     """Standard error of each mean, over the prompts."""
     prompts: list[str]
@@ -50,7 +52,8 @@ def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measuremen
     completions, ids = [answer.text for answer in sampled], [answer.token_ids for answer in sampled]
     columns = {name: list(rows[name]) for name in rows.column_names if name != "prompt"}
     scored = rubric.score(completions, prompts, {**columns, "completion_ids": ids})
-    kept = {name: _applied(scores) for name, scores in {**scored.scores, "reward": scored.rewards}.items()}
+    named = {**scored.scores, "reward": scored.rewards}
+    kept = {name: _applied(scores) for name, scores in {**named, **of_sources(named, scored.sources)}.items()}
     kept = {name: scores for name, scores in kept.items() if scores}
     return Measurement(
         means={name: statistics.fmean(values) for name, values in kept.items()},
@@ -60,6 +63,21 @@ def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measuremen
         rewards=[reward or 0.0 for reward in scored.rewards],
         lengths=[len(item) for item in ids],
     )
+
+
+def of_sources(
+    scores: Mapping[str, Sequence[float | None]], sources: Sequence[str] | None
+) -> dict[str, list[float | None]]:
+    """The scores of each part of a mixture, as ``source/PART/NAME``; nothing of one data set.
+
+    Args:
+        sources: the part of each score; None of one data set.
+    """
+    found: dict[str, list[float | None]] = {}
+    for part in sorted(set(sources or ())):
+        for name, values in scores.items():
+            found[source_name(part, name)] = [v for v, of in zip(values, sources or (), strict=True) if of == part]
+    return found
 
 
 def _applied(scores: list[float | None]) -> list[float]:

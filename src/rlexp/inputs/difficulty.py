@@ -8,6 +8,7 @@ It is never written over, and what a run filtered by is in its lock by hash.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ class Filter:
     """The numbers of those that are kept, in their order."""
     unknown: int
     """Of those left out, the ones without a pass rate."""
+    by_source: dict[str, int]
+    """Part of a mixture -> how many rows of it are kept; empty for one data set."""
 
     @property
     def source(self) -> str:
@@ -196,7 +199,8 @@ def find(
         return None
     rows = description["splits"].get("train", {}).get("rows")
     _require_same(run, found, folder_md5(data) if rows == found["rates"]["rows"] else "", rewards)
-    rates = read(folder, found)[: run.dataset.train_rows]
+    # Of a mixture train_rows counts what its weights have made of the rows that are kept.
+    rates = read(folder, found)[: None if run.dataset.parts else run.dataset.train_rows]
     low, high = run.dataset.difficulty
     kept = pass_rates.between(rates, low, high)
     if len(kept) < run.prompts_per_step:
@@ -207,7 +211,11 @@ def find(
             where="dataset.difficulty",
             hint=f"type other bounds, such as dataset.difficulty=[0,1]; rows by their pass rate: {seen}",
         )
-    return Filter(folder, found, len(rates), kept, sum(rate is None for rate in rates))
+    by_source: Counter[str] = Counter()
+    if run.dataset.parts:
+        sources = snapshot.read(data / "train.parquet", ["source"]).column("source").to_pylist()
+        by_source.update(sources[row] for row in kept)
+    return Filter(folder, found, len(rates), kept, sum(rate is None for rate in rates), dict(by_source))
 
 
 def _require_same(run: Run, found: Mapping[str, Any], data: str, rewards: Mapping[str, RewardSource]) -> None:

@@ -6,14 +6,13 @@ Reads small files only: reward sources as syntax trees, a snapshot's description
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, all_of, nearest
-from rlexp.inputs import difficulty, model_files, script_params, snapshot
-from rlexp.inputs.digest import file_md5
+from rlexp.inputs import difficulty, mixture, model_files, script_params, snapshot, snapshots
 from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.project import shipped
@@ -28,7 +27,7 @@ class Inputs:
     description: dict[str, Any] | None
     """The snapshot's description; None until it is written."""
     data_prepare: Path | None
-    """The script that writes the snapshot, where it is missing."""
+    """The script that writes the snapshot, where it is missing; None for a mixture, which its parts make."""
     model: Path | None
     """The base model's folder; None for a hub id."""
     model_prepare: Path | None
@@ -37,6 +36,8 @@ class Inputs:
     """Reward term -> its source."""
     filtered: difficulty.Filter | None = None
     """The training rows that ``dataset.difficulty`` keeps; None where it is not set, or there is no snapshot yet."""
+    parts: dict[str, Path] = field(default_factory=dict)
+    """Part of a mixture -> the script that writes its snapshot, of those that are missing."""
 
 
 def find_inputs(run: Run, root: Path) -> Inputs:
@@ -50,20 +51,21 @@ def find_inputs(run: Run, root: Path) -> Inputs:
     script_params.require_known(run.config(), run.places)
     data = root / run.dataset.path
     description = snapshot.describe(data)
-    rewards, data_prepare, (model, model_prepare) = all_of(
+    asked, mixed = snapshots.asked(run), bool(run.dataset.parts) and run.dataset.own_place
+    rewards, data_prepare, parts, (model, model_prepare) = all_of(
         lambda: reward_sources(run),
-        lambda: None if description else _data_prepare(run, root),
+        lambda: None if description or mixed else snapshots.script_of(asked, root, run.places),
+        lambda: mixture.missing(run, root, description),
         lambda: _model(run, root),
         hint=f"mend them all; how such files look: {shipped()}",
     )
     if description is not None:
-        # The first: a snapshot of an older script must not be blamed for what the script was mended for.
-        if run.dataset.own_place:
-            _check_source(run, description["source"], root)
-        _check_files(run, data, description)
+        if run.dataset.parts:
+            mixture.check(run, description, root)
+        snapshots.check(asked, description, root)
         _check_snapshot(run, description, rewards)
     filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
-    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered)
+    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts)
 
 
 def _dataset_type(run: Run) -> None:
@@ -86,47 +88,6 @@ def _dataset_type(run: Run) -> None:
     )
 
 
-def _data_prepare(run: Run, root: Path) -> Path:
-    dataset = run.dataset
-    script = run.places.path(f"data_prep/{dataset.prepare}.py")
-    if dataset.prepare and dataset.own_place and script.is_file():
-        script_params.require_files(dataset.params, root, "dataset.params")
-        return script
-    present = sorted(
-        path.parent.relative_to(root).as_posix() for path in (root / "data").glob(f"*/{snapshot.DESCRIPTION}")
-    )
-    guess = nearest(dataset.path, present)
-    if dataset.prepare and not script.is_file():
-        scripts = [Path(name).stem for name in run.places.names("data_prep/*.py")]
-        guess = nearest(dataset.prepare, scripts)
-        raise RunError(
-            f"there is no script data_prep/{dataset.prepare}.py",
-            where="dataset.prepare",
-            hint=(f"did you mean {guess}? or " if guess else "")
-            + f"write it, as {shipped() / 'data_prep/arithmetic.py'} is (one of: {', '.join(scripts)})",
-        )
-    if dataset.prepare:
-        hint = f"leave dataset.path out and data_prep/{dataset.prepare}.py writes data/{dataset.name}"
-    else:
-        hint = "dataset=local dataset.params.file=FILE makes a snapshot of your file"
-    if present:
-        hint = f"{'did you mean dataset.path=' + guess if guess else 'one of: ' + ', '.join(present)}; or {hint}"
-    raise RunError(f"there is no snapshot at {dataset.path}", where="dataset.path", hint=hint)
-
-
-def _check_files(run: Run, data: Path, description: dict[str, Any]) -> None:
-    changed = snapshot.faults(data, description)
-    if changed:
-        again = f"mv {run.dataset.path} {run.dataset.path}_edited, and the next run makes it again"
-        own = "rows of your own are a data set of their own: dataset=local dataset.params.file=FILE"
-        made_here = run.dataset.prepare and run.dataset.own_place
-        raise RunError(
-            f"the snapshot {run.dataset.path} is not what was made: {'; '.join(changed)}",
-            where=f"{run.dataset.path}/{snapshot.DESCRIPTION}",
-            hint=f"{again}; {own}" if made_here else f"put it back as it was; {own}",
-        )
-
-
 def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, RewardSource]) -> None:
     columns = description["columns"]
     missing = [name for name in run.dataset.type.columns if name not in columns]
@@ -142,7 +103,7 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
             where="held_out.rows",
             hint="type held_out.rows=0, or have the data_prep script write a test split",
         )
-    rows = description["splits"].get("train", {}).get("rows", 0)
+    rows = mixture.train_rows(run.dataset, description)
     if (run.dataset.train_rows or 0) > rows:
         raise RunError(
             f"train_rows is {run.dataset.train_rows}, and {run.dataset.path} has {rows} rows to train on",
@@ -175,31 +136,6 @@ def _check_snapshot(run: Run, description: dict[str, Any], rewards: dict[str, Re
                     where=f"{source.file}: score()",
                     hint=f"did you mean {guess}?" if guess else "leave the reward out, or choose another dataset",
                 )
-
-
-def _check_source(run: Run, source: dict[str, Any], root: Path) -> None:
-    asked, made_with = run.config()["dataset"]["params"], source.get("params", {})
-    changed = [
-        f"it was made with {key}={made_with.get(key)}, asked is {asked.get(key)}"
-        for key in sorted({*made_with, *asked})
-        if made_with.get(key) != asked.get(key)
-    ]
-    changed += [
-        f"{file} has changed since"
-        for file, md5 in source.get("files", {}).items()
-        if (root / file).is_file() and file_md5(root / file) != md5
-    ]
-    script = source.get("script", "")
-    if source.get("script_md5") and (root / script).is_file() and file_md5(root / script) != source["script_md5"]:
-        changed.append(f"it was made by another version of {script}")
-    if changed:
-        path = run.dataset.path
-        raise RunError(
-            f"the snapshot {path} is of something else: {'; '.join(changed)}",
-            where=f"{path}/{snapshot.DESCRIPTION}",
-            hint=f"make a new one beside it: type dataset.name={run.dataset.name}_2 as well; or mv {path} {path}_old, "
-            "and the next run makes it again",
-        )
 
 
 def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.inputs import snapshot
-from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s
+from rlexp.inputs.digest import combined_md5, file_md5, folder_md5s
 from rlexp.inputs.find import Inputs
 
 HUB_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
@@ -16,15 +16,8 @@ HUB_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 
 def inputs_digest(run: Run, inputs: Inputs) -> dict[str, Any]:
     """The hashes of data, rewards and base model as they lie on disk now."""
-    description = snapshot.describe(inputs.data) or {}
     return {
-        "data": {
-            "path": run.dataset.path,
-            "md5": folder_md5(inputs.data),
-            "rows": {name: split["rows"] for name, split in description.get("splits", {}).items()},
-            "columns": description.get("columns", {}),
-            "source": description.get("source", {}),
-        },
+        "data": snapshot.digest(run.dataset.path, inputs.data),
         "rewards": {
             name: {
                 "file": source.file,
@@ -64,7 +57,9 @@ def files_of(run: Run, inputs: Inputs, digest: dict[str, Any]) -> dict[str, Path
         digest: their hashes (``inputs_digest``); a script that is another by now is left out.
     """
     files = {source.file: source.path for source in inputs.rewards.values()}
-    for made in (digest["data"].get("source", {}), digest["model"].get("source", {})):
+    data = digest["data"].get("source", {})
+    parts = [part["source"] for part in data.get("parts", {}).values()]
+    for made in (data, *parts, digest["model"].get("source", {})):
         script = run.places.path(made.get("script", ""))
         if script.is_file() and file_md5(script) == made.get("script_md5"):
             files[made["script"]] = script

@@ -6,11 +6,9 @@ lies in the working copy is never touched: a restored folder goes beside it, int
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +17,17 @@ from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
-from rlexp.inputs import difficulty, prepare, reward_source, snapshot, store, trust
-from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, other_file
+from rlexp.inputs import difficulty, locked_code, mixture, prepare, snapshot, store, trust
+from rlexp.inputs.digest import combined_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.locked_code import MISSING, Search, short
 from rlexp.inputs.script import run_script
 from rlexp.inputs.trust import Code
 
 BESIDE = ".locked"
-MISSING, NO_SNAPSHOT, OTHER_FILES = "missing", "no snapshot", "other files"
+NO_SNAPSHOT, OTHER_FILES = "no snapshot", "other files"
 SHOWN = 10
 """Inputs that are not the locked ones, in a message."""
-
-
-@dataclass
-class Search:
-    """The notes and faults of the search for locked inputs."""
-
-    places: Places
-    sources: Path
-    """The folder of the files that were kept beside the lock."""
-    make: bool = True
-    """True where a missing input is restored from DVC's cache, or made by its script."""
-    notes: list[str] = field(default_factory=list)
-    """Inputs that were not where the lock says, and what was used instead."""
-    faults: list[tuple[str, str, str]] = field(default_factory=list)
-    """(input, expected hash, actual hash) of those that could not be found."""
 
 
 def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool = True) -> tuple[Inputs, list[str]]:
@@ -63,11 +47,11 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
             Or code among them is not trusted.
     """
     search, digest = Search(Places.of(root), sources, make), lock["inputs"]
-    rewards = {name: _reward(search, term) for name, term in digest["rewards"].items()}
+    rewards = {name: locked_code.reward(search, term) for name, term in digest["rewards"].items()}
     if make:
         trust.require([Code(source.path) for source in rewards.values() if source], search.places)
         hub.require(run)
-    data = _folder(search, digest["data"], lambda place: _write_snapshot(search, digest["data"]["source"], place))
+    data = _data(search, digest["data"])
     model = _model(search, digest["model"], run) if "path" in digest["model"] else None
     rates = _rates(search, digest, run)
     if search.faults:
@@ -100,33 +84,37 @@ def _rates(search: Search, digest: dict[str, Any], run: Run) -> Path | None:
     return _folder(search, digest["difficulty"], lambda place: False)
 
 
-def _reward(search: Search, term: dict[str, Any]) -> reward_source.RewardSource | None:
-    file, wanted = term["file"], term["md5"]
-    first, place = search.places.holder(file), _holder(search, file, wanted)
-    if place != first:
-        there = first / file
-        actual, ends = _short(file_md5(there)) if there.is_file() else MISSING, _line_ends(there, wanted)
-        if place is None:
-            search.faults.append((file, _short(wanted), actual + ends))
-            return None
-        used = "the locked copy" if place == search.sources else f"the one of {place}"
-        search.notes.append(
-            f"{file} is not the locked one (expected {_short(wanted)}, actual {actual}){ends}: {used} is used instead"
-        )
-    return reward_source.read(place, file)
+def _data(search: Search, digest: dict[str, Any]) -> Path:
+    """The place of the locked snapshot; a mixture can be made anew of its parts, which are found in the same way."""
+    parts = digest.get("source", {}).get("parts")
+    if parts is None:
+        return _snapshot(search, digest)
+    return _folder(search, digest, lambda place: _mix(search, parts, place), "of its parts")
 
 
-def _holder(search: Search, file: str, wanted: str) -> Path | None:
-    """The place that has the locked version of a file: where this project has it, else what was kept beside the lock,
-    else any folder that this project looks into, rlexp's own among them."""
-    kept = [search.sources] if lies_inside(search.sources / file, search.sources.parent) else []
-    places = (search.places.holder(file), *kept, *search.places.folders)
-    held = (place for place in places if (place / file).is_file())
-    return next((place for place in held if file_md5(place / file) == wanted), None)
+def _snapshot(search: Search, digest: dict[str, Any]) -> Path:
+    return _folder(search, digest, lambda place: _write_snapshot(search, digest.get("source", {}), place))
 
 
-def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]) -> Path:
-    """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault."""
+def _mix(search: Search, parts: dict[str, Any], place: Path) -> bool:
+    before = len(search.faults)
+    found = {name: (_snapshot(search, digest), digest) for name, digest in sorted(parts.items())}
+    if len(search.faults) > before:
+        return False
+    try:
+        mixture.write(found, place)
+    except RunError:
+        return False
+    return True
+
+
+def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool], how: str = "by its script") -> Path:
+    """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault.
+
+    Args:
+        make: makes it in a place, where it can.
+        how: as which it makes it, for the note.
+    """
     root, wanted = search.places.root, digest["md5"]
     named = search.places.path(digest["path"])
     actual = _md5(named, digest)
@@ -138,22 +126,22 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     beside = named.parent / BESIDE / wanted.removesuffix(".dir")
     place = beside if named.exists() else named
     shown = os.path.relpath(place, root)
-    state = f"{digest['path']} is not the locked one (expected {_short(wanted)}, actual {_short(actual)})"
+    state = f"{digest['path']} is not the locked one (expected {short(wanted)}, actual {short(actual)})"
     if _md5(place, digest) == wanted:
         search.notes.append(f"{state}: the locked one lies in {shown}")
         return place
     if not search.make or not lies_inside(place, root):
-        search.faults.append((digest["path"], _short(wanted), _short(actual)))
+        search.faults.append((digest["path"], short(wanted), short(actual)))
         return named
     shutil.rmtree(place, ignore_errors=True)  # a copy beside that is not whole
     place.parent.mkdir(parents=True, exist_ok=True)
     if store.restore(root, wanted, place):
         search.notes.append(f"{state}: restored from DVC's cache to {shown}")
     elif make(place) and folder_md5(place) == wanted:
-        search.notes.append(f"{state}: made again by its script in {shown}")
+        search.notes.append(f"{state}: made again {how} in {shown}")
     else:
         shutil.rmtree(place, ignore_errors=True)
-        search.faults.append((digest["path"], _short(wanted), _short(actual)))
+        search.faults.append((digest["path"], short(wanted), short(actual)))
     return place
 
 
@@ -169,7 +157,7 @@ def _model(search: Search, digest: dict[str, Any], run: Run) -> Path:
         actual, path = folder_md5s(known, digest["files"]), digest["path"]
         for name, want in sorted(digest["files"].items()):
             if want != (got := actual.get(name, MISSING)):
-                search.faults.append((f"{path}/{name}", _short(want), _short(got)))
+                search.faults.append((f"{path}/{name}", short(want), short(got)))
         if other := other_file(known, digest["files"]):
             search.faults.append((f"{path}/{other}", "absent", "there"))
     return folder.resolve()
@@ -187,46 +175,21 @@ def _md5(folder: Path, digest: dict[str, Any]) -> str:
 
 
 def _write_snapshot(search: Search, source: dict[str, Any], place: Path) -> bool:
-    script = _script(search, source)
+    script = locked_code.script(search, source)
     if script is None:
         return False
     try:
-        run_script(script, source["script"], prepare.write_snapshot, place, source["params"])
+        run_script(script, source["script"], prepare.write_snapshot, place, source.get("params", {}))
     except RunError:
         return False
     return True
 
 
 def _build_model(search: Search, source: dict[str, Any], run: Run, place: Path) -> bool:
-    script = _script(search, source)
+    script = locked_code.script(search, source)
     if script is None:
         return False
     print(f"making {run.model.path} with {source['script']}", flush=True)
     params = run.config()["model"]["params"]
     run_script(script, source["script"], prepare.build_model, place, params)
     return True
-
-
-def _script(search: Search, source: dict[str, Any]) -> Path | None:
-    """The script that made an input, to be run; None where it, or a file that it read, is not what it was."""
-    if not source.get("script"):
-        return None
-    root, file, wanted = search.places.root, source["script"], source["script_md5"]
-    if any(not (root / f).is_file() or file_md5(root / f) != md5 for f, md5 in source.get("files", {}).items()):
-        return None
-    place = _holder(search, file, wanted)
-    if place is None:
-        return None
-    trust.require([Code(place / file)], search.places)
-    return place / file
-
-
-def _line_ends(path: Path, wanted: str) -> str:
-    """Says where only the line ends differ: git wrote them for Windows (core.autocrlf)."""
-    if not path.is_file() or hashlib.md5(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() != wanted:
-        return ""
-    return " (only its line ends differ: git config core.autocrlf false, rm it, and git checkout it)"
-
-
-def _short(md5: str) -> str:
-    return md5.removesuffix(".dir")[:12]

@@ -15,7 +15,7 @@ from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, printable
 from rlexp.files import whole_folder
-from rlexp.inputs import script_params, snapshot, trust
+from rlexp.inputs import mixture, script_params, snapshot, snapshots, trust
 from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
@@ -36,9 +36,15 @@ def prepare(run: Run, root: Path) -> Inputs:
     """
     run = run.at(root)
     inputs = find_inputs(run, root)
-    scripts = [script for script in (inputs.data_prepare, inputs.model_prepare) if script]
+    scripts = [script for script in (inputs.data_prepare, *inputs.parts.values(), inputs.model_prepare) if script]
     trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], run.places)
     hub.require(run)
+    parts = snapshots.parts(run)
+    for name, script in inputs.parts.items():
+        _make(parts[name].rows.path, script, write_snapshot, root / parts[name].rows.path, parts[name].params)
+    mixed = bool(parts) and inputs.description is None
+    if mixed:
+        _mix(run, root)
     if inputs.data_prepare:
         _make(run.dataset.path, inputs.data_prepare, write_snapshot, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
@@ -47,10 +53,18 @@ def prepare(run: Run, root: Path) -> Inputs:
     shipped_only = inputs.model == (shipped() / path).resolve() and not (root / path).exists()
     if shipped_only:
         _copy(shipped() / path, root / path)
-    if inputs.data_prepare or inputs.model_prepare or shipped_only:
+    if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed:
         inputs = find_inputs(run, root)
     check_rows(inputs.data, run.dataset.type)
     return inputs
+
+
+def _mix(run: Run, root: Path) -> None:
+    find_inputs(run, root)  # whether the parts that were just made fit together
+    parts = {name: part.path for name, part in run.dataset.parts.items()}
+    print(f"making {run.dataset.path} of {', '.join(parts.values())}", flush=True)
+    made = {name: (root / path, snapshot.digest(path, root / path)) for name, path in parts.items()}
+    mixture.write(made, root / run.dataset.path)
 
 
 def _copy(shipped_model: Path, folder: Path) -> None:

@@ -32,11 +32,12 @@ def requests(lock: dict[str, Any], root: Path) -> list[str]:
         root: the project folder, whose options, beside those of rlexp, say which params are ordinary.
     """
     config, source = lock["config"], lock["inputs"]["data"].get("source", {})
-    tree = {**config, "source": source.get("params", {})}
+    made = _sources(source)
+    tree = {**config, "source": {key: one.get("params", {}) for key, one in made.items()}}
     found = [f"model.{name}" for name in ("trust_remote_code", "allow_pickle") if config["model"].get(name)]
     named = {text for _, text in leaves(tree) if VARIABLE_NAME.fullmatch(text) and secrets.NAMED.search(text)}
     found += [f"the environment variable {name}" for name in sorted({*variables(tree), *named})]
-    found += list(_params(config, source, Places.of(root)))
+    found += list(_params(config, made, Places.of(root)))
     rollout, tracking = _mapping(config.get("rollout")), _mapping(config.get("tracking"))
     found += ["rollout.server_url"] if rollout.get("server_url") else []
     found += _other("rollout.engine", rollout.get("engine"), [])
@@ -44,7 +45,16 @@ def requests(lock: dict[str, Any], root: Path) -> list[str]:
     return found + [f"tracking.report_to={name}" for name in trackers]
 
 
-def _params(config: dict[str, Any], source: dict[str, Any], places: Places) -> Iterator[str]:
+def _sources(source: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Key -> what a lock says of where rows come from: those of the data, and of the parts of a mixture."""
+    parts = source.get("parts", {})
+    return {
+        "inputs.data.source": source,
+        **{f"inputs.data.source.parts.{name}.source": part["source"] for name, part in parts.items()},
+    }
+
+
+def _params(config: dict[str, Any], made: dict[str, dict[str, Any]], places: Places) -> Iterator[str]:
     """The keys of params whose values are not this project's."""
     rewards: dict[str, list[Any]] = {}
     for option in _options(places, "reward"):
@@ -53,12 +63,17 @@ def _params(config: dict[str, Any], source: dict[str, Any], places: Places) -> I
             rewards.setdefault(str(term.get("file")), []).append(term.get("params"))
     for name, term in config["reward"]["terms"].items():
         yield from _other(f"reward.terms.{name}.params", term.get("params"), rewards.get(term["file"], []))
-    for group in ("dataset", "model"):
-        known = [o.get("params") for o in _options(places, group) if o.get("prepare") == config[group].get("prepare")]
-        yield from _other(f"{group}.params", config[group].get("params"), known)
-    script = PurePosixPath(source.get("script", "")).stem
-    known = [option.get("params") for option in _options(places, "dataset") if option.get("prepare") == script]
-    yield from _other("inputs.data.source.params", source.get("params"), known)
+    asked = [("dataset", "dataset", config["dataset"]), ("model", "model", config["model"])]
+    parts = _mapping(config["dataset"].get("parts"))
+    asked += [(f"dataset.parts.{name}", "dataset", part) for name, part in parts.items()]
+    for key, group, option in asked:
+        option = _mapping(option)
+        known = [o.get("params") for o in _options(places, group) if o.get("prepare") == option.get("prepare")]
+        yield from _other(f"{key}.params", option.get("params"), known)
+    for key, one in made.items():
+        script = PurePosixPath(one.get("script", "")).stem
+        known = [option.get("params") for option in _options(places, "dataset") if option.get("prepare") == script]
+        yield from _other(f"{key}.params", one.get("params"), known)
 
 
 def _other(key: str, params: Any, known: list[Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def looked_for(run: Run, rewards: Iterable[RewardSource]) -> tuple[str, ...]:
     """
     if not run.method.online:
         return ()
-    found = set(TAG.findall(run.dataset.gold or ""))
+    found = {tag for template in run.dataset.golds for tag in TAG.findall(template)}
     for source in rewards:
         tree = ast.parse(source.path.read_bytes())
         message = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]

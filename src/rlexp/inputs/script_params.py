@@ -50,8 +50,10 @@ def require_known(config: Mapping[str, Any], places: Places) -> None:
         RunError: a script takes no such parameter, or none of that type.
     """
     free: dict[str, Any] = {"folder": None}
-    for group, made, function, beside in (("dataset", "data", "rows", {}), ("model", "models", "build", free)):
-        option = config[group]
+    asked = [("dataset", config["dataset"], "data", "rows", {}), ("model", config["model"], "models", "build", free)]
+    for name, part in config["dataset"]["parts"].items():
+        asked.append((f"dataset.parts.{name}", part, "data", "rows", {}))
+    for group, option, made, function, beside in asked:
         script = places.path(f"data_prep/{option['prepare']}.py")
         if option["prepare"] and option["path"] == f"{made}/{option['name']}" and script.is_file():
             require({**beside, **option["params"]}, script, function, f"{group}.params")

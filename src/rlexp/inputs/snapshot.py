@@ -12,7 +12,7 @@ from typing import Any
 
 from rlexp import files, shapes
 from rlexp.errors import RunError
-from rlexp.inputs.digest import file_md5
+from rlexp.inputs.digest import file_md5, folder_md5
 from rlexp.shapes import COUNT, MD5, NAME, PATH, SCRIPT, TEXT, mapping, record
 
 DESCRIPTION = "snapshot.json"
@@ -20,18 +20,22 @@ SAME_TYPE = "give every row of a column the same type: text, a number, or a list
 """What to do about a column that cannot be stored."""
 
 
-SOURCE = record(
-    {},
-    {
-        "script": SCRIPT,
-        "script_md5": MD5,
-        "params": mapping({}),
-        "files": mapping(MD5, PATH),
-        "files_read": mapping(MD5, PATH),
-        "recognised": {"type": "array", "items": TEXT, "maxItems": 1000},
-    },
-)
+_MADE: dict[str, Any] = {
+    "script": SCRIPT,
+    "script_md5": MD5,
+    "params": mapping({}),
+    "files": mapping(MD5, PATH),
+    "files_read": mapping(MD5, PATH),
+    "recognised": {"type": "array", "items": TEXT, "maxItems": 1000},
+}
+_HASHED: dict[str, Any] = {"path": PATH, "md5": MD5}
+_COUNTED: dict[str, Any] = {"rows": mapping(COUNT, NAME), "columns": mapping(TEXT, TEXT)}
+PARTS = mapping(record({**_HASHED, "source": record({}, _MADE)}, _COUNTED), NAME, most=1000)
+"""The shape of what a mixture says of the snapshots that it was made of: each as ``digest`` answers it."""
+SOURCE = record({}, {**_MADE, "parts": PARTS})
 """The shape of what a description says of where its rows come from; a lock says the same."""
+DIGEST = record(_HASHED, {**_COUNTED, "source": SOURCE})
+"""The shape of a snapshot in a lock (``digest``)."""
 SCHEMA = record(
     {
         "columns": mapping(TEXT, TEXT),
@@ -182,6 +186,22 @@ def read(path: Path, columns: Sequence[str] | None = None, rows: int | None = No
             where=str(path),
             hint="the file is damaged or not whole: take it from where it came from, or have it made again",
         ) from error
+
+
+def digest(path: str, snapshot_dir: Path) -> dict[str, Any]:
+    """What a snapshot is, for a lock: its hash, rows, columns and source as they lie on disk now.
+
+    Args:
+        path: its folder, from the project folder.
+    """
+    description = describe(snapshot_dir) or {}
+    return {
+        "path": path,
+        "md5": folder_md5(snapshot_dir),
+        "rows": {name: split["rows"] for name, split in description.get("splits", {}).items()},
+        "columns": description.get("columns", {}),
+        "source": description.get("source", {}),
+    }
 
 
 def describe(snapshot_dir: Path) -> dict[str, Any] | None:

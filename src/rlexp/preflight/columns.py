@@ -7,6 +7,7 @@ from string import Formatter
 
 from rlexp.compose.run import Run
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.mixture import SOURCE
 from rlexp.inputs.row_values import object_of, paths
 from rlexp.reward.trial import data_rows
 from rlexp.verdict import Level, Verdict
@@ -19,11 +20,12 @@ OWN = ("local", "hub")
 
 def unread(run: Run, inputs: Inputs) -> list[str]:
     """The text columns of rows of one's own that neither the method nor a reward reads, nor the gold completion."""
-    if run.dataset.prepare not in OWN or not inputs.description:
+    scripts = {one.prepare for one in (run.dataset, *run.dataset.parts.values())}
+    if not scripts & set(OWN) or not inputs.description:
         return []
-    read = {*run.dataset.type.columns, "tools"}
+    read = {*run.dataset.type.columns, "tools", *([SOURCE] if run.dataset.parts else [])}
     read |= {name for source in inputs.rewards.values() for name in (*source.columns, *source.wanted_columns)}
-    fields = [name for _, name, _, _ in Formatter().parse(run.dataset.gold or "") if name]
+    fields = [name for gold in run.dataset.golds for _, name, _, _ in Formatter().parse(gold) if name]
     read |= {re.split(r"[.\[]", name)[0] for name in fields}
     return [name for name, kind in inputs.description["columns"].items() if kind == "string" and name not in read]
 

@@ -55,8 +55,9 @@ def check(run: Run, inputs: Inputs) -> list[Verdict]:
     sources = {name: source for name, source in inputs.rewards.items() if not source.whole_batches}
     if not run.method.online or not sources:
         return []
-    rows = data_rows(inputs.data, ROWS)
-    kinds = completions(rows, run.dataset.gold)
+    found_rows = data_rows(inputs.data, ROWS)
+    rows = gold.judged(run.dataset, found_rows) or found_rows
+    kinds = completions(rows, gold.templates(run.dataset, rows))
     spread = coverage.spread_rows(inputs.data)
     params = {name: run.reward.terms[name].params for name in sources}
     key = [
@@ -99,8 +100,14 @@ def cases(name: str, source: RewardSource) -> Verdict:
     return Verdict("reward.cases", Level.warning, message, source.file, hint)
 
 
-def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, list[str | None]]:
-    """Kind -> one completion a row; GOLD and OTHER ones where rows have answers or a template says what is right."""
+def completions(
+    rows: Sequence[Mapping[str, Any]], template: str | Sequence[str | None] | None
+) -> dict[str, list[str | None]]:
+    """Kind -> one completion a row; GOLD and OTHER ones where rows have answers or a template says what is right.
+
+    Args:
+        template: for all rows, or one for each (``gold.templates``).
+    """
     kinds: dict[str, list[str | None]] = {}
     if template is not None or "answer" in rows[0]:
         for number, form in enumerate([template] if template is not None else [gold.DEFAULT, *FORMS]):
@@ -125,14 +132,15 @@ def verdicts(
         whole: whether every term of the reward is among ``sources``.
     """
     found, flat = [], []
+    said = " ".join(run.dataset.golds) or None
     for name, kinds in scores.items():
         source = sources[name]
         all_scores = {score for kind in kinds.values() for score in kind if score is not None}
         if len(all_scores) == 1 and not discerning(source):
             flat.append(name)
             found.append(_constant(name, source, all_scores.pop(), judge))
-        elif judge and all_scores and _answers(source, run.dataset.gold):
-            found.append(_gold(name, source, kinds, run.dataset.gold))
+        elif judge and all_scores and _answers(source, said):
+            found.append(_gold(name, source, kinds, said))
     if judge and whole and set(flat) == set(sources):
         # Nothing in the whole reward tells completions apart: there is nothing to learn.
         found = [Verdict(v.name, Level.failed, v.message, v.where, v.hint) for v in found]

@@ -19,7 +19,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty
 from rlexp.inputs.digest import json_sha256
-from rlexp.inputs.snapshot import SOURCE
+from rlexp.inputs.snapshot import DIGEST
 from rlexp.record.machine import machine
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, PATH, SCRIPT, SHA256, TEXT, mapping, record
 
@@ -49,21 +49,16 @@ SCHEMA = record(
                 "seed": {"type": "integer"},
                 "model": record({"name": NAME}, {"path": {"anyOf": [PATH, {"type": "null"}]}}),
                 "method": record({"name": NAME}),
-                "dataset": record({"name": NAME}, {"path": PATH}),
+                "dataset": record(
+                    {"name": NAME}, {"path": PATH, "parts": mapping(record({"name": NAME, "path": PATH}), NAME)}
+                ),
                 "reward": record({"terms": mapping(record({"file": INSIDE}), NAME)}),
                 "hardware": record({"name": NAME, "device": NAME}),
             }
         ),
         "inputs": record(
             {
-                "data": record(
-                    {"path": PATH, "md5": MD5},
-                    {
-                        "rows": mapping(COUNT, NAME),
-                        "columns": mapping(TEXT, TEXT),
-                        "source": SOURCE,
-                    },
-                ),
+                "data": DIGEST,
                 "rewards": mapping(record({"file": INSIDE, "md5": MD5, "version": {"type": "integer"}}), NAME),
                 "model": record(
                     {"md5": MD5, "files": mapping(MD5, INSIDE)},

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rlexp.errors import RunError
 from rlexp.inputs import store
 from rlexp.inputs.digest import file_md5, folder_md5
 from rlexp.project import CONF, shipped
+from rlexp.record.dvc_repository import makers, repository
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
 
 PINNED, PARAMS, STAGE = "pinned", "params.yaml", "run"
@@ -41,7 +41,7 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
         RunError: DVC refused; the message says what to do about it.
     """
     inputs, notes, dependencies = lock["inputs"], [], [f"{PINNED}/{name}" for name in (LOCK, METRICS, SOURCES)]
-    with _repository(root) as repo:
+    with repository(root) as repo:
         for group in ("data", "model"):
             digest = inputs[group]
             if "path" not in digest or (group == "model" and _is_shipped(root, digest["path"])):
@@ -50,10 +50,11 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
                 dependencies.append(digest["path"])
             elif not _made_by_replay(digest.get("source", {}), sources):
                 notes.append(_not_made(repo, root, digest["path"]))
-        if folder_md5(root / inputs["data"]["path"]) == inputs["data"]["md5"]:
-            store.keep(root, root / inputs["data"]["path"])
-        else:
-            notes.append(f"{inputs['data']['path']} is not the locked snapshot any more; it is not in DVC's cache")
+        for digest in (inputs["data"], *inputs["data"].get("source", {}).get("parts", {}).values()):
+            if folder_md5(root / digest["path"]) == digest["md5"]:
+                store.keep(root, root / digest["path"])
+            elif digest is inputs["data"]:
+                notes.append(f"{digest['path']} is not the locked snapshot any more; it is not in DVC's cache")
         if "difficulty" in inputs:
             notes += _pass_rates(root, inputs["difficulty"])
         (root / REPLAY).mkdir(parents=True, exist_ok=True)  # DVC looks into it for a .gitignore
@@ -92,11 +93,12 @@ def lock_stages(lock: dict[str, Any], root: Path, held_out: dict[str, Any]) -> N
     scores.parent.mkdir(exist_ok=True)
     there = scores.read_bytes() if scores.is_file() else None
     write_scores(scores.parent, held_out)
-    digests = (lock["inputs"]["data"], lock["inputs"]["model"])
+    data = lock["inputs"]["data"]
+    digests = (*data.get("source", {}).get("parts", {}).values(), data, lock["inputs"]["model"])
     paths = [digest["path"] for digest in digests if "path" in digest and (root / digest["path"]).exists()]
-    with _repository(root) as repo, repo.lock:
+    with repository(root) as repo, repo.lock:
         for path in (*paths, SCORES):
-            for stage in _makers(repo, root, path):
+            for stage in makers(repo, root, path):
                 if stage.name in (STAGE, *(_name(group, path) for group in ("data", "model"))):
                     stage.save(run_cache=False)
                     if stage.name != STAGE:  # with its scores in the cache DVC would not run it
@@ -112,43 +114,8 @@ def write_scores(run_dir: Path, held_out: dict[str, Any]) -> None:
     (run_dir / Path(SCORES).name).write_text(json.dumps(held_out, indent=1) + "\n")
 
 
-@contextlib.contextmanager
-def _repository(root: Path) -> Iterator[Any]:
-    """The project as DVC sees it; what DVC refuses becomes a message with its own advice."""
-    from dvc.exceptions import CyclicGraphError, DvcException, NotDvcRepoError, OverlappingOutputPathsError
-    from dvc.lock import LockError
-    from dvc.utils.serialize import ParseError
-    from dvc.utils.strictyaml import YAMLValidationError
-
-    try:
-        from dvc.repo import Repo
-
-        with Repo(str(root)) as repo:
-            yield repo
-    except DvcException as error:
-        hint = "dvc status and dvc repro --dry say more"
-        if isinstance(error, NotDvcRepoError):
-            hint = "dvc init, and pin again"
-        elif isinstance(error, LockError):
-            hint = "another dvc command is at work here: wait for it, and pin again"
-        elif isinstance(error, ParseError | YAMLValidationError):
-            hint = "mend that file, or git checkout it, and pin again"
-        elif isinstance(error, OverlappingOutputPathsError | CyclicGraphError):
-            hint = "take the stage that makes the same folder out of dvc.yaml, and pin again"
-        raise RunError(f"DVC refused the stage {STAGE}: {error}", where="dvc.yaml", hint=hint) from error
-
-
-def _makers(repo: Any, root: Path, path: str) -> list[Any]:
-    from dvc.exceptions import OutputNotFoundError
-
-    try:
-        return [out.stage for out in repo.find_outs_by_path(str(root / path))]
-    except OutputNotFoundError:
-        return []
-
-
 def _name(group: str, path: str) -> str:
-    return f"{group}_{Path(path).name}"
+    return re.sub(r"[^\w-]+", "_", f"{group}_{Path(path).name}")  # DVC takes no + in the name of a stage
 
 
 def _not_made(repo: Any, root: Path, path: str) -> str:
@@ -163,28 +130,65 @@ def _not_made(repo: Any, root: Path, path: str) -> str:
 
 
 def _made_by_dvc(repo: Any, root: Path, group: str, lock: dict[str, Any]) -> bool:
-    """Says whether a stage makes the folder; writes one where its script can."""
-    path = lock["inputs"][group]["path"]
-    if _makers(repo, root, path):
+    """Says whether a stage makes the folder; writes one where its script can, or for a mixture where its parts have
+    one."""
+    digest = lock["inputs"][group]
+    if makers(repo, root, digest["path"]):
         return True
     owned = ("dataset", "method", "experiment") if group == "data" else ("model", "experiment")
-    keys = {override: override.lstrip("+~").split("=")[0] for override in lock["overrides"]}
-    typed = [o for o, key in keys.items() if key.split(".")[0] in owned and key != "dataset.difficulty"]
-    if not _command_makes(root, group, lock, typed):
+    typed = [o for o in lock["overrides"] if _key(o).split(".")[0] in owned and _key(o) != "dataset.difficulty"]
+    parts = digest.get("source", {}).get("parts", {})
+    if parts and parts.keys() == lock["config"]["dataset"].get("parts", {}).keys():
+        made = [_made_by_dvc(repo, root, group, of_part(lock, name)) for name in parts]
+        made.append(_same_parts(root, lock, typed))
+        deps = [part["path"] for part in parts.values()]
+    else:
+        made, script = [_command_makes(root, group, lock, typed)], digest.get("source", {}).get("script", "")
+        deps = [script] if (root / script).is_file() else []
+    if not all(made):
         return False
-    script = lock["inputs"][group]["source"]["script"]
     repo.stage.add(
-        name=_name(group, path),
+        name=_name(group, digest["path"]),
         cmd=" ".join(["python -m rlexp prepare", *map(shlex.quote, typed)]),
-        deps=[script] if (root / script).is_file() else [],
-        outs_persist=[path],
+        deps=deps,
+        outs_persist=[digest["path"]],
         force=True,
     )
     return True
 
 
+def of_part(lock: dict[str, Any], name: str) -> dict[str, Any]:
+    """The lock of a run of the same kind on one part of its mixture: what was typed of the part is of its data set."""
+    part, key = lock["config"]["dataset"]["parts"][name], f"dataset.parts.{name}."
+    typed = [o for o in lock["overrides"] if _key(o).split(".")[0] != "dataset"]
+    typed.append(f"dataset={name}")
+    typed += [o.replace(key, "dataset.", 1) for o in lock["overrides"] if _key(o).startswith(key)]
+    return {
+        "overrides": [o for o in typed if _key(o) != "dataset.weight"],
+        "config": {**lock["config"], "dataset": part},
+        "inputs": {"data": lock["inputs"]["data"]["source"]["parts"][name]},
+    }
+
+
+def _same_parts(root: Path, lock: dict[str, Any], typed: list[str]) -> bool:
+    """Says whether these overrides compose the mixture of the lock, in the place where it is made."""
+    try:
+        option = points(root / CONF, typed, multirun=False)[0].run.config()["dataset"]
+    except RunError:  # conf/ has moved on
+        return False
+    path = lock["inputs"]["data"]["path"]
+    return option["parts"] == lock["config"]["dataset"]["parts"] and option["path"] == path == f"data/{option['name']}"
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
 def _made_by_replay(source: dict[str, Any], sources: Path) -> bool:
-    """Says whether a replay makes the folder anew: its script was kept with the run, and reads no file."""
+    """Says whether a replay makes the folder anew: its script was kept with the run, and reads no file; so were those
+    of every part of a mixture."""
+    if "parts" in source:
+        return all(_made_by_replay(part["source"], sources) for part in source["parts"].values())
     kept = sources / source["script"] if source.get("script") and not source.get("files") else None
     return bool(kept and kept.is_file() and file_md5(kept) == source["script_md5"])
 

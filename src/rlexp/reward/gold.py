@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
+from rlexp.compose.schema import Dataset
 from rlexp.errors import RunError
+from rlexp.inputs.mixture import SOURCE
 from rlexp.reward.rubric import text_of
 
+Row = Mapping[str, Any]
+"""A row of the data: column -> value."""
 DEFAULT = "<think>{answer}</think><answer>{answer}</answer>"
 """The gold completion of a data set that says none but has answers."""
 ANOTHER = "another row's right answer"
@@ -20,19 +24,40 @@ IGNORED = {OTHER_CASE: "case", WRONG_PLACE: "place", NO_TAGS: "place"}
 """Kind of cheat -> what a reward says it ignores (``ignores = (...)``) to which it is none."""
 
 
-def completions(rows: Sequence[Mapping[str, Any]], template: str | None) -> list[str]:
+def templates(dataset: Dataset, rows: Sequence[Row]) -> str | list[str | None] | None:
+    """The template of the data set; of a mixture one for each row: that of its part, where it has one."""
+    if not any(part.gold is not None for part in dataset.parts.values()):
+        return dataset.gold
+    found = [dataset.parts[row[SOURCE]].gold if row.get(SOURCE) in dataset.parts else None for row in rows]
+    return [dataset.gold if template is None else template for template in found]
+
+
+def judged(dataset: Dataset, rows: Sequence[Row]) -> list[Row]:
+    """The rows of which a template or an answer says what is right: of one data set all or none."""
+    every = templates(dataset, rows)
+    said = every if isinstance(every, list) else [every] * len(rows)
+    if not dataset.parts:
+        return list(rows) if dataset.gold is not None or "answer" in rows[0] else []
+    return [row for row, one in zip(rows, said, strict=True) if one is not None or row.get("answer") is not None]
+
+
+def completions(rows: Sequence[Row], template: str | Sequence[str | None] | None) -> list[str]:
     """The gold completion of every row.
 
     Args:
-        template: over the row's columns; DEFAULT where it is None.
+        template: over the row's columns, for all rows or one for each; DEFAULT where it is None.
 
     Raises:
-        RunError: the template names a column that the data does not have.
+        RunError: a template names a column that the data does not have.
     """
-    try:
-        return [(template or DEFAULT).format_map({name: text_or_value(row[name]) for name in row}) for row in rows]
-    except (KeyError, IndexError, ValueError) as error:
-        raise _unmade(template, error, list(rows[0])) from error
+    every = [template] * len(rows) if template is None or isinstance(template, str) else template
+    made = []
+    for row, one in zip(rows, every, strict=True):
+        try:
+            made.append((one or DEFAULT).format_map({name: text_or_value(row[name]) for name in row}))
+        except (KeyError, IndexError, ValueError) as error:
+            raise _unmade(one, error, list(row)) from error
+    return made
 
 
 def require_columns(template: str | None, columns: Sequence[str]) -> None:
@@ -58,7 +83,7 @@ def _unmade(template: str | None, error: Exception, columns: Sequence[str]) -> R
     )
 
 
-def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, list[str | None]]:
+def cheats(rows: Sequence[Row], gold: Sequence[str]) -> dict[str, list[str | None]]:
     """Kind of cheat -> one completion a row; None where the row offers none.
 
     Args:
@@ -90,7 +115,7 @@ def cheats(rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> dict[str, 
     return found
 
 
-def _of_another(number: int, rows: Sequence[Mapping[str, Any]], gold: Sequence[str]) -> str | None:
+def _of_another(number: int, rows: Sequence[Row], gold: Sequence[str]) -> str | None:
     """The next row's gold completion whose answer is another one."""
     own = rows[number].get("answer", gold[number])
     following = [(number + step) % len(rows) for step in range(1, len(rows))]

@@ -45,6 +45,8 @@ class Batch:
     """Lengths with the end token, where the ids were handed over."""
     last: list[int | None] | None = None
     """The last token of each, which says whether it ended; None of an empty one."""
+    sources: list[str] | None = None
+    """The part of a mixture that each prompt came from; None of one data set."""
 
 
 class Rubric:
@@ -56,6 +58,7 @@ class Rubric:
         workers: who scores.
         failures: the folder of the run; completions that a term failed on are appended to FAILURES in it.
         prefill: what the generation prompt wrote of every answer already: ``<think>``; terms may read it.
+        source: the column that says from which part of a mixture a row came; None of one data set.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Rubric:
         workers: Workers,
         failures: Path | None = None,
         prefill: str = "",
+        source: str | None = None,
     ) -> None:
         self.reward = reward
         self.sources = sources
@@ -73,6 +77,7 @@ class Rubric:
         self._workers = workers
         self._failures = failures / FAILURES if failures else None
         self._prefill = prefill
+        self._source = source
         self._kept: list[Batch] = []
 
     def score(
@@ -118,6 +123,8 @@ class Rubric:
         for name, future in futures.items():
             batch.scores[name] = self._counted(name, future.result(), batch)
         batch.rewards = total(batch.scores, self.reward)
+        if self._source and self._source in columns:
+            batch.sources = columns[self._source]
         if "completion_ids" in columns:
             batch.tokens = [len(ids) for ids in columns["completion_ids"]]
             batch.last = [ids[-1] if ids else None for ids in columns["completion_ids"]]
@@ -178,6 +185,11 @@ class Rubric:
                 + (f"; {FAILURES} in the run folder holds every one" if self._failures else ""),
             )
         return [None if isinstance(score, Failure) else score for score in scores]
+
+
+def source_name(part: str, name: str) -> str:
+    """What a number of a part of a mixture is called, in the metrics and in the held-out table."""
+    return f"source/{part}/{name}"
 
 
 def workers_for(reward: Reward, sources: dict[str, RewardSource], processes: int | None) -> Workers:

@@ -166,7 +166,7 @@ def try_rows(run: Run, rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> lis
     Returns:
         The gold attempt first, then one for each kind of cheat.
     """
-    texts = gold.completions(rows, run.dataset.gold)
+    texts = gold.completions(rows, gold.templates(run.dataset, rows))
     best = score_texts(rubric, rows, texts)
     looking = [name for name, source in rubric.sources.items() if source.columns and name in best.scores]
     attempts = [_attempt("gold", best, _gold_failures(rubric, best))]

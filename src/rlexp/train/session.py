@@ -17,10 +17,10 @@ from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.console import RunConsole
-from rlexp.evaluate import measure
+from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
 from rlexp.evaluate.transformers_sampler import TransformersSampler
-from rlexp.inputs import hashes
+from rlexp.inputs import hashes, mixture
 from rlexp.inputs.find import Inputs
 from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
@@ -83,6 +83,7 @@ def train(
             if test is None or run.method.online
             else test.select_columns(dataset.trained_columns(run, test.column_names))
         )
+        sources = list(test[mixture.SOURCE]) if test is not None and run.dataset.parts else None
         rows = dataset.in_training_order(run, loaded.rows)
         trainer = build(TrainerInputs(model, tokenizer, rows, trainer_test, rubric, requested, loaded.engine, run))
         trainer_arguments = effective.table(run, requested, trainer.args)
@@ -97,9 +98,9 @@ def train(
         record.mark("built")
 
         def compare() -> summary.HeldOutScores:
-            metrics = trainer.evaluate() if trainer_test is not None else {}
+            metrics = evaluated.metrics(trainer, sources) if trainer_test is not None else {}
             sampled = measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, test)
-            return summary.HeldOutScores(summary.eval_metrics(metrics), sampled)
+            return summary.HeldOutScores(metrics, sampled)
 
         # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
         before = compare() if test is not None and run.model.full_finetuning else None
@@ -112,6 +113,7 @@ def train(
             live,
             watch,
             times,
+            *([callbacks.BySource(trainer, rubric)] if run.dataset.parts and run.method.online else []),
         ):
             trainer.add_callback(callback)
         if chosen_by is not None:

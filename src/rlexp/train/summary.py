@@ -11,6 +11,10 @@ from rich.table import Table
 
 from rlexp.compose.run import Run
 from rlexp.evaluate.measure import Measurement
+from rlexp.reward.rubric import source_name
+
+BY_SOURCE = source_name("", "")[:-1]
+"""How the names of the rows of a mixture's parts begin; they stand behind those of all rows."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,16 @@ class HeldOutScores:
     sampled: Measurement
 
 
-def eval_metrics(metrics: dict[str, float]) -> dict[str, float]:
-    """The trainer's evaluation metrics without the prefix, timings and counts."""
-    kept = ("loss", "rewards/margins", "rewards/accuracies", "mean_token_accuracy")
-    return {name: metrics[f"eval_{name}"] for name in kept if f"eval_{name}" in metrics}
-
-
 def change_table(before: HeldOutScores, after: HeldOutScores) -> dict[str, Any]:
     """The numbers for the manifest: name -> before, after, and the standard errors where they are known."""
+    names = sorted(after.sampled.means, key=lambda name: name.startswith(BY_SOURCE))
     rows: dict[str, Any] = {
         name: {
             "before": before.sampled.means[name],
             "after": after.sampled.means[name],
             "standard_error": [before.sampled.errors[name], after.sampled.errors[name]],
         }
-        for name in after.sampled.means
+        for name in names
         if name in before.sampled.means
     }
     for name in after.metrics:
@@ -59,10 +58,11 @@ def show(console: Console, run: Run, before: HeldOutScores, after: HeldOutScores
     """Prints the closing table and ``held_out.samples`` completions before and after."""
     count = len(after.sampled.prompts)
     table = Table(title=f"{count} held-out prompts", title_justify="left", box=None, pad_edge=False)
-    for column in ("", "before", "after", "change"):
-        table.add_column(column, justify="right" if column else "left")
+    table.add_column("", overflow="fold")
+    for column in ("before", "after", "change"):
+        table.add_column(column, justify="right", no_wrap=True)
     rows = change_table(before, after)
-    for name in sorted(rows, key=lambda name: (name == "reward", name)):
+    for name in sorted(rows, key=lambda name: (name.startswith(BY_SOURCE), name == "reward", name)):
         row = rows[name]
         errors = row.get("standard_error")
         old, new = (

@@ -15,6 +15,7 @@ from typing import Any
 from rlexp import files
 from rlexp.compose.run import Run
 from rlexp.compose.schema import When
+from rlexp.inputs import mixture
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.hashes import inputs_digest
@@ -119,20 +120,20 @@ def describe(run: Run, inputs: Inputs, root: Path) -> str:
         return "never"
     steps = f"{run.preflight.smoke_steps} steps first"
     found = None
-    if any((root / FOLDER).glob(f"{settings_key(run)}-*.json")) and not (inputs.data_prepare or inputs.model_prepare):
+    there = inputs.description and not inputs.model_prepare
+    if there and any((root / FOLDER).glob(f"{settings_key(run)}-*.json")):
         found = read(path(run, inputs_digest(run, inputs), root))
     if found is None:
         short = run.preflight.smoke is When.auto and no_longer(run)
         return "none: the run is no longer than a smoke" if short else f"not yet: {steps}"
     again = f"; again: {steps}" if run.preflight.smoke is When.always else ""
-    return f"passed {found['passed'][:10]}, {costs(found, run, rows(inputs))}{again}"
+    return f"passed {found['passed'][:10]}, {costs(found, run, rows(run, inputs))}{again}"
 
 
-def rows(inputs: Inputs) -> int:
-    """Rows of the train split that are trained on; 0 while there is no snapshot."""
-    if inputs.filtered:
-        return len(inputs.filtered.kept)
-    return (inputs.description or {}).get("splits", {}).get("train", {}).get("rows", 0)
+def rows(run: Run, inputs: Inputs) -> int:
+    """Rows of the train split that are trained on, of a mixture as its weights count them; 0 while there is no
+    snapshot."""
+    return mixture.train_rows(run.dataset, inputs.description, inputs.filtered) if inputs.description else 0
 
 
 def steps_of(run: Run, rows: int) -> int:

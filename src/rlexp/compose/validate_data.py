@@ -1,0 +1,61 @@
+"""Refuses a data set by its values, and a mixture (``dataset=a+b``) that its parts cannot make. Pure."""
+
+from __future__ import annotations
+
+from rlexp.compose.schema import Dataset
+from rlexp.errors import RunError
+
+
+def mixture_of(dataset: Dataset) -> None:
+    """Checks whether the parts of a mixture fit together, as far as the config says; nothing of one data set.
+
+    Raises:
+        RunError: rows are asked of the mixture itself, its parts are of several types, or two are the same snapshot.
+    """
+    parts = dataset.parts
+    if not parts:
+        return
+    if dataset.prepare or dataset.params:
+        key = f"params.{next(iter(dataset.params))}" if dataset.params else "prepare"
+        raise RunError(
+            f"dataset.{key} is of one data set, and {dataset.name} is made of {', '.join(parts)}",
+            where=f"dataset.{key}",
+            hint=f"type dataset.parts.{next(iter(parts))}.{key}=VALUE",
+        )
+    kinds = {name: part.type.name for name, part in parts.items()}
+    if set(kinds.values()) != {dataset.type.name}:
+        several = len(set(kinds.values())) > 1
+        asked = "" if several else f", and dataset.type is {dataset.type.name}"
+        raise RunError(
+            "the parts of a mixture are of one type: "
+            + ", ".join(f"{name} is {kind} data" for name, kind in kinds.items())
+            + asked,
+            where="dataset, dataset.type",
+            hint="leave out the part of another type" if several else "leave dataset.type out",
+        )
+    folders: dict[str, str] = {dataset.path: "the mixture"}
+    for name, part in parts.items():
+        if part.path in folders:
+            raise RunError(
+                f"{folders[part.path]} and {name} have the same folder, {part.path}",
+                where=f"dataset.parts.{name}.name",
+                hint=f"type dataset.parts.{name}.name={name}_2, or leave {name} out",
+            )
+        folders[part.path] = name
+
+
+def difficulty_of(bounds: list[float] | None) -> None:
+    """Checks that pass rates can lie between two bounds.
+
+    Raises:
+        RunError: they are not two, no shares, or the lower one is above the other.
+    """
+    if bounds is None or (len(bounds) == 2 and 0 <= bounds[0] <= bounds[1] <= 1):
+        return
+    shown = ", ".join(f"{bound:g}" for bound in bounds)
+    raise RunError(
+        f"dataset.difficulty is [{shown}]: it takes the lowest and the highest pass rate of the rows to train on, two "
+        "numbers from 0 to 1",
+        where="dataset.difficulty",
+        hint="type dataset.difficulty=[0.1,0.9], or dataset.difficulty=null for every row",
+    )
