@@ -1,6 +1,7 @@
 """What 1dbe9d9 left on disk, the code before the house was moved, is read as it was written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_diff_finds_nothing_between_it_and_itself():
 def test_replay_check_finds_its_inputs(tmp_path):
     project = copy_project(tmp_path / "project")
     assert rlexp(project, "prepare").returncode == 0
+    shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # the project's own, as they were
     done = rlexp(project, "replay", str(PINNED), "--check")
     assert done.returncode == 0, done.stderr
     assert "inputs identical: data/arithmetic, rewards/correct.py, rewards/format.py, tiny" in done.stdout
