@@ -6,8 +6,6 @@ about it afterwards. Which half a row is in follows from its prompt alone, not f
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -17,9 +15,9 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Draw
 from rlexp.errors import RunError
 from rlexp.inputs import snapshot
-
-SOURCE = "source"
-"""The column that says where a row came from."""
+from rlexp.inputs.digest import json_sha256
+from rlexp.inputs.messages import restored
+from rlexp.inputs.mixture import SOURCE
 
 
 class Half(Enum):
@@ -74,7 +72,7 @@ def draw(prompts: Sequence[Any], sources: Sequence[Any], half: Half) -> list[int
     """
     by_prompt: dict[str, list[int]] = {}
     for place, prompt in enumerate(prompts):
-        by_prompt.setdefault(_hash(prompt), []).append(place)
+        by_prompt.setdefault(json_sha256(restored(prompt)), []).append(place)
     by_source: dict[str, list[str]] = {}
     for key in sorted(by_prompt):
         by_source.setdefault(str(sources[by_prompt[key][0]]), []).append(key)
@@ -84,7 +82,3 @@ def draw(prompts: Sequence[Any], sources: Sequence[Any], half: Half) -> list[int
         own = keys[begin :: len(Half)]
         ordered += [((rank + 0.5) / len(own), source, key) for rank, key in enumerate(own)]
     return [place for _, _, key in sorted(ordered) for place in by_prompt[key]]
-
-
-def _hash(prompt: Any) -> str:
-    return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()
