@@ -12,6 +12,7 @@ from rlexp.compose.points import points
 from rlexp.compose.schema import Dataset, DatasetType, Part
 from rlexp.errors import RunError
 from rlexp.inputs import mixture, snapshot
+from rlexp.inputs.difficulty import Filter
 from rlexp.inputs.find import find_inputs
 from rlexp.inputs.hashes import files_of, inputs_digest
 from rlexp.inputs.prepare import prepare
@@ -118,6 +119,18 @@ def test_a_fraction_takes_as_many_rows_drawn_by_the_seed(weight, once_more):
     assert mixture.trained(data, ["a"] * 8, seed=3) == mixture.trained(data, ["a"] * 8, seed=3)
     description = {"source": {"parts": {"a": {"rows": {"train": 8}}}}, "splits": {"train": {"rows": 8}}}
     assert mixture.train_rows(data, description) == sum(counted)
+
+
+def test_weights_count_the_rows_that_the_pass_rates_left(tmp_path):
+    data = Dataset(parts={"a": Part(weight=2), "b": Part(weight=0.5)})
+    description = {
+        "source": {"parts": {name: {"rows": {"train": 8}} for name in "ab"}},
+        "splits": {"train": {"rows": 16}},
+    }
+    kept = Filter(tmp_path, {}, 16, tuple(range(7)), 0, {"a": 3, "b": 4})
+    assert mixture.rows_by_source(data, description, kept) == {"a": 6, "b": 2}
+    assert mixture.train_rows(data, description, kept) == 8 == len(mixture.trained(data, ["a"] * 3 + ["b"] * 4, 0))
+    assert mixture.train_rows(Dataset(), description, kept) == 7
 
 
 def test_a_mixture_is_no_part_of_another(made):
