@@ -25,6 +25,7 @@ from rlexp.preflight import (
     facts,
     files,
     labels,
+    leak,
     lengths,
     machine,
     memory,
@@ -59,6 +60,7 @@ def before_import(run: Run, inputs: Inputs, run_dir: Path) -> list[Verdict]:
     model_dir = inputs.model
     found = [rewards.cases(name, source) for name, source in inputs.rewards.items()]
     found += [columns.verdict(run, inputs), columns.answer(run, inputs), difficulty.verdict(run, inputs)]
+    found.append(leak.verdict(run, inputs))
     found += [*rewards.check(run, inputs), machine.optimizer(run.arguments["optim"], facts.is_installed)]
     if model_dir is not None and (model_dir / "config.json").is_file():
         found += [files.template(model_dir), files.vocabulary(model_dir, looked_for(run, inputs))]
