@@ -80,7 +80,8 @@ class Scratch:
         return {p.relative_to(self.root).as_posix(): hashlib.md5(p.read_bytes()).hexdigest() for p in found}
 
     def old_run(self) -> Path:
-        """A finished run, as an earlier version left it."""
+        """A finished run, as an earlier version left it, in a project with the rewards of its time."""
+        shutil.copytree(OLD / "sources/rewards", self.root / "rewards", dirs_exist_ok=True)
         return Path(shutil.copytree(OLD, self.root / "outputs/old"))
 
     def script(self, body: str) -> tuple[str, ...]:

@@ -244,7 +244,7 @@ def test_stored_completions_are_scored_again_and_changes_are_named(short_run, pr
         for score in pq.read_table(path)["format"].to_pylist()
     )
     assert int(row[1]) >= whole > 0 and row[2] == "0", "every well-formed completion scores less, none more"
-    assert "v1 " in done.stdout and "format 1.0 -> 0.75" in done.stdout
+    assert "v2 " in done.stdout and "format 1.0 -> 0.75" in done.stdout
     absent = rlexp(project, "score", "completions=outputs/short", "against=nosuchref")
     assert absent.returncode == 2 and "nosuchref" in absent.stderr
 

@@ -32,6 +32,7 @@ from rlexp.compose.schema import Rollout
 from rlexp.console import quiet
 from rlexp.evaluate import sampled, samples, stored
 from rlexp.evaluate.choice import Choice, choose, conditions, validate
+from rlexp.evaluate.held_out import Half, rows_of
 from rlexp.evaluate.samples import Group, Ranges, Summary
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
@@ -165,10 +166,13 @@ def _sampled(
             model, tokenizer = models.load(run, inputs.model, patches)
         read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         kept = inputs.filtered if options.split == "train" else None
-        data_rows = dataset.load(run, inputs.data, options.split, None, read_columns, kept)
+        held_out = options.split == "test" and run.held_out.rows
+        numbers = rows_of(run, inputs.data, Half.report) if held_out else None  # those that a run compares
+        data_rows = dataset.load(run, inputs.data, options.split, numbers, read_columns, kept)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))
         rubric = Rubric(run.reward, sources, workers, prefill=prefill_of(run, tokenizer, inputs, rows))
-        drawn = sampled.draw(run, model, tokenizer, rubric, reasons, rows, options.split, generations)
+        names = [f"{options.split} row {number}" for number in (numbers or range(len(rows)))[: len(rows)]]
+        drawn = sampled.draw(run, model, tokenizer, rubric, reasons, rows, names, generations)
         how = sampled.sampling(run)
         tokens = sampled.tokens_in_use(run, model, tokenizer)
         verdicts = Gate(run, inputs, [], print).look(model, tokenizer, data_rows)

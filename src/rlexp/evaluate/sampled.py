@@ -31,13 +31,21 @@ def sampling(run: Run) -> Sampling:
 
 
 def draw(
-    run: Run, model: Any, tokenizer: Any, rubric: Rubric, reasons: Reasons, rows: Any, split: str, generations: int
+    run: Run,
+    model: Any,
+    tokenizer: Any,
+    rubric: Rubric,
+    reasons: Reasons,
+    rows: Any,
+    names: list[str],
+    generations: int,
 ) -> SampledGroups:
     """Samples and scores ``generations`` completions of every row.
 
     Args:
         rows: a ``datasets.Dataset`` with ``prompt``, the columns the rewards read and, for an offline method, those it
             trains on.
+        names: of the rows, such as ``test row 0``.
     """
     prompts = [prompt_of(row) for row in rows]
     groups = TransformersSampler(run, model, tokenizer).sample(prompts, generations, sampling(run), run.seed)
@@ -55,7 +63,7 @@ def draw(
     if "label" in rows.column_names:
         shown["label"] = list(rows["label"])
     return SampledGroups(
-        groups=[f"{split} row {number}" for number in range(len(prompts))],
+        groups=names,
         prompts=[tuple(pieces(tokenizer, item, ends)) for item in read_ids],
         prompt_tokens=[len(item) for item in read_ids],
         columns=[{name: values[n] for name, values in shown.items()} for n in range(len(prompts))],
