@@ -48,7 +48,7 @@ def test_a_stopped_point_is_shown_and_does_not_stop_the_others(shared_project):
 
 
 def test_health_and_held_out_measurements_leave_the_trajectory_as_it_is(shared_project):
-    watched, said = train(shared_project, "outputs/watched", *SHORT, "held_out.every=2")
+    watched, said = train(shared_project, "outputs/watched", *SHORT, "held_out.every=2", "held_out.draw=first")
     alone, _ = train(shared_project, "outputs/unwatched", *SHORT, "health=off")
     lines = metrics(watched)
     measured = [line for line in lines if "held_out/reward" in line]
@@ -56,7 +56,7 @@ def test_health_and_held_out_measurements_leave_the_trajectory_as_it_is(shared_p
     assert [line for line in lines if line not in measured] == metrics(alone)
     weights = "adapter/adapter_model.safetensors"
     assert manifest(watched)["outputs"][weights] == manifest(alone)["outputs"][weights]
-    # The same rows, seed and weights as the comparison at the end.
+    # The same rows (drawn by prompt hash they would be others), seed and weights as the comparison at the end.
     after = {name: row["after"] for name, row in manifest(watched)["held_out"].items()}
     assert {name: measured[-1][f"held_out/{name}"] for name in after} == after
     assert "warning" not in said
