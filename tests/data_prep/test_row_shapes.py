@@ -23,6 +23,7 @@ CALLING = {"role": "assistant", "content": "", "tool_calls": [CALL]}
 RESULT = {"role": "tool", "name": "add", "content": "64"}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 PARTS = [{"type": "text", "text": "18 + 46"}, {"type": "text", "text": "?"}]
+TRUTH = "line 1: reward_model.ground_truth"
 VERL = {"data_source": "sums", "prompt": [USER], "reward_model": {"style": "rule", "ground_truth": "64"}}
 
 
@@ -53,6 +54,9 @@ SHAPES = [
     ({"conversations": [HUMAN], "chosen": GPT, "rejected": {**GPT, "value": "65"}}, "preference", "ShareGPT", [USER]),
     (VERL, "prompt_only", "verl: answer from reward_model.ground_truth", [USER]),
     ({"messages": [USER, ANSWER]}, "prompt_only", "messages: split", [USER]),
+    ({"system": "Add.", "messages": [SYSTEM, USER]}, "prompt_only", "messages: split", [SYSTEM, USER]),
+    ({"completion": "x", "messages": [USER, ANSWER]}, "prompt_completion", "of the column completion", [USER]),
+    ({"completion": "x", "messages": [USER, ANSWER]}, "prompt_only", "left out for the column completion", [USER]),
 ]
 
 
@@ -119,6 +123,12 @@ def test_parquet_gives_no_tool_call_the_arguments_of_another(tmp_path):
         ({"messages": [USER]}, "prompt_completion", "ends with a message of the user", "line 1: messages"),
         ({"prompt": "a", "answer": {"truth": "4"}}, "prompt_only", "the answer is an object", "line 1: answer"),
         ({"prompt": "a", "answer": '{"truth": "4"}'}, "prompt_only", "the answer is an object", "line 1: answer"),
+        ({"prompt": "a", "answer": ["4", "5"]}, "prompt_only", "a list of 2", "line 1: answer"),
+        ({"prompt": "a", "answer": []}, "prompt_only", "a list of 0", "line 1: answer"),
+        ({"prompt": "a", "answer": [{"truth": "4"}]}, "prompt_only", "the answer is an object", "line 1: answer"),
+        ({**VERL, "reward_model": {"ground_truth": ["4", "5"]}}, "prompt_only", "a list of 2", TRUTH),
+        ({**VERL, "reward_model": {"ground_truth": {"x": "4"}}}, "prompt_only", "the answer is an object", TRUTH),
+        ({"system": "Subtract.", "messages": [SYSTEM, USER]}, "prompt_only", "two system messages", "line 1: system"),
         (
             {"prompt": "a", "completion": [{**CALLING, "tool_calls": "x"}]},
             "prompt_completion",
@@ -232,3 +242,56 @@ def test_a_number_that_is_none_is_no_answer(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"prompt": "a", "answer": NaN}\n{"prompt": "b", "answer": "2"}\n{"prompt": "c"}')
     found = local.rows(str(tmp_path / "a.jsonl"), test=1)
     assert sorted(str(row["answer"]) for split in found.values() for row in split) == ["2", "None", "None"]
+
+
+def lines(path, *rows):
+    """The answers of a file of these rows, all of them, by their prompt."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    local.recognised.clear()
+    found = local.rows(str(path), test=1)
+    return {row["prompt"][0]["content"]: row["answer"] for split in found.values() for row in split}
+
+
+def test_an_answer_in_a_list_of_one_is_that_answer_and_it_is_said(tmp_path):
+    rows = [{"prompt": "a", "answer": ["4"]}, {"prompt": "b", "answer": "5"}, {"prompt": "c", "meta": ["6"]}]
+    assert lines(tmp_path / "a.jsonl", *rows) == {"a": "4", "b": "5", "c": None}
+    assert local.recognised == ["answer: a list of one read as the one"]
+
+
+def test_a_list_of_answers_can_be_kept_as_the_hint_says(tmp_path):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"prompt": p, "answer": ["4", "5"]}) + "\n" for p in "ab"))
+    with pytest.raises(RunError) as caught:
+        local.rows(str(tmp_path / "a.jsonl"), test=1)
+    assert caught.value.hint.endswith("'dataset.params.columns={answers: answer}'")
+    found = local.rows(str(tmp_path / "a.jsonl"), test=1, columns={"answers": "answer"})
+    assert found["train"][0]["answers"] == '["4", "5"]'
+
+
+@pytest.mark.parametrize("lacking", [{"style": "rule"}, {"ground_truth": None}, None])
+def test_a_ground_truth_that_one_row_lacks_is_counted(tmp_path, lacking):
+    row = {"prompt": [{**USER, "content": "b"}], "reward_model": lacking}
+    assert lines(tmp_path / "a.jsonl", VERL, row)["18 + 46?"] == "64"
+    assert "verl: answer from reward_model.ground_truth (1 of 2 rows have none)" in local.recognised
+
+
+def test_numbers_among_answers_that_are_text_become_text(tmp_path):
+    rows = [{"prompt": "a", "answer": "x"}, {"prompt": "b", "answer": 5}, {"prompt": "c", "answer": 1.5}]
+    assert lines(tmp_path / "a.jsonl", *rows) == {"a": "x", "b": "5", "c": "1.5"}
+    assert local.recognised == ["answer: numbers as text, as others are"]
+    with pytest.raises(RunError, match=r"text \('x'\) in .* line 1, true or false \('True'\) in .* line 2"):
+        lines(tmp_path / "a.jsonl", {"prompt": "a", "answer": "x"}, {"prompt": "b", "answer": True})
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "key"),
+    [
+        ({"prompt": "a", "completion": "b"}, {"messages": [USER, ANSWER]}, "messages"),
+        ({"messages": [USER, ANSWER]}, {"prompt": "a", "completion": "b"}, "prompt"),
+        ({"instruction": "a", "output": "b"}, {"conversations": [HUMAN, GPT]}, "conversations"),
+    ],
+)
+def test_a_row_of_another_form_is_named_as_such(tmp_path, usual, other, key):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (usual, usual, other)))
+    with pytest.raises(RunError, match=f"another form than the others: it has '{key}'") as caught:
+        local.rows(str(tmp_path / "a.jsonl"), type="prompt_completion")
+    assert caught.value.where.endswith(f"line 3: {key}")
