@@ -326,3 +326,12 @@ def test_a_file_of_one_row_is_no_file_of_rows_in_it(tmp_path, row, kind, indent)
     (tmp_path / "one.jsonl").write_text(json.dumps(row, indent=indent))
     held = local.read_rows.read(tmp_path / "one.jsonl")[0]
     assert list(held.values()) == [row] and local.of_type(held, "one.jsonl", {}, kind, None)
+
+
+def test_all_roles_of_a_column_are_one_thing_that_is_said(tmp_path):
+    made(
+        tmp_path / "a.jsonl", {"conversations": [HUMAN, GPT]}, {"conversations": [HUMAN, {**GPT, "from": "assistant"}]}
+    )
+    assert [note for note in local.recognised if "role" in note] == [
+        "conversations: roles read: human as user, gpt as assistant"
+    ]

@@ -87,7 +87,7 @@ def of_type(
         read[f"{held} {place}"] = one
     dialogues.require_one_form()
     if notes is not None:
-        notes += [note for note in (*said, *dialogues.notes) if note not in notes]
+        notes += [note for note in (*said, *dialogues.said()) if note not in notes]
     _require_texts(read, type, held)
     return read
 
