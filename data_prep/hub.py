@@ -17,7 +17,7 @@ from rlexp.errors import RunError, nearest
 from rlexp.inputs import read_rows
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.rows_of_type import of_type, require_type
-from rlexp.inputs.rows_split import check_one_kind_a_column, large_integers_as_text, split_rows
+from rlexp.inputs.rows_split import one_kind_a_column, split_rows
 
 HERE = "data_prep/hub.py"
 BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
@@ -69,6 +69,7 @@ def rows(
         held_out = of_type(
             source.read("test", None), f"{hub_id}, test", dict(columns or {}), type, system, "the data set", recognised
         )
+        recognised.extend(one_kind_a_column(own | held_out))
         test_rows = list(held_out.values())
         prompts = {str(row["prompt"]) for row in test_rows}
         train_rows = [row for row in own.values() if str(row["prompt"]) not in prompts]
@@ -79,12 +80,9 @@ def rows(
                 hint="hold out a share of the rows instead: type dataset.params.test=0.1",
             )
     else:
+        recognised.extend(one_kind_a_column(own))
         share = 0.1 if test is None else test
         train_rows, test_rows = split_rows(list(own.values()), share, seed, HERE, "the data set")
-    recognised.extend(
-        f"{name}: integers beyond 64 bits as text" for name in large_integers_as_text(train_rows + test_rows)
-    )
-    check_one_kind_a_column(train_rows + test_rows, HERE)
     return {"train": train_rows, "test": test_rows}
 
 

@@ -14,13 +14,7 @@ from rlexp.compose.dataset_id import ENDINGS
 from rlexp.errors import RunError, nearest
 from rlexp.inputs import read_rows
 from rlexp.inputs.rows_of_type import of_type, require_type
-from rlexp.inputs.rows_split import (
-    check_disjoint,
-    check_one_kind_a_column,
-    check_same_columns,
-    large_integers_as_text,
-    split_rows,
-)
+from rlexp.inputs.rows_split import check_disjoint, check_same_columns, one_kind_a_column, split_rows
 
 HERE = "data_prep/local.py"
 # What was recognised in the rows; the snapshot's description holds it.
@@ -63,14 +57,12 @@ def rows(
     if test_file is not None:
         held_out = _read(test_file, dict(columns or {}), type, system)
         check_disjoint(own, held_out, test_file)
+        recognised.extend(one_kind_a_column(own | held_out))
         train_rows, test_rows = list(own.values()), list(held_out.values())
     else:
+        recognised.extend(one_kind_a_column(own))
         train_rows, test_rows = split_rows(list(own.values()), test, seed, HERE)
     check_same_columns(train_rows[0], test_rows[0], test_file, HERE)
-    recognised.extend(
-        f"{name}: integers beyond 64 bits as text" for name in large_integers_as_text(train_rows + test_rows)
-    )
-    check_one_kind_a_column(train_rows + test_rows, HERE)
     return {"train": train_rows, "test": test_rows}
 
 

@@ -32,6 +32,8 @@ class Verdict:
     """The file and key to look at."""
     hint: str | None = None
     """The words to type, or the thing to change."""
+    rows: tuple[int, ...] = ()
+    """Rows of the split train that it is about, from 0, where it is about some."""
 
     def __str__(self) -> str:
         """The verdict as a warning prints it."""

@@ -121,7 +121,13 @@ def test_a_file_of_held_out_rows_shares_no_prompt_and_every_column_with_the_othe
         ("a.jsonl", [{"prompt": "a", "completion": [YES, TOOL]}], "prompt_completion", "not an", "line 1: completion"),
         ("a.csv", "prompt,chosen,rejected\na,b,c\na,b,b\n", "preference", "rejected are the same", "a.csv: line 3"),
         ("a.csv", "prompt,completion,label\na,b,yes\n", "unpaired_preference", "'yes' is no label", "line 2: label"),
-        ("a.jsonl", '{"prompt": "a", "n": 1}\n{"prompt": "b", "n": "x"}', "prompt_only", "'n' mixes kinds", "file"),
+        (
+            "a.jsonl",
+            '{"prompt": "a", "n": 1}\n{"prompt": "b", "n": "x"}',
+            "prompt_only",
+            "'n' mixes kinds: number .* line 1, text .* line 2",
+            "line 2: n",
+        ),
         ("a.csv", "prompt\na\n", "prompt_only", "leaves a split without rows", "test"),
     ],
 )

@@ -23,6 +23,7 @@ CALLING = {"role": "assistant", "content": "", "tool_calls": [CALL]}
 RESULT = {"role": "tool", "name": "add", "content": "64"}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 PARTS = [{"type": "text", "text": "18 + 46"}, {"type": "text", "text": "?"}]
+TRUTH = "line 1: reward_model.ground_truth"
 VERL = {"data_source": "sums", "prompt": [USER], "reward_model": {"style": "rule", "ground_truth": "64"}}
 
 
@@ -53,6 +54,9 @@ SHAPES = [
     ({"conversations": [HUMAN], "chosen": GPT, "rejected": {**GPT, "value": "65"}}, "preference", "ShareGPT", [USER]),
     (VERL, "prompt_only", "verl: answer from reward_model.ground_truth", [USER]),
     ({"messages": [USER, ANSWER]}, "prompt_only", "messages: split", [USER]),
+    ({"system": "Add.", "messages": [SYSTEM, USER]}, "prompt_only", "messages: split", [SYSTEM, USER]),
+    ({"completion": "x", "messages": [USER, ANSWER]}, "prompt_completion", "of the column completion", [USER]),
+    ({"completion": "x", "messages": [USER, ANSWER]}, "prompt_only", "left out for the column completion", [USER]),
 ]
 
 
@@ -119,6 +123,12 @@ def test_parquet_gives_no_tool_call_the_arguments_of_another(tmp_path):
         ({"messages": [USER]}, "prompt_completion", "ends with a message of the user", "line 1: messages"),
         ({"prompt": "a", "answer": {"truth": "4"}}, "prompt_only", "the answer is an object", "line 1: answer"),
         ({"prompt": "a", "answer": '{"truth": "4"}'}, "prompt_only", "the answer is an object", "line 1: answer"),
+        ({"prompt": "a", "answer": ["4", "5"]}, "prompt_only", "a list of 2", "line 1: answer"),
+        ({"prompt": "a", "answer": []}, "prompt_only", "a list of 0", "line 1: answer"),
+        ({"prompt": "a", "answer": [{"truth": "4"}]}, "prompt_only", "the answer is an object", "line 1: answer"),
+        ({**VERL, "reward_model": {"ground_truth": ["4", "5"]}}, "prompt_only", "a list of 2", TRUTH),
+        ({**VERL, "reward_model": {"ground_truth": {"x": "4"}}}, "prompt_only", "the answer is an object", TRUTH),
+        ({"system": "Subtract.", "messages": [SYSTEM, USER]}, "prompt_only", "two system messages", "line 1: system"),
         (
             {"prompt": "a", "completion": [{**CALLING, "tool_calls": "x"}]},
             "prompt_completion",
@@ -167,6 +177,7 @@ def test_a_column_of_texts_and_of_dialogues_as_text_is_refused(tmp_path):
 
 
 PLAIN = [{"prompt": f"{n}", "answer": "7"} for n in range(3)]
+WITHOUT = "the rows below the key data, without version, by beside it"
 LINES = "".join(json.dumps(row) + "\n" for row in PLAIN)
 
 
@@ -174,7 +185,12 @@ LINES = "".join(json.dumps(row) + "\n" for row in PLAIN)
     ("name", "content", "said"),
     [
         ("a.json", json.dumps(PLAIN), None),
-        ("a.json", json.dumps({"data": PLAIN}), None),
+        ("a.json", json.dumps({"data": PLAIN}), "the rows below the key data"),
+        ("a.jsonl", json.dumps({"train": PLAIN}), "the rows below the key train"),
+        ("a.json", json.dumps({"version": 1, "data": PLAIN, "by": {"a": "b"}}, indent=1), WITHOUT),
+        ("a.json", json.dumps({name: [row[name] for row in PLAIN] for name in PLAIN[0]}), "a list for each column"),
+        ("a.json", json.dumps(dict(enumerate(PLAIN))), "rows by their numbers"),
+        ("a.json", json.dumps({n: {i: r[n] for i, r in enumerate(PLAIN)} for n in PLAIN[0]}), "by the rows' numbers"),
         ("a.json", LINES, "JSON in lines"),
         ("a.jsonl", json.dumps(PLAIN), "a list of JSON objects"),
         ("a.jsonl", json.dumps(PLAIN, indent=2), "a list of JSON objects"),
@@ -194,7 +210,7 @@ def test_the_same_rows_come_out_of_every_form_of_a_file(tmp_path, name, content,
     found = local.rows(str(file), test=1)
     rows = sorted((row["prompt"][0]["content"], row["answer"]) for split in found.values() for row in split)
     assert rows == [(row["prompt"], row["answer"]) for row in PLAIN]
-    assert said is None or said in local.recognised
+    assert said is None or any(said in note for note in local.recognised)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +225,15 @@ def test_the_same_rows_come_out_of_every_form_of_a_file(tmp_path, name, content,
         ("a.jsonl", b'{"prompt": "a"\n{"prompt": "b"}\n', "not JSON", "line 1"),
         ("a.json", b'[{"prompt": "a"},\n {"prompt": b}]', "not JSON", "line 2"),
         ("a.json", b'[{"prompt": "a"}, 3]', "row is not a JSON object", "row 2"),
+        (
+            "a.json",
+            b'{"train": [{"prompt": "a"}], "test": [{"prompt": "b"}]}',
+            "several lists of rows: train, test",
+            "json",
+        ),
+        ("a.json", b'{"prompt": ["a", "b"], "answer": ["1"]}', "different lengths: prompt 2, answer 1", "a.json"),
+        ("a.json", b'{"prompt": {"0": "a"}, "answer": {"1": "b"}}', "not the same numbers in each", "a.json"),
+        ("a.json", b'{"data": [{"prompt": "\\ud83d"}]}', "surrogate", "row 1: prompt"),
         ("a.json.gz", gzip.compress(b"[]", mtime=0)[:12], "cannot be read", "a.json.gz"),
     ],
 )
@@ -232,3 +257,81 @@ def test_a_number_that_is_none_is_no_answer(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"prompt": "a", "answer": NaN}\n{"prompt": "b", "answer": "2"}\n{"prompt": "c"}')
     found = local.rows(str(tmp_path / "a.jsonl"), test=1)
     assert sorted(str(row["answer"]) for split in found.values() for row in split) == ["2", "None", "None"]
+
+
+def lines(path, *rows):
+    """The answers of a file of these rows, all of them, by their prompt."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    local.recognised.clear()
+    found = local.rows(str(path), test=1)
+    return {row["prompt"][0]["content"]: row["answer"] for split in found.values() for row in split}
+
+
+def test_an_answer_in_a_list_of_one_is_that_answer_and_it_is_said(tmp_path):
+    rows = [{"prompt": "a", "answer": ["4"]}, {"prompt": "b", "answer": "5"}, {"prompt": "c", "meta": ["6"]}]
+    assert lines(tmp_path / "a.jsonl", *rows) == {"a": "4", "b": "5", "c": None}
+    assert local.recognised == ["answer: a list of one read as the one"]
+
+
+def test_a_list_of_answers_can_be_kept_as_the_hint_says(tmp_path):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"prompt": p, "answer": ["4", "5"]}) + "\n" for p in "ab"))
+    with pytest.raises(RunError) as caught:
+        local.rows(str(tmp_path / "a.jsonl"), test=1)
+    assert caught.value.hint.endswith("'dataset.params.columns={answers: answer}'")
+    found = local.rows(str(tmp_path / "a.jsonl"), test=1, columns={"answers": "answer"})
+    assert found["train"][0]["answers"] == '["4", "5"]'
+
+
+@pytest.mark.parametrize("lacking", [{"style": "rule"}, {"ground_truth": None}, None])
+def test_a_ground_truth_that_one_row_lacks_is_counted(tmp_path, lacking):
+    row = {"prompt": [{**USER, "content": "b"}], "reward_model": lacking}
+    assert lines(tmp_path / "a.jsonl", VERL, row)["18 + 46?"] == "64"
+    assert "verl: answer from reward_model.ground_truth (1 of 2 rows have none)" in local.recognised
+
+
+def test_numbers_among_answers_that_are_text_become_text(tmp_path):
+    rows = [{"prompt": "a", "answer": "x"}, {"prompt": "b", "answer": 5}, {"prompt": "c", "answer": 1.5}]
+    assert lines(tmp_path / "a.jsonl", *rows) == {"a": "x", "b": "5", "c": "1.5"}
+    assert local.recognised == ["answer: numbers as text, as others are"]
+    with pytest.raises(RunError, match=r"text \('x'\) in .* line 1, true or false \('True'\) in .* line 2"):
+        lines(tmp_path / "a.jsonl", {"prompt": "a", "answer": "x"}, {"prompt": "b", "answer": True})
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "key"),
+    [
+        ({"prompt": "a", "completion": "b"}, {"messages": [USER, ANSWER]}, "messages"),
+        ({"messages": [USER, ANSWER]}, {"prompt": "a", "completion": "b"}, "prompt"),
+        ({"instruction": "a", "output": "b"}, {"conversations": [HUMAN, GPT]}, "conversations"),
+    ],
+)
+def test_a_row_of_another_form_is_named_as_such(tmp_path, usual, other, key):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (usual, usual, other)))
+    with pytest.raises(RunError, match=f"another form than the others: it has '{key}'") as caught:
+        local.rows(str(tmp_path / "a.jsonl"), type="prompt_completion")
+    assert caught.value.where.endswith(f"line 3: {key}")
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"messages": [USER, ANSWER], "tools": [ADD]}, "prompt_completion"),
+        ({"prompt": "a", "completion": "b", "tools": [ADD]}, "prompt_completion"),
+        ({"prompt": [USER], "chosen": [ANSWER], "rejected": [{**ANSWER, "content": "65"}]}, "preference"),
+        ({"prompt": USER, "chosen": ANSWER, "rejected": {**ANSWER, "content": "65"}}, "preference"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_file_of_one_row_is_no_file_of_rows_in_it(tmp_path, row, kind, indent):
+    (tmp_path / "one.jsonl").write_text(json.dumps(row, indent=indent))
+    held = local.read_rows.read(tmp_path / "one.jsonl")[0]
+    assert list(held.values()) == [row] and local.of_type(held, "one.jsonl", {}, kind, None)
+
+
+def test_all_roles_of_a_column_are_one_thing_that_is_said(tmp_path):
+    made(
+        tmp_path / "a.jsonl", {"conversations": [HUMAN, GPT]}, {"conversations": [HUMAN, {**GPT, "from": "assistant"}]}
+    )
+    assert [note for note in local.recognised if "role" in note] == [
+        "conversations: roles read: human as user, gpt as assistant"
+    ]

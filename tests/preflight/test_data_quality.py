@@ -1,18 +1,24 @@
 """Every finding on rows: planted faults are found, each with its rows, and healthy rows are left alone."""
 
+import dataclasses
 import random
 
 import pytest
 
+from rlexp.compose.schema import Reward, Term
 from rlexp.inputs import snapshot
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.reward_source import read
 from rlexp.preflight.data_quality import duplicates, pairs, rows, texts
+from rlexp.preflight.data_quality.look import look
 from rlexp.preflight.data_quality.rows import Row
+from tests.conftest import ROOT
 
 WORDS = [f"{a}{b}{c}" for a in "kstmnr" for b in "aeiou" for c in "lndrs"]
 
 
-def _row(prompt="Why?", split="train", number=0, replies=(), answer=None, label=None):
-    return Row(split, number, prompt, prompt, tuple(replies), answer, label)
+def _row(prompt="Why?", split="train", number=0, replies=(), answer=None, label=None, scored=()):
+    return Row(split, number, prompt, prompt, tuple(replies), answer, label, scored)
 
 
 def _healthy(count=200, split="train", seed=0):
@@ -49,7 +55,15 @@ def test_a_row_that_stands_twice_is_named_also_with_other_capitals_and_spaces():
 def test_the_same_prompt_with_another_answer_is_named():
     train = _healthy()
     train[17] = _row(train[3].prompt, number=17, answer="another")
-    assert _numbers(_by_name(duplicates.look(train, []))["data.answers_disagree"]) == [3, 17]
+    found = _by_name(duplicates.look(train, []))
+    assert _numbers(found["data.answers_disagree"]) == [3, 17] and not found["data.duplicates"].rows
+
+
+@pytest.mark.parametrize("other", [{"label": False}, {"scored": ("assert f(2) == 3",)}, {"replies": ["5"]}])
+def test_a_row_that_is_scored_by_something_else_is_no_duplicate(other):
+    one = {"label": True, "scored": ("assert f(1) == 2",), "replies": ["4"]}
+    twice = [_row(**one), _row(number=1, **one), _row(number=2, **(one | other))]
+    assert _numbers(_by_name(duplicates.look(twice, []))["data.duplicates"]) == [1]
 
 
 @pytest.mark.parametrize(("leaked", "level"), [(1, "warning"), (4, "failed")])
@@ -89,6 +103,17 @@ def test_near_duplicates_are_found_and_numbers_of_one_template_are_none():
 def test_a_prompt_that_holds_its_answer(prompt, answer, given):
     found = texts.answer_in_prompt([_row(prompt, answer=answer)] * 20)
     assert (found.verdict.level.value == "warning") is given
+
+
+def test_what_is_well_has_its_rows_too_and_does_not_name_them():
+    asked = [_row(f"What is {n}?", number=n, answer="no") for n in range(40)]
+    found = texts.answer_in_prompt([*asked, _row("Say yes.", number=40, answer="yes")])
+    assert found.verdict.level.value == "ok" and found.verdict.message == "1 of 41 rows (2.4%) hold their answer"
+    assert found.to_json()["count"] == 1 and found.to_json()["rows"] == [{"split": "train", "row": 40}]
+    train = _healthy()
+    train[17] = _row(" ".join([*train[3].prompt.split()[:-1], "other"]), number=17)
+    found = _by_name(duplicates.look(train, []))["data.near_duplicates"]
+    assert found.verdict.level.value == "ok" and _numbers(found) == [17] and "train 17" not in found.verdict.message
 
 
 @pytest.mark.parametrize(
@@ -134,6 +159,28 @@ def test_pairs_whose_length_alone_tells_them_apart():
 def test_an_empty_answer_is_named():
     found = texts.empty_answers([_row(answer="4"), _row(number=1, answer=" "), _row(number=2)])
     assert found.verdict.level.value == "warning" and _numbers(found) == [1]
+    assert texts.empty_answers([_row(), _row()]).verdict.level.value == "skipped"
+
+
+def test_the_checks_of_a_run_come_with_their_rows(composed, tmp_path, capfd):
+    answers = ["4" if n % 2 else "" for n in range(8)]
+    train = [{"prompt": [{"role": "user", "content": f"{n} " * (300 if n == 5 else 1)}]} for n in range(8)]
+    reward = "version = 1\ndef score(completions, answer): return [1.0 if a else None for a in answer]\n"
+    (tmp_path / "mine.py").write_text(reward)
+    rows_of = {
+        "train": [{**row, "answer": a} for row, a in zip(train, answers, strict=True)],
+        "test": [{**train[0], "answer": "4"}],
+    }
+    snapshot.write(rows_of, tmp_path / "s", "x", {})
+    run = composed()
+    ungolden = dataclasses.replace(run.dataset, gold=None)
+    run = dataclasses.replace(run, dataset=ungolden, reward=Reward(terms={"mine": Term(file="mine.py")}))
+    description = {"splits": {"train": {"rows": 8}, "test": {"rows": 1}}, "columns": {}}
+    inputs = Inputs(tmp_path / "s", description, None, ROOT / "models/tiny", None, {"mine": read(tmp_path, "mine.py")})
+    found = _by_name(look(run, inputs).findings)
+    assert _numbers(found["data.prompt_length"]) == [5]
+    assert _numbers(found["reward.coverage"]) == [0, 2, 4, 6] and found["reward.coverage"].to_json()["count"] == 4
+    assert "longer than the specified" not in capfd.readouterr().err
 
 
 def test_rows_are_read_as_texts(tmp_path):

@@ -36,6 +36,11 @@ def test_sequences_that_are_cut(prompts, sequences, level):
     assert sequence_length(prompts, sequences, limit=50).level.value == level
 
 
+def test_rows_of_a_sample_are_named_by_their_numbers_in_the_data():
+    assert prompt_length([10, 90, 10, 90], completion=32, whole=96, every=3).rows == (3, 9)
+    assert sequence_length([10, 50, 10], [40, 60, 90], limit=50, every=2).rows == (2, 4)
+
+
 def test_percentiles_of_one_and_of_many():
     assert percentiles([7]) == "p50 7, p95 7, p100 7 tokens"
     assert percentiles(list(range(1, 101))) == "p50 51, p95 96, p100 100 tokens"

@@ -89,7 +89,10 @@ def to_json(look: Look, shown: list[Group], whole: Summary) -> dict[str, Any]:
     """The view as JSON values."""
     return {
         "head": dict(look.head),
-        "verdicts": [{**dataclasses.asdict(v), "level": v.level.value} for v in look.verdicts],
+        "verdicts": [
+            {"name": v.name, "level": v.level.value, "message": v.message, "where": v.where, "hint": v.hint}
+            for v in look.verdicts
+        ],
         "groups": [inspect_json.to_json(group) for group in shown],
         "summary": inspect_json.summary_to_json(whole),
     }

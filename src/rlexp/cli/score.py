@@ -108,7 +108,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         "rewards": [reward.to_json() for reward in scored],
         "faults": faults,
         "rows": [dataclasses.asdict(attempt) for attempt in tried],
-        "coverage": [dataclasses.asdict(part) for part in covered],
+        "coverage": [part.to_json() for part in covered],
         "recorded": [{"file": source.file, "version": source.version} for source in recorded],
     }
     return Answer(lambda: content, exit_code=int(failed))

@@ -28,6 +28,8 @@ class Dialogues:
 
     def __init__(self) -> None:
         self.notes: dict[str, None] = {}
+        self._roles: dict[str, dict[str, str]] = {}
+        """Column -> the name of a role in the file -> TRL's."""
         self._forms: dict[str, dict[str, str]] = {}
         """Column -> form of its texts -> the first place."""
 
@@ -61,6 +63,14 @@ class Dialogues:
             )
         return [self._message(turn, column, where) for turn in value]
 
+    def said(self) -> list[str]:
+        """What was recognised, each thing once: the roles of a column in one line."""
+        notes = list(self.notes)
+        for column, roles in self._roles.items():
+            named = ", ".join(f"{name} as {roles[name]}" for name in OTHER_NAMES if name in roles)
+            notes.append(f"{column}: roles read: {named}")
+        return notes
+
     def require_one_form(self) -> None:
         """Checks that no column holds plain texts in some rows and dialogues written as text in others.
 
@@ -89,7 +99,7 @@ class Dialogues:
                 hint=f"its roles are among {', '.join(ROLES)} (nearest: {nearest(str(named), ROLES) or 'system'})",
             )
         if role != named:
-            self.notes[f"{column}: the role {named} read as {role}"] = None
+            self._roles.setdefault(column, {})[str(named)] = role
         for key, part in turn.items():
             if key not in KEYS and part not in (None, "", [], {}):
                 raise RunError(

@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.inputs.json_layouts import rows_in
 from rlexp.inputs.row_values import require_characters, without_shared_keys
 
 Row = dict[str, Any]
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+LINES, LIST = "JSON in lines", "a list of JSON objects"
+"""Forms of a JSON file; .jsonl says the first, .json the second."""
 PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
@@ -51,9 +54,9 @@ def read(path: Path) -> tuple[dict[str, Row], list[str]]:
         usual = "\t" if ending == ".tsv" else ","
         notes += [f"cells separated by {SEPARATORS[separator]}"] if separator != usual else []
         return dict(_csv(text, path, separator)), notes
-    rows, lines = _json(text, path)
-    notes += ["a list of JSON objects"] if rows and not lines and ending != ".json" else []
-    return rows, notes + (["JSON in lines"] if lines and ending == ".json" else [])
+    rows, form = _json(text, path)
+    usual = LINES if ending == ".jsonl" else LIST
+    return rows, notes + ([form] if form not in (usual, "") else [])
 
 
 def _text(content: bytes, path: Path) -> str:
@@ -67,18 +70,20 @@ def _text(content: bytes, path: Path) -> str:
         raise RunError(what, where=f"{path} line {line}", hint=UTF_8) from error
 
 
-def _json(text: str, path: Path) -> tuple[dict[str, Row], bool]:
-    """The rows, and whether each stands in a line of its own."""
+def _json(text: str, path: Path) -> tuple[dict[str, Row], str]:
+    """The rows, and the form in which they stand there: LINES, LIST or another; empty where there are none."""
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
-        return {}, True
+        return {}, ""
     first = lines[0][1].strip()
     if first.startswith("[") or (first.startswith("{") and not _complete(first)):
-        whole = _list_of_rows(text, path)
+        whole = _whole(text, path)
         if whole is not None:
-            return {f"row {number}": _row(row, path, f"row {number}") for number, row in enumerate(whole, 1)}, False
-    elif len(lines) == 1 and (whole := _wrapped(_parsed(first, path, f"line {lines[0][0]}"))) is not None:
-        return {f"row {number}": _row(row, path, f"row {number}") for number, row in enumerate(whole, 1)}, False
+            return _numbered(whole, text, path)
+    elif len(lines) == 1:
+        whole = _parsed(first, path, f"line {lines[0][0]}")
+        if isinstance(whole, dict) and rows_in(whole, str(path)) is not None:
+            return _numbered(whole, text, path)
     found = {}
     for number, line in lines:
         place = f"line {number}"
@@ -86,7 +91,7 @@ def _json(text: str, path: Path) -> tuple[dict[str, Row], bool]:
         found[place] = row
         if HALF.search(line):
             require_characters(row, f"{path} {place}")
-    return found, True
+    return found, LINES
 
 
 def _complete(line: str) -> bool:
@@ -98,10 +103,10 @@ def _complete(line: str) -> bool:
     return True
 
 
-def _list_of_rows(text: str, path: Path) -> list[Any] | None:
-    """The objects of a file that is one list; None where it is none, and its lines are to be read."""
+def _whole(text: str, path: Path) -> Any:
+    """The list or object that a file is; None where it is none, and its lines are to be read."""
     try:
-        whole = json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         if "Extra data" in error.msg or text.lstrip().startswith("{"):
             return None
@@ -112,21 +117,18 @@ def _list_of_rows(text: str, path: Path) -> list[Any] | None:
         ) from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"the file is not read: {error}", where=str(path), hint="name every key once") from error
-    rows = whole if isinstance(whole, list) else _wrapped(whole) or [whole]
+
+
+def _numbered(whole: Any, text: str, path: Path) -> tuple[dict[str, Row], str]:
+    """The rows of a file that is one list or one object, by their numbers, and its form."""
+    held = rows_in(whole, str(path)) if isinstance(whole, dict) else None
+    rows, form = held or (whole if isinstance(whole, list) else [whole], LIST)
     if HALF.search(text):
         for number, row in enumerate(rows, start=1):
             require_characters(row, f"{path} row {number}")
-    return rows
-
-
-def _wrapped(value: Any) -> list[Any] | None:
-    """The rows of ``{"data": [{...}, ...]}``: an object that holds a list of objects and nothing else."""
-    if not isinstance(value, dict):
-        return None
-    lists = [part for part in value.values() if isinstance(part, list)]
-    of_rows = [part for part in lists if part and all(isinstance(row, dict) for row in part)]
-    dialogue = any({"role", "from"} & row.keys() for part in of_rows for row in part)  # a row of one column
-    return of_rows[0] if len(value) == len(of_rows) == 1 and not dialogue else None
+    return {
+        f"row {number}": _row(row, path, f"row {number}") for number, row in enumerate(rows, 1)
+    }, form if rows else ""
 
 
 def _parsed(line: str, path: Path, place: str) -> Any:

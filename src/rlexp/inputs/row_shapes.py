@@ -8,29 +8,36 @@ Sources: https://huggingface.co/docs/trl/dataset_formats, hiyouga/LLaMA-Factory 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from rlexp.errors import RunError
 from rlexp.inputs.messages import Dialogues, Message
-from rlexp.inputs.row_values import at_path
+from rlexp.inputs.row_answers import with_truths
 
 Row = dict[str, Any]
 CONVERSATIONS = ("messages", "conversations", "conversation")
+FORMS = ("prompt", *CONVERSATIONS, "instruction")
+"""Columns that say what is asked."""
 
 
 def reshaped(
-    rows: dict[str, Row], mapped: Collection[str], type: str, dialogues: Dialogues, held: str
+    rows: dict[str, Row], mapped: Mapping[str, str], type: str, dialogues: Dialogues, held: str
 ) -> tuple[dict[str, Row], list[str]]:
     """Rows with the columns of a data-set type, as far as a shape was recognised, and what was recognised.
 
     Args:
         rows: rows by their place, their columns mapped.
-        mapped: the columns that the user mapped.
+        mapped: the column map.
         type: the data-set type.
         dialogues: reads the conversations.
         held: where they were read from, for messages.
+
+    Raises:
+        RunError: a row has another form than the others, or is malformed.
     """
+    _require_one_form(rows, held)
     notes: list[str] = []
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     whole = {"prompt"} if type in ("prompt_only", "preference") else {"prompt", "completion"}
@@ -38,7 +45,11 @@ def reshaped(
         rows = {place: _split(row, column, type, dialogues, f"{held} {place}") for place, row in rows.items()}
         parts = "prompt" if type == "preference" else "prompt and completion"
         notes.append(f"{column}: split behind the last message of the user into {parts}")
-        notes += [f"{column}: in place of the column prompt"] if "prompt" in names else []
+        notes += [
+            f"{column}: in place of the column {name}" for name in ("prompt", "completion") if _over(name, names, type)
+        ]
+        if type == "prompt_only" and "completion" in names:
+            notes.append(f"{column}: what it answers is left out for the column completion")
     elif "prompt" not in names and "instruction" in names:
         rows = {place: _of_instruction(row, type, f"{held} {place}") for place, row in rows.items()}
         joined = [name for name in ("input", "history", "system") if name in names]
@@ -48,10 +59,31 @@ def reshaped(
     if type == "unpaired_preference" and "label" not in names and "kto_tag" in names:
         rows = {place: _renamed(row, "kto_tag", "label") for place, row in rows.items()}
         notes.append("label from kto_tag")
-    if "answer" not in names and "reward_model" in names and all(_truth(row) is not None for row in rows.values()):
-        rows = {place: {**row, "answer": _truth(row)} for place, row in rows.items()}
-        notes.append("verl: answer from reward_model.ground_truth")
+    if "answer" not in names and "reward_model" in names:
+        rows = with_truths(rows, held, mapped, notes)
     return rows, notes
+
+
+def _over(name: str, names: list[str], type: str) -> bool:
+    """Whether a conversation takes the place of a column that is there."""
+    return name in names and (name == "prompt" or type in ("prompt_completion", "unpaired_preference"))
+
+
+def _require_one_form(rows: Mapping[str, Row], held: str) -> None:
+    """Checks that no row says in other columns what the others say in theirs.
+
+    Raises:
+        RunError: one does; the message names it, and its column.
+    """
+    forms = {place: tuple(n for n in FORMS if row.get(n) not in (None, "")) for place, row in rows.items()}
+    (usual, _), *_ = Counter(forms.values()).most_common(1)
+    for place, form in forms.items():
+        if form and usual and not set(form) & set(usual):
+            raise RunError(
+                f"the row has another form than the others: it has {form[0]!r}, they have {usual[0]!r}",
+                where=f"{held} {place}: {form[0]}",
+                hint="write all rows in one form, or make two files of them",
+            )
 
 
 def _conversation(rows: Mapping[str, Row], names: list[str], type: str) -> str | None:
@@ -74,10 +106,17 @@ def _split(row: Row, column: str, type: str, dialogues: Dialogues, place: str) -
             where=f"{place}: {column}",
             hint='write [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}], or map prompt',
         )
-    if (system := kept.pop("system", None)) and turns[0]["role"] != "system":
+    if system := kept.pop("system", None):
         if not isinstance(system, str):
             raise RunError("the system message is no text", where=f"{place}: system", hint="write it as text")
-        turns = [{"role": "system", "content": system}, *turns]
+        message = {"role": "system", "content": system}
+        if turns[0]["role"] == "system" and turns[0] != message:
+            raise RunError(
+                f"the row has two system messages: this one, and another at the beginning of {column}",
+                where=f"{place}: system",
+                hint="leave one of them out, or write both as one text",
+            )
+        turns = turns if turns[0] == message else [message, *turns]
     users = [number for number, turn in enumerate(turns) if turn["role"] == "user"]
     if not users:
         raise RunError(
@@ -129,9 +168,3 @@ def _history(value: Any, where: str) -> list[list[str]]:
 
 def _renamed(row: Row, before: str, after: str) -> Row:
     return {after if name == before else name: value for name, value in row.items()}
-
-
-def _truth(row: Row) -> Any:
-    """verl's ground truth of a row, where it is a text or a number."""
-    value = at_path(row, "reward_model.ground_truth")
-    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None

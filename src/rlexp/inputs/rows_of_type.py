@@ -13,9 +13,9 @@ from typing import Any
 
 from rlexp.errors import RunError, nearest
 from rlexp.inputs.messages import Dialogues, Message, stored
+from rlexp.inputs.row_answers import one_answer
 from rlexp.inputs.row_columns import mapped, require_columns, require_needed, typed
 from rlexp.inputs.row_shapes import reshaped
-from rlexp.inputs.row_values import object_of, paths
 
 # The texts of each of TRL's dataset types, and the role that speaks them.
 TYPES: dict[str, dict[str, str]] = {
@@ -83,11 +83,11 @@ def of_type(
     require_needed(NEEDED[type], present, names, columns, f"the dataset type {type}", held)
     read = {}
     for place, row in rows.items():
-        one = _row({name: row.get(name) for name in present}, type, system, dialogues, f"{held} {place}", columns)
+        one = _row({name: row.get(name) for name in present}, type, system, dialogues, f"{held} {place}", columns, said)
         read[f"{held} {place}"] = one
     dialogues.require_one_form()
     if notes is not None:
-        notes += [note for note in (*said, *dialogues.notes) if note not in notes]
+        notes += [note for note in (*said, *dialogues.said()) if note not in notes]
     _require_texts(read, type, held)
     return read
 
@@ -118,7 +118,15 @@ def _is_empty(message: Message) -> bool:
     return not message["content"].strip() and "tool_calls" not in message
 
 
-def _row(row: Row, type: str, system: str | None, dialogues: Dialogues, place: str, columns: Mapping[str, str]) -> Row:
+def _row(
+    row: Row,
+    type: str,
+    system: str | None,
+    dialogues: Dialogues,
+    place: str,
+    columns: Mapping[str, str],
+    said: list[str],
+) -> Row:
     values = dict(row)
     texts: dict[str, Any] = {
         name: dialogues.read(values.pop(name), role, place, name) for name, role in TYPES[type].items() if name in row
@@ -139,14 +147,9 @@ def _row(row: Row, type: str, system: str | None, dialogues: Dialogues, place: s
         texts["label"] = _label(values.pop("label"), place)
     if system and prompt[0]["role"] != "system":
         texts["prompt"] = [{"role": "system", "content": system}, *prompt]
-    if (answer := object_of(values.get("answer"))) is not None:
-        inner = paths({columns.get("answer", "answer"): answer})
-        near = next((path for path in inner if path.endswith("ground_truth")), inner[0] if inner else "answer.NAME")
-        raise RunError(
-            "the answer is an object, which no completion equals",
-            where=f"{place}: answer",
-            hint=f"name the part of it that is the answer: {typed(columns, 'answer', near)}",
-        )
+    if "answer" in values:
+        source = columns.get("answer", "answer")
+        values["answer"] = one_answer(values["answer"], f"{place}: {source}", source, columns, said)
     return {**{n: stored(t) if n != "label" else t for n, t in texts.items()}, **_kept(values, place)}
 
 

@@ -91,7 +91,7 @@ def check_same_columns(train_row: Row, test_row: Row, test_file: str | None, whe
         )
 
 
-def large_integers_as_text(all_rows: list[Row]) -> list[str]:
+def _large_integers_as_text(all_rows: list[Row]) -> list[str]:
     """Makes the integers of a column text, where one of them is beyond 64 bits, which is what a column holds.
 
     Returns:
@@ -111,25 +111,42 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_one_kind_a_column(all_rows: list[Row], where: str) -> None:
-    """Checks the kinds of values: a snapshot holds one a column, and a message from here can show the values.
+def one_kind_a_column(rows: Mapping[str, Row]) -> list[str]:
+    """Makes the values of a column one kind, which is what a snapshot holds, where nothing is lost by it.
+
+    Numbers become text where one of them is an integer beyond 64 bits, and answers where others are text.
+
+    Args:
+        rows: all of them by their place, which messages name.
+
+    Returns:
+        What was done, for each such column.
 
     Raises:
-        RunError: a column has several.
+        RunError: a column has several kinds.
     """
-    for name in {name: None for row in all_rows for name in row}:
-        kinds: dict[str, Any] = {}
-        for row in all_rows:
-            value = row.get(name)
-            kind = (
-                "number" if isinstance(value, int | float) and not isinstance(value, bool) else value.__class__.__name__
-            )
-            if value is not None:
-                kinds.setdefault(kind, value)
-        if len(kinds) > 1:
-            shown = " and ".join(f"{kind} ({str(value)[:40]!r})" for kind, value in kinds.items())
+    notes = [f"{name}: integers beyond 64 bits as text" for name in _large_integers_as_text(list(rows.values()))]
+    for name in {name: None for row in rows.values() for name in row}:
+        first: dict[str, str] = {}
+        for place, row in rows.items():
+            if row.get(name) is not None:
+                first.setdefault(_kind(row[name]), place)
+        if name == "answer" and set(first) == {"text", "number"}:
+            for row in rows.values():
+                if row.get(name) is not None:
+                    row[name] = str(row[name])
+            notes += [f"{name}: numbers as text, as others are"]
+        elif len(first) > 1:
+            shown = ", ".join(f"{kind} ({str(rows[place][name])[:40]!r}) in {place}" for kind, place in first.items())
             raise RunError(
                 f"the column {name!r} mixes kinds: {shown}",
-                where=f"{where}: file",
+                where=f"{list(first.values())[1]}: {name}",
                 hint="make them all text in the file",
             )
+    return notes
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "number"
+    return {"str": "text", "bool": "true or false"}.get(value.__class__.__name__, value.__class__.__name__)

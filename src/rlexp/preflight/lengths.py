@@ -30,26 +30,28 @@ def length(seen: TokenizerContext) -> Verdict:
     prompts = [len(ids) for ids in trainer_ids(seen.run, seen.tokenizer, [row["prompt"] for row in rows])]
     arguments = seen.run.arguments
     if seen.run.method.online:
-        return prompt_length(prompts, arguments["max_completion_length"], seen.run.model.max_seq_length)
+        return prompt_length(prompts, arguments["max_completion_length"], seen.run.model.max_seq_length, seen.every)
     if arguments["max_length"] is None:
         return Verdict("data.sequence_length", Level.skipped, "method.max_length=null: nothing is cut")
     replies = _replies(seen, rows)
     limit, sequences = arguments["max_length"], [a + b for a, b in zip(prompts, replies, strict=True)]
     keeps_end = arguments.get("truncation_mode") == "keep_end"  # of the prompt the beginning is cut then
     full = [seen.number(n) for n, length in enumerate(prompts) if length >= limit and not keeps_end]
-    return sequence_length(prompts, sequences, limit, full)
+    return sequence_length(prompts, sequences, limit, full, seen.every)
 
 
-def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdict:
+def prompt_length(prompts: Sequence[int], completion: int, whole: int, every: int = 1) -> Verdict:
     """Prompts that leave less room than a completion may take.
 
     Args:
         prompts: tokens of each prompt.
         completion: tokens that a completion may have.
         whole: tokens of both together.
+        every: of the rows of the data every so many-th is measured.
     """
     name, room = "data.prompt_length", whole - completion
-    long = sum(length > room for length in prompts)
+    rows = tuple(number * every for number, length in enumerate(prompts) if length > room)
+    long = len(rows)
     spread = f"{percentiles(prompts)}, and {whole} less a completion of {completion} leave {room}"
     if not long:
         return Verdict(name, Level.passed, f"prompts have {spread}")
@@ -57,11 +59,11 @@ def prompt_length(prompts: Sequence[int], completion: int, whole: int) -> Verdic
     hopeless = sum(length > whole - completion / 2 for length in prompts)
     level = Level.failed if hopeless > NO_ROOM * len(prompts) else Level.warning
     hint = f"type model.max_seq_length={rounded(max(prompts) + completion)}, or leave the long prompts out of the data"
-    return Verdict(name, level, message, "model.max_seq_length, method.max_completion_length", hint)
+    return Verdict(name, level, message, "model.max_seq_length, method.max_completion_length", hint, rows)
 
 
 def sequence_length(
-    prompts: Sequence[int], sequences: Sequence[int], limit: int, filled: Sequence[int] = ()
+    prompts: Sequence[int], sequences: Sequence[int], limit: int, filled: Sequence[int] = (), every: int = 1
 ) -> Verdict:
     """Sequences that are cut, or whose prompt alone fills the limit: these are not trained on.
 
@@ -70,22 +72,26 @@ def sequence_length(
         sequences: tokens of prompt and (longer) completion.
         limit: ``method.max_length``.
         filled: numbers of the rows whose prompt fills it.
+        every: of the rows of the data every so many-th is measured.
     """
     name = "data.sequence_length"
     truncated, full = sum(n > limit for n in sequences), sum(n >= limit for n in prompts)
     spread = f"prompt and completion have {percentiles(sequences)}; method.max_length={limit}"
+    cut = tuple(
+        n * every for n, both in enumerate(zip(prompts, sequences, strict=True)) if both[0] >= limit or both[1] > limit
+    )
     if truncated <= FEW * len(sequences) and not full:
-        return Verdict(name, Level.passed, spread)
+        return Verdict(name, Level.passed, spread, rows=cut)
     message = f"{truncated} of {len(sequences)} rows ({truncated / len(sequences):.0%}) would be cut"
     message += f", in {full} of them the prompt alone fills the limit" if full else ""
     if filled:
-        rows = ", ".join(map(str, filled[:5])) + (", ..." if filled[5:] else "")
-        message += f", and they are dropped (rows {rows} from 0)"
+        shown = ", ".join(map(str, filled[:5])) + (", ..." if filled[5:] else "")
+        message += f", and they are dropped (rows {shown} from 0)"
     message += f": {spread}"
     level = Level.failed if truncated > CUT * len(sequences) or full > NO_ROOM * len(prompts) else Level.warning
     longest = rounded(max(sequences))
     hint = f"type model.max_seq_length={longest} (method.max_length follows it), or leave the long rows out of the data"
-    return Verdict(name, level, message, "method.max_length", hint)
+    return Verdict(name, level, message, "method.max_length", hint, cut)
 
 
 def percentiles(lengths: Sequence[int]) -> str:

@@ -70,7 +70,7 @@ def pairs(seen: TokenizerContext) -> Verdict:
     )
     where = f"{seen.run.dataset.name}, train, rows {numbers(equal)} (counted from 0)"
     hint = "the template leaves out what differs (thoughts, tool calls, blanks): take another, or leave these rows out"
-    return Verdict(name, Level.failed, message, where, hint)
+    return Verdict(name, Level.failed, message, where, hint, tuple(equal))
 
 
 def date(seen: TokenizerContext) -> Verdict:

@@ -27,7 +27,7 @@ from rlexp.reward.trial import data_rows
 from rlexp.verdict import Level, Verdict
 
 ROWS = 12
-REVISION = 3
+REVISION = 4
 """Raised when other completions are tried than before, or something else of them is remembered."""
 GOLD, OTHER = "gold", "other"
 """Prefixes of the kinds of completion that are compared: a row's own answer, and the same words for another row."""
@@ -88,7 +88,7 @@ def _coverage(part: Coverage, sources: Mapping[str, RewardSource]) -> Verdict:
     if part.whole:
         return Verdict("reward.coverage", Level.passed, str(part), where)
     hint = "a row that no term applies to is left out of training; python -m rlexp score tells what applies to what"
-    return Verdict("reward.coverage", Level.warning, str(part), where, hint)
+    return Verdict("reward.coverage", Level.warning, str(part), where, hint, tuple(part.left_out))
 
 
 def cases(name: str, source: RewardSource) -> Verdict:

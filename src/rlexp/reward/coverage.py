@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,17 @@ class Coverage:
     tried: int
     missing: int
     """Rows of these that lack a value of a column that the term reads: null, absent, NaN or empty."""
+    left_out: tuple[int, ...] = field(default=(), compare=False)
+    """Those that it does not apply to, by their numbers among the tried ones, from 0."""
 
     @property
     def whole(self) -> bool:
         """It applies to every row."""
         return self.applied == self.tried
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts, as ``score`` answers them."""
+        return {"name": self.name, "applied": self.applied, "tried": self.tried, "missing": self.missing}
 
     def __str__(self) -> str:
         share = f"{self.applied / self.tried:.0%}"
@@ -43,13 +49,17 @@ class Coverage:
         return f"{self.name} applies to {share} of the rows ({self.applied} of {self.tried} tried{lacking})"
 
 
+def step(rows: int, count: int = ROWS) -> int:
+    """Of so many rows, every how many-th is tried."""
+    return max(1, -(-rows // count))
+
+
 @functools.cache
 def spread_rows(snapshot_dir: Path, count: int = ROWS) -> list[dict[str, Any]]:
     """Rows all over the training split (of another one, where there is none)."""
     found = sorted(snapshot_dir.glob("*.parquet"), key=lambda path: path.stem != "train")
     table = snapshot.read(found[0])
-    step = max(1, -(-table.num_rows // count))
-    return table.take(list(range(0, table.num_rows, step))).to_pylist()
+    return table.take(list(range(0, table.num_rows, step(table.num_rows, count)))).to_pylist()
 
 
 def coverage(rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> list[Coverage]:
@@ -67,6 +77,7 @@ def coverage(rubric: Rubric, rows: Sequence[Mapping[str, Any]]) -> list[Coverage
             sum(score is not None for score in scores[name]),
             len(rows),
             sum(any(row.get(column) in (None, "") or row[column] != row[column] for column in columns) for row in rows),
+            tuple(number for number, score in enumerate(scores[name]) if score is None),
         )
         for name, columns in asked.items()
         if name in scores

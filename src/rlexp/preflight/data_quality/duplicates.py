@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from rlexp.preflight.data_quality.rows import Finding, Row, finding, plain, share, words
 from rlexp.verdict import Level
@@ -32,11 +33,12 @@ def look(train: Sequence[Row], held_out: Sequence[Row]) -> list[Finding]:
         held_out: those of the other splits.
     """
     keys = [plain(row.prompt) for row in train]
-    first: dict[tuple[str, tuple[str, ...]], int] = {}
+    first: dict[tuple[Any, ...], int] = {}
     same: list[Row] = []
     by_prompt: defaultdict[str, list[Row]] = defaultdict(list)
     for row, key in zip(train, keys, strict=True):
-        whole = key, tuple(map(plain, row.replies))
+        answer = None if row.answer is None else plain(row.answer)
+        whole = key, tuple(map(plain, row.replies)), answer, row.label, row.scored
         if first.setdefault(whole, row.number) != row.number:
             same.append(row)
         by_prompt[key].append(row)
@@ -77,7 +79,7 @@ def _repeated(twins: Sequence[Row], count: int) -> Finding:
     name = "data.near_duplicates"
     message = f"{share(len(twins), count)} have a prompt nearly like another's (similarity {SIMILAR})"
     level = Level.warning if len(twins) > REPEATED * count else Level.passed
-    return finding(name, level, message, "keep one of each, or say so", twins if level is Level.warning else ())
+    return finding(name, level, message, "keep one of each, or say so", twins)
 
 
 def _leaked(leaked: Sequence[Row], near: Sequence[Row], held_out: Sequence[Row]) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rlexp.backend import dataset
@@ -17,9 +17,10 @@ from rlexp.inputs.messages import restored
 from rlexp.preflight import checks, columns, rewards
 from rlexp.preflight.data_quality import duplicates, texts
 from rlexp.preflight.data_quality.pairs import length_bias
-from rlexp.preflight.data_quality.rows import Finding, Row, read
+from rlexp.preflight.data_quality.rows import Finding, Row, of_train, read
 from rlexp.preflight.lengths import MEASURED
 from rlexp.preflight.tokenizer_context import TokenizerContext
+from rlexp.reward.coverage import step
 from rlexp.verdict import Level, Verdict
 
 COVERAGE = "reward.coverage"
@@ -48,11 +49,12 @@ def look(run: Run, inputs: Inputs) -> Look:
         RunError: a file of the snapshot cannot be read.
     """
     description = inputs.description or {}
-    rows = read(inputs.data, description["splits"])
+    scored = {name for source in inputs.rewards.values() for name in (*source.columns, *source.wanted_columns)}
+    rows = read(inputs.data, description["splits"], {*scored, "tools"})
     train, held_out = rows["train"], [row for split, more in rows.items() if split != "train" for row in more]
     every = [*train, *held_out]
     seen = _seen(run, inputs, train)
-    findings = [Finding(verdict) for verdict in _checks(run, inputs, seen)]
+    findings = [of_train(verdict, train) for verdict in _checks(run, inputs, seen, len(train))]
     findings += duplicates.look(train, held_out)
     findings += [texts.answer_in_prompt(every), texts.empty_answers(every), texts.odd_characters(every)]
     if run.dataset.type is DatasetType.preference:
@@ -75,6 +77,8 @@ def _seen(run: Run, inputs: Inputs, train: Sequence[Row]) -> TokenizerContext | 
     opened = [dataset.with_system({k: restored(v) for k, v in row.items()}, run.model.system_prompt) for row in kept]
     good = [row.label for row in train if row.label is not None]
     tokenizer, vocabulary, ends = looked
+    # Long rows are a finding: transformers need not say so too.
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return TokenizerContext(
         run,
         tokenizer,
@@ -88,11 +92,16 @@ def _seen(run: Run, inputs: Inputs, train: Sequence[Row]) -> TokenizerContext | 
     )
 
 
-def _checks(run: Run, inputs: Inputs, seen: TokenizerContext | None) -> list[Verdict]:
+def _checks(run: Run, inputs: Inputs, seen: TokenizerContext | None, count: int) -> list[Verdict]:
     """The run's own checks of its rows; of the others those that found something."""
     found = checks.before_load(seen) if seen else []
     found += [columns.verdict(run, inputs), columns.answer(run, inputs)]
-    found += [verdict for verdict in rewards.check(run, inputs) if verdict.name == COVERAGE]
+    every = step(count)
+    found += [
+        replace(verdict, rows=tuple(number * every for number in verdict.rows))
+        for verdict in rewards.check(run, inputs)
+        if verdict.name == COVERAGE
+    ]
     return [
         verdict
         for verdict in found

@@ -37,6 +37,8 @@ class Row:
     """The column ``answer`` as text; None where there is none."""
     label: bool | None
     """Of unpaired preferences."""
+    scored: tuple[str, ...] = ()
+    """Of the other columns that a reward or the chat template reads."""
 
     @property
     def place(self) -> str:
@@ -57,25 +59,30 @@ class Finding:
         return {**self.verdict.to_json(), "hint": self.verdict.hint, "count": len(self.rows), "rows": kept}
 
 
-def read(snapshot_dir: Path, splits: Iterable[str]) -> dict[str, list[Row]]:
+def read(snapshot_dir: Path, splits: Iterable[str], columns: Iterable[str] = ()) -> dict[str, list[Row]]:
     """The rows of each split of a snapshot.
+
+    Args:
+        columns: the other columns that are scored by, or rendered.
 
     Raises:
         RunError: a file cannot be read.
     """
-    return {split: _rows(snapshot_dir, split) for split in splits}
+    others = sorted({*columns} - {"prompt", *REPLIES, "answer", "label"})
+    return {split: _rows(snapshot_dir, split, others) for split in splits}
 
 
-def _rows(snapshot_dir: Path, split: str) -> list[Row]:
+def _rows(snapshot_dir: Path, split: str, others: Sequence[str]) -> list[Row]:
     table = snapshot.read(snapshot_dir / f"{split}.parquet")
-    wanted = [name for name in ("prompt", *REPLIES, "answer", "label") if name in table.column_names]
+    wanted = [name for name in ("prompt", *REPLIES, "answer", "label", *others) if name in table.column_names]
     made: list[Row] = []
     for batch in table.select(wanted).to_batches(max_chunksize=10_000):  # not all rows as Python's values at once
         for row in batch.to_pylist():
             turns, answer = _turns(row.get("prompt")), row.get("answer")
             replies = tuple("\n".join(_turns(row[name])) for name in REPLIES if name in row)
             text, label = None if answer is None else str(answer), row.get("label")
-            made.append(Row(split, len(made), "\n".join(turns), turns[-1] if turns else "", replies, text, label))
+            more = tuple(str(row[name]) for name in others if name in row)
+            made.append(Row(split, len(made), "\n".join(turns), turns[-1] if turns else "", replies, text, label, more))
     return made
 
 
@@ -110,6 +117,11 @@ def share(count: int, of: int) -> str:
 
 
 def finding(name: str, level: Level, message: str, hint: str | None = None, rows: Sequence[Row] = ()) -> Finding:
-    """A finding whose sentence names its first rows."""
-    said = f"{message}: {named(rows)}" if rows else message
+    """A finding whose sentence names its first rows, but for what is well."""
+    said = f"{message}: {named(rows)}" if rows and level is not Level.passed else message
     return Finding(Verdict(name, level, said, hint=None if level is Level.passed else hint), tuple(rows))
+
+
+def of_train(verdict: Verdict, train: Sequence[Row]) -> Finding:
+    """A verdict of the run's own checks as a finding: with the training rows that it names by number."""
+    return Finding(verdict, tuple(train[number] for number in verdict.rows))

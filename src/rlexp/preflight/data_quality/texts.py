@@ -35,7 +35,7 @@ def answer_in_prompt(rows: Sequence[Row]) -> Finding:
         return finding(name, Level.skipped, "there is no column answer")
     given = [row for row in asked if _holds(row.question, str(row.answer))]
     if len(given) <= GIVEN * len(asked):
-        return finding(name, Level.passed, f"{share(len(given), len(asked))} hold their answer")
+        return finding(name, Level.passed, f"{share(len(given), len(asked))} hold their answer", rows=given)
     hint = "copying scores there: ask otherwise, or expect a reward that learns to copy"
     return finding(name, Level.warning, f"{share(len(given), len(asked))} hold their answer", hint, given)
 
@@ -72,6 +72,8 @@ def empty_answers(rows: Sequence[Row]) -> Finding:
     if empty:
         hint = "leave such rows out: a reward cannot judge them"
         return finding(name, Level.warning, f"{share(len(empty), len(rows))} have an empty answer", hint, empty)
+    if all(row.answer is None for row in rows):
+        return finding(name, Level.skipped, "there is no column answer")
     missing = sum(row.answer is None for row in rows)
     return finding(name, Level.passed, f"{share(missing, len(rows))} have no answer, none has an empty one")
 
