@@ -44,16 +44,17 @@ class Reader(Formula):
         return form
 
     def _list(self) -> Form:
-        items = [self._item()]
-        while self._separator():
+        items, said = [self._item()], set()
+        while word := self._separator():
             items.append(self._item())
-        return items[0] if len(items) == 1 else Items("", tuple(items))
+            said.add(word)
+        return items[0] if len(items) == 1 else Items("", tuple(items), " ".join(sorted(said - {","})))
 
-    def _separator(self) -> bool:
-        found = self.accept(",", ";")
+    def _separator(self) -> str:
+        """The sign or the word between two forms of a list; "" where the list ends."""
+        found = "," if self.accept(",", ";") else ""
         if self.next.kind == "words" and self.next.text.casefold() in ("and", "or"):
-            self._at += 1
-            return True
+            return self.take().text.casefold()
         return found
 
     def _item(self) -> Form:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import pairwise
 
 from rlexp.reward.mathematics.equations import interval, same_equation, same_union
-from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, Tree, UnreadError
-from rlexp.reward.mathematics.values import equal, holds, symbols, with_sign
+from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, UnreadError
+from rlexp.reward.mathematics.values import holds, symbols, with_sign
+from rlexp.reward.mathematics.worked import same_quantity, same_value
 
 
 def named_once(form: Form) -> Form:
@@ -59,11 +59,11 @@ def same(a: Form, b: Form) -> bool:
     if isinstance(a, Items) and isinstance(b, Items):
         return _same_items(a, b)
     if isinstance(a, Items) and a.brackets == "{}" and len(a.items) == 1:
-        return same(a.items[0], b)
+        return _same_item(a.items[0], b)
     if isinstance(b, Items) and b.brackets == "{}" and len(b.items) == 1:
-        return same(a, b.items[0])
+        return _same_item(a, b.items[0])
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _same_quantity(a, b)
+        return same_quantity(a, b)
     return False
 
 
@@ -80,7 +80,7 @@ def _normal(form: Form) -> Form:
     if isinstance(form, Items) and not form.brackets:
         parts = [_normal(item) for item in form.items]
         flat = [x for part in parts for x in (part.items if isinstance(part, Items) and not part.brackets else (part,))]
-        return Items("", tuple(flat))
+        return Items("", tuple(flat), form.word)
     if isinstance(form, Relation) and set(form.operators) == {"="}:
         return _chain(form)
     return form
@@ -95,7 +95,7 @@ def _chain(form: Relation) -> Form:
         return form
     if any(not isinstance(value, Quantity) for value in values):
         raise UnreadError("a chain")
-    if not all(_same_quantity(x, y) for x, y in pairwise(values)):
+    if not all(same_value(x, y) for x, y in pairwise(values)):
         raise UnreadError("a chain of different values")
     return Relation(("=",), (first, values[-1])) if named else values[-1]
 
@@ -104,16 +104,20 @@ def _same_items(a: Items, b: Items) -> bool:
     if len(a.items) != len(b.items):
         return False
     named = [[_name_of(item) for item in form.items] for form in (a, b)]
+    words = [_word(form, names) for form, names in zip((a, b), named, strict=True)]
+    if "" not in words and words[0] != words[1]:
+        return False
     if len({None in names for names in named}) > 1:  # x = 1, y = 2 beside 1, 2: in the order of the names
         known = [str(name) for names in named if None not in names for name in names]
         values = [[i.sides[-1] if isinstance(i, Relation) else i for i in form.items] for form in (a, b)]
         brackets = {a.brackets, b.brackets}
-        return known == sorted(set(known)) and brackets <= {"", "()"} and all(map(same, *values))
+        points = "or" not in words and brackets <= {"", "()"}
+        return points and known == sorted(set(known)) and all(map(same, *values))
     free = {"", "{}"}
     if a.brackets in free and b.brackets in free:
         left = list(b.items)
         for item in a.items:
-            match = next((n for n, other in enumerate(left) if same(item, other)), None)
+            match = next((n for n, other in enumerate(left) if _same_item(item, other)), None)
             if match is None:
                 return False
             del left[match]
@@ -124,7 +128,20 @@ def _same_items(a: Items, b: Items) -> bool:
     brackets = {a.brackets, b.brackets}
     if len(brackets) > 1 and brackets not in ({"", "()"}, *([{"", "[]"}] if len(a.items) > 2 else [])):
         return False
-    return all(map(same, a.items, b.items))
+    return all(map(_same_item, a.items, b.items))
+
+
+def _word(form: Items, names: list[str | None]) -> str:
+    """The word between relations, which other names have "and" for; "" of values, where it says nothing."""
+    if not any(isinstance(item, Relation) for item in form.items):
+        return ""
+    return form.word or ("and" if None not in names and len(set(names)) > 1 else "")
+
+
+def _same_item(a: Form, b: Form) -> bool:
+    """A set in a list is none of its elements."""
+    sets = [isinstance(item, Items) and item.brackets == "{}" for item in (a, b)]
+    return sets[0] == sets[1] and same(a, b)
 
 
 def _same_relation(a: Form, b: Form) -> bool:
@@ -145,30 +162,6 @@ def _same_relation(a: Form, b: Form) -> bool:
     if len(a.sides) == len(b.sides) == 2 and all(isinstance(s, Quantity) and not s.unit for s in (*a.sides, *b.sides)):
         return same_equation(a, b)
     return a.operators == b.operators and all(map(same, a.sides, b.sides))
-
-
-def _same_quantity(a: Quantity, b: Quantity) -> bool:
-    """The same value and unit; one may leave its unit out. ``a`` is given: a plain number wants one worked out."""
-    if a.unit != b.unit and a.unit and b.unit:
-        return False
-    if b.tree[0] in ("num", "neg") and _unworked(a.tree):
-        return False
-    if a.unit == b.unit or "%" not in (a.unit, b.unit):
-        return equal(a.tree, b.tree)
-    share = ("/", a.tree, ("num", Fraction(100))) if a.unit else a.tree
-    other = ("/", b.tree, ("num", Fraction(100))) if b.unit else b.tree
-    return equal(a.tree, b.tree) or equal(share, other)
-
-
-def _unworked(tree: Tree) -> bool:
-    """A sum or a product of plain numbers: the question, and no answer."""
-    if tree[0] == "neg":
-        return _unworked(tree[1])
-    return tree[0] in ("+", "*") and _plain_numbers(tree)
-
-
-def _plain_numbers(tree: Tree) -> bool:
-    return tree[0] == "num" or (tree[0] in ("+", "*", "/", "neg", "^") and all(map(_plain_numbers, tree[1:])))
 
 
 def symbols_of(form: Form) -> set[str]:

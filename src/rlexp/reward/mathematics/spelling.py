@@ -43,6 +43,8 @@ VULGAR = {sign: unicodedata.normalize("NFKD", sign).split("⁄") for sign in "½
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 SPACES = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\(?=\s)")
+ABOUT = re.compile(r"(^|[=:]) *~ *(?=[-+.\d\\$])")
+"""~3 and x = ~3: about; elsewhere the sign is a blank of LaTeX."""
 MEANT = [
     (re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)"), "*"),
     (re.compile(r"\^ *\{? *\\circ *\}? *(?:\\text *\{ *)?([CF])\b *\}?"), r"\\text{degrees \1}"),
@@ -64,6 +66,7 @@ def spelled(text: str) -> str:
         text = re.sub(f"[{''.join(LOWERED)}]+", lambda m: "_{" + "".join(LOWERED[c] for c in m[0]) + "}", text)
     text = re.sub(r"(?<=\d)(?:\\,|\\!|\\:|\\;| ?, ?\\!) ?(?=\d{3}(?!\d))", MARK, text)
     text = text.replace("\\\\", ROW)
+    text = ABOUT.sub(r"\1\\sim ", text)
     text = SPACES.sub(" ", SPELLED.sub(lambda m: SIGNS[m[0]], text))
     for pattern, meant in MEANT:
         text = pattern.sub(meant, text)
