@@ -90,6 +90,52 @@ x=1 and x=2  |  x=1 or x=2
 15  |  15%
 12, 345  |  12,345
 """
+OTHER_SPELLINGS = r"""
+yes  |  Yes
+Yes  |  YES
+\text{No}  |  no
+\text{yes}  |  \text{YES}
+12  |  \mathbf{12}
+\mathbf{12}  |  12
+3:4  |  3/4
+1:2  |  10:20
+1:2:3  |  2:4:6
+1:20  |  1 : 20
+09:30  |  9:30
+2 hours and 30 minutes  |  2 hours 30 minutes
+2 \text{ hours and } 30 \text{ minutes}  |  2 \text{ hours } 30 \text{ minutes}
+2n+1  |  a_n = 2n+1
+a_n = 2n+1  |  2n+1
+2n+1  |  a_{n} = 2n+1
+\text{all real numbers}  |  \mathbb{R}
+(-\infty,\infty)  |  \mathbb{R}
+\mathbb{R}  |  all real numbers
+(-\infty,\infty)  |  x \in \mathbb{R}
+60 mph  |  60 \frac{\text{miles}}{\text{hour}}
+60 \text{ mph}  |  60\,\frac{\text{miles}}{\text{hour}}
+4 July 1776  |  July 4, 1776
+July 4, 1776  |  4 July 1776
+\text{July 4, 1776}  |  4 July 1776
+"""
+OTHER_ANSWERS = r"""
+yes  |  no
+1:2:3  |  2:4:7
+1:2  |  2:1
+1:2:0  |  1:3:0
+10:20  |  1:2
+1:20  |  1/20
+1:20  |  2:40
+3:4  |  \frac{4}{3}
+2  |  2 hours 30 minutes
+30 minutes  |  2 hours 30 minutes
+2n+1  |  a_k = 2n+1
+2n+1  |  x = 2n+1
+\mathbb{R} \setminus \{0\}  |  \mathbb{R}
+\text{all real numbers except } 0  |  all real numbers
+\mathbb{R}  |  R
+60 mph  |  60 \frac{\text{km}}{\text{hour}}
+July 4, 1776  |  7 April 1776
+"""
 
 
 def pairs(*tables):
@@ -98,12 +144,12 @@ def pairs(*tables):
 
 @pytest.mark.parametrize(
     ("gold", "given"),
-    pairs(DATES_RANGES_SCORES, QUESTIONS, WORDS_BETWEEN_RELATIONS, SETS_IN_SETS, WORDS_AROUND_A_NUMBER),
+    pairs(DATES_RANGES_SCORES, QUESTIONS, WORDS_BETWEEN_RELATIONS, SETS_IN_SETS, WORDS_AROUND_A_NUMBER, OTHER_ANSWERS),
 )
 def test_a_neighbour_is_wrong(gold, given):
     assert not agree(only_answer(given), final_answer(gold))
 
 
-@pytest.mark.parametrize(("gold", "given"), pairs(RIGHT))
+@pytest.mark.parametrize(("gold", "given"), pairs(RIGHT, OTHER_SPELLINGS))
 def test_what_says_the_same_is_right(gold, given):
     assert agree(only_answer(given), final_answer(gold))

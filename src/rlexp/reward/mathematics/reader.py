@@ -16,6 +16,8 @@ from rlexp.reward.mathematics.values import require_rounds
 PROSE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)+")
 FORMULAS = re.compile(rf"\b(?:and|or|pi|{'|'.join(FUNCTIONS)})\b")
 """Words of formulas: "sin x", "x and y"."""
+WORDS = re.compile(r"yes|no|odd|all|any", re.IGNORECASE)
+"""Words of as few letters as a product has."""
 CLOCK = re.compile(r"\d ?(?:\\text *\{)? ?[ap]\.?m\b", re.IGNORECASE)
 OPENS = {"(", "[", "{", r"\{", r"\langle"}
 CLOSING = {")", "]", "}", r"\}", r"\rangle"}
@@ -25,7 +27,7 @@ CLOSES = {",", ";", ")", "]", "}", r"\}", r"\rangle", r"\cup", r"\approx", *RELA
 def readings(text: str) -> Iterator[Form]:
     """What a text may mean: "1,234" is a number, or else a list."""
     plain = spelled(text)
-    if (PROSE.fullmatch(plain) and not FORMULAS.search(plain)) or CLOCK.search(plain):
+    if (PROSE.fullmatch(plain) and not FORMULAS.search(plain)) or CLOCK.search(plain) or WORDS.fullmatch(plain):
         return
     for variant in variants(plain):
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
+from rlexp.reward.mathematics.compute import evaluate
 from rlexp.reward.mathematics.equations import interval, same_equation, same_union
 from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, UnreadError
 from rlexp.reward.mathematics.values import holds, symbols, with_sign
-from rlexp.reward.mathematics.worked import same_quantity, same_value
+from rlexp.reward.mathematics.worked import is_worked, same_quantity, same_value
 
 
 def named_once(form: Form) -> Form:
@@ -54,6 +56,8 @@ def same(a: Form, b: Form) -> bool:
         return same(a, b.items[1])
     if "union" in (getattr(a, "kind", ""), getattr(b, "kind", "")):
         return same_union(a, b)
+    if isinstance(b, Joined) and b.kind == "ratio":
+        return _same_ratio(a, b.items)
     if isinstance(a, Joined) and isinstance(b, Joined):
         return a.kind == b.kind and len(a.items) == len(b.items) and all(map(same, a.items, b.items))
     if isinstance(a, Items) and isinstance(b, Items):
@@ -131,6 +135,22 @@ def _same_items(a: Items, b: Items) -> bool:
     return all(map(_same_item, a.items, b.items))
 
 
+def _same_ratio(a: Form, wanted: tuple[Form, ...]) -> bool:
+    """The same proportions; of two numbers also their quotient."""
+    if isinstance(a, Quantity) and is_worked(a.tree):
+        a = Joined("ratio", (a, Quantity(("num", Fraction(1)))))
+    if not isinstance(a, Joined) or a.kind != "ratio" or len(a.items) != len(wanted):
+        return False
+    if all(map(same, a.items, wanted)):
+        return True
+    trees = [part.tree for part in (*a.items, *wanted) if isinstance(part, Quantity) and not part.unit]
+    if len(trees) < 2 * len(wanted) or not all(map(is_worked, trees)):
+        return False
+    values = [evaluate(tree, 50) for tree in trees]
+    shares = [x / y if y else None for x, y in zip(values[: len(wanted)], values[len(wanted) :], strict=True)]
+    return bool(shares[0]) and len(set(shares)) == 1
+
+
 def _word(form: Items, names: list[str | None]) -> str:
     """The word between relations, which other names have "and" for; "" of values, where it says nothing."""
     if not any(isinstance(item, Relation) for item in form.items):
@@ -151,7 +171,7 @@ def _same_relation(a: Form, b: Form) -> bool:
         if isinstance(other, Items | Joined) and (found := interval(relation)):
             return same(found, other)
         name = _name_of(relation)
-        if name is None or not ("(" in name or not symbols_of(relation.sides[-1])):
+        if name is None or not ("(" in name or symbols_of(relation.sides[-1]) <= {name.partition("_")[2]}):
             return False
         return same(relation.sides[-1], other) if relation is a else same(other, relation.sides[-1])
     mine, wanted = interval(a), interval(b)
