@@ -118,6 +118,7 @@ July 4, 1776  |  4 July 1776
 \text{July 4, 1776}  |  4 July 1776
 """
 OTHER_ANSWERS = r"""
+1:1  |  1
 yes  |  no
 1:2:3  |  2:4:7
 1:2  |  2:1

@@ -136,8 +136,8 @@ def _same_items(a: Items, b: Items) -> bool:
 
 
 def _same_ratio(a: Form, wanted: tuple[Form, ...]) -> bool:
-    """The same proportions; of two numbers also their quotient."""
-    if isinstance(a, Quantity) and is_worked(a.tree):
+    """The same proportions; of two numbers also their quotient, which is no whole number."""
+    if isinstance(a, Quantity) and is_worked(a.tree) and evaluate(a.tree, 50).denominator > 1:
         a = Joined("ratio", (a, Quantity(("num", Fraction(1)))))
     if not isinstance(a, Joined) or a.kind != "ratio" or len(a.items) != len(wanted):
         return False

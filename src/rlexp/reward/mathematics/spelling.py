@@ -60,7 +60,7 @@ MEANT = [
     (re.compile(r"(?<=\d) ?\\?\$ *$"), r" \\text{dollars}"),
     (re.compile(r"(?<=\d) ?€ *$"), r" \\text{euros}"),
 ]
-"""What is written otherwise: bold numbers, the real numbers, miles over hours, 2 hours 30 minutes, 1.5 x 10^3, 20 °C, 5 $."""
+"""Written otherwise: bold numbers, the real numbers, miles over hours, 2 hours 30 minutes, 1.5 x 10^3, 20 °C, 5 $."""
 GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]|\.\d*,)")
 
 
