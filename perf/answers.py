@@ -244,7 +244,7 @@ class Tally:
         """A row of the table."""
         share = len(self.missed) / max(1, self.right)
         times = [f"{1000 * statistics.median(part):.2f}" if part else "-" for part in (self.numbers, self.formulas)]
-        slowest = 1000 * max([*self.numbers, *self.formulas])
+        slowest = 1000 * max([0.0, *self.numbers, *self.formulas])
         cells = [name, grader, self.right, f"{len(self.missed)} ({share:.1%})", self.wrong, len(self.paid), *times]
         return f"| {' | '.join(map(str, cells))} | {slowest:.0f} |"
 

@@ -2,12 +2,15 @@
 
 Only one number counts, the last, so that listing candidates is one guess like any other, and whoever goes on talking
 about other numbers has answered with those. The right answer is a number with its unit at most, or what stands behind
-the #### of a solution as in GSM8K; to a row that wants more than a number the term does not apply.
+the #### of a solution as in GSM8K; to a row that wants more than a number the term does not apply. Where it has a unit,
+a unit of measure behind the last number must be that one; no other words are looked at.
 """
 
 import re
 from fractions import Fraction
 from typing import Any
+
+from rlexp.reward.mathematics.beside import MONEY, unit_behind
 
 version = 2
 bounds = (0.0, 1.0)
@@ -18,8 +21,8 @@ DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 NUMBER = re.compile(rf"((?<![\w.)\]])[-−])?(?<![\w.])({DIGITS})(?: ?/ ?(\d+))?(?!\w)", re.ASCII)
 # 12, -3.50, $1,234.50, 3/4, 50\\%, 90^\\circ, 12 km, 25 \\text{ ft}, 12 square units.
 WANTED = re.compile(
-    rf"(-|\+)? ?(?:\\?[$]|€|£)?(-)?({DIGITS}|\.\d+)(?: ?/ ?(\d+))?"
-    r"(?: ?\\?%| ?\^\{?\\circ\}?| ?°[CF]?"
+    rf"(-|\+)? ?(?:\\?([$€£]))?(-)?({DIGITS}|\.\d+)(?: ?/ ?(\d+))?"
+    r"( ?\\?%| ?\^\{?\\circ\}?| ?°[CF]?"
     r"|(?: ?\\text\{ ?| |(?=[^\W\d_]{2}))[^\W\d_]+(?:[ /][^\W\d_]+){0,3} ?\}?(?:\^\{?[23]\}?)?)?\.?"
 )
 NO_UNITS = {
@@ -52,42 +55,47 @@ def score(completions: list[str], answer: list[Any]) -> list[float | None]:
 
 def _score(completion: str, answer: Any) -> float | None:
     wanted = _wanted(str(answer).rpartition("####")[2])
-    return None if wanted is None else float(_last(completion) == wanted)
+    if wanted is None:
+        return None
+    value, unit = wanted
+    given, said = _last(completion)
+    return float(given == value and (not unit or said in ("", unit)))
 
 
-def _wanted(text: str) -> Fraction | None:
-    """The number of an answer that is one, with its unit; None of any other."""
+def _wanted(text: str) -> tuple[Fraction, str] | None:
+    """The number of an answer that is one, and its unit, which may be empty; None of any other."""
     plain = " ".join(text.replace("−", "-").replace("{,}", ",").replace(",\\!", ",").split())
     while plain.startswith(("$", "\\boxed{")) and plain.endswith(("$", "}")) and len(plain) > 2:
         plain = plain[1:-1] if plain.startswith("$") else plain[len("\\boxed{") : -1]
     read = WANTED.fullmatch(plain)
     if not read or len(plain) > MOST_SIGNS or NO_UNITS.intersection(re.findall(r"[a-z]+", plain.casefold())):
         return None
-    sign, inner, above, below = read.groups()
+    sign, money, inner, above, below, behind = read.groups()
     if below and not int(below):
         return None
     value = Fraction(above.replace(",", "")) / int(below or 1)
-    return -value if "-" in (sign, inner) else value
+    unit = MONEY[money] if money else unit_behind(behind or "")
+    return (-value if "-" in (sign, inner) else value), unit
 
 
-def _last(text: str) -> Fraction | None:
-    """The last number of the text, exactly; None where there is none, or none that can be read."""
+def _last(text: str) -> tuple[Fraction | None, str]:
+    """The last number of the text, exactly, and the unit behind it; None where there is none that can be read."""
     found = list(NUMBER.finditer(text))
     if not 0 < len(found) <= MOST_NUMBERS or len(found[-1][0]) > MOST_SIGNS:
-        return None
+        return None, ""
     sign, above, below = found[-1].groups()
     if below and not int(below):
-        return None
+        return None, ""
     value = Fraction(above.replace(",", "")) / int(below or 1)
-    return -value if sign else value
+    return (-value if sign else value), unit_behind(text[found[-1].end() :], only_known=True)
 
 
 def explain(completion: str, answer: Any) -> str:
     """What the completion answered instead."""
     if _score(completion, answer) != 0.0:
         return ""
-    given = _last(completion)
-    return "no number" if given is None else f"the last number is {given}, wanted {answer}"
+    given, unit = _last(completion)
+    return "no number" if given is None else f"the last number is {f'{given} {unit}'.strip()}, wanted {answer}"
 
 
 cases = [
@@ -115,6 +123,10 @@ cases = [
     {"completion": "", "answer": "4", "score": 0.0},
     {"completion": "Paris", "answer": "Paris", "score": None},  # no number is asked for
     {"completion": "It is 12", "answer": "12 km", "score": 1.0},
+    {"completion": "It is 12 kilometers long", "answer": "12 km", "score": 1.0},
+    {"completion": "It is 12 m", "answer": "12 km", "score": 0.0},  # another unit
+    {"completion": "It is 12 m", "answer": "12", "score": 1.0},  # a unit that the right answer leaves out
+    {"completion": "It is 12 in total", "answer": "12 km", "score": 1.0},  # no inches
     {"completion": "It is 12", "answer": "$12.00", "score": 1.0},
     {"completion": "It is 64", "answer": "18+46=<<18+46=64>>64\n#### 64", "score": 1.0},  # the column of GSM8K
     {"completion": "It is 46", "answer": "18+46=<<18+46=64>>64\n#### 64", "score": 0.0},

@@ -232,7 +232,7 @@ f(x) = 2x+1  |  f(x) = 1 + 2x
 3^{2007}  |  3^{2007}
 2^{10}  |  1024
 1024  |  2^{10}
-120  |  5!
+5!  |  120
 \binom{5}{2}  |  10
 -3  |  −3
 -3  |  - 3
@@ -619,5 +619,5 @@ def test_a_row_without_an_answer_is_left_out(missing):
     assert score(["<answer>4</answer>"], [missing]) == [None]
 
 
-ONE_WAY = {"b", "(B) 14", "B. 14", r"(B) \frac{1}{2}", "[4, 5]"}
+ONE_WAY = {"b", "120", "10", "(B) 14", "B. 14", r"(B) \frac{1}{2}", "[4, 5]"}
 """Notations that are right as given only."""

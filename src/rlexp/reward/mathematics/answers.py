@@ -8,6 +8,7 @@ from fractions import Fraction
 from rlexp.reward.mathematics.forms import Form, UnreadError
 from rlexp.reward.mathematics.reader import readings
 from rlexp.reward.mathematics.sameness import named_once, same
+from rlexp.reward.mathematics.sequences import sequence
 from rlexp.reward.mathematics.spelling import MOST_SIGNS, as_text
 
 BOX = re.compile(r"\\(?:beginboxed|boxed|fbox) *")
@@ -32,6 +33,9 @@ def agree(given: str, gold: str) -> bool:
     a, b = number(given), number(gold)
     if a is not None and b is not None:
         return a == b
+    numbers = sequence(given), sequence(gold)
+    if numbers[1] or (numbers[0] and numbers[0][0] != ":"):
+        return numbers[0] == numbers[1]
     if (chosen := CHOICE.fullmatch(_out_of_text(gold))) and chosen[1]:
         return _chooses(given, chosen[1])
     wanted = list(readings(gold))

@@ -87,7 +87,7 @@ def _pieces(form: Form) -> list[tuple[Tree, Tree, str]]:
         UnreadError: it is no set of numbers.
     """
     found: list[tuple[Tree, Tree, str]] = []
-    listed = isinstance(form, Items) and not form.brackets  # x < 1 or x > 2
+    listed = isinstance(form, Items) and not form.brackets and "and" not in form.word  # x < 1 or x > 2
     union = isinstance(form, Joined) and form.kind == "union"
     parts = form.items if isinstance(form, Items | Joined) and (listed or union) else (form,)
     for part in (interval(part) or part for part in parts):

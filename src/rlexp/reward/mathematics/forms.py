@@ -18,10 +18,11 @@ class Quantity(NamedTuple):
 
 
 class Items(NamedTuple):
-    """Forms between brackets; ``brackets`` is empty for a bare list."""
+    """Forms between brackets; ``brackets`` is empty for a bare list, whose words are "and", "or" or none."""
 
     brackets: str
     items: tuple[Any, ...]
+    word: str = ""
 
 
 class Relation(NamedTuple):

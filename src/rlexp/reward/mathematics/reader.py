@@ -16,6 +16,8 @@ from rlexp.reward.mathematics.values import require_rounds
 PROSE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)+")
 FORMULAS = re.compile(rf"\b(?:and|or|pi|{'|'.join(FUNCTIONS)})\b")
 """Words of formulas: "sin x", "x and y"."""
+WORDS = re.compile(r"yes|no|odd|all|any", re.IGNORECASE)
+"""Words of as few letters as a product has."""
 CLOCK = re.compile(r"\d ?(?:\\text *\{)? ?[ap]\.?m\b", re.IGNORECASE)
 OPENS = {"(", "[", "{", r"\{", r"\langle"}
 CLOSING = {")", "]", "}", r"\}", r"\rangle"}
@@ -25,7 +27,7 @@ CLOSES = {",", ";", ")", "]", "}", r"\}", r"\rangle", r"\cup", r"\approx", *RELA
 def readings(text: str) -> Iterator[Form]:
     """What a text may mean: "1,234" is a number, or else a list."""
     plain = spelled(text)
-    if (PROSE.fullmatch(plain) and not FORMULAS.search(plain)) or CLOCK.search(plain):
+    if (PROSE.fullmatch(plain) and not FORMULAS.search(plain)) or CLOCK.search(plain) or WORDS.fullmatch(plain):
         return
     for variant in variants(plain):
         try:
@@ -44,16 +46,17 @@ class Reader(Formula):
         return form
 
     def _list(self) -> Form:
-        items = [self._item()]
-        while self._separator():
+        items, said = [self._item()], set()
+        while word := self._separator():
             items.append(self._item())
-        return items[0] if len(items) == 1 else Items("", tuple(items))
+            said.add(word)
+        return items[0] if len(items) == 1 else Items("", tuple(items), " ".join(sorted(said - {","})))
 
-    def _separator(self) -> bool:
-        found = self.accept(",", ";")
+    def _separator(self) -> str:
+        """The sign or the word between two forms of a list; "" where the list ends."""
+        found = "," if self.accept(",", ";") else ""
         if self.next.kind == "words" and self.next.text.casefold() in ("and", "or"):
-            self._at += 1
-            return True
+            return self.take().text.casefold()
         return found
 
     def _item(self) -> Form:

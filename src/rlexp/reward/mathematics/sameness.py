@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
+from rlexp.reward.mathematics.compute import evaluate
 from rlexp.reward.mathematics.equations import interval, same_equation, same_union
-from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, Tree, UnreadError
-from rlexp.reward.mathematics.values import equal, holds, symbols, with_sign
+from rlexp.reward.mathematics.forms import Form, Items, Joined, Quantity, Relation, UnreadError
+from rlexp.reward.mathematics.values import holds, symbols, with_sign
+from rlexp.reward.mathematics.worked import is_worked, same_quantity, same_value
 
 
 def named_once(form: Form) -> Form:
@@ -54,16 +56,18 @@ def same(a: Form, b: Form) -> bool:
         return same(a, b.items[1])
     if "union" in (getattr(a, "kind", ""), getattr(b, "kind", "")):
         return same_union(a, b)
+    if isinstance(b, Joined) and b.kind == "ratio":
+        return _same_ratio(a, b.items)
     if isinstance(a, Joined) and isinstance(b, Joined):
         return a.kind == b.kind and len(a.items) == len(b.items) and all(map(same, a.items, b.items))
     if isinstance(a, Items) and isinstance(b, Items):
         return _same_items(a, b)
     if isinstance(a, Items) and a.brackets == "{}" and len(a.items) == 1:
-        return same(a.items[0], b)
+        return _same_item(a.items[0], b)
     if isinstance(b, Items) and b.brackets == "{}" and len(b.items) == 1:
-        return same(a, b.items[0])
+        return _same_item(a, b.items[0])
     if isinstance(a, Quantity) and isinstance(b, Quantity):
-        return _same_quantity(a, b)
+        return same_quantity(a, b)
     return False
 
 
@@ -80,7 +84,7 @@ def _normal(form: Form) -> Form:
     if isinstance(form, Items) and not form.brackets:
         parts = [_normal(item) for item in form.items]
         flat = [x for part in parts for x in (part.items if isinstance(part, Items) and not part.brackets else (part,))]
-        return Items("", tuple(flat))
+        return Items("", tuple(flat), form.word)
     if isinstance(form, Relation) and set(form.operators) == {"="}:
         return _chain(form)
     return form
@@ -95,7 +99,7 @@ def _chain(form: Relation) -> Form:
         return form
     if any(not isinstance(value, Quantity) for value in values):
         raise UnreadError("a chain")
-    if not all(_same_quantity(x, y) for x, y in pairwise(values)):
+    if not all(same_value(x, y) for x, y in pairwise(values)):
         raise UnreadError("a chain of different values")
     return Relation(("=",), (first, values[-1])) if named else values[-1]
 
@@ -104,16 +108,20 @@ def _same_items(a: Items, b: Items) -> bool:
     if len(a.items) != len(b.items):
         return False
     named = [[_name_of(item) for item in form.items] for form in (a, b)]
+    words = [_word(form, names) for form, names in zip((a, b), named, strict=True)]
+    if "" not in words and words[0] != words[1]:
+        return False
     if len({None in names for names in named}) > 1:  # x = 1, y = 2 beside 1, 2: in the order of the names
         known = [str(name) for names in named if None not in names for name in names]
         values = [[i.sides[-1] if isinstance(i, Relation) else i for i in form.items] for form in (a, b)]
         brackets = {a.brackets, b.brackets}
-        return known == sorted(set(known)) and brackets <= {"", "()"} and all(map(same, *values))
+        points = "or" not in words and brackets <= {"", "()"}
+        return points and known == sorted(set(known)) and all(map(same, *values))
     free = {"", "{}"}
     if a.brackets in free and b.brackets in free:
         left = list(b.items)
         for item in a.items:
-            match = next((n for n, other in enumerate(left) if same(item, other)), None)
+            match = next((n for n, other in enumerate(left) if _same_item(item, other)), None)
             if match is None:
                 return False
             del left[match]
@@ -124,7 +132,36 @@ def _same_items(a: Items, b: Items) -> bool:
     brackets = {a.brackets, b.brackets}
     if len(brackets) > 1 and brackets not in ({"", "()"}, *([{"", "[]"}] if len(a.items) > 2 else [])):
         return False
-    return all(map(same, a.items, b.items))
+    return all(map(_same_item, a.items, b.items))
+
+
+def _same_ratio(a: Form, wanted: tuple[Form, ...]) -> bool:
+    """The same proportions; of two numbers also their quotient, which is no whole number."""
+    if isinstance(a, Quantity) and is_worked(a.tree) and evaluate(a.tree, 50).denominator > 1:
+        a = Joined("ratio", (a, Quantity(("num", Fraction(1)))))
+    if not isinstance(a, Joined) or a.kind != "ratio" or len(a.items) != len(wanted):
+        return False
+    if all(map(same, a.items, wanted)):
+        return True
+    trees = [part.tree for part in (*a.items, *wanted) if isinstance(part, Quantity) and not part.unit]
+    if len(trees) < 2 * len(wanted) or not all(map(is_worked, trees)):
+        return False
+    values = [evaluate(tree, 50) for tree in trees]
+    shares = [x / y if y else None for x, y in zip(values[: len(wanted)], values[len(wanted) :], strict=True)]
+    return bool(shares[0]) and len(set(shares)) == 1
+
+
+def _word(form: Items, names: list[str | None]) -> str:
+    """The word between relations, which other names have "and" for; "" of values, where it says nothing."""
+    if not any(isinstance(item, Relation) for item in form.items):
+        return ""
+    return form.word or ("and" if None not in names and len(set(names)) > 1 else "")
+
+
+def _same_item(a: Form, b: Form) -> bool:
+    """A set in a list is none of its elements."""
+    sets = [isinstance(item, Items) and item.brackets == "{}" for item in (a, b)]
+    return sets[0] == sets[1] and same(a, b)
 
 
 def _same_relation(a: Form, b: Form) -> bool:
@@ -134,7 +171,7 @@ def _same_relation(a: Form, b: Form) -> bool:
         if isinstance(other, Items | Joined) and (found := interval(relation)):
             return same(found, other)
         name = _name_of(relation)
-        if name is None or not ("(" in name or not symbols_of(relation.sides[-1])):
+        if name is None or not ("(" in name or symbols_of(relation.sides[-1]) <= {name.partition("_")[2]}):
             return False
         return same(relation.sides[-1], other) if relation is a else same(other, relation.sides[-1])
     mine, wanted = interval(a), interval(b)
@@ -145,30 +182,6 @@ def _same_relation(a: Form, b: Form) -> bool:
     if len(a.sides) == len(b.sides) == 2 and all(isinstance(s, Quantity) and not s.unit for s in (*a.sides, *b.sides)):
         return same_equation(a, b)
     return a.operators == b.operators and all(map(same, a.sides, b.sides))
-
-
-def _same_quantity(a: Quantity, b: Quantity) -> bool:
-    """The same value and unit; one may leave its unit out. ``a`` is given: a plain number wants one worked out."""
-    if a.unit != b.unit and a.unit and b.unit:
-        return False
-    if b.tree[0] in ("num", "neg") and _unworked(a.tree):
-        return False
-    if a.unit == b.unit or "%" not in (a.unit, b.unit):
-        return equal(a.tree, b.tree)
-    share = ("/", a.tree, ("num", Fraction(100))) if a.unit else a.tree
-    other = ("/", b.tree, ("num", Fraction(100))) if b.unit else b.tree
-    return equal(a.tree, b.tree) or equal(share, other)
-
-
-def _unworked(tree: Tree) -> bool:
-    """A sum or a product of plain numbers: the question, and no answer."""
-    if tree[0] == "neg":
-        return _unworked(tree[1])
-    return tree[0] in ("+", "*") and _plain_numbers(tree)
-
-
-def _plain_numbers(tree: Tree) -> bool:
-    return tree[0] == "num" or (tree[0] in ("+", "*", "/", "neg", "^") and all(map(_plain_numbers, tree[1:])))
 
 
 def symbols_of(form: Form) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -41,15 +42,25 @@ def _pattern(sign: str) -> str:
 SPELLED = re.compile("|".join(map(_pattern, sorted(SIGNS, key=len, reverse=True))))
 VULGAR = {sign: unicodedata.normalize("NFKD", sign).split("⁄") for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
+MONTHS = "|".join(calendar.month_name[1:])
+MONTH_FIRST = re.compile(rf"\b({MONTHS}) (\d{{1,2}}),? (?=\d{{4}}\b)")
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 SPACES = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\(?=\s)")
+ABOUT = re.compile(r"(^|[=:]) *~ *(?=[-+.\d\\$])")
+"""~3 and x = ~3: about; elsewhere the sign is a blank of LaTeX."""
+TOGETHER = r"hours?|hrs?|minutes?|mins?|days?|weeks?|months?|years?|feet|foot|ft|yards?|pounds?|lbs?|dollars?"
 MEANT = [
+    (re.compile(r"\\math(?:bf|it|sf) *\{ *(-?[\d.,]+) *\}"), r"{\1}"),
+    (re.compile(r"\\mathbb *(?:R\b|\{ *R *\})|ℝ"), r"(-\\infty,\\infty)"),
+    (re.compile(r"^(?:\\text *\{)? *all real(?:s| numbers?) *\}?$", re.I), r"(-\\infty,\\infty)"),
+    (re.compile(r"\\frac *\{ *\\text *\{([^{}]*)\} *\} *\{ *\\text *\{([^{}]*)\} *\}"), r"\\text{\1 per \2}"),
+    (re.compile(rf"(\d *(?:\\text *\{{ *)?(?:{TOGETHER})\b *\}}?) *(?=\d+ *(?:\\text *\{{ *)?[a-z])"), r"\1 and "),
     (re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)"), "*"),
     (re.compile(r"\^ *\{? *\\circ *\}? *(?:\\text *\{ *)?([CF])\b *\}?"), r"\\text{degrees \1}"),
     (re.compile(r"(?<=\d) ?\\?\$ *$"), r" \\text{dollars}"),
     (re.compile(r"(?<=\d) ?€ *$"), r" \\text{euros}"),
 ]
-"""What is written otherwise: 1.5 x 10^3, 20 °C, 5 $."""
+"""Written otherwise: bold numbers, the real numbers, miles over hours, 2 hours 30 minutes, 1.5 x 10^3, 20 °C, 5 $."""
 GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]|\.\d*,)")
 
 
@@ -64,6 +75,7 @@ def spelled(text: str) -> str:
         text = re.sub(f"[{''.join(LOWERED)}]+", lambda m: "_{" + "".join(LOWERED[c] for c in m[0]) + "}", text)
     text = re.sub(r"(?<=\d)(?:\\,|\\!|\\:|\\;| ?, ?\\!) ?(?=\d{3}(?!\d))", MARK, text)
     text = text.replace("\\\\", ROW)
+    text = ABOUT.sub(r"\1\\sim ", text)
     text = SPACES.sub(" ", SPELLED.sub(lambda m: SIGNS[m[0]], text))
     for pattern, meant in MEANT:
         text = pattern.sub(meant, text)
@@ -83,8 +95,9 @@ def variants(text: str) -> Iterator[str]:
 
 
 def as_text(text: str) -> str:
-    """What is left where no formula can be read: the same signs in one spelling."""
+    """What is left where no formula can be read: the same signs in one spelling, the day before the month and year."""
     text = re.sub(r"\\text *\{([^{}]*)\}", r"\1", spelled(text)).replace("$", "").replace(MARK, "")
+    text = MONTH_FIRST.sub(r"\2 \1 ", text)
     text = re.sub(r"\.(?!\d|\.)", "", text) if ".." not in text else text
     text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
     return re.sub(r"(?<=\d) (?=[ap]m\b)", "", text, flags=re.I)

@@ -11,6 +11,12 @@ NO_UNITS = names(
     "hundredths thousandths mod modulo choose root power ago before after more all any infinity pi"
 )
 """Words behind a number that are no unit: with them it is another number, or none."""
+CHANGES = names(
+    "north south east west northeast northwest southeast southwest up down right upward downward upwards downwards "
+    "increase decrease increased decreased higher lower faster slower older younger greater smaller larger longer "
+    "shorter bigger taller heavier lighter cheaper rise drop fall loss profit gain debt discount away late early short"
+)
+"""Words that say more of a number than what is counted."""
 SPELLINGS = """
 degree deg °
 cm centimeter centimetre
@@ -66,3 +72,10 @@ def unit_name(words: list[str]) -> str:
 def _singular(name: str) -> str:
     one = name.removesuffix("s") if len(name) > 2 and not name.endswith("ss") else name
     return UNITS.get(name) or UNITS.get(one) or one
+
+
+def changes_the_number(unit: str) -> bool:
+    """Whether the number without these words is another answer: a share of something, a direction, a rate."""
+    words = unit.split()
+    shares = len(words) > 1 and "%" in words
+    return shares or bool(CHANGES.intersection(words)) or words[:1] in (["/"], ["of"], ["%of"])
