@@ -27,7 +27,7 @@ from rlexp.reward.trial import data_rows
 from rlexp.verdict import Level, Verdict
 
 ROWS = 12
-REVISION = 3
+REVISION = 4
 """Raised when other completions are tried than before, or something else of them is remembered."""
 GOLD, OTHER = "gold", "other"
 """Prefixes of the kinds of completion that are compared: a row's own answer, and the same words for another row."""

@@ -118,7 +118,8 @@ def require(run: Run, inputs: Inputs) -> None:
     rows = data_rows(inputs.data, 4)
     for name, source in inputs.rewards.items():
         params = run.reward.terms[name].params
-        key = json.dumps(["trial", source.md5, params, source.file, str(rows)], sort_keys=True, default=str)
+        tried = ["trial", source.md5, source.turns, params, source.file, str(rows)]
+        key = json.dumps(tried, sort_keys=True, default=str)
         _pass(key, name, source, params, rows)
 
 
