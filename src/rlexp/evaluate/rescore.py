@@ -17,7 +17,8 @@ from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.console import shortened, show_table
 from rlexp.errors import RunError
-from rlexp.inputs import reward_source
+from rlexp.inputs import reward_source, snapshot
+from rlexp.inputs.reward_rows import met_snapshot
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import SOURCES
@@ -151,8 +152,8 @@ def rescore(finished: FinishedRun, against: str | None, here: Path) -> Rescored:
     now = finished.trusted(root) if all(present) else finished.reward_sources()  # of a shared folder that is gone
     with tempfile.TemporaryDirectory() as scratch:
         older = _sources(finished, against, here, Path(scratch)) if against else {}
-        before = _scores(run, older, kept) if against else kept
-    after = _scores(run, now, kept)
+        before = _scores(run, root, older, kept) if against else kept
+    after = _scores(run, root, now, kept)
     groups = list(zip(kept["step"], kept["group"], strict=True))
     found = [Comparison(name, before[name], after[name], groups) for name in run.reward.terms]
     versions = {name: _versions(finished, name, now) for name in run.reward.terms}
@@ -172,7 +173,9 @@ def _versions(finished: FinishedRun, name: str, now: dict[str, RewardSource]) ->
     return "as locked" if same else f"v{locked['version']} {locked['md5'][:8]} -> v{now[name].version}"
 
 
-def _scores(run: Run, sources: dict[str, RewardSource], kept: dict[str, list[Any]]) -> dict[str, list[float | None]]:
+def _scores(
+    run: Run, root: Path, sources: dict[str, RewardSource], kept: dict[str, list[Any]]
+) -> dict[str, list[float | None]]:
     columns = {name.removeprefix(READ): values for name, values in kept.items() if name.startswith(READ)}
     for name, source in sources.items():
         absent = [read for read in source.columns if read not in columns]
@@ -182,6 +185,9 @@ def _scores(run: Run, sources: dict[str, RewardSource], kept: dict[str, list[Any
                 where=f"{source.file}: score()",
                 hint=f"stored: {', '.join(columns) or 'nothing'}",
             )
+    # Stored prompts are texts, whatever the rows were: the form follows the rows.
+    described = snapshot.describe(root / run.dataset.path) or {"columns": {"prompt": "not here"}}
+    sources = {name: met_snapshot(source, described) for name, source in sources.items()}
     with workers_for(run.reward, sources, run.hardware.reward_workers) as workers:
         rubric = Rubric(run.reward, sources, workers)
         return rubric.score(kept["completion"], kept["prompt"], columns, run.num_generations).scores

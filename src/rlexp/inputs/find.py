@@ -14,6 +14,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import RunError, all_of, nearest
 from rlexp.inputs import difficulty, mixture, model_files, script_params, snapshot, snapshots
 from rlexp.inputs.reward_files import reward_sources
+from rlexp.inputs.reward_rows import met_snapshot
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.project import shipped
 
@@ -65,6 +66,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         snapshots.check(asked, description, root)
         _check_snapshot(run, description, rewards)
     filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
+    rewards = {name: met_snapshot(source, description) for name, source in rewards.items()}
     return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts)
 
 

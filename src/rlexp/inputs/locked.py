@@ -21,6 +21,7 @@ from rlexp.inputs import difficulty, locked_code, mixture, prepare, snapshot, st
 from rlexp.inputs.digest import combined_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.locked_code import MISSING, Search, short
+from rlexp.inputs.reward_rows import met_snapshot
 from rlexp.inputs.script import run_script
 from rlexp.inputs.trust import Code
 
@@ -68,8 +69,8 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
             else "put them back (git checkout, dvc pull), or leave out --check, which runs nothing: a replay "
             "restores or makes what can be had",
         )
-    kept = {name: source for name, source in rewards.items() if source}
     described = snapshot.describe(data)
+    kept = {name: met_snapshot(source, described) for name, source in rewards.items() if source}
     filtered = difficulty.find(run, rates, data, described, kept) if rates else None
     return Inputs(data, described, None, model, None, kept, filtered), search.notes
 

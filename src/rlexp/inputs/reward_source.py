@@ -22,7 +22,8 @@ from rlexp.files import lies_inside
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.reward_code import EXPLAINS, assigned, scoring_md5
 from rlexp.inputs.script import refuse_project_imports
-from rlexp.inputs.trl_signature import columns_of, functions_of, line_for, named, reads_turns, require_ours
+from rlexp.inputs.trl_form import DECLARED, form_of
+from rlexp.inputs.trl_signature import columns_of, functions_of, line_for, named, require_ours
 
 PREFILLS = "prefills"
 """What the chat template's generation prompt wrote of an answer already, as a text each; it is optional."""
@@ -67,8 +68,13 @@ class RewardSource:
     """The parameters of its function ``explain``; None where it has none."""
     trl: str | None = None
     """The name of the function, where it is one in TRL's form."""
-    turns: bool = False
-    """Completions and prompts are conversations to it; only of a function in TRL's form."""
+    turns: bool | None = False
+    """Completions and prompts are conversations to it, only of a function in TRL's form; None where it follows the
+    rows (``reward_rows.met``)."""
+    turns_why: str = ""
+    """Why, as the rest of a sentence."""
+    everything: bool = False
+    """It gets every column of the rows: a function in TRL's form that hands its ``**kwargs`` on."""
     has_cases: bool = True
     """It says what some completions score (``cases``)."""
 
@@ -131,14 +137,18 @@ def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str
     score = named(tree, trl, file) if isinstance(trl, str) else functions[0]
     # A function of TRL's is pasted as it is: its first version needs no line of its own.
     version = _constant(tree, "version") if not isinstance(trl, str) else _constant(tree, "version") or 1
+    if not isinstance(trl, str):
+        require_ours(score, file, "" if type(version) is int else ", and add a line version = 1")
     if type(version) is not int:
         raise RunError("the reward says no version", where=file, hint="add a line: version = 1")
     refuse_project_imports(tree, root, file, "reward")
+    turns: bool | None = False
+    why, everything = "", False
     if isinstance(trl, str):
-        positional, free = columns_of(score, file)
+        positional, free, everything = columns_of(score, file)
+        turns, why = form_of(tree, score, _constant(tree, DECLARED), file)
         keyword, required = [], []
     else:
-        require_ours(tree, score, file)
         positional = [arg.arg for arg in (*score.args.posonlyargs, *score.args.args)]
         free = positional[len(positional) - len(score.args.defaults) :]
         keyword = [arg.arg for arg in score.args.kwonlyargs]
@@ -161,7 +171,9 @@ def read(root: Path, file: str, named_by: str | None = None, known: Sequence[str
         ignores=frozenset(map(str, ignored)) if isinstance(ignored, list | tuple) else frozenset(),
         has_cases=any(assigned(node) == ["cases"] for node in tree.body) and _constant(tree, "cases") not in ([], ()),
         trl=trl if isinstance(trl, str) else None,
-        turns=isinstance(trl, str) and reads_turns(score),
+        turns=turns,
+        turns_why=why,
+        everything=everything,
         explains=tuple(a.arg for a in (*words.posonlyargs, *words.args, *words.kwonlyargs)) if words else None,
     )
 

@@ -82,7 +82,7 @@ def run_group_case(
     except RunError as error:
         return Outcome(shown, error.what)
     except Exception as error:
-        return Outcome(shown, f"raised {said(error)} ({line_of(source.path, source.file, error)})")
+        return Outcome(shown, f"raised {said(error, source)} ({line_of(source.path, source.file, error)})")
     wrong = [problem for e, a in zip(case["scores"], actual, strict=True) if (problem := _problem("score", e, a))]
     return Outcome(shown, wrong[0] if wrong else None)
 
@@ -101,7 +101,10 @@ def run_case(
     """
     if not isinstance(case, Mapping):
         return Outcome(_short(case), "is no dictionary")
-    reads = {name: ONE.get(name, name) for name in source.reads if name not in source.optional or name in case}
+    names = {name: ONE.get(name, name) for name in source.reads}
+    reads = {name: key for name, key in names.items() if name not in source.optional or key in case}
+    if source.everything:
+        reads |= {key: key for key in case if key not in (*names, *names.values(), *ONE.values(), "score", *LIMITS)}
     shown = _short(case.get("completion", [case.get(name) for name in reads.values()]))
     given = {**params, **{name: case[name] for name in source.params if name in case}}
     expects = [key for key in ("score", *LIMITS) if key in case]
@@ -112,7 +115,7 @@ def run_case(
     try:
         scores = called(score, {name: [case[key]] for name, key in reads.items()} | given)
     except Exception as error:
-        return Outcome(shown, f"raised {said(error)} ({line_of(source.path, source.file, error)})")
+        return Outcome(shown, f"raised {said(error, source)} ({line_of(source.path, source.file, error)})")
     try:
         actual = checked(source.path.stem, scores, [shown], source.file)[0]
     except RunError as error:

@@ -32,6 +32,8 @@ NASTY = {
 }
 """Name -> a completion that says nothing, or too much."""
 TOLERANCE = 1e-6
+NO_COLUMNS = ("completion", "prompt", "score", "at_least", "at_most")
+"""Keys of a case, and of a row, that are no columns."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,17 @@ def samples(source: RewardSource, cases: Sequence[Any], rows: Sequence[Mapping[s
     """The samples to try a reward with: its cases, and rows of the data that have what it reads."""
     found = []
     for case in [case for case in cases if isinstance(case, Mapping)]:
-        values = {name: case.get("prompt", "") if name == "prompts" else case.get(name) for name in _beside(source)}
+        beside = _beside(source, case)
+        values = {name: case.get("prompt", "") if name == "prompts" else case.get(name) for name in beside}
         if all(name in case or name == "prompts" for name in values):
             found.append(Sample(values, case.get("completion")))
     for row in rows:
         prompt = row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"]
-        values = {name: prompt if name == "prompts" else row.get(name) for name in _beside(source)}
+        values = {name: prompt if name == "prompts" else row.get(name) for name in _beside(source, row)}
         if all(name in row or name == "prompts" for name in values):
             found.append(Sample(values, prompt))
-    return found
+    most = max((sample.values.keys() for sample in found), key=len, default=None)
+    return [sample for sample in found if sample.values.keys() == most]  # a batch has the same columns throughout
 
 
 def faults(
@@ -91,7 +95,7 @@ def faults(
             yield f"{error.what} ({item[0]})"
             return
         except Exception as error:
-            yield f"raised {said(error)} on {item[0]} ({line_of(source.path, source.file, error)})"
+            yield f"raised {said(error, source)} on {item[0]} ({line_of(source.path, source.file, error)})"
             return
         alone.append(one)
         if not _same(one, again):
@@ -109,7 +113,7 @@ def faults(
             yield f"{error.what} ({name})"
             return
         except Exception as error:
-            yield f"raised {said(error)} on {name} ({line_of(source.path, source.file, error)})"
+            yield f"raised {said(error, source)} on {name} ({line_of(source.path, source.file, error)})"
             return
         expected = alone if order is batch else alone[::-1]
         different = [what for (what, _, _), a, b in zip(order, expected, together, strict=True) if not _same(a, b)]
@@ -128,15 +132,21 @@ async def _awaited(answer: Any) -> Any:
     return await answer
 
 
-def _beside(source: RewardSource) -> list[str]:
-    return [name for name in source.reads if name not in ("completions", "completion_ids", *source.optional)]
+def _beside(source: RewardSource, there: Mapping[str, Any]) -> list[str]:
+    """What it reads beside completions: what it must have; of what it gets if it is there, all that is."""
+    needed = [name for name in source.reads if name not in ("completions", "completion_ids", *source.optional)]
+    if not source.everything:
+        return needed
+    more = [name for name in there if name in source.optional or name not in NO_COLUMNS]
+    more = [name for name in more if name not in ("completions", "completion_ids", "prompts", *needed)]
+    return [*needed, *(["prompts"] if "prompts" in source.optional else []), *more]
 
 
 def _arguments(source: RewardSource, texts: list[str], beside: list[Sample]) -> dict[str, list[Any]]:
-    given: dict[str, list[Any]] = {name: [sample.values[name] for sample in beside] for name in _beside(source)}
+    given: dict[str, list[Any]] = {name: [sample.values[name] for sample in beside] for name in beside[0].values}
     if "completions" in source.reads:
         given["completions"] = texts
-    if "completion_ids" in source.reads:
+    if "completion_ids" in source.reads or source.everything:
         given["completion_ids"] = stand_in_ids(texts)
     return given
 

@@ -20,6 +20,7 @@ from rlexp.compose.schema import Combine, Reward
 from rlexp.errors import RunError
 from rlexp.inputs.reward_source import PREFILLS, PROVIDED, RewardSource
 from rlexp.reward.combine import Scores, total
+from rlexp.reward.function import given as given_to
 from rlexp.reward.pool.pool import Failure, Score, Workers
 
 GATED = "gated"
@@ -104,6 +105,10 @@ class Rubric:
         texts, asked = [text_of(item) for item in completions], [text_of(item) for item in prompts]
         # A missing value is None, however the data writes it.
         asked_for = {name for source in self.sources.values() for name in source.reads}  # TRL hands over more
+        hidden = {*PROVIDED[:2], *({*PROVIDED} - asked_for)}
+        if any(source.everything for source in self.sources.values()):
+            asked_for |= {name for name, values in columns.items() if isinstance(values, list)}
+        turns = any(not isinstance(item, str) for item in (*prompts, *completions))
         offered: dict[str, list[Any]] = {
             name: [None if _is_nan(value) else value for value in columns[name]] for name in columns.keys() & asked_for
         }
@@ -111,14 +116,14 @@ class Rubric:
         if self._prefill:
             offered.setdefault(PREFILLS, [self._prefill] * len(texts))
         given = {
-            name: {key: offered[key] for key in source.reads if key in offered}
+            name: given_to(source, offered, prompts, turns)
             for name, source in self.sources.items()
             if set(source.reads) - set(source.optional) <= offered.keys()
         }
         futures: dict[str, Future[list[Score]]] = {
             name: self._workers.submit(name, part, num_generations) for name, part in given.items()
         }
-        read = {key: values for part in given.values() for key, values in part.items() if key not in PROVIDED[:2]}
+        read = {key: values for part in given.values() for key, values in part.items() if key not in hidden}
         batch = Batch(step, asked, texts, read)
         for name, future in futures.items():
             batch.scores[name] = self._counted(name, future.result(), batch)

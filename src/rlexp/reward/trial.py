@@ -21,6 +21,7 @@ from rlexp.inputs import snapshot
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.messages import restored
+from rlexp.inputs.reward_rows import met
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.script import Ended, in_process, load_script
 from rlexp.reward import conformance, gold, sandbox
@@ -93,6 +94,8 @@ def _tried(source: RewardSource, params: Mapping[str, Any], rows: list[Mapping[s
 def _try(source: RewardSource, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Trial:
     if "sandbox" in source.params and params.get("sandbox") != sandbox.NONE and not sandbox.available():
         return Trial([], [], False, f"no sandbox: {sandbox.HINT}")
+    conversational = not isinstance(rows[0]["prompt"], str) if rows else None
+    source = met(source, rows[0] if rows else (), conversational)
     outcomes = run_cases(source, params)
     module = load_script(source.path)
     function = function_of(module, source)
@@ -115,7 +118,8 @@ def require(run: Run, inputs: Inputs) -> None:
     rows = data_rows(inputs.data, 4)
     for name, source in inputs.rewards.items():
         params = run.reward.terms[name].params
-        key = json.dumps(["trial", source.md5, params, source.file, str(rows)], sort_keys=True, default=str)
+        tried = ["trial", source.md5, source.turns, params, source.file, str(rows)]
+        key = json.dumps(tried, sort_keys=True, default=str)
         _pass(key, name, source, params, rows)
 
 

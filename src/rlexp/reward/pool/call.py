@@ -126,7 +126,7 @@ class RewardFunction:
             raise
         except BaseException as error:
             where = line_of(self._source.path, self._source.file, error)
-            failure = Failure("raised", said(error), where)
+            failure = Failure("raised", said(error, self._source, columns), where)
         if clock.over:
             failure = Failure("timed out", f"more than {clock.limit * count:g} s of computing", where)
         return [failure] * count if failure else self._checked(answer, columns)
