@@ -46,6 +46,7 @@ def test_the_same_command_samples_nothing_and_another_one_is_refused(measured):
     assert bytes_of(measured / RATES) == before
 
 
+@pytest.mark.long
 def test_the_same_command_gives_the_same_bytes_whatever_is_filtered(measured, tmp_path):
     project = copy_project(tmp_path / "project")
     heard = said(project, "difficulty", *SMALL, "n=4", FILTER)
@@ -53,6 +54,7 @@ def test_the_same_command_gives_the_same_bytes_whatever_is_filtered(measured, tm
     assert bytes_of(project / RATES) == bytes_of(measured / RATES)
 
 
+@pytest.mark.long
 def test_a_part_of_the_rows_leaves_the_others_without_a_rate(tmp_path):
     project = copy_project(tmp_path / "project")
     heard = said(project, "difficulty", *SMALL, "n=2", "rows=6", "term=format", "at=0.5")
