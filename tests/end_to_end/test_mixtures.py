@@ -11,7 +11,7 @@ import yaml
 from tests.conftest import rlexp
 
 pytestmark = pytest.mark.end_to_end
-SMALL = ("held_out.rows=8", "held_out.samples=0", "method.prompts_per_step=4")
+SMALL = ("held_out.draw=first", "held_out.rows=8", "held_out.samples=0", "method.prompts_per_step=4")
 
 
 @pytest.fixture
