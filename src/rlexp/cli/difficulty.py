@@ -142,9 +142,8 @@ def _measured(run: Run, inputs: Inputs, asked: dict[str, Any], folder: Path) -> 
     scoring = workers_for(run.reward, sources, run.hardware.reward_workers)
     with quiet(Path(os.devnull)), scoring as workers:
         models.import_libraries(run, patches)
-        read = tuple(column for source in sources.values() for column in source.wanted_columns)
         once = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, parts={}))  # whatever the weights are
-        rows = dataset.load(once, inputs.data, "train", asked["first"], read)
+        rows = dataset.load(once, inputs.data, "train", asked["first"], inputs.wanted_columns)
         model, tokenizer = models.load(run, inputs.model, patches)
         if inputs.model is None:
             asked = {**asked, "model": identity(run, inputs)}  # the hub's files are there only now

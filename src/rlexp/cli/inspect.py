@@ -167,11 +167,10 @@ def _sampled(
             model, tokenizer = models.load_trained(run, inputs.model, weights, patches)
         else:
             model, tokenizer = models.load(run, inputs.model, patches)
-        read_columns = tuple(column for source in sources.values() for column in source.wanted_columns)
         kept = inputs.filtered if options.split == "train" else None
         held_out = options.split == "test" and run.held_out.rows
         numbers = rows_of(run, inputs.data, Half.report) if held_out else None  # those that a run compares
-        data_rows = dataset.load(run, inputs.data, options.split, numbers, read_columns, kept)
+        data_rows = dataset.load(run, inputs.data, options.split, numbers, inputs.wanted_columns, kept)
         rows = data_rows.select(range(min(options.rows, len(data_rows))))
         rubric = Rubric(run.reward, sources, workers, prefill=prefill_of(run, tokenizer, inputs, rows))
         names = [f"{options.split} row {number}" for number in (numbers or range(len(rows)))[: len(rows)]]

@@ -15,8 +15,7 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Draw
 from rlexp.errors import RunError
 from rlexp.inputs import snapshot
-from rlexp.inputs.digest import json_sha256
-from rlexp.inputs.messages import restored
+from rlexp.inputs.messages import prompt_hash
 from rlexp.inputs.mixture import SOURCE
 
 
@@ -41,7 +40,7 @@ def rows_of(run: Run, snapshot_dir: Path, half: Half) -> list[int]:
     Raises:
         RunError: there is no such row.
     """
-    table = snapshot.read(snapshot_dir / "test.parquet")
+    table = snapshot.read(snapshot_dir / "test.parquet", ["prompt", SOURCE])
     wanted = run.held_out.rows
     if run.held_out.draw is Draw.first:
         return list(range(min(wanted, table.num_rows)))
@@ -72,7 +71,7 @@ def draw(prompts: Sequence[Any], sources: Sequence[Any], half: Half) -> list[int
     """
     by_prompt: dict[str, list[int]] = {}
     for place, prompt in enumerate(prompts):
-        by_prompt.setdefault(json_sha256(restored(prompt)), []).append(place)
+        by_prompt.setdefault(prompt_hash(prompt), []).append(place)
     by_source: dict[str, list[str]] = {}
     for key in sorted(by_prompt):
         by_source.setdefault(str(sources[by_prompt[key][0]]), []).append(key)

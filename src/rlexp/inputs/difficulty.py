@@ -18,8 +18,9 @@ from rlexp import files, shapes
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.inputs import pass_rates, snapshot
-from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, json_sha256, other_file
-from rlexp.inputs.messages import restored
+from rlexp.inputs.digest import combined_md5, file_md5, folder_md5, folder_md5s, other_file
+from rlexp.inputs.messages import prompt_hash
+from rlexp.inputs.mixture import SOURCE
 from rlexp.inputs.pass_rates import Rate, Rates
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
@@ -169,7 +170,7 @@ def write(
 def prompt_hashes(data: Path) -> list[str]:
     """The hash of the prompt of every training row of a snapshot."""
     prompts = snapshot.read(data / "train.parquet", ["prompt"]).column("prompt").to_pylist()
-    return [json_sha256(restored(prompt))[:32] for prompt in prompts]
+    return [prompt_hash(prompt)[:32] for prompt in prompts]
 
 
 def find(
@@ -213,7 +214,7 @@ def find(
         )
     by_source: Counter[str] = Counter()
     if run.dataset.parts:
-        sources = snapshot.read(data / "train.parquet", ["source"]).column("source").to_pylist()
+        sources = snapshot.read(data / "train.parquet", [SOURCE]).column(SOURCE).to_pylist()
         by_source.update(sources[row] for row in kept)
     return Filter(folder, found, len(rates), kept, sum(rate is None for rate in rates), dict(by_source))
 

@@ -40,6 +40,11 @@ class Inputs:
     parts: dict[str, Path] = field(default_factory=dict)
     """Part of a mixture -> the script that writes its snapshot, of those that are missing."""
 
+    @property
+    def wanted_columns(self) -> tuple[str, ...]:
+        """The columns of the rows that the rewards want."""
+        return tuple(column for source in self.rewards.values() for column in source.wanted_columns)
+
 
 def find_inputs(run: Run, root: Path) -> Inputs:
     """Finds every input of ``run`` under the project folder ``root`` and checks that they fit together.

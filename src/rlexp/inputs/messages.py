@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from rlexp.errors import RunError, nearest
+from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.row_values import require_characters
 
 Message = dict[str, Any]
@@ -218,6 +219,11 @@ def restored(value: Any) -> Any:
     if not isinstance(value, list) or not all(isinstance(turn, dict) and "role" in turn for turn in value):
         return value
     return [_restored(turn) for turn in value]
+
+
+def prompt_hash(prompt: Any) -> str:
+    """The sha256 of a prompt of a snapshot, in hex: equal prompts have the same, whatever stands beside them."""
+    return json_sha256(restored(prompt))
 
 
 def _restored(turn: Message) -> Message:

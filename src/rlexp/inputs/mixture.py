@@ -10,14 +10,16 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Dataset, Part
 from rlexp.errors import RunError
 from rlexp.inputs import snapshot, snapshots
-from rlexp.inputs.difficulty import Filter
 from rlexp.inputs.digest import folder_md5
+
+if TYPE_CHECKING:
+    from rlexp.inputs.difficulty import Filter
 
 SOURCE = "source"
 """The column with the name of the part that a row came from."""

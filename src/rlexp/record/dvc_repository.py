@@ -9,6 +9,9 @@ from typing import Any
 
 from rlexp.errors import RunError
 
+STAGE = "run"
+"""The stage that replays the pinned run."""
+
 
 @contextlib.contextmanager
 def repository(root: Path) -> Iterator[Any]:
@@ -33,7 +36,7 @@ def repository(root: Path) -> Iterator[Any]:
             hint = "mend that file, or git checkout it, and pin again"
         elif isinstance(error, OverlappingOutputPathsError | CyclicGraphError):
             hint = "take the stage that makes the same folder out of dvc.yaml, and pin again"
-        raise RunError(f"DVC refused the stage run: {error}", where="dvc.yaml", hint=hint) from error
+        raise RunError(f"DVC refused the stage {STAGE}: {error}", where="dvc.yaml", hint=hint) from error
 
 
 def makers(repo: Any, root: Path, path: str) -> list[Any]:

@@ -15,10 +15,10 @@ from rlexp.errors import RunError
 from rlexp.inputs import store
 from rlexp.inputs.digest import file_md5, folder_md5
 from rlexp.project import CONF, shipped
-from rlexp.record.dvc_repository import makers, repository
+from rlexp.record.dvc_repository import STAGE, makers, repository
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
 
-PINNED, PARAMS, STAGE = "pinned", "params.yaml", "run"
+PINNED, PARAMS = "pinned", "params.yaml"
 REPLAY = f"{PINNED}/replay"
 SCORES = f"{REPLAY}/scores.json"
 """The held-out numbers, where DVC reads its metrics. Of a replay they are those of the run that is replayed, so that
@@ -56,7 +56,7 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
             elif digest is inputs["data"]:
                 notes.append(f"{digest['path']} is not the locked snapshot any more; it is not in DVC's cache")
         if "difficulty" in inputs:
-            notes += _pass_rates(root, inputs["difficulty"])
+            notes.append(_pass_rates(repo, root, inputs["difficulty"]))
         (root / REPLAY).mkdir(parents=True, exist_ok=True)  # DVC looks into it for a .gitignore
         repo.stage.add(
             name=STAGE,
@@ -69,14 +69,14 @@ def write_stages(lock: dict[str, Any], root: Path, sources: Path) -> list[str]:
     return notes
 
 
-def _pass_rates(root: Path, digest: dict[str, Any]) -> list[str]:
+def _pass_rates(repo: Any, root: Path, digest: dict[str, Any]) -> str:
     """Keeps the pass rates that a run filtered by in DVC's cache; no stage makes them, as another machine would sample
     others."""
     path = digest["path"]
     if folder_md5(root / path) != digest["md5"]:
-        return [f"{path} does not hold the locked pass rates any more; they are not in DVC's cache"]
+        return f"{path} does not hold the locked pass rates any more; they are not in DVC's cache"
     store.keep(root, root / path)
-    return [f"no stage makes {path}: dvc add it, and dvc push, for a colleague to have it"]
+    return _not_made(repo, root, path)
 
 
 def lock_stages(lock: dict[str, Any], root: Path, held_out: dict[str, Any]) -> None:
@@ -172,11 +172,9 @@ def of_part(lock: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _same_parts(root: Path, lock: dict[str, Any], typed: list[str]) -> bool:
     """Says whether these overrides compose the mixture of the lock, in the place where it is made."""
-    try:
-        option = points(root / CONF, typed, multirun=False)[0].run.config()["dataset"]
-    except RunError:  # conf/ has moved on
+    option, path = _composed(root, "dataset", typed), lock["inputs"]["data"]["path"]
+    if option is None:
         return False
-    path = lock["inputs"]["data"]["path"]
     return option["parts"] == lock["config"]["dataset"]["parts"] and option["path"] == path == f"data/{option['name']}"
 
 
@@ -212,10 +210,18 @@ def _command_makes(root: Path, group: str, lock: dict[str, Any], typed: list[str
     there = Places.of(root).path(script)
     if source.get("files") or not there.is_file() or source.get("script_md5") != file_md5(there):
         return False
-    try:
-        option = points(root / CONF, typed, multirun=False)[0].run.config()[key]
-    except RunError:  # conf/ has moved on
+    option = _composed(root, key, typed)
+    if option is None:
         return False
     folder = f"{'data' if group == 'data' else 'models'}/{option['name']}"
     made = script == f"data_prep/{option['prepare']}.py" and option["path"] == digest["path"] == folder
     return made and option["params"] == source.get("params", lock["config"][key]["params"])
+
+
+def _composed(root: Path, group: str, typed: list[str]) -> dict[str, Any] | None:
+    """A group as these overrides compose it; None where they do not any more."""
+    try:
+        found: dict[str, Any] = points(root / CONF, typed, multirun=False)[0].run.config()[group]
+    except RunError:  # conf/ has moved on
+        return None
+    return found

@@ -84,7 +84,7 @@ def load(
     record.mark("imported")
     # TRL refuses in a moment what would else be known once the model is loaded.
     arguments.config(run.method, arguments.requested(run, record.run_dir))
-    read = tuple(column for source in inputs.rewards.values() for column in source.wanted_columns)
+    read = inputs.wanted_columns
     wanted = read if run.method.online else ()
     rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, wanted, inputs.filtered)
     gate.before_load(rows)

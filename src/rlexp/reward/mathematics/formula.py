@@ -13,7 +13,6 @@ RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", r"\le": "<=",
 OPERATORS = {r"\cdot", r"\times", r"\div", r"\ast", r"\pm", r"\mp", r"\cup", r"\in", r"\approx", r"\circ", r"\end"}
 OPERATORS |= {r"\rangle", r"\rfloor", r"\rceil", r"\begin", r"\over"}
 SIGNS_OF_A_TERM = {"+": (), "-": ("neg",), r"\pm": ("sign",), r"\mp": ("sign", "neg")}
-ENDS_ARGUMENT = {"(", "["} | {"\\" + name for name in FUNCTIONS - {"sqrt"}}
 
 
 class Formula(Stream):
