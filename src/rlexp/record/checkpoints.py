@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from rlexp.record.run_folder import CHECKPOINTS
@@ -12,6 +13,26 @@ from rlexp.record.run_folder import CHECKPOINTS
 CONFIGS = ("adapter_config.json", "config.json")
 STATE = "trainer_state.json"
 """The file of a checkpoint that transformers' Trainer writes last of those that every one has."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint that training can go on from."""
+
+    step: int
+    """Optimizer steps that were trained."""
+    folder: Path
+
+
+def last_whole(run_dir: Path) -> tuple[Checkpoint | None, dict[str, str]]:
+    """The newest whole checkpoint of a run, None where there is none, and name -> why of the newer ones skipped."""
+    skipped = {}
+    for step, folder in reversed(of(run_dir).items()):
+        why = fault(folder)
+        if why is None:
+            return Checkpoint(step, folder), skipped
+        skipped[folder.name] = why
+    return None, skipped
 
 
 def of(run_dir: Path) -> dict[int, Path]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rlexp.compose.run import Run
+from rlexp.record.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,7 @@ class Job:
     """The overrides as typed, for the record."""
     moment: datetime | None = None
     """What chat templates take for now; None for when it starts. A replay gives that of the lock."""
+    resume: Checkpoint | None = None
+    """The checkpoint of this folder that its training goes on from; None for a run that begins."""
+    fork: Checkpoint | None = None
+    """The checkpoint of another run that this run goes on from in a folder of its own."""

@@ -121,7 +121,8 @@ def train(
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
         try:
-            trainer.train()
+            begun = job.resume or job.fork
+            trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
         finally:
             live.stop()
         record.mark("trained")
