@@ -1,26 +1,32 @@
 """The memory estimate against the peak that torch measures, point by point, on one GPU.
 
-A point is a shape of ``sides/work.py`` (random weights, no hub needed), a micro-batch and recomputation on or off; each
-trains two GRPO steps through the command line in a process of its own, sampling few tokens with transformers' generate,
-and reads ``memory_gib`` of its manifest. Sequences are made as long as the estimate takes them to be: the prompts are
-opened by a text that fills them up.
+A point is a shape of ``sides/work.py`` (random weights, no hub needed), a length, a micro-batch and recomputation on or
+off; each trains two GRPO steps (``rlexp.api.train``, the points of a shape one after another in one process), sampling
+few tokens with transformers' generate, and reads ``memory_gib`` of its manifest. Sequences are made as long as the
+estimate takes them to be: the prompts are opened by a text that fills them up.
 
 Usage, from the project folder:
   python perf/memory_gpu.py 135m 4b                     # micro-batch 4, 8, 16, 32, recomputation on and off
   python perf/memory_gpu.py 4b --micro 8,16 --loaders unsloth,transformers --limit 500
   python perf/memory_gpu.py tiny --micro 4              # tries the script on a CPU, where nothing is measured
-A point takes about 60 s on an H100 (``--point`` bounds it), a table is printed after each; ``--limit`` bounds them all.
+The first point of a shape takes about 60 s on an H100, the others 10 to 20; a line is printed after each, a table at
+the end; ``--limit`` bounds them all.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +51,50 @@ def filler(model: Path, tokens: int) -> str:
     return (sentence * int(max(tokens, 0) / each)).strip()
 
 
-def overrides(shape: str, micro: int, checkpointing: bool, loader: str, folder: Path, options: Any) -> list[str]:
+@dataclass(frozen=True)
+class Point:
+    """What one measurement trains."""
+
+    shape: str
+    loader: str
+    full: bool
+    tokens: int
+    micro: int
+    recomputed: bool
+
+    @property
+    def process(self) -> tuple[str, str, bool]:
+        """The points of equal ones run one after the other in one process: what Unsloth rewrites follows these."""
+        return self.shape, self.loader, self.full
+
+    @property
+    def name(self) -> str:
+        """That of its run folder."""
+        parts = [self.shape, self.loader, "full" if self.full else "lora", self.tokens, self.micro]
+        return "-".join(map(str, [*parts, "on" if self.recomputed else "off"]))
+
+
+def overrides(point: Point, folder: Path, options: argparse.Namespace) -> list[str]:
     """The command line of a point."""
-    model, tokens = options.work / "models" / shape, options.tokens
+    model, tokens = options.work / "models" / point.shape, point.tokens
     return [
         f"hydra.run.dir={folder}",
         f"model.path={model}",
         "model.prepare=null",
+        f"model.full_finetuning={str(point.full).lower()}",
         f"model.max_seq_length={tokens}",
         f'model.system_prompt="{filler(model, tokens - FEW - QUESTION)}"',
         f"hardware={options.hardware}",
-        f"hardware.sequences_per_device={micro}",
-        f"hardware.gradient_checkpointing={str(checkpointing).lower()}",
+        f"hardware.sequences_per_device={point.micro}",
+        f"hardware.gradient_checkpointing={str(point.recomputed).lower()}",
         "rollout=generate",
-        f"rollout.loader={loader}",
+        f"rollout.loader={point.loader}",
         "reward=spread",
         "dataset.gold=null",
         "health=off",
         "held_out.rows=0",
         "preflight.smoke=never",
-        f"method.prompts_per_step={micro // GROUP}",
+        f"method.prompts_per_step={point.micro // GROUP}",
         f"method.num_generations={GROUP}",
         f"method.max_completion_length={FEW}",
         "method.max_steps=2",
@@ -73,32 +103,57 @@ def overrides(shape: str, micro: int, checkpointing: bool, loader: str, folder: 
     ]
 
 
+def trained(lists: list[list[str]]) -> None:
+    """Trains one run after another in this process; a line each as it ends. What a run failed of, its manifest says."""
+    from rlexp import api
+
+    for typed in lists:
+        began = time.time()
+        try:
+            api.train(api.compose(*typed))
+            reason = ""
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        said = {"folder": typed[0].partition("=")[2], "s": time.time() - began, "reason": reason}
+        print(json.dumps(said), flush=True)
+
+
 def measured(
-    arguments: list[str], sequences: int, folder: Path, options: Any, environment: dict[str, str]
-) -> dict[str, Any]:
-    """Runs a point; what its manifest says of memory and time, or why it has nothing to say."""
-    shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "-m", "rlexp", *arguments]
-    began = time.time()
-    try:
-        done = subprocess.run(
-            *(command,),
-            **{"cwd": options.work / "project", "env": environment, "capture_output": True, "text": True},
-            timeout=options.point,
+    points: list[Point], options: argparse.Namespace, environment: dict[str, str], seconds: float
+) -> Iterator[dict[str, Any]]:
+    """Trains points in a process of their own, and yields what the manifest of each says once it is there."""
+    folders = {options.work / "memory" / point.name: point for point in points}
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    lists = [overrides(point, folder, options) for folder, point in folders.items()]
+    command = [sys.executable, __file__, "--points", json.dumps(lists)]
+    with (options.work / "memory.log").open("a") as log:
+        child = subprocess.Popen(
+            command, cwd=options.work / "project", env=environment, stdout=subprocess.PIPE, stderr=log, text=True
         )
-        said = done.stderr.strip() or done.stdout.strip()
-    except subprocess.TimeoutExpired:
-        said = f"more than {options.point:.0f} s"
+        timer = threading.Timer(seconds, child.kill)
+        timer.start()
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith("{"):
+                said = json.loads(line)
+                yield of_run(Path(said["folder"]), folders[Path(said["folder"])], said["s"], said["reason"])
+        timer.cancel()
+        child.wait()
+
+
+def of_run(folder: Path, point: Point, seconds: float, reason: str) -> dict[str, Any]:
+    """What the manifest of a point says of its memory, or why it has nothing to say."""
     file = folder / "manifest.json"
     manifest = json.loads(file.read_text()) if file.is_file() else {}
-    reason = manifest.get("reason") or said or "no manifest"
-    out_of_memory = "out of memory" in f"{reason} {said}".lower()
+    reason = str(manifest.get("reason") or reason)
     return {
+        **dataclasses.asdict(point),
         "memory_gib": manifest.get("memory_gib"),
-        "seconds": round(time.time() - began, 1),
-        "status": "out of memory" if out_of_memory else manifest.get("status", "failed"),
-        "seen": seen(folder / "metrics.jsonl", sequences),
-        "reason": None if manifest.get("status") == "finished" else reason.splitlines()[-1][:200],
+        "seconds": round(seconds, 1),
+        "status": "out of memory" if "out of memory" in reason.lower() else manifest.get("status", "failed"),
+        "seen": seen(folder / "metrics.jsonl", point.micro),
+        "reason": reason.strip().splitlines()[-1][:200] if reason.strip() else None,
     }
 
 
@@ -112,12 +167,12 @@ def seen(metrics: Path, sequences: int) -> int | None:
 
 def table(points: list[dict[str, Any]]) -> str:
     """Markdown: what was estimated, what was measured, and their ratio; the context is not in torch's figures."""
-    heads = ["shape", "loader", "micro-batch", "tokens (seen)", "recomputation", *COLUMNS, "estimated GiB"]
+    heads = ["shape", "loader", "trained", "micro-batch", "tokens (seen)", "recomputation", *COLUMNS, "estimated GiB"]
     heads += ["allocated", "reserved", "estimated / reserved", "s"]
-    lines = ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    lines = ["| " + " | ".join(heads) + " |", "|---|---|---|" + "---:|" * (len(heads) - 3)]
     for point in points:
-        cells = [point["shape"], point["loader"], str(point["micro"]), f"{point['tokens']} ({point['seen']})"]
-        cells.append("on" if point["checkpointing"] else "off")
+        cells = [point["shape"], point["loader"], "all" if point["full"] else "LoRA", str(point["micro"])]
+        cells += [f"{point['tokens']} ({point['seen']})", "on" if point["recomputed"] else "off"]
         memory = point["memory_gib"]
         if memory and memory["estimated"]:
             estimated, peak = memory["estimated"], memory["measured"]
@@ -133,16 +188,20 @@ def table(points: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Reads the command line, makes models and project, runs the points and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shapes", nargs="+", choices=work.SHAPES)
+    parser.add_argument("shapes", nargs="*", choices=[*work.SHAPES, []])
     parser.add_argument("--micro", default="4,8,16,32")
     parser.add_argument("--checkpointing", default="off,on")
     parser.add_argument("--loaders", default="unsloth")
-    parser.add_argument("--tokens", type=int, default=512, help="of a sequence, prompt and completion")
+    parser.add_argument("--tokens", default="512", help="of a sequence, prompt and completion")
+    parser.add_argument("--full", action="store_true", help="train every weight")
     parser.add_argument("--limit", type=float, default=560, help="seconds for all points")
-    parser.add_argument("--point", type=float, default=150, help="seconds for one")
     parser.add_argument("--hardware", default="auto")
     parser.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"))
+    parser.add_argument("--points", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.points:
+        trained(json.loads(options.points))
+        return
     options.work = options.work.resolve()
     if odd := [size for size in options.micro.split(",") if int(size) % GROUP]:
         parser.error(f"--micro {odd[0]}: a multiple of {GROUP}")
@@ -156,30 +215,26 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     maker = str(grpo_gpu.ROOT / "perf/sides/work.py")
     for shape in options.shapes:
-        subprocess.run(
-            [sys.executable, maker, shape, str(options.work / "models" / shape)], env=environment, check=True
-        )
+        if not (options.work / "models" / shape).is_dir():
+            made = [sys.executable, maker, shape, str(options.work / "models" / shape)]
+            subprocess.run(made, env=environment, check=True)
     grpo_gpu.project(options.work / "project", environment)
     asked = [
-        (shape, loader, micro, recomputed == "on")
+        Point(shape, loader, options.full, tokens, micro, recomputed == "on")
         for shape in options.shapes
         for loader in options.loaders.split(",")
-        for recomputed in options.checkpointing.split(",")
+        for tokens in map(int, options.tokens.split(","))
         for micro in map(int, options.micro.split(","))
+        for recomputed in options.checkpointing.split(",")
     ]
-    points: list[dict[str, Any]] = []
-    for shape, loader, micro, checkpointing in asked:
-        if time.time() > until - 10:
-            print(f"time is up: {len(asked) - len(points)} of {len(asked)} points were not run", flush=True)
-            break
-        options.point = min(options.point, until - time.time())
-        folder = options.work / "memory" / f"{shape}-{loader}-{micro}-{'on' if checkpointing else 'off'}"
-        arguments = overrides(shape, micro, checkpointing, loader, folder, options)
-        found = measured(arguments, micro, folder, options, environment)
-        named = {"shape": shape, "loader": loader, "micro": micro, "checkpointing": checkpointing}
-        points.append({**named, "tokens": options.tokens, **found})
-        print(json.dumps(points[-1]), flush=True)
-    print(table(points))
+    found: list[dict[str, Any]] = []
+    for _, points in itertools.groupby(asked, key=lambda point: point.process):
+        for one in measured(list(points), options, environment, until - time.time()):
+            found.append(one)
+            print(json.dumps(one), flush=True)
+    if len(found) < len(asked):
+        print(f"{len(asked) - len(found)} of {len(asked)} points were not run; {options.work}/memory.log says why")
+    print(table(found))
 
 
 if __name__ == "__main__":
