@@ -24,6 +24,7 @@ from rlexp.backend.patches import (
     packed_check,
     packed_kernel,
     sampled_logprobs,
+    seeded_requests,
     shared_engine,
     token_ids_only,
     uncompiled_blocks,
@@ -50,6 +51,7 @@ PATCHES: dict[str, Patch] = {
         engine_class.PATCH,
         shared_engine.PATCH,
         merged_weights.PATCH,
+        seeded_requests.PATCH,
         sampled_logprobs.PATCH,
         flat_logprobs.PATCH,
         token_ids_only.PATCH,
@@ -138,6 +140,7 @@ def prepare_sampling(trainer: OnlineTrainer, engine: Engine, off_policy_steps: i
     if generation is None:
         return
     patches.apply(token_ids_only, generation)
+    patches.apply(seeded_requests, trainer, generation, engine.run.seed)
     patches.apply(merged_weights, trainer, generation, engine)
     # An engine in the process makes objects by the thousand, and every full collection they cause would walk through
     # those of torch and vLLM, which stay.

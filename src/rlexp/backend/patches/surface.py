@@ -29,7 +29,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "trl.generation.vllm_client.VLLMClient": (
         *("base_url", "session", "communicator"),
-        *("init_communicator", "close_communicator", "update_named_params"),
+        *("init_communicator", "close_communicator", "update_named_params", "generate"),
     ),
     "transformers.Trainer": (
         *("_save_rng_state", "_load_rng_state", "_get_train_sampler", "training_step", "log"),
