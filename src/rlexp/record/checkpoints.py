@@ -26,7 +26,7 @@ class Checkpoint:
 
 def last_whole(run_dir: Path) -> tuple[Checkpoint | None, dict[str, str]]:
     """The newest whole checkpoint of a run, None where there is none, and name -> why of the newer ones skipped."""
-    skipped = {}
+    skipped: dict[str, str] = {}
     for step, folder in reversed(of(run_dir).items()):
         why = fault(folder)
         if why is None:
