@@ -32,8 +32,8 @@ def before(manifest: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def first(manifest: dict[str, Any], from_step: int = 0) -> dict[str, Any]:
     """The attempt that a manifest speaks of at its top."""
-    kept: dict[str, Any] = {name: manifest[name] for name in ("started", "ended", "status", "reason", "host") if name in manifest}
-    return {"started": "", "status": "running", **kept, "from_step": from_step}
+    kept = [name for name in ("started", "ended", "status", "reason", "host") if name in manifest]
+    return {"started": "", "status": "running", **{name: manifest[name] for name in kept}, "from_step": from_step}
 
 
 def seconds(made: list[dict[str, Any]]) -> float | None:
