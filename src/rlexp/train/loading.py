@@ -32,7 +32,8 @@ from rlexp.verdict import Level, Verdict
 def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
     """The record of a run folder, and a stack of what lives as long as it; libraries are heard in LIBRARIES_LOG."""
     require_one_process()
-    record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
+    again = job.resume is not None
+    record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config(), again)
     record.content["telemetry"] = telemetry.state()
     try:
         with (
