@@ -79,10 +79,12 @@ class Record:
         overrides: list[str],
         config: dict[str, Any] | None = None,
         from_step: int = 0,
+        again: bool = False,
     ) -> None:
         self._began = time.perf_counter()
+        self._stands: set[str] = set()
         earlier = read_manifest(run_dir) or {}
-        if not take_over(run_dir):
+        if not take_over(run_dir) and not again:
             claim_started(run_dir)
         secrets.learn(root)
         code, patch = commit_and_patch(root)
@@ -137,8 +139,24 @@ class Record:
             self.write()
 
     def mark(self, name: str) -> None:
-        """Notes the seconds since the record began under ``name``."""
-        self.content["timings_s"][name] = round(time.perf_counter() - self._began, 3)
+        """Notes the seconds since the record began under ``name``; a mark of an earlier attempt stands."""
+        if name not in self._stands:
+            self.content["timings_s"][name] = self.seconds()
+
+    def seconds(self) -> float:
+        """Those since the record began, those of earlier attempts among them."""
+        return round(time.perf_counter() - self._began, 3)
+
+    def carry(self, timings: dict[str, float], seconds: float) -> None:
+        """Goes on with the times of an earlier attempt.
+
+        Args:
+            timings: its marks, which stand.
+            seconds: how long it took up to where this one goes on.
+        """
+        self._began -= seconds
+        self._stands |= timings.keys()
+        self.content["timings_s"] |= timings
 
     def write(self) -> None:
         """Writes the manifest; the old one stands until the new one is whole."""

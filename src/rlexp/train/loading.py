@@ -36,9 +36,9 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
     """The record of a run folder, a stack of what lives as long as it, and what ends it early; libraries are heard in
     LIBRARIES_LOG."""
     require_one_process()
-    begun = job.resume or job.fork
+    begun, again = job.resume or job.fork, job.resume is not None
     identity, config = lock.identity(job.run), job.run.config()
-    record = Record(job.run_dir, job.root, identity, job.overrides, config, begun.step if begun else 0)
+    record = Record(job.run_dir, job.root, identity, job.overrides, config, begun.step if begun else 0, again)
     record.content["telemetry"] = telemetry.state()
     record.content |= {"fork": forked.lineage(job.run, job.root)} if job.fork else {}
     ending = Ending(job.run.max_minutes)

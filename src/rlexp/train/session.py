@@ -52,6 +52,7 @@ def train(
         Stopped: a health rule ended it; what was trained so far is saved.
     """
     run, run_dir, console = job.run, job.run_dir, RunConsole()
+    job.require_beginning()
     with recorded(job) as (record, running, ending):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
         if out := list(record.content["git"].get("left_out", {})):
@@ -60,14 +61,14 @@ def train(
             )
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
-        if not smoked:
+        if not smoked and job.resume is None:
             smoke_if_due(loaded, record, console)
 
         # These import torch and transformers when they are imported, and Unsloth must be first (``load``).
         from rlexp.backend import callbacks
         from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
-        from rlexp.train import step_time
+        from rlexp.train import checkpoints, step_time
         from rlexp.train.last_step import LastStep
 
         rubric = loaded.rubric(run_dir)
@@ -123,8 +124,10 @@ def train(
         if chosen_by is not None:
             trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
         trainer.remove_callback(callbacks.PrinterCallback)
-        trainer.add_callback(LastStep(ending, record))
         peak_memory.begin()
+        so_far = checkpoints.RunSoFar(record, rubric, watch, times)
+        trainer.add_callback(checkpoints.Checkpoints(job, trainer, so_far, console.warn))
+        trainer.add_callback(LastStep(ending, record))
         with ending.after_step():
             try:
                 begun = job.resume or job.fork

@@ -1,0 +1,184 @@
+"""The checkpoints of a training, and the training that goes on from one bit for bit.
+
+A checkpoint is what transformers writes and, beside it, what it leaves out: the trainer's state between two steps
+(``backend.trainer_state``) and the record's: the lengths of the files that grow, the counts of the rubric, the window
+of the health rules, times and peaks. It is whole or absent (``record.checkpoints``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from rlexp import shapes
+from rlexp.backend import peak_memory, trainer_state
+from rlexp.health.watch import Watch
+from rlexp.preflight import facts
+from rlexp.record import checkpoints
+from rlexp.record.rewind import lengths, rewind
+from rlexp.record.run_folder import Record
+from rlexp.reward.rubric import Rubric
+from rlexp.shapes import COUNT, NAME, mapping, record
+from rlexp.train.job import Job
+from rlexp.train.step_time import StepTime
+
+TRAINER, RECORD = "trainer_between_steps.pt", "run_so_far.json"
+"""The two files of a checkpoint that are ours."""
+NUMBER = {"type": "number"}
+STEP = record({"number": COUNT, "logs": mapping(NUMBER)})
+SCHEMA = record(
+    {
+        "lengths": mapping(COUNT, NAME),
+        "scores": record({"asked": COUNT, "failed": COUNT}),
+        "seconds": NUMBER,
+        "timings_s": mapping(NUMBER, NAME),
+        "memory": mapping(COUNT, NAME),
+        "watch": record(
+            {
+                "window": record(
+                    {
+                        "steps": {"type": "array", "items": STEP, "maxItems": 1000},
+                        "first": {"type": "array", "items": STEP, "maxItems": 1000},
+                        "held_out": {"type": "array", "items": {"type": "array", "maxItems": 2}},
+                        "highest": NUMBER,
+                    }
+                ),
+                "found": {"type": "array", "items": record({"rule": NAME, "level": NAME, "step": COUNT})},
+                "low": NUMBER,
+                "high": NUMBER,
+            }
+        ),
+    }
+)
+"""The shape of RECORD."""
+
+
+@dataclass(frozen=True)
+class RunSoFar:
+    """The parts of a run's record that grow while it trains."""
+
+    record: Record
+    rubric: Rubric
+    watch: Watch
+    times: StepTime
+
+    def state(self) -> dict[str, Any]:
+        """The values now, as JSON."""
+        return {
+            "lengths": lengths(self.record.run_dir),
+            "scores": {"asked": self.rubric.scored, "failed": self.rubric.failed},
+            "seconds": self.record.seconds(),
+            "timings_s": dict(self.record.content["timings_s"]),
+            "memory": peak_memory.peaks(),
+            "watch": self.watch.state(),
+        }
+
+    def restore(self, state: dict[str, Any], times: dict[str, Any]) -> None:
+        """Goes on from ``state``.
+
+        Args:
+            times: of the steps, as ``checkpoints.TRAINER`` holds them.
+        """
+        self.rubric.scored, self.rubric.failed = state["scores"]["asked"], state["scores"]["failed"]
+        self.record.carry(state["timings_s"], state["seconds"])
+        peak_memory.carry(state["memory"])
+        self.watch.restore(state["watch"])
+        steps = [dict(zip(times["parts"], row, strict=True)) for row in times["values"].tolist()]
+        self.times.restore([{part: s for part, s in step.items() if s == s} for step in steps], times["reported"])
+
+
+class Checkpoints(TrainerCallback):
+    """Writes the checkpoints of a trainer, and has it go on from one.
+
+    Args:
+        trainer: its ``_save_checkpoint`` is wrapped; add the callback last, behind those that begin anew.
+        warn: prints one message.
+    """
+
+    def __init__(self, job: Job, trainer: Any, so_far: RunSoFar, warn: Callable[[str], None]) -> None:
+        self.job, self.trainer, self.so_far, self.warn = job, trainer, so_far, warn
+        self.begun = job.resume or job.fork
+        self._write: Callable[..., None] = trainer._save_checkpoint
+        self._needed = 0
+        self._warned = False
+        self._state: dict[str, Any] = {}
+        trainer._save_checkpoint = self.save
+        trainer_state.resumable(trainer)
+        if self.begun:
+            self._state = self._read(self.begun.folder)
+        if job.fork:
+            trainer_state.with_own_settings(trainer, self._state["trainer"])
+        if job.resume and job.resume.step >= trainer.args.max_steps:
+            trainer_state.ends_at_once(trainer, job.resume.folder)
+
+    def save(self, model: Any, trial: Any = None) -> None:
+        """Writes the checkpoint of the step, as ``transformers.Trainer._save_checkpoint``, and drops the oldest; where
+        the disk has no room it is left out, and the earlier ones stay."""
+        trainer, run_dir = self.trainer, self.job.run_dir
+        step = trainer.state.global_step
+        if not self._has_room(step):
+            return
+        place = trainer._get_output_dir
+        with checkpoints.written(run_dir, step) as partial:
+            trainer._get_output_dir = lambda trial=None: str(partial)
+            try:
+                self._write(model, trial)
+            finally:
+                trainer._get_output_dir = place
+            folder = partial / f"checkpoint-{step}"
+            self._add(folder)
+            self._needed = checkpoints.size(folder)
+        ring = checkpoints.newest(list(checkpoints.of(run_dir)), trainer.args.save_total_limit)
+        checkpoints.keep(run_dir, ring)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Puts the state back, once everything that begins anew has."""
+        if self.begun is None:
+            return
+        trainer_state.restore(self.trainer, self._state["trainer"])
+        if self.job.fork:  # transformers keeps the intervals of the checkpoint's run
+            state.compute_steps(args, state.max_steps)
+            return
+        rewind(self.job.run_dir, self.begun, self._state["record"]["lengths"])
+        self.so_far.restore(self._state["record"], self._state["times"])
+
+    def _add(self, folder: Path) -> None:
+        import torch
+
+        steps = self.so_far.times.steps
+        parts = sorted({part for step in steps for part in step})
+        rows = [[step.get(part, float("nan")) for part in parts] for step in steps]
+        values = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(parts))
+        times = {"parts": parts, "values": values, "reported": self.so_far.times.reported}
+        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / TRAINER)
+        (folder / RECORD).write_text(json.dumps(self.so_far.state()))
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        """What ``_add`` wrote, of a checkpoint whose every byte was checked (``checkpoints.require``)."""
+        import torch
+
+        held = torch.load(folder / TRAINER, map_location=self.trainer.args.device, weights_only=True)
+        held["times"]["values"] = held["times"]["values"].cpu()
+        return {**held, "record": shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")}
+
+    def _has_room(self, step: int) -> bool:
+        free, needed = facts.free(self.job.run_dir), self._needed or self._guess()
+        if free >= needed:
+            return True
+        if not self._warned:
+            self.warn(
+                f"step {step} leaves no checkpoint: it takes about {needed} bytes, {free} are free; those before stay, "
+                "and the next is written when there is room"
+            )
+        self._warned = True
+        return False
+
+    def _guess(self) -> int:
+        """Bytes of the first one: the trained weights, and two of the optimizer's for each in 32 bits."""
+        trained = [weight for weight in self.trainer.model.parameters() if weight.requires_grad]
+        return sum(weight.numel() * (weight.element_size() + 8) for weight in trained)
