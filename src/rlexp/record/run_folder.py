@@ -31,6 +31,11 @@ LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""
+CLEARED = (
+    *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, "adapter", "model", "smoke"),
+    *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
+)
+"""What a run leaves in its folder beside the manifest, and a run that begins again there does not keep."""
 OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "inputs_changed", "preflight")
 """Keys of the manifest that say how an attempt went, and nothing of the next one."""
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
