@@ -89,11 +89,12 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
             if (path / MANIFEST).is_file() or (path / LOCK).is_file():
                 return path
             if (path / SWEEP).is_file():
-                points = sorted(point.name for point in path.iterdir() if (point / MANIFEST).is_file())
+                points = sorted(point for point in path.iterdir() if (point / MANIFEST).is_file())
+                example = place((points or [path / "0"])[0], root)
                 raise RunError(
                     f"{named[0]} is the folder of a sweep, and {key}= takes one run",
                     where=f"{key}={named[0]}",
-                    hint=f"name one of its points: {override(key, f'{place(path, root)}/{[*points, '0'][0]}')}",
+                    hint=f"name one of its points: {override(key, example)}",
                 )
     known = [place(folder, root) for folder in run_folders(root)]
     guess = nearest(named[0], known) or nearest(Path(named[0]).name, [Path(one).name for one in known])
