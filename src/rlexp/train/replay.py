@@ -90,7 +90,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     if check:
         return Replayed(True, notes, None)
     run_dir = run_dir_of(original, directory)
-    _same_threads(lock)
+    same_threads(lock)
     lock_now: dict[str, Any] = {}
 
     def approve(now: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ def _drift(original: FinishedRun) -> list[str]:
     return notes
 
 
-def _same_threads(lock: dict[str, Any]) -> None:
+def same_threads(lock: dict[str, Any]) -> None:
     """Sums in as many parts as the locked run did; torch and MKL read these when they are imported."""
     threads = lock["machine"].get("threads")
     if threads and lock["config"]["hardware"]["device"] == "cpu":

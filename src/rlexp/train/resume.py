@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
 from rlexp.compose.points import CommandLine, Point
 from rlexp.errors import RunError, printable
@@ -26,7 +26,7 @@ from rlexp.train import continued, forked, resume_auto, session
 from rlexp.train.job import Job
 from rlexp.train.jobs import Ran, attempt, make_ready
 from rlexp.train.launch import launch
-from rlexp.train.replay import require_same_model
+from rlexp.train.replay import require_same_model, same_threads
 from rlexp.train.same_run import drift, require_same
 
 RUN_DIR = "hydra.run.dir"
@@ -203,14 +203,15 @@ def _train(found: Resumption) -> Exception | None:
     moment = template_time(found.original.lock) if found.original else None
     job = Job(run, root, found.run_dir, found.point.overrides, moment, found.checkpoint, fork)
     approve = functools.partial(require_same_model, found.original.lock) if found.original else lambda lock: None
+    if found.original:
+        same_threads(found.original.lock)
     # A chat template's time is that of the lock, and the steps that a smoke takes were taken.
     work = functools.partial(session.train, inputs=inputs, approve=approve, smoked=found.checkpoint is not None)
-    config = found.line.config
-    with open_dict(config):
-        config.hydra.run.dir = str(found.run_dir).replace("${", r"\${")
-        for name, value in run.config().items():
-            OmegaConf.update(config, name, value, merge=False)
-    return launch(found.line, lambda cfg: attempt(work, job))
+    # Hydra keeps the config that is trained, and writes into the folder of the run.
+    config = OmegaConf.create({**run.config(), "hydra": found.line.config.hydra})
+    OmegaConf.set_readonly(config.hydra, False)
+    config.hydra.run.dir = str(found.run_dir).replace("${", r"\${")
+    return launch(found.line, lambda cfg: attempt(work, job), config)
 
 
 def _inputs(found: Resumption) -> Inputs | None:

@@ -33,7 +33,9 @@ def drift(original: FinishedRun, run: Run) -> list[str]:
     other = [f"{k} {then['versions'].get(k)} -> {v}" for k, v in versions().items() if then["versions"].get(k) != v]
     if other:
         notes.append(f"other versions than the lock's: {', '.join(other)}")
-    parts = [n for n in ("processor", "gpus", "threads") if n in then["machine"] and then["machine"][n] != here.get(n)]
+    parts = [
+        n for n in ("processor", "instructions", "gpus") if n in here and then["machine"].get(n, here[n]) != here[n]
+    ]
     if parts:
         named = ", ".join(f"{name} {then['machine'][name]} -> {here.get(name)}" for name in parts)
         notes.append(f"another machine: {named}")
