@@ -50,7 +50,7 @@ def take(overrides: Sequence[str]) -> Asked:
             continue
         value = one.partition("=")[2]
         if key in found:
-            raise RunError(f"{key}= is typed twice", where=f"{one}", hint=f"leave one out: {override(key, found[key])}")
+            raise RunError(f"{key}= is typed twice", where=f"{one}", hint=f"leave one out: type {key}={found[key]}")
         if not value or one.startswith("~"):
             what = f"{key}= names a run folder"
             raise RunError(what, where=one, hint=f"type {key}=outputs/...; python -m rlexp runs lists them")

@@ -151,6 +151,12 @@ def require_unfinished(run_dir: Path, shown: str) -> dict[str, Any]:
     if manifest.get("verb"):
         verb = manifest["verb"]
         raise RunError(f"{shown} is a {verb}, and trains nothing", where=where, hint=f"type {verb} with its overrides")
+    if "identity" not in manifest and stands != "running":
+        raise RunError(
+            f"the run {shown} was ended before its record says what it is",
+            where=where,
+            hint="remove that folder, and type the same command again",
+        )
     if stands == "finished":
         raise RunError(
             f"the run {shown} finished: there is nothing to go on with",

@@ -12,6 +12,9 @@ from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
 from rlexp.record.machine import machine
 
+MACHINE = ("processor", "instructions", "gpus")
+"""The parts of a machine that a trajectory depends on bit by bit, and that no setting brings back."""
+
 
 def require_same(original: FinishedRun, run: Run, typed: list[str], shown: str, begun: Checkpoint | None) -> None:
     """Refuses an override that would make it another run."""
@@ -33,12 +36,9 @@ def drift(original: FinishedRun, run: Run) -> list[str]:
     other = [f"{k} {then['versions'].get(k)} -> {v}" for k, v in versions().items() if then["versions"].get(k) != v]
     if other:
         notes.append(f"other versions than the lock's: {', '.join(other)}")
-    parts = [
-        n for n in ("processor", "instructions", "gpus") if n in here and then["machine"].get(n, here[n]) != here[n]
-    ]
-    if parts:
-        named = ", ".join(f"{name} {then['machine'][name]} -> {here.get(name)}" for name in parts)
-        notes.append(f"another machine: {named}")
+    known = {name: value for name, value in here.items() if name in MACHINE and name in then["machine"]}
+    if changed := lines(differences({name: then["machine"][name] for name in known}, known)):
+        notes.append(f"another machine: {'; '.join(changed)}")
     before, now = ({name: one.config()[name] for name in ("hardware", "rollout")} for one in (original.run, run))
     if changed := lines(differences(before, now)):
         notes.append(f"otherwise than it began: {'; '.join(changed)}")
