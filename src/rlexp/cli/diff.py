@@ -13,8 +13,9 @@ from rlexp.compare.changes import Change, big_variables, changes
 from rlexp.compare.same_code import same_code
 from rlexp.console import shortened, show_table
 from rlexp.errors import printable
-from rlexp.record import finished, listed, status
+from rlexp.record import finished, status
 from rlexp.record.finished import FinishedRun
+from rlexp.record.listed import RunRow, to_json_steps
 from rlexp.record.run_folder import main_metric
 
 CELL = 40
@@ -131,7 +132,7 @@ def to_json(
         "changes": listed,
         "big_variables": big_variables(found),
         "verdict": message,
-        "steps": [listed.to_json(row).get("steps") for row in (_row_of(a, root), _row_of(b, root))],
+        "steps": [to_json_steps(_row_of(run, root)) for run in (a, b)],
         "held_out": [{"name": score[0], **score[1]} if score else None for score in scores],
     }
 
@@ -141,8 +142,8 @@ def _name(run: FinishedRun, root: Path) -> str:
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
 
 
-def _row_of(run: FinishedRun, root: Path) -> listed.RunRow:
-    return listed.RunRow(run.run_dir, _name(run, root), run.manifest, *status.of(run.manifest))
+def _row_of(run: FinishedRun, root: Path) -> RunRow:
+    return RunRow(run.run_dir, _name(run, root), run.manifest, *status.of(run.manifest))
 
 
 def _short(run: FinishedRun, root: Path) -> str:

@@ -91,8 +91,8 @@ class RunRow:
 
     @functools.cached_property
     def steps(self) -> tuple[int, int] | None:
-        """(done, asked) of its optimizer steps; None where that is not known. Of one that has not ended, those that were
-        logged."""
+        """(done, asked) of its optimizer steps; None where that is not known. Of one that has not ended, those
+        that were logged."""
         steps = self.manifest.get("steps")
         if not steps or steps["asked"] is None:
             return None
@@ -170,8 +170,13 @@ def to_json(run: RunRow) -> dict[str, Any]:
         **({"reward_md5s": run.reward_md5s} if run.reward_md5s else {}),
         "typed": run.typed,
         "metric": metric,
-        **({"steps": dict(zip(("done", "asked"), run.steps, strict=True))} if run.steps else {}),
+        **({"steps": to_json_steps(run)} if run.steps else {}),
         **({"fork": run.manifest["fork"]} if "fork" in run.manifest else {}),
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
     }
+
+
+def to_json_steps(run: RunRow) -> dict[str, int] | None:
+    """The steps that a run did and was asked, as JSON values; None where they are not known."""
+    return dict(zip(("done", "asked"), run.steps, strict=True)) if run.steps else None
