@@ -51,9 +51,9 @@ def test_an_attempt_that_was_killed_says_so(tmp_path):
 
 def test_one_of_two_that_go_on_at_once_gets_the_run(tmp_path):
     attempt(tmp_path / "run")
-    with claim.going_on(tmp_path / "run", "run"):
-        with pytest.raises(RunError, match="another process goes on"), claim.going_on(tmp_path / "run", "run"):
-            raise AssertionError
+    ours = claim.going_on(tmp_path / "run", "run")
+    with ours, pytest.raises(RunError, match="another process goes on"), claim.going_on(tmp_path / "run", "run"):
+        raise AssertionError
     with claim.going_on(tmp_path / "run", "run"):
         pass
     assert not (tmp_path / "run" / CLAIMS).exists()

@@ -55,7 +55,13 @@ def test_neither_is_another_key():
 
 @pytest.mark.parametrize(
     ("text", "parts"),
-    [("a/b@5", ("a/b", "5")), ("a@b", ("a@b", None)), ("a@3@7", ("a@3", "7")), ("a", ("a", None)), ("a@", ("a@", None))],
+    [
+        ("a/b@5", ("a/b", "5")),
+        ("a@b", ("a@b", None)),
+        ("a@3@7", ("a@3", "7")),
+        ("a", ("a", None)),
+        ("a@", ("a@", None)),
+    ],
 )
 def test_run_and_step_are_split_at_the_last_at(text, parts):
     assert go_on.split(text) == parts
