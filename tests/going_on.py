@@ -1,8 +1,8 @@
 """Has a run go on from a checkpoint of its own, or from another run's, without the command line.
 
-Usage: python -m tests.going_on PROJECT CASE..., where a CASE is a JSON list: ["train", FOLDER,
-OVERRIDES...], ["resume", FOLDER, STEP or null] (the last whole one), ["fork", FOLDER, CHECKPOINT, OVERRIDES...]. Several
-cases go one after the other in this process.
+Usage: python -m tests.going_on PROJECT CASE..., where a CASE is a JSON list: ["train", FOLDER, OVERRIDES...],
+["resume", FOLDER, STEP or null] (the last whole one), ["fork", FOLDER, CHECKPOINT, OVERRIDES...]. Several cases go one
+after the other in this process.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def main(project: Path, case: list[str]) -> None:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What two run folders hold otherwise that equal trainings hold alike: weights and completions byte for byte, metrics
-    without timings, what was found, counted and measured."""
+    """What two run folders hold otherwise that equal trainings hold alike: weights and completions byte for byte,
+    metrics without timings, what was found, counted and measured."""
     found = []
     for name in ("adapter", "model", "completions"):
         left, right = files(one / name), files(other / name)
