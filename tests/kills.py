@@ -41,18 +41,30 @@ SHORT = (
 )
 SETTINGS: dict[str, tuple[str, ...]] = {
     "grpo": (),
-    "dpo": ("method=dpo",),
+    "dpo": (
+        "method=dpo",
+        "dataset=arithmetic_preferences",
+    ),
     "rloo, KL": ("method=rloo", "method.beta=0.04"),
-    "sft": ("method=sft",),
+    "sft": (
+        "method=sft",
+        "dataset=arithmetic_demonstrations",
+    ),
     "grpo, 2 iterations, saved in mid-generation": ("method.num_iterations=2", "method.save_steps=3"),
-    "kto": ("method=kto",),
+    "kto": (
+        "method=kto",
+        "dataset=arithmetic_judged",
+    ),
     "grpo, KL, smoke in front": ("method.beta=0.04", "preflight.smoke=always"),
-    "orpo": ("method=orpo",),
+    "orpo": (
+        "method=orpo",
+        "dataset=arithmetic_preferences",
+    ),
     "grpo, passes of 8": ("hardware.sequences_per_device=8",),
     "grpo, one step off policy": ("method.off_policy_steps=1", "method.save_steps=3"),
     "grpo, second epoch": ("dataset.train_rows=16",),
     "grpo, held-out every 2": ("held_out.every=2",),
-    "dpo, logged every 3": ("method=dpo", "method.logging_steps=3"),
+    "dpo, logged every 3": ("method=dpo", "dataset=arithmetic_preferences", "method.logging_steps=3"),
     "grpo, two data sets": ("dataset=arithmetic+gcd", "held_out.every=4"),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -183,7 +195,7 @@ def killed(project: Path, kill: Kill, seconds: float) -> tuple[Path, int]:
 def go_on(project: Path, folder: Path, setting: str) -> subprocess.CompletedProcess[str]:
     """Has a run go on where it was killed; one that left nothing to go on from begins anew in the same folder."""
     if (folder / LOCK).is_file() and checkpoints.last_whole(folder)[0]:
-        case = json.dumps(["resume", str(folder.relative_to(project)), None])
+        case = json.dumps(["resume", str(folder.relative_to(project))])
         return command(project, [sys.executable, "-m", "tests.going_on", str(project), case])
     shutil.rmtree(folder, ignore_errors=True)
     return command(project, [sys.executable, "-m", "rlexp", *line(folder, setting)])
