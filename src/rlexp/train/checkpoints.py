@@ -108,6 +108,7 @@ class Checkpoints(TrainerCallback):
         self._warned = False
         self._state: dict[str, Any] = {}
         trainer._save_checkpoint = self.save
+        trainer.create_model_card = lambda *_, **__: None  # a draft, in the folder above every checkpoint
         trainer_state.resumable(trainer)
         if self.begun:
             self._state = self._read(self.begun.folder)
@@ -131,6 +132,7 @@ class Checkpoints(TrainerCallback):
             finally:
                 trainer._get_output_dir = place
             folder = partial / f"checkpoint-{step}"
+            (folder / "README.md").unlink(missing_ok=True)  # PEFT's draft, with a path of this machine
             self._add(folder)
             self._needed = checkpoints.size(folder)
         ring = checkpoints.newest(list(checkpoints.of(run_dir)), trainer.args.save_total_limit)
