@@ -63,6 +63,7 @@ def measured(pairs: int, rank: int) -> None:
         from rlexp.record.run_folder import Record
         from rlexp.train import checkpoints as training
         from rlexp.train.job import Job
+        from rlexp.train.so_far import RunSoFar
         from rlexp.train.step_time import StepTime
 
         folder = Path(place) / "run"
@@ -76,9 +77,7 @@ def measured(pairs: int, rank: int) -> None:
         watch, times = Watch(run, rubric, folder, print), StepTime(trainer)
         theirs, card = trainer._save_checkpoint, trainer.create_model_card
         record = Record(folder, ROOT, "0" * 16, [])
-        own = training.Checkpoints(
-            Job(run, ROOT, folder, []), trainer, training.RunSoFar(record, rubric, watch, times), print
-        )
+        own = training.Checkpoints(Job(run, ROOT, folder, []), trainer, RunSoFar(record, rubric, watch, times), print)
         no_card = trainer.create_model_card
         took: dict[str, list[float]] = {"theirs": [], "ours": [], "state": [], "digest": []}
         home = folder / "checkpoints"
@@ -100,7 +99,9 @@ def measured(pairs: int, rank: int) -> None:
         own.save(trainer.model)
         found = checkpoints.last_whole(folder)[0]
         assert found is not None
-        size, read, loaded = checkpoints.size(found.folder), [], []
+        size = checkpoints.size(found.folder)
+        read: list[float] = []
+        loaded: list[float] = []
         for _ in range(pairs):
             with clock(read):
                 checkpoints.require(found)

@@ -119,6 +119,15 @@ def test_one_of_an_earlier_version_is_looked_at_but_nothing_goes_on_from_it(run_
     assert checkpoints.fault(folder) is None and checkpoints.fault(folder, goes_on=True)
 
 
+def test_one_without_an_optimizer_is_looked_at_but_nothing_goes_on_from_it(run_dir):
+    with checkpoints.written(run_dir, 101) as partial:
+        (partial / "checkpoint-101").mkdir()
+        save_file({"a": numpy.zeros(3)}, partial / "checkpoint-101/adapter_model.safetensors")
+        (partial / "checkpoint-101/trainer_state.json").write_text("{}")
+    assert checkpoints.fault(run_dir / "checkpoints/checkpoint-101") is None
+    assert checkpoints.last_whole(run_dir)[1] == {"checkpoint-101": "it was written without optimizer.pt"}
+
+
 def test_what_is_not_written_to_its_end_is_not_there(run_dir):
     with pytest.raises(KeyboardInterrupt), checkpoints.written(run_dir, 101) as partial:
         (partial / "checkpoint-101").mkdir()

@@ -17,6 +17,7 @@ from rlexp.record import checkpoints
 from rlexp.train import checkpoints as training
 from rlexp.train.job import Job
 from rlexp.verdict import Level
+from tests import hostile
 
 
 class Trainer:
@@ -39,7 +40,8 @@ class Trainer:
         folder = Path(self._get_output_dir()) / f"checkpoint-{self.state.global_step}"
         folder.mkdir(parents=True)
         (folder / "adapter_model.safetensors").write_bytes(bytes(100))
-        (folder / "adapter_config.json").write_text("{}")
+        for name in ("adapter_config.json", "trainer_state.json", "optimizer.pt"):
+            (folder / name).write_text("{}")
 
     def _load_optimizer_and_scheduler(self, folder): ...
     def _load_rng_state(self, folder): ...
@@ -106,10 +108,59 @@ def test_where_the_disk_has_no_room_it_is_left_out_with_one_warning_until_there_
     assert len(said) == 1 and said[0].startswith("step 2 leaves no checkpoint: it takes about")
 
 
-def test_the_state_of_a_record_is_held_against_its_shape(tmp_path):
-    (tmp_path / training.RECORD).write_text(json.dumps({"lengths": {"metrics.jsonl": -1}}))
-    with pytest.raises(RunError, match="checkpoint"):
-        shapes.read_json(tmp_path / training.RECORD, training.SCHEMA, "checkpoint")
+def test_every_leaf_of_a_record_is_read_or_refused_in_one_message(tmp_path, so_far):
+    known = WatchFacts("grpo", True, 1e-3, 0.0, 9, 32, 8, None)
+    filled = Window(known)
+    filled.add(WatchedStep(1, {"reward": 1.0}, Sampled(8, 0.0, 2.0, variances={"correct": 0.1}), 0.1, 2.0))
+    filled.held_out.append((4, {"reward": 0.1}))
+    finding = Finding("collapse", Level.warning, 3, 0.5, "it sank", "look").to_json()
+    content = so_far.state()
+    content["watch"] |= {"window": filled.state(), "found": [finding]}
+    content = json.loads(json.dumps(content))
+    file = tmp_path / training.RECORD
+    refused = 0
+    for path in hostile.leaves(content):
+        for wrong in hostile.WRONG:
+            file.write_text(json.dumps(hostile.changed(content, path, wrong)))
+            try:
+                read = shapes.read_json(file, training.SCHEMA, "checkpoint")
+            except RunError:
+                refused += 1
+                continue
+            Window(known).restore(read["watch"]["window"])
+            list(map(Finding.of_json, read["watch"]["found"]))
+    assert refused > 300
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"held": {"train_dataset": []}, "gathered": {}, "arguments": {"seed": 1, "optim": "x"}},
+        {"held": {}, "gathered": {"_metrics": {"train": {"loss": 1}}}, "arguments": {"seed": 1, "optim": "x"}},
+        {"held": [], "gathered": {}, "arguments": {}},
+        {},
+    ],
+)
+def test_the_state_of_a_trainer_holds_nothing_else(tmp_path, so_far, state):
+    _, writer = made(tmp_path, so_far, [])
+    (tmp_path / training.RECORD).write_text(json.dumps(so_far.state()))
+    times = {"parts": [], "values": torch.zeros(0, 0), "reported": 0}
+    torch.save({"trainer": state, "times": times}, tmp_path / training.TRAINER)
+    with pytest.raises(RunError, match="holds of the trainer cannot be read"):
+        writer._read(tmp_path)
+
+
+def test_a_pickle_that_would_run_code_is_not_loaded(tmp_path, so_far):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    _, writer = made(tmp_path, so_far, [])
+    (tmp_path / training.RECORD).write_text(json.dumps(so_far.state()))
+    torch.save({"trainer": Evil(), "times": {}}, tmp_path / training.TRAINER)
+    with pytest.raises(RunError, match="holds of the trainer cannot be read"):
+        writer._read(tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_window_and_a_finding_come_back_as_they_were():

@@ -68,7 +68,7 @@ def train(
         from rlexp.backend import callbacks
         from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
-        from rlexp.train import checkpoints, step_time
+        from rlexp.train import checkpoints, so_far, step_time
 
         rubric = loaded.rubric(run_dir)
 
@@ -121,8 +121,8 @@ def train(
             trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
-        so_far = checkpoints.RunSoFar(record, rubric, watch, times)
-        trainer.add_callback(checkpoints.Checkpoints(job, trainer, so_far, console.warn))
+        growing = so_far.RunSoFar(record, rubric, watch, times)
+        trainer.add_callback(checkpoints.Checkpoints(job, trainer, growing, console.warn))
         try:
             begun = job.resume or job.fork
             trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
