@@ -1,8 +1,9 @@
 """Has a run go on from a checkpoint of its own, or from another run's, without the command line.
 
-Usage: python -m tests.going_on PROJECT CASE..., where a CASE is a JSON list: ["train", FOLDER,
-OVERRIDES...], ["resume", FOLDER, STEP or null] (the last whole one), ["fork", FOLDER, CHECKPOINT, OVERRIDES...]. Several
-cases go one after the other in this process.
+Usage: python -m tests.going_on PROJECT CASE..., where a CASE is a JSON list: ["train", FOLDER, OVERRIDES...],
+["resume", FOLDER] (from the last whole checkpoint), ["copy", FOLDER, OTHER, STEP] (what OTHER would have left, killed
+after that step), ["damage", FILE] (a bit flips), ["fork", FOLDER, CHECKPOINT, OVERRIDES...]. Several cases go one after
+the other in this process.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,17 +25,20 @@ from rlexp.train.job import Job
 from tests.conftest import files
 
 
-def main(project: Path, case: list[str]) -> None:
+def main(project: Path, case: list[Any]) -> None:
     """Does one case."""
     verb, run_dir = case[0], project / case[1]
+    if verb == "copy":
+        copied(project / case[2], run_dir, int(case[3]))
+        return
+    if verb == "damage":
+        damaged(run_dir)
+        return
     if verb == "resume":
         found = finished.open(str(run_dir), project, project)
-        if case[2] is None:
-            checkpoint, _ = checkpoints.last_whole(run_dir)
-        else:
-            checkpoint = Checkpoint(int(case[2]), run_dir / f"checkpoints/checkpoint-{case[2]}")
+        checkpoint, skipped = checkpoints.last_whole(run_dir)
         job = Job(found.run, project, run_dir, found.lock["overrides"], resume=checkpoint)
-        print(f"resumed from {checkpoint.step if checkpoint else 'nothing'}", flush=True)
+        print(f"resumed from {checkpoint.step if checkpoint else 'nothing'}, passed over {skipped}", flush=True)
     else:
         overrides = case[2:] if verb == "train" else case[3:]
         run = points(project / "conf", ["hardware=cpu", *overrides], multirun=False)[0].run
@@ -44,9 +49,16 @@ def main(project: Path, case: list[str]) -> None:
     session.train(job)
 
 
+def damaged(file: Path) -> None:
+    """Flips a bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def differences(one: Path, other: Path) -> list[str]:
-    """What two run folders hold otherwise that equal trainings hold alike: weights and completions byte for byte, metrics
-    without timings, what was found, counted and measured."""
+    """What two run folders hold otherwise that equal trainings hold alike: weights and completions byte for byte,
+    metrics without timings, what was found, counted and measured."""
     found = []
     for name in ("adapter", "model", "completions"):
         left, right = files(one / name), files(other / name)

@@ -42,6 +42,24 @@ def state(trainer: Any) -> dict[str, Any]:
     return {"held": held, "gathered": gathered, "arguments": {**arguments, "seed": args.seed, "optim": str(args.optim)}}
 
 
+def require(state: dict[str, Any]) -> None:
+    """Checks whether ``state`` could be one: it may come from a stranger.
+
+    Raises:
+        ValueError: it holds other names, or is made otherwise.
+    """
+    held, gathered, arguments = (state.get(name) for name in ("held", "gathered", "arguments"))
+    if not (isinstance(held, dict) and isinstance(gathered, dict) and isinstance(arguments, dict)):
+        raise ValueError("it is made otherwise")
+    if not (
+        held.keys() <= {*KEPT, *PHASE} and gathered.keys() <= {*GATHERED} and {"seed", "optim"} <= arguments.keys()
+    ):
+        raise ValueError("it holds other names")
+    values = [values for modes in gathered.values() for of in modes.values() for values in of.values()]
+    if not all(isinstance(value, list) for value in values):
+        raise ValueError("it gathers no lists")
+
+
 def restore(trainer: Any, state: dict[str, Any]) -> None:
     """Puts ``state`` back; transformers has set its own to the beginning before (``on_train_begin``)."""
     own = {name: getattr(trainer.args, name) for name in GEOMETRY if hasattr(trainer.args, name)}

@@ -27,6 +27,8 @@ from rlexp.shapes import COUNT, INSIDE, SHA256, mapping, record
 CONFIGS = ("adapter_config.json", "config.json")
 STATE = "trainer_state.json"
 """The file of transformers' Trainer with the step, the logged values and the state of the callbacks."""
+NEEDED = (STATE, "optimizer.pt")
+"""Files without which transformers would go on and begin anew in part, and say nothing."""
 DIGEST = "digest.json"
 PARTIAL = ".partial-"
 """How the names begin of what is being written, or removed."""
@@ -184,6 +186,8 @@ def _differs(folder: Path, every_byte: bool) -> str | None:
     if folder.name != f"checkpoint-{digest['step']}":
         return f"its {DIGEST} is that of step {digest['step']}"
     named = digest["files"]
+    if every_byte and (lacking := [name for name in NEEDED if name not in named]):
+        return f"it was written without {lacking[0]}"
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
     there |= {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_symlink()}
     for name in sorted({*named, *there} - {DIGEST}):

@@ -9,87 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from rlexp import shapes
-from rlexp.backend import peak_memory, trainer_state
-from rlexp.health.watch import Watch
+from rlexp.backend import trainer_state
+from rlexp.errors import RunError
 from rlexp.preflight import facts
 from rlexp.record import checkpoints
-from rlexp.record.rewind import lengths, rewind
-from rlexp.record.run_folder import Record
-from rlexp.reward.rubric import Rubric
-from rlexp.shapes import COUNT, NAME, mapping, record
+from rlexp.record.rewind import rewind
 from rlexp.train.job import Job
-from rlexp.train.step_time import StepTime
+from rlexp.train.so_far import SCHEMA, RunSoFar
 
 TRAINER, RECORD = "trainer_between_steps.pt", "run_so_far.json"
 """The two files of a checkpoint that are ours."""
-NUMBER = {"type": "number"}
-STEP = record({"number": COUNT, "logs": mapping(NUMBER)})
-SCHEMA = record(
-    {
-        "lengths": mapping(COUNT, NAME),
-        "scores": record({"asked": COUNT, "failed": COUNT}),
-        "seconds": NUMBER,
-        "timings_s": mapping(NUMBER, NAME),
-        "memory": mapping(COUNT, NAME),
-        "watch": record(
-            {
-                "window": record(
-                    {
-                        "steps": {"type": "array", "items": STEP, "maxItems": 1000},
-                        "first": {"type": "array", "items": STEP, "maxItems": 1000},
-                        "held_out": {"type": "array", "items": {"type": "array", "maxItems": 2}},
-                        "highest": NUMBER,
-                    }
-                ),
-                "found": {"type": "array", "items": record({"rule": NAME, "level": NAME, "step": COUNT})},
-                "low": NUMBER,
-                "high": NUMBER,
-            }
-        ),
-    }
-)
-"""The shape of RECORD."""
-
-
-@dataclass(frozen=True)
-class RunSoFar:
-    """The parts of a run's record that grow while it trains."""
-
-    record: Record
-    rubric: Rubric
-    watch: Watch
-    times: StepTime
-
-    def state(self) -> dict[str, Any]:
-        """The values now, as JSON."""
-        return {
-            "lengths": lengths(self.record.run_dir),
-            "scores": {"asked": self.rubric.scored, "failed": self.rubric.failed},
-            "seconds": self.record.seconds(),
-            "timings_s": dict(self.record.content["timings_s"]),
-            "memory": peak_memory.peaks(),
-            "watch": self.watch.state(),
-        }
-
-    def restore(self, state: dict[str, Any], times: dict[str, Any]) -> None:
-        """Goes on from ``state``.
-
-        Args:
-            times: of the steps, as ``checkpoints.TRAINER`` holds them.
-        """
-        self.rubric.scored, self.rubric.failed = state["scores"]["asked"], state["scores"]["failed"]
-        self.record.carry(state["timings_s"], state["seconds"])
-        peak_memory.carry(state["memory"])
-        self.watch.restore(state["watch"])
-        steps = [dict(zip(times["parts"], row, strict=True)) for row in times["values"].tolist()]
-        self.times.restore([{part: s for part, s in step.items() if s == s} for step in steps], times["reported"])
+HELD = ("trainer", "times")
+"""The keys of TRAINER."""
 
 
 class Checkpoints(TrainerCallback):
@@ -108,12 +45,17 @@ class Checkpoints(TrainerCallback):
         self._warned = False
         self._state: dict[str, Any] = {}
         trainer._save_checkpoint = self.save
+        trainer.create_model_card = lambda *_, **__: None  # a draft, in the folder above every checkpoint
         trainer_state.resumable(trainer)
         if self.begun:
             self._state = self._read(self.begun.folder)
         if job.fork:
             trainer_state.with_own_settings(trainer, self._state["trainer"])
-        if job.resume and job.resume.step >= trainer.args.max_steps:
+        # The state's, since max_steps is -1 in the arguments of a run of so many passes.
+        if (
+            job.resume
+            and job.resume.step >= json.loads((job.resume.folder / checkpoints.STATE).read_text())["max_steps"]
+        ):
             trainer_state.ends_at_once(trainer, job.resume.folder)
 
     def save(self, model: Any, trial: Any = None) -> None:
@@ -131,6 +73,7 @@ class Checkpoints(TrainerCallback):
             finally:
                 trainer._get_output_dir = place
             folder = partial / f"checkpoint-{step}"
+            (folder / "README.md").unlink(missing_ok=True)  # PEFT's draft, with a path of this machine
             self._add(folder)
             self._needed = checkpoints.size(folder)
         ring = checkpoints.newest(list(checkpoints.of(run_dir)), trainer.args.save_total_limit)
@@ -162,9 +105,21 @@ class Checkpoints(TrainerCallback):
         """What ``_add`` wrote, of a checkpoint whose every byte was checked (``checkpoints.require``)."""
         import torch
 
-        held = torch.load(folder / TRAINER, map_location=self.trainer.args.device, weights_only=True)
-        held["times"]["values"] = held["times"]["values"].cpu()
-        return {**held, "record": shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")}
+        record = shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")
+        try:
+            held = torch.load(folder / TRAINER, map_location=self.trainer.args.device, weights_only=True)
+            trainer, times = (dict(held[name]) for name in HELD)
+            trainer_state.require(trainer)
+            times["values"] = times["values"].cpu()
+            if record is None or times["values"].shape[1:] != (len(times["parts"]),):
+                raise ValueError("it has another shape")
+        except Exception as error:  # whatever torch meets in a file of somebody else's
+            raise RunError(
+                f"what the checkpoint holds of the trainer cannot be read: {str(error)[:200]}",
+                where=str(folder / TRAINER),
+                hint="name another checkpoint, or start the run anew",
+            ) from error
+        return {"trainer": trainer, "times": times, "record": record}
 
     def _has_room(self, step: int) -> bool:
         free, needed = facts.free(self.job.run_dir), self._needed or self._guess()

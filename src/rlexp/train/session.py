@@ -68,7 +68,7 @@ def train(
         from rlexp.backend import callbacks
         from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
-        from rlexp.train import checkpoints, step_time
+        from rlexp.train import checkpoints, so_far, step_time
         from rlexp.train.last_step import LastStep
 
         rubric = loaded.rubric(run_dir)
@@ -125,8 +125,8 @@ def train(
             trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
-        so_far = checkpoints.RunSoFar(record, rubric, watch, times)
-        trainer.add_callback(checkpoints.Checkpoints(job, trainer, so_far, console.warn))
+        growing = so_far.RunSoFar(record, rubric, watch, times)
+        trainer.add_callback(checkpoints.Checkpoints(job, trainer, growing, console.warn))
         trainer.add_callback(LastStep(ending, record))
         with ending.after_step():
             try:
