@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: run test test-long fuzz check format mutants hostile faults audit table docs clean
+.PHONY: run test test-long fuzz check format mutants hostile faults kills audit table docs clean
 
 run: .venv/.runs ## set up, then train: GRPO on sums with the tiny model
 	$(BIN)/python -m rlexp method=grpo reward=format+correct
@@ -39,6 +39,9 @@ audit: .venv/.runs ## known holes of the installed packages, as the Python Packa
 
 faults: .venv/.tests ## inject faults (full disks, damaged files, killed workers ...): what did each cost? Takes some minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults.py
+
+kills: .venv/.tests ## kill 50 runs at chosen and random moments, have them go on, compare with those nobody killed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 format: .venv/.tests
 	$(BIN)/ruff check --fix .

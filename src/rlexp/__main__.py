@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from rlexp import files, project, secrets
+from rlexp import command, files, project, secrets
 from rlexp.backend import telemetry
 from rlexp.cli import answer, flags, usage
 from rlexp.cli.answer import Answer
@@ -49,6 +49,7 @@ FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
 def main() -> None:
     """Runs the verb of the command line; the exit code says how it ended."""
+    command.begin()
     telemetry.switch_off()
     stream = answer.claim_stdout() if flags.asks_json(sys.argv[1:]) else None
     try:
@@ -72,8 +73,9 @@ def main() -> None:
         raise
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
-        print(f"interrupted; {answer.after(interrupted.run_dir)}", file=sys.stderr)
-        answer.last_words(stream, answer.of_interrupt(interrupted.exit_code, interrupted.run_dir))
+        print(f"interrupted; {answer.after(interrupted)}", file=sys.stderr)
+        _show_go_on(interrupted.go_on)
+        answer.last_words(stream, answer.of_interrupt(interrupted))
         sys.exit(interrupted.exit_code)
 
 
@@ -84,7 +86,14 @@ def _end(error: RunError, stream: TextIO | None) -> None:
         raise error
     secrets.learn(Path())
     print(f"error: {secrets.masked(str(error))}", file=sys.stderr)
+    _show_go_on(error.go_on)
     sys.exit(error.exit_code)
+
+
+def _show_go_on(line: str | None) -> None:
+    """Says, last of all, how a run that was ended goes on."""
+    if line:
+        print(f"go on: {line}", file=sys.stderr)
 
 
 def _here() -> Path:
@@ -137,8 +146,8 @@ def _dispatch(arguments: list[str], own: Flags) -> Answer:
     here = _here()
     if verb not in ANYWHERE:
         os.chdir(project.root())
-    command = importlib.import_module(VERBS[verb]).command
-    return usage.of_parser(verb, lambda: command(arguments, here)) if helps else command(arguments, here)
+    work = importlib.import_module(VERBS[verb]).command
+    return usage.of_parser(verb, lambda: work(arguments, here)) if helps else work(arguments, here)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class RunError(Exception):
     exit_code = 2
     run_dir: Path | None = None
     """The folder of the run that it ended, where there is one."""
+    go_on: str | None = None
+    """What to type so that this run goes on, where it can."""
 
     def __init__(self, what: str, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
@@ -61,10 +63,13 @@ class Interrupted(KeyboardInterrupt):
     """A run that a signal ended: Ctrl-C (exit code 130), or a polite kill (SIGTERM, 143)."""
 
     run_dir: Path | None = None
+    go_on: str | None = None
 
-    def __init__(self, number: int = signal.SIGINT) -> None:
+    def __init__(self, number: int = signal.SIGINT, when: str = "") -> None:
         super().__init__()
         self.exit_code = 128 + number
+        self.reason = f"stopped by {'Ctrl-C (SIGINT)' if number == signal.SIGINT else signal.Signals(number).name}"
+        self.reason += f" {when}" if when else ""
 
 
 class Several(RunError):

@@ -15,6 +15,7 @@ from rlexp.api.place import inside, project_of
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+from rlexp.train import forked
 
 OF_A_SWEEP = ("hydra.mode=", "hydra.sweep", "hydra/sweeper", "hydra.launcher", "hydra/launcher")
 """Overrides of Hydra's own settings that say how a sweep goes, and nothing of one run."""
@@ -29,7 +30,7 @@ class Typed:
 
     def line(self) -> CommandLine:
         """The command line that composes it, to be read anew: the folder of a run bears the time."""
-        return CommandLine(self.root, list(self.overrides))
+        return forked.over(CommandLine(self.root, list(self.overrides)), self.root)
 
 
 _typed: dict[int, tuple[weakref.ref[Run], Typed]] = {}
@@ -48,7 +49,7 @@ def compose(*overrides: str, root: str | os.PathLike[str] | None = None) -> Run:
     """
     place = project_of(root)
     with inside(place):
-        line = CommandLine(place, _texts("compose", overrides))
+        line = forked.over(CommandLine(place, _texts("compose", overrides)), place)
         _require_one(line)
         (point,) = line.points()
         return _known(point.run, line.overrides, place)
@@ -68,7 +69,7 @@ def points(*overrides: str, root: str | os.PathLike[str] | None = None) -> list[
     """
     place = project_of(root)
     with inside(place):
-        line = CommandLine(place, _texts("points", overrides), multirun=True)
+        line = forked.over(CommandLine(place, _texts("points", overrides), multirun=True), place)
         made, of_hydra = line.points(), line.config.hydra.overrides.hydra
         shared = [override for override in of_hydra if not override.startswith(OF_A_SWEEP)]
         return [_known(point.run, [*point.overrides, *shared], place) for point in made]

@@ -36,6 +36,11 @@ class FinishedRun(finished.FinishedRun):
         return status.of(self.manifest)[0] if self.manifest else "locked"
 
     @property
+    def steps(self) -> dict[str, int] | None:
+        """The optimizer steps ``done`` of those ``asked``; None where the manifest does not say them."""
+        return self.manifest.get("steps")
+
+    @property
     def held_out(self) -> dict[str, Any]:
         """The held-out metrics as the manifest has them: name -> before, after, standard_error; empty without any."""
         return self.manifest.get("held_out") or {}

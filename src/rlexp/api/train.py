@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from rlexp.api import finished
 from rlexp.api.composed import typed_of
-from rlexp.api.place import alone, hidden_main, inside, own_logging, require_main
+from rlexp.api.place import alone, hidden_main, inside, own_logging, project_of, require_main
 from rlexp.compare.differences import differences, lines
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
+from rlexp.record import go_on
+from rlexp.train import resume as going_on
 from rlexp.train import session
 from rlexp.train.jobs import Ran, run_jobs
 
@@ -43,6 +48,32 @@ def train(run: Run) -> finished.FinishedRun:
             )
         train_line(line)
         return finished.open(point.run_dir, root=typed.root)
+
+
+def resume(
+    run: str | os.PathLike[str], *overrides: str, root: str | os.PathLike[str] | None = None
+) -> finished.FinishedRun:
+    """Goes on with a run that did not finish, in its own folder, as ``python -m rlexp resume=RUN`` does.
+
+    Args:
+        run: its folder.
+        overrides: as typed on the command line; none may make another run of it.
+        root: the project folder, or one within it; None for that of the working directory.
+
+    Returns:
+        The run in its folder.
+
+    Raises:
+        RunError: there is no such run, it finished or runs, or an input is not the locked one; or as ``train``.
+    """
+    require_main()
+    here, place = Path.cwd(), project_of(root)
+    folder = os.path.abspath(here / run) if (here / run).exists() else os.fspath(run)
+    with alone(), inside(place), own_logging(), hidden_main():
+        named = f"./{folder}" if folder == go_on.AUTO else folder
+        ran = going_on.resume(CommandLine(place, [go_on.override(go_on.RESUME, named), *overrides]), here)
+        assert ran is not None
+        return finished.open(ran.folder, root=place)
 
 
 def train_line(line: CommandLine) -> Ran:

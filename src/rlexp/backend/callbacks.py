@@ -142,10 +142,11 @@ class Live(TrainerCallback):
         self.progress: Progress | None = None
         self.notebook = notebook.Progress() if in_notebook() else None
         self.began = time.perf_counter()
+        self.before = 0
         self.last_tenth = -1
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.began = time.perf_counter()
+        self.began, self.before = time.perf_counter(), state.global_step
         if self.console.is_terminal and not self.notebook:
             columns = (MofNCompleteColumn(), BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
             self.progress = Progress(*columns, console=self.console)
@@ -161,7 +162,7 @@ class Live(TrainerCallback):
             return
         tenth = state.global_step * 10 // max(state.max_steps, 1)
         took = time.perf_counter() - self.began
-        left = took / state.global_step * (state.max_steps - state.global_step)
+        left = took / max(1, state.global_step - self.before) * (state.max_steps - state.global_step)
         line = f"step {state.global_step}/{state.max_steps}  {text}  {took:.0f} s, {left:.0f} s left"
         if self.notebook:
             self.notebook.add(line, {"step": state.global_step, **(logs or {})})

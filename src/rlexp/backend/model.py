@@ -202,7 +202,7 @@ def save(run: Run, model: Any, tokenizer: Any, run_dir: Path) -> Path:
         adapter.base_model_name_or_path = run.model.path or run.model.hub_id
         if not isinstance(adapter.target_modules, str):  # a pattern
             adapter.target_modules = sorted(adapter.target_modules)
-    with whole_folder(weights) as partial:
+    with whole_folder(weights, replace=True) as partial:  # that of an attempt before
         model.save_pretrained(str(partial))
         tokenizer.save_pretrained(str(partial))
         # PEFT's unfilled model card, which names the base model's folder on this machine.

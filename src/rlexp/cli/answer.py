@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rlexp import secrets
-from rlexp.errors import RunError
+from rlexp.errors import Failed, Interrupted, RunError
 
 FORMAT = 1
 """Rises where a field of an answer goes, or comes to mean something else; new fields leave it."""
@@ -79,30 +79,35 @@ def strict(value: Any) -> Any:
 
 def of_error(error: RunError) -> dict[str, Any]:
     """The document of a mistake, or of a run that failed: in the words of the message, secrets masked."""
-    return _mistake(error.what, error.where, error.hint, error.exit_code, error.run_dir)
+    return _mistake(error.what, error.where, error.hint, error)
 
 
-def of_interrupt(exit_code: int, run_dir: Path | None) -> dict[str, Any]:
+def of_interrupt(interrupted: Interrupted) -> dict[str, Any]:
     """The document of a verb that a signal ended."""
-    return _mistake("interrupted by a signal", None, after(run_dir), exit_code, run_dir)
+    return _mistake("interrupted by a signal", None, after(interrupted), interrupted)
 
 
-def after(run_dir: Path | None) -> str:
+def after(interrupted: Interrupted) -> str:
     """What is left of a verb that was interrupted."""
-    return "the run folder holds what was done so far" if run_dir else "no run was begun: type the same again"
+    if interrupted.run_dir is None:
+        return "no run was begun: type the same again"
+    return f"the run was {interrupted.reason}; the run folder holds what was done so far"
 
 
 def of_unforeseen(error: Exception) -> dict[str, Any]:
     """The document of an error that nobody foresaw; its traceback is on stderr."""
     what = f"{type(error).__name__}: {error}"
-    return _mistake(what, None, "this is a bug of rlexp: report it with the traceback on stderr", 1, None)
+    hint = "this is a bug of rlexp: report it with the traceback on stderr"
+    return _mistake(what, None, hint, Failed(what))
 
 
-def _mistake(what: str, where: str | None, hint: str | None, code: int, run_dir: Path | None) -> dict[str, Any]:
+def _mistake(what: str, where: str | None, hint: str | None, error: RunError | Interrupted) -> dict[str, Any]:
     secrets.learn(Path())
     said = {"what": what, "where": where, "hint": hint}
-    place = {"run_dir": os.path.relpath(run_dir)} if run_dir else {}
-    return {"format": FORMAT, "error": secrets.masked_tree(said), "exit_code": code, **place}
+    place = {"run_dir": os.path.relpath(error.run_dir)} if error.run_dir else {}
+    if error.go_on:
+        place["go_on"] = error.go_on
+    return {"format": FORMAT, "error": secrets.masked_tree(said), "exit_code": error.exit_code, **place}
 
 
 def _text(value: Any) -> str:

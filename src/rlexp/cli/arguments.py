@@ -96,6 +96,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
     """
     from rlexp.compose import typed_ids
     from rlexp.compose.points import CommandLine
+    from rlexp.train import forked
 
     for flag, typed in (("--config-path", options.config_path), ("--config-dir", options.config_dir)):
         if typed and not (here / typed).is_dir():
@@ -111,7 +112,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
             where=f"--config-path={options.config_path}",
             hint="leave out --config-path for conf/; for a folder beside it: type --config-dir",
         )
-    return CommandLine(
+    line = CommandLine(
         project.root(),
         typed_ids.from_project(options.overrides if overrides is None else overrides, here, project.root()),
         options.multirun,
@@ -119,6 +120,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         here / options.config_dir if options.config_dir else None,
         options.config_name or "config",
     )
+    return forked.over(line, here)
 
 
 def printed(options: Namespace, line: CommandLine) -> Answer | None:

@@ -13,8 +13,9 @@ from rlexp.compare.changes import Change, big_variables, changes
 from rlexp.compare.same_code import same_code
 from rlexp.console import shortened, show_table
 from rlexp.errors import printable
-from rlexp.record import finished
+from rlexp.record import finished, status
 from rlexp.record.finished import FinishedRun
+from rlexp.record.listed import RunRow, to_json_steps
 from rlexp.record.run_folder import main_metric
 
 CELL = 40
@@ -48,7 +49,7 @@ def command(arguments: list[str], here: Path) -> Answer:
 
 def show(a: FinishedRun, b: FinishedRun, found: list[Change], message: str, root: Path) -> None:
     """Prints the differences as a table, and below it the verdict and both main results."""
-    print(f"A  {_name(a, root)}\nB  {_name(b, root)}\n")
+    print(f"A  {_name(a, root)}{_short(a, root)}\nB  {_name(b, root)}{_short(b, root)}\n")
     if found:
         show_table(("risk", "variable", "what", "A", "B", ""), [_row(change) for change in found], folded=("A", "B"))
         print()
@@ -131,6 +132,7 @@ def to_json(
         "changes": listed,
         "big_variables": big_variables(found),
         "verdict": message,
+        "steps": [to_json_steps(_row_of(run, root)) for run in (a, b)],
         "held_out": [{"name": score[0], **score[1]} if score else None for score in scores],
     }
 
@@ -138,6 +140,18 @@ def to_json(
 def _name(run: FinishedRun, root: Path) -> str:
     folder = run.run_dir.resolve()
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+
+
+def _row_of(run: FinishedRun, root: Path) -> RunRow:
+    return RunRow(run.run_dir, _name(run, root), run.manifest, *status.of(run.manifest))
+
+
+def _short(run: FinishedRun, root: Path) -> str:
+    """How far a run came that did not finish: ``  (interrupted, 5 of 40 steps)``."""
+    row = _row_of(run, root)
+    if not row.steps or row.status == "finished":
+        return ""
+    return f"  ({row.status}, {row.steps[0]} of {row.steps[1]} steps)"
 
 
 def _row(change: Change) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli import plan_data, save_as, typed_ids
+from rlexp.cli import plan_data, plan_going_on, save_as, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.cli.plan_json import changed_arguments, effective, to_json
@@ -47,7 +47,7 @@ def command(arguments: list[str], here: Path) -> Answer:
     The exit code is 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
     options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
-    line = command_line(options, here)
+    line, going_on = plan_going_on.settle(command_line(options, here), here)
     if options.effective:
         made = line.points()
         if len(made) > 1:
@@ -56,7 +56,10 @@ def command(arguments: list[str], here: Path) -> Answer:
     if options.all:
         raise RunError("--all belongs to --effective", where="plan --all", hint="type plan --effective --all")
     made, unfit, planned = line.points(), [], []
-    folders.refuse(line, made)
+    if not plan_going_on.resumes(going_on):
+        folders.refuse(line, made)
+    if going_on:
+        print(f"{render(going_on)}\n")
     for number, point in enumerate(made):
         inputs = find_inputs(point.run, root)
         refuse(point.run, inputs)
@@ -72,7 +75,8 @@ def command(arguments: list[str], here: Path) -> Answer:
 
     def content() -> dict[str, Any]:
         points = [to_json(point, inputs, root) for point, inputs in planned]
-        return {"format": FORMAT, **({"points": points} if line.sweeps else points[0]), "saved": saved}
+        begun = {"going_on": [f"{name}: {value}" for name, value in going_on]} if going_on else {}
+        return {"format": FORMAT, **({"points": points} if line.sweeps else points[0]), **begun, "saved": saved}
 
     return Answer(content)
 

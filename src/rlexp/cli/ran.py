@@ -52,6 +52,8 @@ def of_run(run_dir: Path, root: Path) -> dict[str, Any]:
         **manifest.get("choices", {}),
         "overrides": manifest.get("overrides", []),
         "steps": max((entry.get("step", 0) for entry in metrics.entries(run_dir)), default=0),
+        **({"steps_asked": asked} if (asked := manifest.get("steps", {}).get("asked")) else {}),
+        **({"fork": manifest["fork"]} if "fork" in manifest else {}),
         "metric": {"name": main[0], **main[1]} if main else None,
         "held_out": manifest.get("held_out", {}),
         "weights": os.path.relpath(weights, root) if weights else None,

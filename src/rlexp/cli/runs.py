@@ -72,11 +72,12 @@ def _count(number: int) -> str:
 def _cells(run: RunRow, reward: str) -> tuple[str, ...]:
     """The row of a run, a cell a column."""
     names = {**run.names, "reward": reward}
+    done = f" {run.steps[0]}/{run.steps[1]}" if run.steps and run.status != "finished" else ""
     why = f": {shortened(str(run.reason), REASON)}" if run.reason else ""
     return (
         run.folder,
         f"{datetime.fromtimestamp(run.started):%Y-%m-%d %H:%M}" if run.started else "",
-        run.status + why,
+        run.status + done + why,
         *(str(names.get(name, "")) for name in CHOICES),
         shortened(" ".join(_brief(override) for override in run.typed), TYPED),
         f"{run.metric[0]} {run.metric[1]:.3f} -> {run.metric[2]:.3f}" if run.metric else "",

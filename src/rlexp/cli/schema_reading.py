@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlexp.cli.schema import anything, count, flag, items, mapping, maybe, number, record, text, texts
 
+STEPS = record({"done": count("optimizer steps that were trained"), "asked": count("of the whole run")}, "its steps")
 RUNS = items(
     record(
         {
@@ -27,6 +28,8 @@ RUNS = items(
         optional={
             "reason": text("why it did not finish"),
             "reward_md5s": mapping(text("hash"), "of each term's file", "TERM"),
+            "steps": STEPS,
+            "fork": anything("of a fork: the `run`, `step` and `identity` that it began from"),
         },
     ),
     "the runs",
@@ -60,6 +63,7 @@ DIFF = record(
         "big_variables": texts("what could change what is learned"),
         "verdict": text("what the differences mean for reading the results"),
         "held_out": items(maybe(MAIN), "the main held-out metric of A and of B; null where nothing was measured"),
+        "steps": items(maybe(STEPS), "those of A and of B; null where that is not known"),
     }
 )
 DOCTOR = items(

@@ -25,6 +25,8 @@ RUN: Schema = record(
         "reward": text("its terms, joined with +"),
         "overrides": texts("what was typed"),
         "steps": count("the last step that was logged"),
+        "steps_asked": count("the steps of the whole run"),
+        "fork": anything("of a fork: the `run`, `step` and `identity` that it began from"),
         "metric": {
             **maybe(record({"name": text("its name"), **SCORE["properties"]}, "the main held-out metric")),
             "required": ["name", "before", "after"],
@@ -207,14 +209,15 @@ ARGUMENT = record(
     }
 )
 SAVED: Fields = {"saved": texts("the options that `--save-as` wrote")}
+GOING_ON: Fields = {"going_on": texts("of `resume=` and `fork=`: from where, and what differs")}
 PLAN: Schema = {
     "oneOf": [
         {
             **PLANNED,
-            "properties": {**FIELD_FORMAT, **PLANNED["properties"], **SAVED},
+            "properties": {**FIELD_FORMAT, **PLANNED["properties"], **GOING_ON, **SAVED},
             "required": ["format", *PLANNED["required"], *SAVED],
         },
-        record({**FIELD_FORMAT, "points": items(PLANNED, "of a sweep (`-m`), each as a plan"), **SAVED}),
+        record({**FIELD_FORMAT, "points": items(PLANNED, "of a sweep (`-m`), each as a plan"), **SAVED}, "", GOING_ON),
         record({**FIELD_FORMAT, "arguments": items(ARGUMENT, "of `plan --effective`")}),
     ]
 }

@@ -34,7 +34,7 @@ ERROR = record(
         ),
         "exit_code": count("as the process ends"),
     },
-    optional={"run_dir": text("the folder of the run that it ended")},
+    optional={"run_dir": text("the folder of the run that it ended"), "go_on": text("what to type to go on with it")},
 )
 """The answer of every verb that did not do what was asked."""
 

@@ -8,10 +8,14 @@ from rlexp.api.train import train_line
 from rlexp.cli import ran
 from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import command_line, hydra_options, printed
+from rlexp.train import resume
 
 
 def command(arguments: list[str], here: Path) -> Answer:
     """``[train] [overrides]``: composes, locks and trains a run, or every point of a sweep (-m)."""
     options = hydra_options(arguments, "train")
     line = command_line(options, here)
+    if resume.asked(line) and (gone_on := resume.resume(line, here)):
+        return ran.of_jobs(gone_on, line.root)
+    line = resume.without(line)
     return printed(options, line) or ran.of_jobs(train_line(line), line.root)

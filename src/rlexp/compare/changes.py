@@ -44,7 +44,7 @@ RULES = (
     ("hardware.dtype", "hardware", "medium", ""),
     ("hardware.*", "hardware", "low", ""),
     ("machine.*", "hardware", "low", ""),
-    ("seed", "seed", "low", ""),
+    *(("seed", "seed", "low", ""), ("fork", "fork", "low", ""), ("fork_sha256", "fork", "high", "fork")),
     ("*", "other", "low", ""),
 )
 """(pattern of a key, area, risk, the big variable it belongs to or nothing); the first that matches holds."""
@@ -131,7 +131,7 @@ def facts(run: FinishedRun) -> dict[str, Any]:
         "patch": file_md5(patch)[:8] if git and patch.is_file() else None,
     }
     return {
-        **config,
+        **dict.fromkeys(("max_minutes", "fork", "fork_sha256")) | config,
         "model": {**config["model"], "file": _files(inputs["model"].get("files", {}))},
         "dataset": {
             **{"difficulty": None, **config["dataset"]},

@@ -160,6 +160,12 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
             where=where,
             hint=f"name the parts of {nested[1]} in its place: type dataset=A+B",
         )
+    if full_key == "resume":
+        return RunError(
+            "resume= goes with train and plan, where a run is named on the command line",
+            where=where,
+            hint="type python -m rlexp resume=outputs/...; from Python: api.resume(RUN)",
+        )
     elsewhere = owner(key) if parent == "method" else None
     if elsewhere:
         return RunError(f"{full_key} is not set by hand: {elsewhere}", where=where, hint=f"leave out {full_key}")

@@ -14,6 +14,8 @@ EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
 """Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
 learned."""
+FORK = "fork_sha256"
+"""The key of the tree that holds the hash of the checkpoint that a run begins from; it counts where it is set."""
 NEW_KEYS: dict[tuple[str, str], Any] = {
     ("dataset", "parts"): {},
     ("method", "off_policy_steps"): 0,
@@ -39,6 +41,8 @@ def experiment(config: dict[str, Any]) -> dict[str, Any]:
         config: the composed tree as plain JSON values (``Run.config``, or the config of a lock).
     """
     tree = {name: copy.copy(config[name]) for name in EXPERIMENT}
+    if config.get(FORK):
+        tree[FORK] = config[FORK]
     for group, key in UNCOUNTED:
         tree[group].pop(key, None)
     if parts := tree["dataset"].get("parts"):

@@ -55,14 +55,14 @@ OWNED = {
     "remove_unused_columns": "the columns a reward names are kept",
     **dict.fromkeys(("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id"), "a run is not pushed"),
     **dict.fromkeys(("hub_strategy", "hub_always_push", "hub_revision"), "a run is not pushed"),
-    "resume_from_checkpoint": "not built yet",
+    "resume_from_checkpoint": "resume=RUN goes on with a run, fork=RUN@STEP begins a new one from its checkpoint",
 }
 """Trainer arguments that something else in the composed tree decides, and what to set instead."""
 ALGORITHM = ("vllm_importance_sampling_", "vllm_structured_outputs_regex")
 """How the names begin of vLLM's arguments that belong to the method and not to the machine."""
 
 EVALUATION = "held_out.rows and held_out.every measure held-out rows, before, after and while it trains"
-CHECKPOINTS = "a run is not resumed yet; checkpoints are kept by method.save_steps and method.save_total_limit"
+CHECKPOINTS = "resume=RUN goes on with a run; checkpoints are kept by method.save_steps and method.save_total_limit"
 DEVICES = "a run has one device yet"
 COLUMNS = "dataset.params.columns names the columns of a file, data_prep/ writes them"
 KERNELS = "Unsloth brings kernels of its own"
@@ -73,7 +73,7 @@ UNSERVED = {
     **dict.fromkeys(("batch_eval_metrics", "eval_do_concat_batches", "eval_use_gather_object"), EVALUATION),
     **dict.fromkeys(("include_for_metrics", "prediction_loss_only", "generate_during_eval"), EVALUATION),
     **dict.fromkeys(("load_best_model_at_end", "metric_for_best_model", "greater_is_better"), EVALUATION),
-    "enable_jit_checkpoint": "SIGTERM ends a run as Ctrl-C does, with its record written",
+    "enable_jit_checkpoint": "SIGTERM ends a run with the step it is at, a checkpoint and its weights saved",
     **dict.fromkeys(("ignore_data_skip", "restore_callback_states_from_checkpoint"), CHECKPOINTS),
     **dict.fromkeys(("ddp_backend", "ddp_broadcast_buffers", "ddp_bucket_cap_mb", "ddp_static_graph"), DEVICES),
     **dict.fromkeys(("ddp_find_unused_parameters", "ddp_timeout", "average_tokens_across_devices"), DEVICES),

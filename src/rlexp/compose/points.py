@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,8 @@ class CommandLine:
     config_dir: Path | None = None
     """One more folder of options, which goes before it."""
     config_name: str = "config"
+    over: Callable[[Run, list[str]], Run] | None = None
+    """What is done with every run that was composed: the config of a locked one goes before it."""
     loader: Loader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -187,6 +189,7 @@ class CommandLine:
                     raise null_group(group, self.loader.get_group_options(group, config_name=self.config_name))
         try:
             run = of_tree(config, self.loader.places(self.root, config.hydra.runtime.choices), overrides)
+            run = self.over(run, overrides) if self.over else run
         except ERRORS as error:
             raise explain(error, self.places, overrides) from error
         with self.explained(overrides):
@@ -238,13 +241,5 @@ class CommandLine:
 
 
 def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
-    """Composes and checks every point of a command line of Hydra overrides, before anything is written.
-
-    Args:
-        conf: the project's conf/ folder.
-        overrides, multirun: as typed.
-
-    Raises:
-        RunError: the first point that is not possible; for a sweep the message names every one of them.
-    """
+    """Composes and checks every point of a command line, as ``CommandLine.points``, of this conf/ folder."""
     return CommandLine(conf.parent, overrides, multirun, config_path=conf).points()

@@ -53,6 +53,9 @@ class Run:
     preflight: Preflight
     health: Health
     geometry: Geometry
+    max_minutes: float | None
+    fork: str | None
+    fork_sha256: str | None
     places: Places = field(compare=False)
     """Where the files that it names are looked up on this machine: no part of its config."""
 

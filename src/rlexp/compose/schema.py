@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from rlexp.compose.ranges import ANY, BELOW_1, COUNT, COUNT_FROM_0, FROM_0, POSITIVE, SHARE, Range, named, ranged
-from rlexp.shapes import INSIDE, NAME
+from rlexp.shapes import INSIDE, NAME, SHA256
 
 
 class DatasetType(Enum):
@@ -401,3 +401,10 @@ class RunSchema:
     preflight: Preflight = field(default_factory=Preflight)
     health: Health = field(default_factory=Health)
     invocation: Invocation = field(default_factory=Invocation)
+    max_minutes: float | None = ranged(None, Range(0.01, 10**6))
+    """Minutes from the start of the command after which the run ends with the step it is at, saved: status
+    ``interrupted``; null: no limit."""
+    fork: str | None = None
+    """RUN@STEP: the run, as it is named from the project, from whose checkpoint this one begins."""
+    fork_sha256: str | None = named(None, SHA256)
+    """The hash of that checkpoint; only it counts in the identity."""

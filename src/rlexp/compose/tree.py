@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rlexp.compose import hub, model_size, typed
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run, resolve
+from rlexp.errors import RunError
 
 
 def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> Run:
@@ -20,8 +21,15 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
         overrides: those that made the tree.
 
     Raises:
-        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``.
+        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``; a file names a run to begin from.
     """
+    keys = typed.keys_of(overrides)
+    if cfg.get("fork") and not {"fork", "fork_sha256"} <= keys:
+        raise RunError(
+            "fork is typed, and stands in no option: each run that it makes says so in its lock",
+            where=f"fork: {cfg.fork}",
+            hint=f"leave it out of the file, and type fork={cfg.fork}",
+        )
     hub.begin(cfg.invocation)
-    typed.settle(cfg, typed.keys_of(overrides))
+    typed.settle(cfg, keys)
     return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, places), places))

@@ -43,6 +43,12 @@ class Finding:
         named = {"said" if name == "message" else name: value for name, value in asdict(self).items()}
         return named | {"level": "stop" if self.level is Level.failed else "warn"}
 
+    @classmethod
+    def of_json(cls, line: dict[str, Any]) -> Finding:
+        """The finding of a line of health.jsonl."""
+        named = {"message" if name == "said" else name: value for name, value in line.items()}
+        return cls(**named | {"level": Level.failed if line["level"] == "stop" else Level.warning})
+
 
 def judge(window: Window, limits: Mapping[str, Limits]) -> list[Finding]:
     """The findings past their limits after the window's last step, in the order of RULES."""

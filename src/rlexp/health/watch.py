@@ -92,6 +92,19 @@ class Watch(TrainerCallback):
             self._step = dataclasses.replace(self._step, logs=logs)
             self._judge(control)
 
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on needs of it, as JSON values."""
+        found = [finding.to_json() for findings in self.found.values() for finding in findings]
+        return {"window": self.window.state(), "found": found, "low": self._low, "high": self._high}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes ``state`` of an earlier process. What stopped that one may stop this one again."""
+        self.window.restore(state["window"])
+        self._low, self._high = state["low"], state["high"]
+        for finding in map(Finding.of_json, state["found"]):
+            if finding.level is Level.warning:
+                self.found.setdefault(finding.rule, []).append(finding)
+
     def summary(self) -> dict[str, dict[str, Any]]:
         """Rule -> level (warn or stop) and the first step it was seen at: for the manifest."""
         return {

@@ -8,7 +8,8 @@ import statistics
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Dtype, Reward
@@ -113,6 +114,18 @@ class Window:
         if len(self.first) < FIRST:
             self.first.append(step)
 
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on needs of it, as JSON values."""
+        steps, first = ([asdict(step) for step in part] for part in (self.steps, self.first))
+        return {"steps": steps, "first": first, "held_out": self.held_out, "highest": self.highest}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes ``state`` of an earlier process."""
+        self.steps.extend(map(_step, state["steps"]))
+        self.first = list(map(_step, state["first"]))
+        self.held_out = [(step, means) for step, means in state["held_out"]]
+        self.highest = state["highest"]
+
     def values(self, key: str, last: int | None = None) -> list[float]:
         """The finite logged values of ``key`` of the last so many steps that have it, oldest first."""
         found = [step.logs[key] for step in self.steps if math.isfinite(step.logs.get(key, math.nan))]
@@ -142,6 +155,10 @@ class Window:
         learn."""
         low, best = self.facts.lowest, self.facts.best
         return None not in (low, best, reward) and (reward - low) >= 0.9 * (best - low)  # type: ignore[operator]
+
+
+def _step(state: dict[str, Any]) -> WatchedStep:
+    return WatchedStep(**{**state, "sampled": Sampled(**state["sampled"]) if state["sampled"] else None})
 
 
 def facts(run: Run, sources: dict[str, RewardSource]) -> WatchFacts:

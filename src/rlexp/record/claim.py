@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rlexp.files import disk_fault
 from rlexp.record import status
 
 MANIFEST = "manifest.json"
+CLAIMS, WRITTEN_S = ".going_on", 60
+"""The folder of the claims on a run that goes on, and the seconds within which one is written."""
 SWEEP = "multirun.yaml"
 """The file of a sweep that Hydra writes first."""
 _claimed: dict[Path, list[Path]] = {}
@@ -90,6 +93,65 @@ def claim_started(folder: Path) -> None:
             stream.write(_note())
     except FileExistsError as error:
         raise RunError(_holds(folder, str(folder)), hint=_another(folder.name, "hydra.run.dir")) from error
+
+
+@contextlib.contextmanager
+def going_on(folder: Path, shown: str) -> Iterator[None]:
+    """Claims the folder of a run that goes on, while the block lasts: of several processes that ask one gets it.
+
+    Each claim is a file of its own, with the next number, that only one process can make; one whose process is gone
+    stays, and counts no more.
+
+    Raises:
+        RunError: another process has it.
+    """
+    home = folder / CLAIMS
+    try:
+        home.mkdir(exist_ok=True)
+        numbers = sorted(int(path.name) for path in home.iterdir() if path.name.isdecimal())
+        for number in numbers:
+            if (note := _read(home / str(number))) is None or status.of(note)[0] == "running":
+                raise _other(shown, note or {})
+        mine = home / str(max(numbers, default=0) + 1)
+        with mine.open("x") as stream:
+            stream.write(_note())
+    except FileExistsError as error:
+        raise _other(shown, {}) from error
+    except OSError as error:
+        fault = disk_fault(error)
+        hint = fault.hint if fault else "change the rights of that folder"
+        raise RunError(f"{shown} cannot be written: {error.strerror}", where=shown, hint=hint) from error
+    _claimed[folder.resolve()] = []
+    try:
+        yield
+    finally:
+        _claimed.pop(folder.resolve(), None)
+        with contextlib.suppress(OSError):
+            mine.unlink()
+            for number in numbers:
+                (home / str(number)).unlink()
+            home.rmdir()
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """A claim; None for one that is being written."""
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        fresh = time.time() - file.stat().st_mtime < WRITTEN_S
+        return None if fresh else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _other(shown: str, note: dict[str, Any]) -> RunError:
+    process = f" (process {note['pid']} on {note['host']})" if {"pid", "host"} <= note.keys() else ""
+    return RunError(
+        f"another process goes on with {shown} at this moment{process}",
+        where=f"resume={shown}",
+        hint="wait until it ends: python -m rlexp runs shows how it stands",
+    )
 
 
 def take_over(folder: Path) -> bool:

@@ -17,6 +17,11 @@ def steps(run_dir: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("step-")) for path in (run_dir / COMPLETIONS).glob("step-*.parquet"))
 
 
+def name(step: int) -> str:
+    """The file of a step's completions in its run folder."""
+    return f"{COMPLETIONS}/step-{step:06d}.parquet"
+
+
 def read(run_dir: Path, wanted: Sequence[int]) -> dict[str, list[Any]]:
     """Every stored completion of these steps, column by column, with its ``step``.
 
@@ -25,10 +30,10 @@ def read(run_dir: Path, wanted: Sequence[int]) -> dict[str, list[Any]]:
     """
     columns: dict[str, list[Any]] = {}
     for step in wanted:
-        table = snapshot.read(run_dir / COMPLETIONS / f"step-{step:06d}.parquet").to_pydict()
+        table = snapshot.read(run_dir / name(step)).to_pydict()
         table["step"] = [step] * len(table["completion"])
-        for name, values in table.items():
-            columns.setdefault(name, []).extend(values)
+        for column, values in table.items():
+            columns.setdefault(column, []).extend(values)
     if "group" not in columns:
         raise RunError(
             "the run kept no completions",

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
-from rlexp.record import status
+from rlexp.record import metrics, status
 from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
@@ -89,6 +89,19 @@ class RunRow:
             return max(0.0, time.time() - self.started)  # the clock may have been set back
         return self.manifest.get("timings_s", {}).get("total")
 
+    @functools.cached_property
+    def steps(self) -> tuple[int, int] | None:
+        """(done, asked) of its optimizer steps; None where that is not known. Of one that has not ended, those
+        that were logged."""
+        steps = self.manifest.get("steps")
+        if not steps or steps["asked"] is None:
+            return None
+        logged = 0
+        if self.status in ("running", "killed"):
+            with contextlib.suppress(RunError):
+                logged = max((int(entry.get("step", 0)) for entry in metrics.entries(self.place)), default=0)
+        return max(steps["done"], logged), steps["asked"]
+
     def value(self, key: str) -> Any:
         """The value of a column, or of a dotted key of the locked config; MISSING where this run has none.
 
@@ -157,6 +170,13 @@ def to_json(run: RunRow) -> dict[str, Any]:
         **({"reward_md5s": run.reward_md5s} if run.reward_md5s else {}),
         "typed": run.typed,
         "metric": metric,
+        **({"steps": to_json_steps(run)} if run.steps else {}),
+        **({"fork": run.manifest["fork"]} if "fork" in run.manifest else {}),
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
     }
+
+
+def to_json_steps(run: RunRow) -> dict[str, int] | None:
+    """The steps that a run did and was asked, as JSON values; None where they are not known."""
+    return dict(zip(("done", "asked"), run.steps, strict=True)) if run.steps else None

@@ -20,6 +20,7 @@ from rlexp.errors import RunError, Stopped
 from rlexp.inputs import trust
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.trust import Code
+from rlexp.record import attempts
 from rlexp.record.claim import MANIFEST as MANIFEST
 from rlexp.record.claim import claim_started, take_over
 from rlexp.record.machine import commit_and_patch, machine
@@ -30,6 +31,13 @@ LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CHECKPOINTS = "checkpoints"
 """The folder of a run that the trainer writes its checkpoints to."""
+CLEARED = (
+    *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, "adapter", "model", "smoke"),
+    *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
+)
+"""What a run leaves in its folder beside the manifest, and a run that begins again there does not keep."""
+OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "inputs_changed", "preflight")
+"""Keys of the manifest that say how an attempt went, and nothing of the next one."""
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
 
@@ -52,23 +60,36 @@ SCHEMA = record(
         "patches": mapping(record({"status": TEXT}), NAME),
         "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
+        "steps": record({"done": COUNT, "asked": {"anyOf": [COUNT, {"type": "null"}]}}),
+        "attempts": attempts.SHAPE,
+        "fork": record({"run": TEXT, "step": COUNT, "identity": TEXT}),
     },
 )
 """The shape of a manifest: what is used of it."""
 
 
 class Record:
-    """Keeps ``manifest.json`` of one run folder. A context manager: leaving it writes the status and the reason.
+    """Keeps ``manifest.json`` of one run folder. A context manager: leaving it writes the status and the reason. In a
+    folder that holds an earlier attempt it goes on: what that one wrote stays where nothing newer takes its place.
 
     Status is ``running``, ``finished``, ``stopped`` (by its health), ``failed`` or ``interrupted``; a folder that says
     ``running`` after its process is gone was killed.
     """
 
     def __init__(
-        self, run_dir: Path, root: Path, identity: str, overrides: list[str], config: dict[str, Any] | None = None
+        self,
+        run_dir: Path,
+        root: Path,
+        identity: str,
+        overrides: list[str],
+        config: dict[str, Any] | None = None,
+        from_step: int = 0,
+        again: bool = False,
     ) -> None:
         self._began = time.perf_counter()
-        if not take_over(run_dir):
+        self._stands: set[str] = set()
+        earlier = read_manifest(run_dir) or {}
+        if not take_over(run_dir) and not again:
             claim_started(run_dir)
         secrets.learn(root)
         code, patch = commit_and_patch(root)
@@ -77,6 +98,7 @@ class Record:
         self.run_dir = run_dir
         self.root = root
         self.content: dict[str, Any] = {
+            **({name: earlier[name] for name in earlier if name not in OF_ONE_ATTEMPT} if from_step else {}),
             "identity": identity,
             "status": "running",
             "argv": ["notebook"] if in_notebook() else [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -88,6 +110,15 @@ class Record:
             "git": code,
             "timings_s": {},
         }
+        made = attempts.before(earlier)
+        self.content["attempts"] = [*made, attempts.first(self.content, from_step)]
+        if made and made[0]["started"]:  # that of the first
+            self.content["started"] = made[0]["started"]
+        self._ended: tuple[str, str] | None = None
+
+    def end(self, status: str, reason: str) -> None:
+        """Says that the run does not finish, where no error says so."""
+        self._ended = status, reason
 
     def __enter__(self) -> Record:
         self.write()
@@ -95,14 +126,17 @@ class Record:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if kind is None:
-            self.content["status"] = "finished"
+            status, reason = self._ended or ("finished", "")
+            self.content |= {"status": status, **({"reason": reason} if reason else {})}
         elif issubclass(kind, KeyboardInterrupt):
-            self.content |= {"status": "interrupted", "reason": "stopped by a signal"}
+            self.content |= {"status": "interrupted", "reason": getattr(error, "reason", "stopped by a signal")}
         else:
             reason = str(error) if issubclass(kind, RunError) else f"{kind.__name__}: {error}"
             self.content |= {"status": "stopped" if issubclass(kind, Stopped) else "failed", "reason": reason}
         self.mark("total")
         self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        last = {name: self.content[name] for name in ("ended", "status", "reason") if name in self.content}
+        self.content["attempts"][-1] |= last
         self.content["machine"] = machine()
         self.content["outputs"] = outputs(self.run_dir)
         # On a full disk the old manifest stands; the error that is under way says more than this one.
@@ -110,12 +144,35 @@ class Record:
             self.write()
 
     def mark(self, name: str) -> None:
-        """Notes the seconds since the record began under ``name``."""
-        self.content["timings_s"][name] = round(time.perf_counter() - self._began, 3)
+        """Notes the seconds since the record began under ``name``; a mark of an earlier attempt stands."""
+        if name not in self._stands:
+            self.content["timings_s"][name] = self.seconds()
+
+    def seconds(self) -> float:
+        """Those since the record began, those of earlier attempts among them."""
+        return round(time.perf_counter() - self._began, 3)
+
+    def carry(self, timings: dict[str, float], seconds: float) -> None:
+        """Goes on with the times of an earlier attempt.
+
+        Args:
+            timings: its marks, which stand.
+            seconds: how long it took up to where this one goes on.
+        """
+        self._began -= seconds
+        self._stands |= timings.keys()
+        self.content["timings_s"] |= timings
 
     def write(self) -> None:
         """Writes the manifest; the old one stands until the new one is whole."""
         _write_manifest(self.run_dir, self.content)
+
+    def keep_lock(self, versions: dict[str, str]) -> None:
+        """Leaves the lock that the run began with; where this attempt has other versions, it says so."""
+        content = yaml.safe_load((self.run_dir / LOCK).read_text())
+        other = {name: version for name, version in versions.items() if content["versions"].get(name) != version}
+        if other:
+            self.content["attempts"][-1]["versions"] = other
 
     def write_lock(self, content: dict[str, Any], files_of: Mapping[str, Path]) -> None:
         """Writes ``run.lock.yaml`` and copies the Python files it names beside it; this user has run them now. The

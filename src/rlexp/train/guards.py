@@ -1,18 +1,15 @@
-"""What stands around a run while it is built and trained: one process, signals, a full disk, errors nobody foresaw."""
+"""What stands around a run while it is built and trained: one process, a full disk, errors nobody foresaw."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rlexp import files
-from rlexp.errors import Failed, Interrupted, RunError
+from rlexp.errors import Failed, RunError
 from rlexp.preflight import checks, facts
 from rlexp.record import checkpoints
 from rlexp.train.job import Job
@@ -80,28 +77,3 @@ def room(job: Job) -> Iterator[None]:
         what += f"; {', '.join(gone)} was not whole and is gone" if gone else ""
         what += f"; {kept[0].name} is whole and stays" if kept else ""
         raise RunError(what, where=fault.where or place, hint=fault.hint) from error
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[None]:
-    """Lets a polite kill (SIGTERM) end the run the way Ctrl-C does, with its record written.
-
-    Raises:
-        Interrupted: either of them came.
-    """
-
-    def interrupt(*_: Any) -> None:
-        raise Interrupted(signal.SIGTERM)
-
-    if threading.current_thread() is not threading.main_thread():  # a launcher's worker thread may set no handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except Interrupted:
-        raise
-    except KeyboardInterrupt as error:
-        raise Interrupted from error
-    finally:
-        signal.signal(signal.SIGTERM, before)

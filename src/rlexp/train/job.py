@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from rlexp.compose.run import Run
-from rlexp.record.checkpoints import Checkpoint
+from rlexp.record.checkpoints import Checkpoint, require
+from rlexp.record.rewind import require_own
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,14 @@ class Job:
     """The checkpoint of this folder that its training goes on from; None for a run that begins."""
     fork: Checkpoint | None = None
     """The checkpoint of another run that this run goes on from in a folder of its own."""
+
+    def require_beginning(self) -> None:
+        """Checks what the training goes on from, before anything of it is loaded and anything is changed.
+
+        Raises:
+            RunError: the checkpoint is not whole, or the run folder leads elsewhere.
+        """
+        if self.resume:
+            require_own(self.run_dir)
+        if begun := self.resume or self.fork:
+            require(begun)

@@ -24,10 +24,11 @@ from rlexp.compose.search_path import places
 from rlexp.compose.tree import of_tree
 from rlexp.errors import RunError
 from rlexp.health import rules as health_rules
+from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.nvidia import gpus
 from rlexp.preflight import checks
-from rlexp.train import folders
+from rlexp.train import folders, forked
 from rlexp.train.guards import require_one_process
 from rlexp.train.job import Job
 from rlexp.train.launch import launch
@@ -60,7 +61,7 @@ def run_jobs(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     with folders.claimed(line, made) as folder:
         for point in made:
             make_ready(point.run, line.root, folder)
-        failure = launch(line, functools.partial(_one_job, work, line.listed))
+        failure = launch(line, functools.partial(_one_job, work, line.listed, line.over))
     if line.sweeps:
         return Ran(folder, sweep.read(folder, [point.run_dir for point in made]))
     if failure:
@@ -84,11 +85,12 @@ def one_loader(runs: list[Run]) -> None:
         )
 
 
-def make_ready(run: Run, root: Path, run_dir: Path) -> None:
+def make_ready(run: Run, root: Path, run_dir: Path, inputs: Inputs | None = None) -> None:
     """Makes the missing inputs of a run, and tries its reward.
 
     Args:
         run_dir: where it writes, for the room on that disk.
+        inputs: those of a lock, which are there; by default the project's.
 
     Raises:
         RunError: it cannot be started.
@@ -108,11 +110,13 @@ def make_ready(run: Run, root: Path, run_dir: Path) -> None:
     installed.require(run)
     health_rules.validate(run.health.rules)
     server_command.validate(run)
-    inputs = prepare(run, root)
+    inputs = inputs or prepare(run, root)
     checks.refuse(run, inputs, run_dir)
 
 
-def _one_job(work: Callable[[Job], None], checked: bool, cfg: DictConfig) -> Exception | None:
+def _one_job(
+    work: Callable[[Job], None], checked: bool, over: Callable[[Run, list[str]], Run] | None, cfg: DictConfig
+) -> Exception | None:
     """Does the work of one point in the folder that Hydra made, which may be in another process.
 
     Returns:
@@ -122,9 +126,10 @@ def _one_job(work: Callable[[Job], None], checked: bool, cfg: DictConfig) -> Exc
     run_dir, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
     sources = [(source.schema, source.path) for source in settings.runtime.config_sources]
     run = of_tree(cfg, places(root, sources, settings.runtime.choices), overrides)
+    run = over(run, overrides) if over else run
     if not checked:
         make_ready(run, root, run_dir)
-    failure = attempt(work, Job(run, root, run_dir, overrides))
+    failure = attempt(work, Job(run, root, run_dir, overrides, fork=forked.checkpoint_of(run, root)))
     return None if settings.mode is RunMode.MULTIRUN else failure
 
 

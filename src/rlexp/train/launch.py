@@ -16,7 +16,7 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.sweep import typed_of
 
 
-def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
+def launch(line: CommandLine, task: Callable[[DictConfig], Any], config: DictConfig | None = None) -> Any:
     """Runs the points of a command line in the folders they were composed with.
 
     Source: hydra 1.3, ``_internal/hydra.py`` (run, multirun) and ``BasicSweeper.sweep``, less the second composing of
@@ -25,11 +25,12 @@ def launch(line: CommandLine, task: Callable[[DictConfig], Any]) -> Any:
     Args:
         line: composed and checked.
         task: what is done with the config of a point; a launcher may send it to another process.
+        config: of a run alone, where another one is kept than the line composes.
 
     Returns:
         what the task returned; of a sweep nothing.
     """
-    config, name = line.config, line.config_name
+    config, name = config or line.config, line.config_name
     callbacks = Callbacks(config)
     context = HydraContext(config_loader=line.loader, callbacks=callbacks)
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)

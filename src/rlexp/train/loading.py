@@ -20,32 +20,43 @@ from rlexp.inputs import find, hashes, reward_versions, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
 from rlexp.preflight.gate import Gate
-from rlexp.record import lock
+from rlexp.record import go_on, lock
+from rlexp.record.checkpoints import last_whole
 from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import workers_for
-from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, signals, unforeseen
+from rlexp.train import forked
+from rlexp.train.ending import Ending
+from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, unforeseen
 from rlexp.train.job import Job
 from rlexp.verdict import Level, Verdict
 
 
 @contextlib.contextmanager
-def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack]]:
-    """The record of a run folder, and a stack of what lives as long as it; libraries are heard in LIBRARIES_LOG."""
+def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
+    """The record of a run folder, a stack of what lives as long as it, and what ends it early; libraries are heard in
+    LIBRARIES_LOG."""
     require_one_process()
-    record = Record(job.run_dir, job.root, lock.identity(job.run), job.overrides, job.run.config())
+    begun, again = job.resume or job.fork, job.resume is not None
+    identity, config = lock.identity(job.run), job.run.config()
+    record = Record(job.run_dir, job.root, identity, job.overrides, config, begun.step if begun else 0, again)
     record.content["telemetry"] = telemetry.state()
+    record.content |= {"fork": forked.lineage(job.run, job.root)} if job.fork else {}
+    ending = Ending(job.run.max_minutes)
     try:
         with (
+            ending.heard(),
             record,
             unforeseen(job.run_dir),
             room(job),
-            signals(),
+            ending.now(),
             quiet(job.run_dir / LIBRARIES_LOG),
             contextlib.ExitStack() as running,
         ):
-            yield record, running
+            yield record, running, ending
     except (RunError, Interrupted) as error:
         error.run_dir = job.run_dir
+        if isinstance(error, Interrupted) or last_whole(job.run_dir)[0]:
+            error.go_on = go_on.resume_line(job.run_dir, job.root)
         raise
 
 

@@ -18,7 +18,7 @@ from rlexp.record import locked_config
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import read_manifest
 from rlexp.record.stages import write_scores
-from rlexp.train import session
+from rlexp.train import forked, session
 from rlexp.train.job import Job
 from rlexp.train.replay import run_dir_of
 
@@ -50,7 +50,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> Pat
         inputs = prepare(run, root)
     except RunError as error:
         raise _in_a_queue(error, root) from error
-    session.train(Job(run, root, run_dir, changed), inputs)
+    session.train(Job(run, root, run_dir, changed, fork=forked.checkpoint_of(run, root)), inputs)
     write_scores(run_dir, (read_manifest(run_dir) or {}).get("held_out", {}))
     return run_dir
 

@@ -20,7 +20,7 @@ from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import template_time, versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
 from rlexp.record.stages import write_scores
-from rlexp.train import session
+from rlexp.train import forked, session
 from rlexp.train.job import Job
 
 MARK = ".replay"
@@ -85,21 +85,22 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
         print(f"note: {notes[-1]}")
     folders = [lock["inputs"][name]["path"] for name in ("data", *(["difficulty"] if inputs.filtered else []))]
     names = ", ".join([*folders, *(s.file for s in inputs.rewards.values()), run.model.name])
-    print(f"inputs identical: {names}", flush=True)
+    fork = forked.checkpoint_of(run, root)
+    print(f"inputs identical: {', '.join([names, *([str(run.fork)] if fork else [])])}", flush=True)
     if check:
         return Replayed(True, notes, None)
     run_dir = run_dir_of(original, directory)
-    _same_threads(lock)
+    same_threads(lock)
     lock_now: dict[str, Any] = {}
 
     def approve(now: dict[str, Any]) -> None:
         lock_now.update(now)
-        _approve(lock, now)
+        require_same_model(lock, now)
 
     if moment := template_time(lock):
         notes.append(f"the chat template writes the time: it is given that of the lock, {moment}")
         print(f"note: {notes[-1]}", flush=True)
-    session.train(Job(run, root, run_dir, lock["overrides"], moment), inputs, approve, smoked=True)
+    session.train(Job(run, root, run_dir, lock["overrides"], moment, fork=fork), inputs, approve, smoked=True)
     manifest = read_manifest(run_dir) or {}
     found = agreement.compare(
         metrics.lines(where),
@@ -152,14 +153,14 @@ def _drift(original: FinishedRun) -> list[str]:
     return notes
 
 
-def _same_threads(lock: dict[str, Any]) -> None:
+def same_threads(lock: dict[str, Any]) -> None:
     """Sums in as many parts as the locked run did; torch and MKL read these when they are imported."""
     threads = lock["machine"].get("threads")
     if threads and lock["config"]["hardware"]["device"] == "cpu":
         os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
 
 
-def _approve(lock: dict[str, Any], now: dict[str, Any]) -> None:
+def require_same_model(lock: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuses what only a loaded model shows to be another than the locked one."""
     same_template = lock["chat_template_sha256"] == now["chat_template_sha256"]
     then, files = lock["inputs"]["model"]["files"], now["inputs"]["model"]["files"]

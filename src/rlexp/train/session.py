@@ -25,7 +25,7 @@ from rlexp.inputs.find import Inputs
 from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
 from rlexp.preflight.smoke.driver import smoke_if_due
-from rlexp.record import lock
+from rlexp.record import go_on, lock
 from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
 from rlexp.train import summary
@@ -52,7 +52,8 @@ def train(
         Stopped: a health rule ended it; what was trained so far is saved.
     """
     run, run_dir, console = job.run, job.run_dir, RunConsole()
-    with recorded(job) as (record, running):
+    job.require_beginning()
+    with recorded(job) as (record, running, ending):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
         if out := list(record.content["git"].get("left_out", {})):
             console.print(
@@ -60,14 +61,15 @@ def train(
             )
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
-        if not smoked:
+        if not smoked and job.resume is None:
             smoke_if_due(loaded, record, console)
 
         # These import torch and transformers when they are imported, and Unsloth must be first (``load``).
         from rlexp.backend import callbacks
         from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
-        from rlexp.train import step_time
+        from rlexp.train import checkpoints, so_far, step_time
+        from rlexp.train.last_step import LastStep
 
         rubric = loaded.rubric(run_dir)
 
@@ -93,8 +95,11 @@ def train(
         files_of = hashes.files_of(run, loaded.inputs, digest)
         origins = run.places.origins(files_of)
         locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
-        record.write_lock(locked, files_of)
+        if job.resume is None:
+            record.write_lock(locked, files_of)
         approve(locked)
+        if job.resume:
+            record.keep_lock(locked["versions"])
         record.mark("built")
 
         def compare() -> summary.HeldOutScores:
@@ -120,20 +125,31 @@ def train(
             trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
-        try:
-            begun = job.resume or job.fork
-            trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
-        finally:
-            live.stop()
-        record.mark("trained")
-        if peaks := peak_memory.figures(run):
-            record.content["memory_gib"] = peaks
-        record.content["step_time_s"] = took = step_time.medians(times.steps)
+        growing = so_far.RunSoFar(record, rubric, watch, times)
+        trainer.add_callback(checkpoints.Checkpoints(job, trainer, growing, console.warn))
+        trainer.add_callback(LastStep(ending, record))
+        with ending.after_step():
+            try:
+                begun = job.resume or job.fork
+                trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
+            except Exception:
+                ending.keep(lambda: models.save(run, trainer.model, tokenizer, run_dir))
+                raise
+            finally:
+                live.stop()
+            record.mark("trained")
+            if peaks := peak_memory.figures(run):
+                record.content["memory_gib"] = peaks
+            record.content["step_time_s"] = took = step_time.medians(times.steps)
 
-        weights = models.save(run, trainer.model, tokenizer, run_dir)
-        record.content["health"] = watch.summary()
+            weights = models.save(run, trainer.model, tokenizer, run_dir)
+            record.content["health"] = watch.summary()
+        ending.require()
         watch.require()
-        if test is not None:
+        ended = ending.outcome()
+        if ended:
+            record.end(*ended)
+        elif test is not None:
             after = compare()
             if before is None:
                 with trainer.model.disable_adapter():
@@ -143,7 +159,7 @@ def train(
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(digest, hashes.inputs_digest(run, loaded.inputs))
-    if test is not None and before is not None:
+    if test is not None and before is not None and not ended:
         summary.show(console, run, before, after)
     for name in changed:
         console.warn(f"{name} changed while the run went on; the lock holds what it began with")
@@ -153,6 +169,8 @@ def train(
     if peaks:
         console.print(peak_memory.summary_line(peaks))
     console.print(f"{weights.name} and record: {os.path.relpath(run_dir, job.root)}")
+    if ended:
+        console.print(f"{': '.join(ended)}\ngo on: {go_on.resume_line(run_dir, job.root)}", markup=False)
 
 
 def smoke(job: Job) -> None:
@@ -162,7 +180,7 @@ def smoke(job: Job) -> None:
         RunError: an input is wrong, or the steps failed; the manifest says so too.
     """
     console = RunConsole()
-    with recorded(job) as (record, running):
+    with recorded(job) as (record, running, _):
         record.content["verb"] = "smoke"
         started = passes.engine_for(job.run)
         loaded = load(dataclasses.replace(job, run=started), record, running, console)

@@ -62,7 +62,8 @@ class StepTime(TrainerCallback):
         self.steps: list[dict[str, float]] = []
         """The times of each step: part -> seconds, and ``step`` for the whole."""
         self._clock = clock or device_clock()
-        self._reported = 0
+        self.reported = 0
+        """The number of steps that ``logged`` has answered for."""
         self._parts: defaultdict[str, float] | None = None
         self._open: list[str] = []
         self._since = self._began = 0.0
@@ -89,9 +90,13 @@ class StepTime(TrainerCallback):
 
     def logged(self) -> dict[str, float]:
         """Means over the steps since the last call, named as ``split_timing`` knows timings: ``step_time/generate``."""
-        new, self._reported = self.steps[self._reported :], len(self.steps)
+        new, self.reported = self.steps[self.reported :], len(self.steps)
         names = dict.fromkeys(name for step in new for name in step)
         return {f"step_time/{name}": statistics.mean(step.get(name, 0.0) for step in new) for name in names}
+
+    def restore(self, steps: list[dict[str, float]], reported: int) -> None:
+        """Begins with the times of an earlier process, so many of which were logged."""
+        self.steps, self.reported = steps, reported
 
     def _timed(self, method: Callable[..., Any], part: str) -> Callable[..., Any]:
         @functools.wraps(method)

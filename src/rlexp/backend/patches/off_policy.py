@@ -108,11 +108,17 @@ class OffPolicy:
             (Path(checkpoint_dir) / FILE).write_text(json.dumps(asdict(self.waiting.result())))
 
     def restore(self, checkpoint_dir: str | None) -> None:
-        """Takes them from a checkpoint; from one of an on-policy training there are none to take."""
+        """Takes them from a checkpoint, where they answer the prompts that come next: those of a fork may be others,
+        and from an on-policy training there are none to take."""
         file = Path(checkpoint_dir or "") / FILE
-        if checkpoint_dir and file.is_file():
+        if not checkpoint_dir or not file.is_file():
+            return
+        kept = Sampled(**json.loads(file.read_text()))
+        rows = next(itertools.islice(batches(self.trainer), self.trainer.state.global_step, None), [])
+        prompt_ids = self.trainer._tokenize_prompts([row["prompt"] for row in rows])[0] if rows else []
+        if kept.prompts == prompts_digest(prompt_ids):
             self.waiting = Future()
-            self.waiting.set_result(Sampled(**json.loads(file.read_text())))
+            self.waiting.set_result(kept)
 
     def end(self) -> None:
         """Ends what is under way: nobody will train on it."""

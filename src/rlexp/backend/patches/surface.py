@@ -34,8 +34,15 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "transformers.Trainer": (
         *("_save_rng_state", "_load_rng_state", "_get_train_sampler", "training_step", "log"),
         *("compute_loss", "train_dataset", "accelerator", "get_batch_samples"),
+        *("_save_checkpoint", "_get_output_dir", "_load_from_checkpoint", "_load_optimizer_and_scheduler"),
+        *("_run_epoch", "_tr_loss", "_total_loss_scalar", "_globalstep_last_logged"),
     ),
-    "trl.experimental.orpo.ORPOTrainer": ("concatenated_forward",),
+    "trl.SFTTrainer": ("_metrics", "_total_train_tokens"),
+    "trl.DPOTrainer": ("_metrics", "_total_train_tokens"),
+    "trl.KTOTrainer": ("_metrics", "_total_train_tokens"),
+    "trl.experimental.orpo.ORPOTrainer": ("concatenated_forward", "_stored_metrics"),
+    "trl.trainer.utils.RepeatSampler": ("generator", "seed", "shuffle", "num_samples"),
+    "torch.optim.lr_scheduler.LambdaLR": ("base_lrs", "lr_lambdas", "last_epoch", "_last_lr"),
     "peft.tuners.lora.Linear": (
         *("base_layer", "lora_A", "lora_B", "scaling", "active_adapters", "lora_bias", "lora_variant"),
         "fan_in_fan_out",

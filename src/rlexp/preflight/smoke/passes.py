@@ -23,7 +23,7 @@ from rlexp.record.lock import versions
 from rlexp.record.machine import processor
 
 FOLDER = ".smoke"
-FREE = ("seed", "held_out", "tracking", "health", "preflight")
+FREE = ("seed", "held_out", "tracking", "health", "preflight", "max_minutes", "fork", "fork_sha256")
 """Parts of the config that make a run no less safe."""
 UNCOMPILED = {"compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}}
 """For vLLM: nothing is compiled; decoding is captured in graphs all the same. At 4B it starts 18 s sooner, or 5 s where

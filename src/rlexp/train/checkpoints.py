@@ -1,0 +1,139 @@
+"""The checkpoints of a training, and the training that goes on from one bit for bit.
+
+A checkpoint is what transformers writes and, beside it, what it leaves out: the trainer's state between two steps
+(``backend.trainer_state``) and the record's: the lengths of the files that grow, the counts of the rubric, the window
+of the health rules, times and peaks. It is whole or absent (``record.checkpoints``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from rlexp import shapes
+from rlexp.backend import trainer_state
+from rlexp.errors import RunError
+from rlexp.preflight import facts
+from rlexp.record import checkpoints
+from rlexp.record.rewind import rewind
+from rlexp.train.job import Job
+from rlexp.train.so_far import SCHEMA, RunSoFar
+
+TRAINER, RECORD = "trainer_between_steps.pt", "run_so_far.json"
+"""The two files of a checkpoint that are ours."""
+HELD = ("trainer", "times")
+"""The keys of TRAINER."""
+
+
+class Checkpoints(TrainerCallback):
+    """Writes the checkpoints of a trainer, and has it go on from one.
+
+    Args:
+        trainer: its ``_save_checkpoint`` is wrapped; add the callback last, behind those that begin anew.
+        warn: prints one message.
+    """
+
+    def __init__(self, job: Job, trainer: Any, so_far: RunSoFar, warn: Callable[[str], None]) -> None:
+        self.job, self.trainer, self.so_far, self.warn = job, trainer, so_far, warn
+        self.begun = job.resume or job.fork
+        self._write: Callable[..., None] = trainer._save_checkpoint
+        self._needed = 0
+        self._warned = False
+        self._state: dict[str, Any] = {}
+        trainer._save_checkpoint = self.save
+        trainer.create_model_card = lambda *_, **__: None  # a draft, in the folder above every checkpoint
+        trainer_state.resumable(trainer)
+        if self.begun:
+            self._state = self._read(self.begun.folder)
+        if job.fork:
+            trainer_state.with_own_settings(trainer, self._state["trainer"])
+        # The state's, since max_steps is -1 in the arguments of a run of so many passes.
+        if (
+            job.resume
+            and job.resume.step >= json.loads((job.resume.folder / checkpoints.STATE).read_text())["max_steps"]
+        ):
+            trainer_state.ends_at_once(trainer, job.resume.folder)
+
+    def save(self, model: Any, trial: Any = None) -> None:
+        """Writes the checkpoint of the step, as ``transformers.Trainer._save_checkpoint``, and drops the oldest; where
+        the disk has no room it is left out, and the earlier ones stay."""
+        trainer, run_dir = self.trainer, self.job.run_dir
+        step = trainer.state.global_step
+        if not self._has_room(step):
+            return
+        place = trainer._get_output_dir
+        with checkpoints.written(run_dir, step) as partial:
+            trainer._get_output_dir = lambda trial=None: str(partial)
+            try:
+                self._write(model, trial)
+            finally:
+                trainer._get_output_dir = place
+            folder = partial / f"checkpoint-{step}"
+            (folder / "README.md").unlink(missing_ok=True)  # PEFT's draft, with a path of this machine
+            self._add(folder)
+            self._needed = checkpoints.size(folder)
+        ring = checkpoints.newest(list(checkpoints.of(run_dir)), trainer.args.save_total_limit)
+        checkpoints.keep(run_dir, ring)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Puts the state back, once everything that begins anew has."""
+        if self.begun is None:
+            return
+        trainer_state.restore(self.trainer, self._state["trainer"])
+        if self.job.fork:  # transformers keeps the intervals of the checkpoint's run
+            state.compute_steps(args, state.max_steps)
+            return
+        rewind(self.job.run_dir, self.begun, self._state["record"]["lengths"])
+        self.so_far.restore(self._state["record"], self._state["times"])
+
+    def _add(self, folder: Path) -> None:
+        import torch
+
+        steps = self.so_far.times.steps
+        parts = sorted({part for step in steps for part in step})
+        rows = [[step.get(part, float("nan")) for part in parts] for step in steps]
+        values = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(parts))
+        times = {"parts": parts, "values": values, "reported": self.so_far.times.reported}
+        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / TRAINER)
+        (folder / RECORD).write_text(json.dumps(self.so_far.state()))
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        """What ``_add`` wrote, of a checkpoint whose every byte was checked (``checkpoints.require``)."""
+        import torch
+
+        record = shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")
+        try:
+            held = torch.load(folder / TRAINER, map_location=self.trainer.args.device, weights_only=True)
+            trainer, times = (dict(held[name]) for name in HELD)
+            trainer_state.require(trainer)
+            times["values"] = times["values"].cpu()
+            if record is None or times["values"].shape[1:] != (len(times["parts"]),):
+                raise ValueError("it has another shape")
+        except Exception as error:  # whatever torch meets in a file of somebody else's
+            raise RunError(
+                f"what the checkpoint holds of the trainer cannot be read: {str(error)[:200]}",
+                where=str(folder / TRAINER),
+                hint="name another checkpoint, or start the run anew",
+            ) from error
+        return {"trainer": trainer, "times": times, "record": record}
+
+    def _has_room(self, step: int) -> bool:
+        free, needed = facts.free(self.job.run_dir), self._needed or self._guess()
+        if free >= needed:
+            return True
+        if not self._warned:
+            self.warn(
+                f"step {step} leaves no checkpoint: it takes about {needed} bytes, {free} are free; those before stay, "
+                "and the next is written when there is room"
+            )
+        self._warned = True
+        return False
+
+    def _guess(self) -> int:
+        """Bytes of the first one: the trained weights, and two of the optimizer's for each in 32 bits."""
+        trained = [weight for weight in self.trainer.model.parameters() if weight.requires_grad]
+        return sum(weight.numel() * (weight.element_size() + 8) for weight in trained)
