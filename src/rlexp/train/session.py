@@ -122,12 +122,14 @@ def train(
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
         growing = so_far.RunSoFar(record, rubric, watch, times)
-        trainer.add_callback(checkpoints.Checkpoints(job, trainer, growing, console.warn))
+        writer = checkpoints.Checkpoints(job, trainer, growing, console.warn)
+        trainer.add_callback(writer)
         try:
             begun = job.resume or job.fork
             trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
         finally:
             live.stop()
+            writer.wait()
         record.mark("trained")
         if peaks := peak_memory.figures(run):
             record.content["memory_gib"] = peaks
