@@ -1,9 +1,9 @@
 """What a whole checkpoint costs against transformers' own, and what going on from one costs.
 
 One process, one trainer of a run. Between the steps both kinds are written, in turns, to the same disk: transformers'
-``_save_checkpoint`` as it is, and ours around it (our state, the digest, the wait for the disk, the rename). Their
-difference is taken apart, and reading one back is timed: the check of every byte, and transformers' loading. Adapters
-of several ranks, so that the fixed cost and that of the bytes are told apart.
+``_save_checkpoint`` as it is, and ours around it, for as long as it holds the training up; the digest, the wait for the
+disk and the rename come beside the next step. Reading one back is timed: the check of every byte, and transformers'
+loading. Adapters of several ranks, so that the fixed cost and that of the bytes are told apart.
 
 Usage: python perf/checkpoint_cost.py [PAIRS] (default 20) [RANK ...] (default 16 256 2048)
 """
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 def main(pairs: int, ranks: list[int]) -> None:
     """Prints a table of medians (min to max) for each rank."""
     os.chdir(ROOT)
-    print("| rank | MB | transformers' ms | ours ms | ratio | our state | digest and disk | check ms | load ms |")
+    print("| rank | MB | transformers' ms | ours ms | ratio | our state in it | beside the training | check | load |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for rank in ranks:
         measured(pairs, rank)
@@ -90,6 +90,7 @@ def measured(pairs: int, rank: int) -> None:
                     trainer.create_model_card = card if kind == "theirs" else no_card
                     with clock(took[kind]):
                         (theirs if kind == "theirs" else own.save)(trainer.model, None)
+                    own.wait()
 
         for owner, name, part in ((own, "_add", "state"), (checkpoints, "seal", "digest")):
             setattr(owner, name, timed(getattr(owner, name), took[part]))
@@ -97,6 +98,7 @@ def measured(pairs: int, rank: int) -> None:
             trainer.add_callback(callback)
         trainer.train()
         own.save(trainer.model)
+        own.wait()
         found = checkpoints.last_whole(folder)[0]
         assert found is not None
         size = checkpoints.size(found.folder)

@@ -88,8 +88,9 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def learned(run_dir: Path) -> list[dict[str, object]]:
-    """The entries of metrics.jsonl without their timing."""
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    """The entries of metrics.jsonl without their timing; none where there is no such file."""
+    path = run_dir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
     return [{name: value for name, value in json.loads(line).items() if name != "timing"} for line in lines]
 
 

@@ -206,7 +206,7 @@ def tried(project: Path, kill: Kill, whole: tuple[Path, float]) -> dict[str, str
     folder, code = killed(project, kill, whole[1])
     manifest = read_manifest(folder) if folder.is_dir() else None
     status = status_of(manifest)[0] if manifest else "no record"
-    steps = max((int(str(row["step"])) for row in learned(folder)), default=0) if folder.is_dir() else 0
+    steps = max((int(str(row["step"])) for row in learned(folder)), default=0)
     begun = checkpoints.last_whole(folder)[0] if (folder / LOCK).is_file() else None
     done = go_on(project, folder, kill.setting) if status != "finished" else None
     if done and done.returncode:
@@ -219,6 +219,7 @@ def tried(project: Path, kill: Kill, whole: tuple[Path, float]) -> dict[str, str
     row |= {"went on from": "-" if done is None else f"step {begun.step}" if begun else "the beginning", "equal": equal}
     if equal == "yes":
         shutil.rmtree(folder, ignore_errors=True)
+    print("  ".join(row.values()), file=sys.stderr, flush=True)
     return row
 
 

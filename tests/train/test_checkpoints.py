@@ -72,6 +72,7 @@ def test_it_is_whole_holds_both_states_and_the_oldest_goes(tmp_path, so_far):
     for step in (1, 2, 3):
         trainer.state.global_step = step
         trainer._save_checkpoint(None, None)
+    writer.wait()
     assert list(checkpoints.of(tmp_path)) == [2, 3]
     found, skipped = checkpoints.last_whole(tmp_path)
     assert found.step == 3 and not skipped and trainer._get_output_dir() == str(tmp_path / "checkpoints")
@@ -86,8 +87,9 @@ def test_it_is_whole_holds_both_states_and_the_oldest_goes(tmp_path, so_far):
 
 
 def test_an_error_while_it_is_written_leaves_nothing_of_it(tmp_path, so_far, monkeypatch):
-    trainer, _ = made(tmp_path, so_far, [])
+    trainer, writer = made(tmp_path, so_far, [])
     trainer._save_checkpoint(None, None)
+    writer.wait()
     trainer.state.global_step = 2
     monkeypatch.setattr(so_far, "state", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -96,14 +98,30 @@ def test_an_error_while_it_is_written_leaves_nothing_of_it(tmp_path, so_far, mon
     assert trainer._get_output_dir() == str(tmp_path / "checkpoints")
 
 
+def test_what_the_disk_refuses_in_the_end_is_raised_and_leaves_nothing_of_it(tmp_path, so_far, monkeypatch):
+    def refused(folder, step):
+        raise OSError(28, "No space left on device")
+
+    trainer, writer = made(tmp_path, so_far, [])
+    trainer._save_checkpoint(None, None)
+    writer.wait()
+    monkeypatch.setattr(checkpoints, "seal", refused)
+    trainer.state.global_step = 2
+    trainer._save_checkpoint(None, None)
+    with pytest.raises(OSError, match="No space left"):
+        writer.wait()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["checkpoint-1"]
+
+
 def test_where_the_disk_has_no_room_it_is_left_out_with_one_warning_until_there_is_room(tmp_path, so_far, monkeypatch):
     said: list[str] = []
-    trainer, _ = made(tmp_path, so_far, said)
+    trainer, writer = made(tmp_path, so_far, said)
     free = iter([10**9, 50, 50, 10**9])
     monkeypatch.setattr(training.facts, "free", lambda folder: next(free))
     for step in (1, 2, 3, 4):
         trainer.state.global_step = step
         trainer._save_checkpoint(None, None)
+    writer.wait()
     assert list(checkpoints.of(tmp_path)) == [1, 4]
     assert len(said) == 1 and said[0].startswith("step 2 leaves no checkpoint: it takes about")
 

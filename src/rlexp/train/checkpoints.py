@@ -7,8 +7,10 @@ of the health rules, times and peaks. It is whole or absent (``record.checkpoint
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ class Checkpoints(TrainerCallback):
         self.job, self.trainer, self.so_far, self.warn = job, trainer, so_far, warn
         self.begun = job.resume or job.fork
         self._write: Callable[..., None] = trainer._save_checkpoint
+        self._beside = ThreadPoolExecutor(1, "checkpoint")
+        self._finishing: Future[None] | None = None
         self._needed = 0
         self._warned = False
         self._state: dict[str, Any] = {}
@@ -59,14 +63,16 @@ class Checkpoints(TrainerCallback):
             trainer_state.ends_at_once(trainer, job.resume.folder)
 
     def save(self, model: Any, trial: Any = None) -> None:
-        """Writes the checkpoint of the step, as ``transformers.Trainer._save_checkpoint``, and drops the oldest; where
-        the disk has no room it is left out, and the earlier ones stay."""
+        """Writes the checkpoint of the step, as ``transformers.Trainer._save_checkpoint``, and drops the oldest. It is
+        in its place a moment later (``wait``); where the disk has no room it is left out, and the earlier ones stay."""
         trainer, run_dir = self.trainer, self.job.run_dir
         step = trainer.state.global_step
+        self.wait()
         if not self._has_room(step):
             return
         place = trainer._get_output_dir
-        with checkpoints.written(run_dir, step) as partial:
+        with contextlib.ExitStack() as stack:
+            partial = stack.enter_context(checkpoints.written(run_dir, step))
             trainer._get_output_dir = lambda trial=None: str(partial)
             try:
                 self._write(model, trial)
@@ -76,8 +82,28 @@ class Checkpoints(TrainerCallback):
             (folder / "README.md").unlink(missing_ok=True)  # PEFT's draft, with a path of this machine
             self._add(folder)
             self._needed = checkpoints.size(folder)
-        ring = checkpoints.newest(list(checkpoints.of(run_dir)), trainer.args.save_total_limit)
-        checkpoints.keep(run_dir, ring)
+            written = stack.pop_all()
+        self._finishing = self._beside.submit(self._finish, written)
+
+    def wait(self) -> None:
+        """Returns once the last checkpoint is in its place.
+
+        Raises:
+            OSError: the disk refused it.
+        """
+        finishing, self._finishing = self._finishing, None
+        if finishing:
+            finishing.result()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.wait()
+
+    def _finish(self, written: contextlib.ExitStack) -> None:
+        """Reading what was written once more and waiting for the disk would hold the training up for as long as the
+        writing did: it is done beside the next step."""
+        written.close()
+        ring = checkpoints.newest(list(checkpoints.of(self.job.run_dir)), self.trainer.args.save_total_limit)
+        checkpoints.keep(self.job.run_dir, ring)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Puts the state back, once everything that begins anew has."""

@@ -126,7 +126,8 @@ def train(
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
         growing = so_far.RunSoFar(record, rubric, watch, times)
-        trainer.add_callback(checkpoints.Checkpoints(job, trainer, growing, console.warn))
+        writer = checkpoints.Checkpoints(job, trainer, growing, console.warn)
+        trainer.add_callback(writer)
         trainer.add_callback(LastStep(ending, record))
         with ending.after_step():
             try:
@@ -137,6 +138,7 @@ def train(
                 raise
             finally:
                 live.stop()
+                writer.wait()
             record.mark("trained")
             if peaks := peak_memory.figures(run):
                 record.content["memory_gib"] = peaks
