@@ -11,9 +11,12 @@ from typing import Any
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 """The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
-UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
-"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
-learned."""
+UNCOUNTED = (
+    *(("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed")),
+    *(("model", "size"), ("model", "start")),
+)
+"""Keys of these parts that say how the reward is tried and guarded, what the memory is estimated from or where weights
+lie, not what is learned."""
 NEW_KEYS: dict[tuple[str, str], Any] = {
     ("dataset", "parts"): {},
     ("method", "off_policy_steps"): 0,
@@ -27,6 +30,8 @@ NEW_KEYS: dict[tuple[str, str], Any] = {
     ("method", "vllm_importance_sampling_clip_min"): None,
     ("method", "vllm_structured_outputs_regex"): None,
     ("dataset", "difficulty"): None,
+    ("model", "start_sha256"): None,
+    ("model", "start_merged"): False,
 }
 """Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
 to the schema adds it here (a test holds stored identities)."""

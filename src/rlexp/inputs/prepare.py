@@ -50,10 +50,11 @@ def prepare(run: Run, root: Path) -> Inputs:
     if inputs.model_prepare and inputs.model:
         _make(str(run.model.path), inputs.model_prepare, build_model, inputs.model, run.config()["model"]["params"])
     path = str(run.model.path)
-    shipped_only = inputs.model == (shipped() / path).resolve() and not (root / path).exists()
+    shipped_only = inputs.start is None and inputs.model == (shipped() / path).resolve() and not (root / path).exists()
     if shipped_only:
         _copy(shipped() / path, root / path)
-    if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed:
+    made = inputs.start.make(root) if inputs.start else False
+    if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed or made:
         inputs = find_inputs(run, root)
     check_rows(inputs.data, run.dataset.type)
     return inputs

@@ -17,7 +17,7 @@ import yaml
 from rlexp import files, secrets, shapes
 from rlexp.console import in_notebook
 from rlexp.errors import RunError, Stopped
-from rlexp.inputs import trust
+from rlexp.inputs import start, trust
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.trust import Code
 from rlexp.record.claim import MANIFEST as MANIFEST
@@ -52,6 +52,7 @@ SCHEMA = record(
         "patches": mapping(record({"status": TEXT}), NAME),
         "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
+        "start": start.MANIFEST,
     },
 )
 """The shape of a manifest: what is used of it."""
