@@ -13,17 +13,19 @@ NOTE, CARD = "rlexp.json", "README.md"
 
 
 def write(run: Run, model: Any, base: dict[str, Any], folder: Path) -> None:
-    """Writes ``generation_config.json`` (of an adapter, whose base has another one), ``rlexp.json`` and ``README.md``.
+    """Writes ``rlexp.json`` and ``README.md``, and of an adapter ``generation_config.json``: a model brings its own,
+    which the next run on it shall find as it was.
 
     Two equal runs write the same: nothing here is of this machine or of now.
 
     Args:
         base: what the lock says of the base model.
     """
-    generation = copy.deepcopy(model.generation_config)
-    generation.update(do_sample=run.held_out.temperature > 0, max_new_tokens=run.held_out.max_new_tokens)
-    generation.update(**sampling(run))
-    (folder / "generation_config.json").write_text(generation.to_json_string())
+    if not run.model.full_finetuning:
+        generation = copy.deepcopy(model.generation_config)
+        generation.update(do_sample=run.held_out.temperature > 0, max_new_tokens=run.held_out.max_new_tokens)
+        generation.update(**sampling(run))
+        (folder / "generation_config.json").write_text(generation.to_json_string())
     named = {"path": base.get("path") or run.model.path, "hub_id": run.model.hub_id, "revision": run.model.revision}
     note: dict[str, Any] = {
         "base": {**{key: value for key, value in named.items() if value}, "md5": base.get("md5")},

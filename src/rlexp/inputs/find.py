@@ -49,8 +49,11 @@ class Inputs:
         return tuple(column for source in self.rewards.values() for column in source.wanted_columns)
 
 
-def find_inputs(run: Run, root: Path) -> Inputs:
+def find_inputs(run: Run, root: Path, begun: start.Begun | None = None) -> Inputs:
     """Finds every input of ``run`` under the project folder ``root`` and checks that they fit together.
+
+    Args:
+        begun: the weights it begins with, where they were found otherwise than by ``model.start``.
 
     Raises:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
@@ -75,7 +78,7 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         _check_snapshot(run, description, rewards)
     filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
     rewards = {name: met_snapshot(source, description) for name, source in rewards.items()}
-    begun = start.find(run, root, model)
+    begun = begun or start.find(run, root, model)
     if begun and begun.model:
         model, model_prepare = (root / begun.model).resolve(), None
     return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts, begun)

@@ -6,7 +6,6 @@ DVC's cache or remote. Only training that stage makes them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,36 +26,36 @@ def find(search: Search, digest: dict[str, Any]) -> Begun | None:
     Args:
         digest: what the lock says of it (``start.LOCKED``).
     """
-    root, other = search.places.root, ""
-    for place in _places(search, digest):
+    root = search.places.root
+    replayed, *others = _places(search, digest)
+    base = root / digest["base"]["path"] if "path" in digest["base"] else None
+    for place in (replayed, *others):
         if start.is_it(place, digest):
-            return Begun(place, digest, None)
-        if place.is_dir() and not other and place.parent.name == REPLAYED:
-            other = f"the replay of {digest['run']} left other weights on this machine"
+            return Begun(place, digest, base)
+    other = f"the replay of {digest['run']} left other weights on this machine" if replayed.is_dir() else ""
     beside = root / "models" / ".locked" / start.folder_hash(digest).removesuffix(".dir")
     if search.make and not beside.exists() and lies_inside(beside, root):
         store.restore(root, start.folder_hash(digest), beside)
     if start.is_it(beside, digest):
         search.notes.append(f"{other or digest['run'] + ' is not there'}: its weights are those of DVC's cache")
-        return Begun(beside, digest, None)
+        return Begun(beside, digest, base)
     if other and search.make:
         raise RunError(
             f"{other}: they are not those that the next stage began with, and DVC's cache does not hold them",
             where=f"expected {short(digest['sha256'])}, {digest['run']}",
             hint="dvc pull, which brings those of the pinned chain; or train the chain anew, and pin that",
         )
-    search.faults.append((f"{digest['run']} (weights; dvc pull, or train it again)", short(digest["sha256"]), MISSING))
+    missing = f"{digest['run']} (its weights: dvc pull, or train it again)"
+    search.faults.append((missing, short(digest["sha256"]), MISSING))
     return None
 
 
-def _places(search: Search, digest: dict[str, Any]) -> Iterator[Path]:
-    """The folders that may hold the weights of a start."""
+def _places(search: Search, digest: dict[str, Any]) -> list[Path]:
+    """The folders that may hold the weights of a start: first the replay of the stage that was pinned before it."""
     step = digest["step"]
     below = f"{starts.CHECKPOINTS}/checkpoint-{step}" if step is not None else "model" if digest["full"] else "adapter"
     kept = search.sources.parent / KEPT
-    yield kept / REPLAYED / below
-    yield kept
-    yield search.places.root / digest["run"] / below
+    return [kept / REPLAYED / below, kept, search.places.root / digest["run"] / below]
 
 
 def merge_into(base: Path, begun: Begun, place: Path) -> bool:
