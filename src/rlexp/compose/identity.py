@@ -32,6 +32,7 @@ NEW_KEYS: dict[tuple[str, str], Any] = {
     ("dataset", "difficulty"): None,
     ("model", "start_sha256"): None,
     ("model", "start_merged"): False,
+    ("model", "start"): None,
 }
 """Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
 to the schema adds it here (a test holds stored identities)."""

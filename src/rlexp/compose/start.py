@@ -1,8 +1,4 @@
-"""``model.start=RUN[@step]``: the weights of another run that a run begins with, found and named by their hash.
-
-What counts is the hash, never the path: it is put into ``model.start_sha256`` while composing, as a hub model's commit
-is. An adapter says its own rank, scale and layers; the run takes them from there.
-"""
+"""``model.start=RUN[@step]``: the weights of another run that a run begins with, found and hashed."""
 
 from __future__ import annotations
 
@@ -14,8 +10,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
@@ -29,8 +23,6 @@ MODEL_FILES = (
 """Files of a model and its tokenizer: in a checkpoint others lie beside them."""
 LOCK, CHECKPOINTS = "run.lock.yaml", "checkpoints"
 FOLDERS = ("outputs", "multirun")
-SHAPE = ("r", "lora_alpha", "use_rslora", "target_modules")
-"""What an adapter's weights were trained with, and cannot be without; its dropout may be another from now on."""
 NAMES_THE_BASE = ("base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping")
 """Keys of an adapter's config that say nothing of what it computes, and may differ from machine to machine."""
 
@@ -139,7 +131,7 @@ def _whole(path: Path) -> bool:
 def _no_run(name: str, place: Path, root: Path, where: str) -> RunError:
     """The message on a run that is not there: how to make it, where an experiment bears its name."""
     if (place / CONFIG).is_file():
-        base = _json(place / CONFIG).get("base_model_name_or_path") or "its base"
+        base = read_json(place / CONFIG).get("base_model_name_or_path") or "its base"
         hint = "merge it into its base (peft: merge_and_unload), save that, and type model=FOLDER"
         return RunError(f"{name} is an adapter of {base}, and no run (no {LOCK})", where, hint)
     if (place / "manifest.json").is_file():
@@ -165,7 +157,7 @@ def not_a_model(folder: Path, named: str, where: str) -> RunError:
     of_run = (folder / LOCK).is_file() or (folder.parent / LOCK).is_file()
     run = named if (folder / LOCK).is_file() else Path(named).parent.as_posix()
     inner = next((one for one in (folder, folder / "adapter") if (one / CONFIG).is_file()), None)
-    base = _json(inner / CONFIG).get("base_model_name_or_path") if inner else None
+    base = read_json(inner / CONFIG).get("base_model_name_or_path") if inner else None
     what = f"{named} is an adapter of {base or 'ORG/NAME'}, and a model is asked for" if inner else ""
     what = what or f"{named} is a run, and a model is asked for"
     if of_run:
@@ -181,7 +173,7 @@ def sha256(folder: Path, names: Collection[str]) -> str:
     found = {}
     for name in sorted(names):
         if name == CONFIG:
-            content = {key: value for key, value in _json(folder / name).items() if key not in NAMES_THE_BASE}
+            content = {key: value for key, value in read_json(folder / name).items() if key not in NAMES_THE_BASE}
             if isinstance(content.get("target_modules"), list):
                 content["target_modules"] = sorted(map(str, content["target_modules"]))
             found[name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -197,77 +189,13 @@ def _hash(path: str, *known: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A config of weights; a RunError where it cannot be read."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{file.name} cannot be read: {error}", str(file), "take the run from where it came") from error
     return content if isinstance(content, dict) else {}
-
-
-def settle(cfg: DictConfig, root: Path, typed: Collection[str]) -> None:
-    """Pins the start that a composed tree names: its hash, and of an adapter its rank, scale and layers.
-
-    Args:
-        typed: the keys that were typed (``typed.keys_of``).
-
-    Raises:
-        RunError: there are no such weights, they are not those of a hash that was typed, or what was typed of the
-            adapter is not what it has.
-    """
-    text, merged = OmegaConf.select(cfg, KEY), bool(OmegaConf.select(cfg, MERGED))
-    if text is None:
-        if merged or OmegaConf.select(cfg, HASH) is not None:
-            key = MERGED if merged else HASH
-            raise RunError(f"{key} is of the run that another begins with, and none is named", key, f"type {KEY}=RUN")
-        return
-    stated = OmegaConf.select(cfg, HASH)
-    if stated is not None and not (root / split(str(text))[0]).exists():
-        return  # a lock's: the weights are looked for by their hash
-    start = at(str(text), root)
-    actual = start.sha256
-    if stated is not None and stated != actual:
-        what = f"the weights of {start.typed} are not those that are meant"
-        where = f"{HASH}: expected {str(stated)[:16]}, actual {actual[:16]}"
-        raise RunError(what, where, f"leave out {HASH} for what lies there now, or put the run back (dvc pull)")
-    with open_dict(cfg.model):
-        cfg.model.start, cfg.model.start_sha256 = start.typed, actual
-    where = f"{KEY}={start.typed}"
-    if start.full:
-        if merged:
-            what = f"{start.run} trained every weight: it is a whole model, and nothing is to be merged"
-            raise RunError(what, f"{where}, {MERGED}", f"leave out {MERGED}")
-    elif not merged:
-        if OmegaConf.select(cfg, "model.full_finetuning"):
-            what = "every weight is to be trained, and the start is an adapter beside them"
-            raise RunError(what, f"{where}, model.full_finetuning", f"type {MERGED}=true, which merges it first")
-        _take_shape(cfg, start, typed)
-
-
-def _take_shape(cfg: DictConfig, start: Start, typed: Collection[str]) -> None:
-    content, lora = _json(start.folder / CONFIG), cfg.model.lora
-    own = {key: content[key] for key in SHAPE if key in content}
-    if not isinstance(own.get("target_modules"), list):
-        own["target_modules"] = "all-linear"  # a pattern that names every linear layer
-    else:
-        own["target_modules"] = sorted(own["target_modules"])
-    for key, value in own.items():
-        asked = OmegaConf.to_container(lora[key]) if OmegaConf.is_config(lora.get(key)) else lora.get(key)
-        same = sorted(asked) == value if isinstance(asked, list) and isinstance(value, list) else asked == value
-        if f"model.lora.{key}" in typed and not same:
-            raise RunError(
-                f"{key} is {_shown(asked)}, and the adapter of {start.run} goes on with its own: {_shown(value)}",
-                where=f"model.lora.{key}, {KEY}={start.typed}",
-                hint=f"leave out model.lora.{key}; for a fresh adapter on what {start.run} learned: type {MERGED}=true",
-            )
-        if not same:
-            lora[key] = value
-    if "model.lora.lora_dropout" not in typed and isinstance(content.get("lora_dropout"), int | float):
-        lora.lora_dropout = content["lora_dropout"]
-
-
-def _shown(value: Any) -> str:
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def from_project(typed: str, here: Path, root: Path) -> str:

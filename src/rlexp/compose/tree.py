@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from rlexp.compose import hub, model_size, start, typed
+from rlexp.compose import hub, model_size, start_settled, typed
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run, resolve
 
@@ -21,9 +21,9 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
         overrides: those that made the tree.
 
     Raises:
-        RunError: as ``typed.settle``, ``start.settle``, ``resolve``, and ``hub.at_commit``.
+        RunError: as ``typed.settle``, ``start_settled.settle``, ``resolve``, and ``hub.at_commit``.
     """
     hub.begin(cfg.invocation)
     typed.settle(cfg, typed.keys_of(overrides))
-    start.settle(cfg, places.root, typed.keys_of(overrides))
+    start_settled.settle(cfg, places.root, typed.keys_of(overrides))
     return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, places), places))

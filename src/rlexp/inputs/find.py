@@ -164,7 +164,7 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
     script = run.places.path(f"data_prep/{run.model.prepare}.py")
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
         return folder, script
-    if (folder / "adapter_config.json").is_file() or (folder / "run.lock.yaml").is_file():
+    if (folder / start_kind.CONFIG).is_file() or (folder / start_kind.LOCK).is_file():
         raise start_kind.not_a_model(folder, run.model.path, "model.path")
     present = [os.path.dirname(name) for name in run.places.names("models/*/config.json")]
     guess = nearest(run.model.path, present)

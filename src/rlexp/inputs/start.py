@@ -234,14 +234,14 @@ def lineage(digest: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def words(digest: dict[str, Any]) -> str:
-    """A start and what came before it in one line: ``outputs/dpo (a1b2...), goes on <- outputs/sft (c3d4...)``."""
+def words(digest: dict[str, Any]) -> list[str]:
+    """A start and those before it, a line each: ``outputs/dpo (run a1b2, weights c3d4), its adapter goes on``."""
     said = []
     for one in lineage(digest):
         step = "" if one["step"] is None else f" at step {one['step']}"
         how = "a whole model" if one["full"] else "merged into its base" if one["merged"] else "its adapter goes on"
         said.append(f"{one['run']}{step} (run {one['identity']}, weights {one['sha256'][:8]}), {how}")
-    return " <- ".join(said)
+    return said
 
 
 def manifest(digest: dict[str, Any]) -> dict[str, Any]:

@@ -159,4 +159,5 @@ def to_json(run: RunRow) -> dict[str, Any]:
         "metric": metric,
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
+        **({"start": run.manifest["start"]} if run.manifest.get("start") else {}),
     }

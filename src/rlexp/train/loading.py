@@ -72,7 +72,7 @@ def load(
     digest = hashes.inputs_digest(run, inputs)
     if inputs.start:
         record.content["start"] = start.manifest(inputs.start.digest)
-        console.print(f"begins with {start.words(inputs.start.digest)}")
+        console.print(f"begins with {start.words(inputs.start.digest)[0]}")
     record.mark("locked")
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
