@@ -160,21 +160,14 @@ def put_adapter(model: Any, weights: Path) -> None:
     from peft import load_peft_weights, set_peft_model_state_dict
 
     trained = load_peft_weights(str(weights), device=str(model.device))
-    try:
-        keys: Any = set_peft_model_state_dict(model, trained)
-    except RuntimeError as error:  # of another rank
-        raise _does_not_fit(str(error).strip().splitlines()[-1].strip(), weights) from error
-    fresh = [name for name in keys.missing_keys if "lora_" in name and ".default." in name]
+    keys: Any = set_peft_model_state_dict(model, trained)
+    fresh = [name for name in keys.missing_keys if "lora_" in name]
     if keys.unexpected_keys or fresh:
-        raise _does_not_fit((keys.unexpected_keys or fresh)[0], weights)
-
-
-def _does_not_fit(what: str, weights: Path) -> RunError:
-    return RunError(
-        f"the adapter does not fit the run's layers: {what}",
-        where=str(weights),
-        hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
-    )
+        raise RunError(
+            f"the adapter does not fit the run's layers: {(keys.unexpected_keys or fresh)[0]}",
+            where=str(weights),
+            hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
+        )
 
 
 def look(run: Run, model_dir: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
