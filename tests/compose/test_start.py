@@ -65,9 +65,7 @@ def test_without_an_adapter_the_last_whole_checkpoint_is_taken_or_the_one_that_i
     assert made(project, f"model.start={HERE}@5").model.start == f"{HERE}@5"
     shutil.rmtree(project / HERE / "adapter")
     assert made(project, f"model.start={HERE}").model.start == f"{HERE}@10"
-    with pytest.raises(
-        RunError, match="no whole checkpoint of step 15: adapter_model.safetensors is not whole"
-    ) as caught:
+    with pytest.raises(RunError, match=r"step 15: adapter_model\.safetensors is not whole") as caught:
         made(project, f"model.start={HERE}@15")
     assert caught.value.hint == f"type model.start={HERE}@10"
 

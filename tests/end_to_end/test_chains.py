@@ -1,4 +1,4 @@
-"""SFT, then DPO and GRPO on what it left: the reference is the policy that training begins with, and nothing is lost."""
+"""SFT, then DPO and GRPO on what it left: the reference is the policy that training begins with."""
 
 from __future__ import annotations
 

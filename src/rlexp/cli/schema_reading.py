@@ -27,6 +27,7 @@ RUNS = items(
         optional={
             "reason": text("why it did not finish"),
             "reward_md5s": mapping(text("hash"), "of each term's file", "TERM"),
+            "start": anything("the run whose weights it begins with, as in the manifest"),
         },
     ),
     "the runs",

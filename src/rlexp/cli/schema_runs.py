@@ -13,16 +13,8 @@ SCORE = record(
     {"before": maybe(number("before training")), "after": maybe(number("after it"))},
     optional={"standard_error": items(maybe(number("")), "of both, where it is known")},
 )
-_BEGUN = {
-    "run": text("the run folder"),
-    "step": maybe(count("that of the checkpoint"), "of what it left at its end"),
-    "identity": text("its identity"),
-    "sha256": text("the hash of the weights"),
-    "full": flag("they are a whole model"),
-    "merged": flag("they were merged into the base, for a fresh adapter"),
-}
-START = record(
-    {**_BEGUN, "before": items(record(_BEGUN), "the starts before it")}, "the run whose weights it begins with"
+BEGUN = anything(
+    "the run whose weights it begins with: `run`, `step`, `identity`, `sha256`, `full`, `merged`, `before`"
 )
 STATUS = text("how it stands", "finished", "running", "stopped", "failed", "interrupted", "killed", "no record")
 RUN: Schema = record(
@@ -41,7 +33,7 @@ RUN: Schema = record(
             "required": ["name", "before", "after"],
         },
         "held_out": mapping(SCORE, "every held-out metric: the reward and each term, or loss and margins"),
-        "start": START,
+        "start": BEGUN,
         "weights": maybe(text("the folder of what was trained, from the project folder"), "where there is none"),
         "health": mapping(
             record({"level": text("warn or stop"), "first_step": count("the step it was first seen at")}),
@@ -152,7 +144,7 @@ PLANNED = record(
                 "lora_r": maybe(count("the adapter's rank")),
                 "max_seq_length": count("tokens"),
                 "made_by": maybe(text("the script that makes it first"), "where it is there"),
-                "start": {**maybe(START), "required": START["required"]},
+                "start": BEGUN,
             },
             "the base model",
         ),

@@ -1,6 +1,7 @@
 """The reference is the policy that training begins with: of a fresh adapter the base, else TRL's copy, which stays."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -34,7 +35,7 @@ def test_the_copy_of_the_adapter_goes_and_the_model_without_adapter_says_what_it
 
 
 def test_the_copy_of_an_adapter_that_goes_on_stays_and_a_second_trainer_can_make_it_again():
-    model = get_peft_model(Layers(), LoraConfig(r=2, target_modules=["0"]))
+    model: Any = get_peft_model(Layers(), LoraConfig(r=2, target_modules=["0"]))
     model.base_model.model[0].lora_B["default"].weight.data.fill_(0.5)
     before = {name: weight.clone() for name, weight in model.named_parameters() if weight.requires_grad}
     model.config, model.generation_config = SimpleNamespace(), SimpleNamespace()
