@@ -7,12 +7,15 @@ import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from rlexp import shapes
 from rlexp.compose.points import points
 from rlexp.errors import RunError
 from rlexp.inputs import locked_start, merge, start
 from rlexp.inputs.locked_code import Search
+from rlexp.record.lock import SCHEMA, checksum
 from tests import begun
 from tests.conftest import ROOT
+from tests.record import made as made_by_hand
 
 HERE = "outputs/sft"
 NAME = "model.layers.0.self_attn.q_proj"
@@ -145,3 +148,22 @@ def test_the_lineage_goes_to_the_first_run(project):
     one, two = start.words(second)
     assert one.startswith("outputs/dpo at step 5") and one.endswith("merged into its base") and two.startswith(HERE)
     assert json.dumps(start.manifest(second)).count("sha256") == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [("run", "a\0b"), ("step", -1), ("identity", "x"), ("sha256", "../x"), ("files", {"../x": "0" * 32}), ("base", [])],
+)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_start_of_a_strangers_lock_has_the_shape_of_one_at_any_depth(project, tmp_path, key, wrong, depth):
+    digest = found(project).digest
+    begun_with = {**digest, key: wrong}
+    for _ in range(depth):
+        begun_with = {**digest, "source": begun_with}
+    lock = made_by_hand.locked(made(project))
+    lock["inputs"]["start"] = digest
+    lock["checksum"] = checksum(lock)
+    shapes.require(lock, SCHEMA, "lock", tmp_path)
+    lock["inputs"]["start"] = begun_with
+    with pytest.raises(RunError, match="the lock"):
+        shapes.require(lock, SCHEMA, "lock", tmp_path)
