@@ -83,7 +83,8 @@ def test_an_adapter_that_unsloth_does_not_fold_is_refused_where_vllm_could_not_a
         (None, "grpo", 0.04, True),
         ("outputs/sft", "grpo", 0.0, True),
         ("outputs/sft", "grpo", 0.04, False),
-        ("outputs/sft", "rloo", 0.0, False),
+        ("outputs/sft", "rloo", 0.0, True),
+        ("outputs/sft", "rloo", 0.05, False),
     ],
 )
 def test_unsloth_folds_the_only_adapter_of_a_model(composed, start, method, beta, folded):

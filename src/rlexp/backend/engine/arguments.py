@@ -66,8 +66,7 @@ def folds(run: Run) -> bool:
     Source: ``unsloth_zoo.vllm_utils.prepare_merged_rollout``.
     """
     model, whole = run.model, run.hardware.dtype is Dtype.float32
-    refers = run.method.name != "grpo" or bool(run.arguments["beta"])  # of RLOO TRL makes one whatever beta is
-    copied = model.start is not None and not model.start_merged and refers
+    copied = model.start is not None and not model.start_merged and bool(run.arguments.get("beta"))
     return run.rollout.fast_inference and not (model.load_in_4bit or model.full_finetuning or whole or copied)
 
 

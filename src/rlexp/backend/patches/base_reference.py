@@ -30,11 +30,15 @@ PATCH = Patch(
 )
 
 
-def apply(model: Any) -> Outcome:
-    """Drops TRL's frozen copy of a fresh adapter from the model of a trainer that was built."""
+def apply(model: Any, used: bool = True) -> Outcome:
+    """Drops TRL's frozen copy of an adapter that is fresh from the model of a trainer that was built.
+
+    Args:
+        used: the trainer compares with a reference; RLOO has a copy made without, too.
+    """
     if COPY not in getattr(model, "peft_config", {}):
         return not_needed("TRL made no copy of the adapter")
-    if not is_fresh(model):
+    if used and not is_fresh(model):
         return not_needed("the adapter is not fresh: TRL's copy is the policy it begins with, the reference")
     model.delete_adapter(COPY)
     return APPLIED
