@@ -85,7 +85,7 @@ def test_the_record_is_kept_without_what_names_this_machine(run):
     (run.run_dir / "code.patch").write_text("diff")
     (run.root / "pinned").mkdir()
     (run.root / "pinned/old").write_text("gone then")
-    pinned.copy(run, run.root / "pinned")
+    pinned.copy([run], run.root / "pinned")
     found = {p.relative_to(run.root / "pinned").as_posix() for p in (run.root / "pinned").rglob("*") if p.is_file()}
     assert found == {"run.lock.yaml", "metrics.jsonl", "code.patch", "manifest.json", "sources/rewards/format.py"}
     assert not (run.root / "pinned/sources/rewards/__pycache__").exists()
@@ -96,9 +96,12 @@ def test_the_record_is_kept_without_what_names_this_machine(run):
 
 def test_pinning_writes_the_record_the_parameters_and_the_versions(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(pinned, "write_stages", lambda lock, root, sources: seen.append((lock, root)) or ["a note"])
-    monkeypatch.setattr(pinned, "lock_stages", lambda lock, root, held_out: seen.append(held_out))
-    assert pinned.pin(run) == ["a note"] and seen == [(run.lock, run.root), run.manifest["held_out"]]
+    monkeypatch.setattr(pinned, "write_stages", lambda stages, root: seen.append((stages, root)) or ["a note"])
+    monkeypatch.setattr(pinned, "lock_stages", lambda stages, root: seen.append(stages))
+    assert pinned.pin(run) == ["a note"] and seen == [
+        ([(run.lock, run.run_dir / "sources")], run.root),
+        [(run.lock, run.manifest["held_out"])],
+    ]
     text = (run.root / "params.yaml").read_text()
     assert text.startswith(pinned.PARAMS_HEAD) and yaml.safe_load(text) == run.lock["config"]
     assert (run.root / "pinned/run.lock.yaml").is_file()

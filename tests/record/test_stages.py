@@ -49,7 +49,7 @@ def written(root):
 
 def test_a_stage_replays_the_run_and_one_makes_each_input(project):
     root, lock = project
-    assert stages.write_stages(lock, root, root / "run/sources") == []
+    assert stages.write_stages([(lock, root / "run/sources")], root) == []
     found = written(root)
     assert list(found) == ["data_arithmetic", "model_tiny", "run"]
     assert found["data_arithmetic"]["cmd"] == "python -m rlexp prepare dataset.params.train=4 method=grpo"
@@ -68,9 +68,9 @@ def test_a_stage_replays_the_run_and_one_makes_each_input(project):
 
 def test_an_input_that_a_stage_makes_already_gets_no_other(project):
     root, lock = project
-    stages.write_stages(lock, root, root / "run/sources")
+    stages.write_stages([(lock, root / "run/sources")], root)
     lock["overrides"] = ["dataset.params.train=9"]
-    assert stages.write_stages(lock, root, root / "run/sources") == []
+    assert stages.write_stages([(lock, root / "run/sources")], root) == []
     assert written(root)["data_arithmetic"]["cmd"].endswith("train=4 method=grpo")
 
 
@@ -80,7 +80,7 @@ def test_an_input_that_dvc_cannot_make_is_noted(project, source):
     lock["inputs"]["data"].pop("source")
     if source is not None:
         lock["inputs"]["data"]["source"] = source
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert note.startswith("no stage makes data/arithmetic: dvc add it")
     assert "data_arithmetic" not in written(root)
     assert "data/arithmetic" not in written(root)["run"]["deps"]
@@ -90,10 +90,10 @@ def test_a_snapshot_that_is_not_the_locked_one_is_noted_and_not_kept(project, mo
     root, lock = project
     kept = []
     monkeypatch.setattr(stages.store, "keep", lambda *given: kept.append(given))
-    stages.write_stages(lock, root, root / "run/sources")
+    stages.write_stages([(lock, root / "run/sources")], root)
     assert kept == [(root, root / "data/arithmetic")]
     lock["inputs"]["data"]["md5"] = "other"
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert "not the locked snapshot any more" in note and len(kept) == 1
 
 
@@ -117,7 +117,7 @@ def mixed(root, lock, composed):
 def test_a_mixture_gets_a_stage_behind_those_of_its_parts(project, composed):
     root, lock = project
     mixed(root, lock, composed)
-    assert stages.write_stages(lock, root, root / "run/sources") == []
+    assert stages.write_stages([(lock, root / "run/sources")], root) == []
     found = written(root)
     assert list(found) == ["data_arithmetic", "data_gcd", "data_arithmetic_gcd", "model_tiny", "run"]
     assert found["data_gcd"]["cmd"] == "python -m rlexp prepare dataset=gcd dataset.params.train=9"
@@ -133,7 +133,7 @@ def test_a_mixture_one_of_whose_parts_dvc_cannot_make_is_noted(project, composed
     root, lock = project
     mixed(root, lock, composed)
     lock["inputs"]["data"]["source"]["parts"]["gcd"]["source"]["files"] = {"a.csv": EMPTY}
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert note.startswith("no stage makes data/arithmetic+gcd: dvc add it")
     assert "data_arithmetic_gcd" not in written(root)
 
@@ -141,7 +141,7 @@ def test_a_mixture_one_of_whose_parts_dvc_cannot_make_is_noted(project, composed
 def test_a_model_of_the_hub_needs_no_stage(project):
     root, lock = project
     del lock["inputs"]["model"]["path"]
-    assert stages.write_stages(lock, root, root / "run/sources") == []
+    assert stages.write_stages([(lock, root / "run/sources")], root) == []
     assert list(written(root)) == ["data_arithmetic", "run"]
 
 
@@ -155,7 +155,7 @@ def own_model(root, lock, place):
 def test_a_model_of_the_users_own_is_no_out_of_any_stage(project):
     root, lock = project
     own_model(root, lock, "models/mysft")
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert note == "no stage makes models/mysft: dvc add it, and dvc push, for a colleague to have it"
     found = written(root)
     assert list(found) == ["data_arithmetic", "run"] and "models/mysft" not in found["run"]["deps"]
@@ -165,7 +165,7 @@ def test_a_model_where_dvc_sees_nothing_is_to_be_copied_first(project):
     root, lock = project
     (root / ".dvcignore").write_text("outputs\n")
     own_model(root, lock, "outputs/one/model")
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert "copy it to models/ first" in note
 
 
@@ -183,7 +183,7 @@ def test_a_model_where_dvc_sees_nothing_is_to_be_copied_first(project):
 def test_data_that_the_command_would_make_otherwise_is_no_out(project, change):
     root, lock = project
     change(root, lock)
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert "no stage makes data/arithmetic" in note and "data_arithmetic" not in written(root)
 
 
@@ -193,9 +193,9 @@ def test_data_whose_script_was_kept_is_made_by_a_replay(project):
     kept = root / "run/sources/data_prep/arithmetic.py"
     kept.parent.mkdir(parents=True)
     kept.write_text("")
-    assert stages.write_stages(lock, root, root / "run/sources") == []
+    assert stages.write_stages([(lock, root / "run/sources")], root) == []
     kept.write_text("another")
-    (note,) = stages.write_stages(lock, root, root / "run/sources")
+    (note,) = stages.write_stages([(lock, root / "run/sources")], root)
     assert "no stage makes data/arithmetic" in note
 
 
@@ -203,8 +203,8 @@ def test_the_stages_are_in_dvc_lock_and_dvc_would_still_run_the_replay(project):
     from dvc.repo import Repo
 
     root, lock = project
-    stages.write_stages(lock, root, root / "run/sources")
-    stages.lock_stages(lock, root, {"reward": {"before": 1.0, "after": 2.0}})
+    stages.write_stages([(lock, root / "run/sources")], root)
+    stages.lock_stages([(lock, {"reward": {"before": 1.0, "after": 2.0}})], root)
     kept = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
     assert set(kept) == {"data_arithmetic", "model_tiny", "run"}
     assert [out["path"] for out in kept["run"]["outs"]] == ["pinned/replay/scores.json"]
@@ -228,7 +228,7 @@ def test_each_refusal_of_dvc_has_its_own_advice(project, spoil, hint):
     root, lock = project
     spoil(root)
     with pytest.raises(RunError, match="DVC refused the stage run") as caught:
-        stages.write_stages(lock, root, root / "run/sources")
+        stages.write_stages([(lock, root / "run/sources")], root)
     assert hint in caught.value.hint
 
 
@@ -241,11 +241,11 @@ def test_a_project_that_another_dvc_command_holds_says_so(project, monkeypatch):
 
     monkeypatch.setattr(StageLoad, "add", busy)
     with pytest.raises(RunError, match="Unable to acquire lock") as caught:
-        stages.write_stages(project[1], project[0], project[0] / "run/sources")
+        stages.write_stages([(project[1], project[0] / "run/sources")], project[0])
     assert "another dvc command is at work" in caught.value.hint
 
 
 def test_a_project_without_dvc_is_a_mistake(tmp_path, composed):
     with pytest.raises(RunError, match="DVC refused the stage run") as caught:
-        stages.write_stages(locked(composed()), tmp_path, tmp_path)
+        stages.write_stages([(locked(composed()), tmp_path)], tmp_path)
     assert "dvc init" in caught.value.hint

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlexp.backend import compile_cache, installed
+from rlexp.backend import beside, compile_cache, installed
 from rlexp.backend.patches import Patches
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
@@ -17,6 +17,8 @@ from rlexp.compose.schema import Device, Loader, Size
 from rlexp.errors import RunError
 from rlexp.files import whole_folder
 from rlexp.inputs import model_files
+from rlexp.inputs.digest import folder_files
+from rlexp.inputs.find import Inputs
 
 
 def import_libraries(run: Run, patches: Patches) -> None:
@@ -131,6 +133,30 @@ def load_trained(run: Run, model_dir: Path | None, weights: Path, patches: Patch
         return load(run, weights, patches)
     model_files.require_safe_adapter(weights)
     model, tokenizer = load(run, model_dir, patches)
+    put_adapter(model, weights)
+    return model, tokenizer
+
+
+def load_begun(run: Run, inputs: Inputs, patches: Patches) -> tuple[Any, Any]:
+    """Loads the model that training begins with: as ``load``, with the adapter that goes on in the place of the fresh
+    one (``model.start``).
+
+    Raises:
+        RunError: as ``load``; or that adapter does not fit.
+    """
+    model, tokenizer = load(run, inputs.model, patches)
+    if inputs.start and inputs.start.adapter:
+        put_adapter(model, inputs.start.adapter)
+    return model, tokenizer
+
+
+def put_adapter(model: Any, weights: Path) -> None:
+    """Puts the adapter of a folder into that of a model.
+
+    Raises:
+        RunError: it is not one of these layers.
+    """
+    model_files.require_safe_adapter(weights)
     from peft import load_peft_weights, set_peft_model_state_dict
 
     trained = load_peft_weights(str(weights), device=str(model.device))
@@ -142,7 +168,6 @@ def load_trained(run: Run, model_dir: Path | None, weights: Path, patches: Patch
             where=str(weights),
             hint="the lock says which layers have an adapter (config: model.lora.target_modules)",
         )
-    return model, tokenizer
 
 
 def look(run: Run, model_dir: Path | None) -> tuple[Any, int | None, tuple[int, ...]] | None:
@@ -187,26 +212,32 @@ def end_ids(generation: Any) -> tuple[int, ...]:
     return tuple(ids) if isinstance(ids, list | tuple) else () if ids is None else (ids,)
 
 
-def save(run: Run, model: Any, tokenizer: Any, run_dir: Path) -> Path:
+def save(run: Run, model: Any, tokenizer: Any, run_dir: Path, base: dict[str, Any] | None = None) -> Path:
     """Writes the trained weights and the tokenizer below the run folder: ``adapter/``, or ``model/`` when every weight
-    was trained.
+    was trained; and beside them how they answer and what they need (``beside``).
 
     Two equal runs leave equal files: the base model is named as the experiment names it (no path of this machine), and
-    the adapted layers are in order (PEFT keeps them in a set).
+    the adapted layers are in order (PEFT keeps them in a set). TRL's copy of an adapter is not written.
+
+    Args:
+        base: what the lock says of the base model.
 
     Returns:
         The folder written.
     """
     weights = run_dir / ("model" if run.model.full_finetuning else "adapter")
+    named = (base or {}).get("path") or run.model.path or run.model.hub_id
     for adapter in getattr(model, "peft_config", {}).values():
-        adapter.base_model_name_or_path = run.model.path or run.model.hub_id
+        adapter.base_model_name_or_path = named
         if not isinstance(adapter.target_modules, str):  # a pattern
             adapter.target_modules = sorted(adapter.target_modules)
+    own: dict[str, Any] = {"selected_adapters": ["default"]} if hasattr(model, "peft_config") else {}
     with whole_folder(weights, replace=True) as partial:  # that of an attempt before
-        model.save_pretrained(str(partial))
+        model.save_pretrained(str(partial), **own)
         tokenizer.save_pretrained(str(partial))
-        # PEFT's unfilled model card, which names the base model's folder on this machine.
-        (partial / "README.md").unlink(missing_ok=True)
+        beside.write(run, model, base or {}, partial)  # over PEFT's unfilled card, which names a folder of this machine
+        for path in folder_files(partial):
+            path.chmod(0o644)  # safetensors writes files that only their owner may read
     return weights
 
 

@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from rlexp.backend.patches import base_reference
+
 TOKENIZER_STATE = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
 """The attributes that trainers set on a tokenizer."""
 
@@ -17,23 +19,25 @@ TOKENIZER_STATE = ("padding_side", "truncation_side", "pad_token", "eos_token", 
 def restored_after(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     """Lets trainers work on a model and a tokenizer, then undoes what they did.
 
-    Undone: trainable weights (in place, an engine may share them) and what is trainable, gradients, configs, the mode
-    of every module, wrapped forward functions, an engine's cache of prompts, TOKENIZER_STATE, and the random states of
-    python, numpy, torch and CUDA. Nothing is undone after an error: the model is not used again, and a device that
-    stopped working could not be written to.
+    Undone: trainable weights (in place, an engine may share them) and what is trainable, TRL's copy of the adapter,
+    gradients, configs, the mode of every module, wrapped forward functions, an engine's cache of prompts,
+    TOKENIZER_STATE, and the random states of python, numpy, torch and CUDA. Nothing is undone after an error: the model
+    is not used again, and a device that stopped working could not be written to.
 
     Yields:
         The trainable weights as they were, by name, on the CPU.
     """
     import torch
 
-    weights = {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if w.requires_grad}
+    weights = trainable(model)
     modes = {module: module.training for module in model.modules()}
     forwards = {module: vars(module)["forward"] for module in model.modules() if "forward" in vars(module)}
     configs = [(config, _plain(vars(config))) for config in (model.config, model.generation_config)]
     tokenizer_state = {name: getattr(tokenizer, name) for name in TOKENIZER_STATE}
     with random_states():
         yield weights
+    if base_reference.COPY in getattr(model, "peft_config", {}):  # the next trainer makes its own
+        model.delete_adapter(base_reference.COPY)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.requires_grad_(name in weights)
@@ -57,6 +61,30 @@ def restored_after(model: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def trainable(model: Any) -> dict[str, Any]:
+    """A copy of the trainable weights, by name, on the CPU."""
+    return {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if w.requires_grad}
+
+
+@contextlib.contextmanager
+def with_weights(model: Any, weights: dict[str, Any]) -> Iterator[None]:
+    """Puts these weights, by name, in the place of the model's own while the block lasts."""
+    import torch
+
+    def put(given: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name in given:
+                    weight.copy_(given[name])
+
+    own = {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if name in weights}
+    put(weights)
+    try:
+        yield
+    finally:
+        put(own)
 
 
 @contextlib.contextmanager

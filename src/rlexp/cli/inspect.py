@@ -166,7 +166,7 @@ def _sampled(
         if weights:
             model, tokenizer = models.load_trained(run, inputs.model, weights, patches)
         else:
-            model, tokenizer = models.load(run, inputs.model, patches)
+            model, tokenizer = models.load_begun(run, inputs, patches)
         kept = inputs.filtered if options.split == "train" else None
         held_out = options.split == "test" and run.held_out.rows
         numbers = rows_of(run, inputs.data, Half.report) if held_out else None  # those that a run compares

@@ -21,6 +21,7 @@ from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
 from rlexp.errors import RunError
+from rlexp.inputs import start
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.prepare import prepare
@@ -110,6 +111,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows = [
         ("identity", identity(run)),
         ("model", f"{run.model.name}: {model}, {tuned}, {run.model.max_seq_length} tokens"),
+        *((("start", words) for words in start.words(inputs.start.digest)) if inputs.start else ()),
         ("method", f"{run.method.name}, {_steps(run, smoke_passes.rows(run, inputs))}"),
         *plan_data.rows(run, inputs),
     ]

@@ -10,6 +10,7 @@ from rlexp.cli.answer import FORMAT, Answer
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
 from rlexp.console import show_table
+from rlexp.inputs import start
 from rlexp.inputs.difficulty import path
 from rlexp.inputs.find import Inputs
 from rlexp.preflight import difficulty
@@ -37,6 +38,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             "lora_r": None if run.model.full_finetuning else run.model.lora.r,
             "max_seq_length": run.model.max_seq_length,
             "made_by": _script(inputs.model_prepare),
+            "start": start.manifest(inputs.start.digest) if inputs.start else None,
         },
         "method": {
             "name": run.method.name,

@@ -30,6 +30,7 @@ RUNS = items(
             "reward_md5s": mapping(text("hash"), "of each term's file", "TERM"),
             "steps": STEPS,
             "fork": anything("of a fork: the `run`, `step` and `identity` that it began from"),
+            "start": anything("the run whose weights it begins with, as in the manifest"),
         },
     ),
     "the runs",

@@ -13,6 +13,9 @@ SCORE = record(
     {"before": maybe(number("before training")), "after": maybe(number("after it"))},
     optional={"standard_error": items(maybe(number("")), "of both, where it is known")},
 )
+BEGUN = anything(
+    "the run whose weights it begins with: `run`, `step`, `identity`, `sha256`, `full`, `merged`, `before`"
+)
 STATUS = text("how it stands", "finished", "running", "stopped", "failed", "interrupted", "killed", "no record")
 RUN: Schema = record(
     {"run_dir": text("the run folder, from the project folder"), "status": STATUS},
@@ -32,6 +35,7 @@ RUN: Schema = record(
             "required": ["name", "before", "after"],
         },
         "held_out": mapping(SCORE, "every held-out metric: the reward and each term, or loss and margins"),
+        "start": BEGUN,
         "weights": maybe(text("the folder of what was trained, from the project folder"), "where there is none"),
         "health": mapping(
             record({"level": text("warn or stop"), "first_step": count("the step it was first seen at")}),
@@ -142,6 +146,7 @@ PLANNED = record(
                 "lora_r": maybe(count("the adapter's rank")),
                 "max_seq_length": count("tokens"),
                 "made_by": maybe(text("the script that makes it first"), "where it is there"),
+                "start": BEGUN,
             },
             "the base model",
         ),

@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from rlexp.compare import patches
-from rlexp.compare.differences import ABSENT, differences
+from rlexp.compare.differences import ABSENT, differences, leaf
+from rlexp.compare.facts import facts
 from rlexp.compose.methods import METHODS
-from rlexp.inputs.digest import file_md5, json_sha256
 from rlexp.record.finished import FinishedRun
-from rlexp.record.run_folder import PATCH
 
 RISKS = ("high", "medium", "low")
 TRAINING = ("unsloth", "unsloth_zoo", "trl", "transformers", "peft", "torch", "vllm", "bitsandbytes")
@@ -29,6 +27,8 @@ WATCHING = ("logging_*", "log_*", "save_*", "eval_*", "include_*", "dataloader_n
 RULES = (
     ("model.system_prompt", "template", "high", "template"),
     ("template", "template", "high", "template"),
+    ("model.start", "start", "low", ""),
+    ("model.start_*", "start", "high", "start"),
     ("model.*", "model", "high", "model"),
     ("dataset.*", "data", "high", "data"),
     ("reward.terms.*.weight", "reward", "medium", "reward.{term}"),
@@ -114,51 +114,6 @@ def big_variables(found: list[Change]) -> list[str]:
     return list(dict.fromkeys(change.variable for change in found if change.big))
 
 
-def facts(run: FinishedRun) -> dict[str, Any]:
-    """All that is compared of a run as one tree: its config, and beside each group the hashes of what it names."""
-    config, inputs = run.lock["config"], run.lock["inputs"]
-    data, git = inputs["data"], run.manifest.get("git") or {}
-    terms = {
-        name: {"code": _code_of(inputs["rewards"].get(name, {})), **term}
-        for name, term in config["reward"]["terms"].items()
-    }
-    script = data.get("source", {}).get("script")
-    versions = dict(run.lock["versions"])
-    patch = run.run_dir / PATCH
-    code = {
-        "rlexp": versions.pop("rlexp", None),
-        "commit": git["sha"][:8] if git else None,
-        "patch": file_md5(patch)[:8] if git and patch.is_file() else None,
-    }
-    return {
-        **dict.fromkeys(("max_minutes", "fork", "fork_sha256")) | config,
-        "model": {**config["model"], "file": _files(inputs["model"].get("files", {}))},
-        "dataset": {
-            **{"difficulty": None, **config["dataset"]},
-            "snapshot": data["md5"][:8],
-            "pass_rates": inputs.get("difficulty", {}).get("md5", "")[:8],
-            **{name: data.get(name, {}) for name in ("rows", "columns")},
-            "script": f"{Path(script).name} {data['source'].get('script_md5', '')[:8]}" if script else None,
-        },
-        "reward": {"terms": terms},
-        "template": run.lock["chat_template_sha256"][:8],
-        "software": versions,
-        "machine": run.lock.get("machine", {}),
-        "code": code,
-    }
-
-
-def _code_of(source: dict[str, Any]) -> str:
-    return f"v{source.get('version')} {source.get('md5', '')[:8]}"
-
-
-def _files(md5s: dict[str, str]) -> dict[str, str]:
-    """File -> short hash; all files of weights as one, for a large model has dozens."""
-    weights = {name: md5 for name, md5 in md5s.items() if re.search(r"\.(safetensors|bin)(\.index\.json)?$", name)}
-    files = {name: md5[:8] for name, md5 in md5s.items() if name not in weights}
-    return {**files, "weights": json_sha256(weights)[:8]} if weights else files
-
-
 class _Pair:
     """Two runs side by side, and what of their differences explains another one."""
 
@@ -185,6 +140,10 @@ class _Pair:
         """The difference that brought this one along, empty where it stands for itself or was typed."""
         if key in self.typed:
             return ""
+        if key.startswith(("model.lora.", "model.file.")) and {"model.start_sha256", "model.start_merged"} & {
+            *self.found
+        }:
+            return "start"  # an adapter's shape is its own, and merged it is the model
         if key.startswith("patches."):
             return patches.follows(self.found)
         if key in ("template", "model.system_prompt"):
@@ -202,7 +161,7 @@ class _Pair:
 
     def _equal(self, side: int, key: str, source: str) -> bool:
         tree = self.trees[side]
-        return _leaf(tree, key) == _leaf(tree, source.format(method=self.methods[side]))
+        return leaf(tree, key) == leaf(tree, source.format(method=self.methods[side]))
 
     def no_variable(self, key: str) -> str:
         """Why a difference cannot change what is learned, in words; empty where it can."""
@@ -242,9 +201,3 @@ def _only(pair: _Pair, side: int) -> Change:
 
 def _any(key: str, patterns: tuple[str, ...] | list[str]) -> bool:
     return any(fnmatchcase(key, pattern) for pattern in patterns)
-
-
-def _leaf(tree: Any, key: str) -> Any:
-    for name in key.split("."):
-        tree = tree.get(name, ABSENT) if isinstance(tree, dict) else ABSENT
-    return tree

@@ -22,3 +22,10 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 def lines(found: dict[str, tuple[Any, Any]]) -> list[str]:
     """The differences as text: ``method.beta 0.0 -> 0.04``."""
     return [printable(f"{key} {one} -> {two}") for key, (one, two) in found.items()]
+
+
+def leaf(tree: Any, key: str) -> Any:
+    """The value of a dotted key; ABSENT where there is none."""
+    for name in key.split("."):
+        tree = tree.get(name, ABSENT) if isinstance(tree, dict) else ABSENT
+    return tree

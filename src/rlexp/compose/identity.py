@@ -11,9 +11,12 @@ from typing import Any
 
 EXPERIMENT = ("seed", "model", "method", "dataset", "reward")
 """The parts of the tree that say which optimisation problem is solved; the rest says where, and what is watched."""
-UNCOUNTED = (("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed"), ("model", "size"))
-"""Keys of these parts that say how the reward is tried and guarded or what the memory is estimated from, not what is
-learned."""
+UNCOUNTED = (
+    *(("dataset", "gold"), ("reward", "time_limit"), ("reward", "max_failed")),
+    *(("model", "size"), ("model", "start")),
+)
+"""Keys of these parts that say how the reward is tried and guarded, what the memory is estimated from or where weights
+lie, not what is learned."""
 FORK = "fork_sha256"
 """The key of the tree that holds the hash of the checkpoint that a run begins from; it counts where it is set."""
 NEW_KEYS: dict[tuple[str, str], Any] = {
@@ -29,6 +32,9 @@ NEW_KEYS: dict[tuple[str, str], Any] = {
     ("method", "vllm_importance_sampling_clip_min"): None,
     ("method", "vllm_structured_outputs_regex"): None,
     ("dataset", "difficulty"): None,
+    ("model", "start_sha256"): None,
+    ("model", "start_merged"): False,
+    ("model", "start"): None,
 }
 """Keys of these parts that were added after the first lock -> their default, which does not count. Whoever adds a key
 to the schema adds it here (a test holds stored identities)."""

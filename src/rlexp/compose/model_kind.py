@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rlexp.compose import hub
+from rlexp.compose import hub, start
 from rlexp.errors import RunError, nearest
 
 SENSES = ("vision_config", "vision_tower", "audio_config", "image_token_id", "image_token_index")
@@ -42,9 +42,11 @@ def config(read: Read, names: Callable[[], set[str]], where: str, whole: bool) -
     """
     file = read("config.json")
     if file is None and (adapter := read("adapter_config.json")):
+        if whole:
+            raise start.not_a_model(adapter.parent, where.partition("=")[2], "model")
         base = _json(adapter).get("base_model_name_or_path") or "ORG/NAME"
         raise RunError(
-            f"it is an adapter of {base}, and a run starts from a whole model: adapters as a start are not read yet",
+            f"it is an adapter of {base}, and a model is asked for",
             where=where,
             hint="merge it into its base (peft: merge_and_unload) and name that folder, or name the base: "
             "type model=hub:ORG/NAME",

@@ -110,6 +110,13 @@ class Model:
     """Train every weight instead of an adapter."""
     system_prompt: str | None = None
     """Goes in front of conversations that have no system message of their own."""
+    start: str | None = None
+    """The run whose trained weights it begins with, RUN[@step]: its adapter goes on; a model of which every weight was
+    trained is the base."""
+    start_sha256: str | None = None
+    """The hash of these weights, filled in while composing; it is what counts, not where they lie."""
+    start_merged: bool = False
+    """Merge that adapter into the base first, and begin a fresh one."""
     lora: Lora = field(default_factory=Lora)
     size: Size | None = None
     """The shape that memory is estimated from: that of path/config.json where the folder exists. None: nothing is

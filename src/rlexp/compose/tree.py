@@ -1,4 +1,5 @@
-"""From the tree that Hydra composed to a checked run: what was typed, the model's size, a hub model's commit."""
+"""From the tree that Hydra composed to a checked run: what was typed, the weights it begins with, the model's size, a
+hub model's commit."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from rlexp.compose import hub, model_size, typed
+from rlexp.compose import hub, model_size, start_settled, typed
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -21,7 +22,7 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
         overrides: those that made the tree.
 
     Raises:
-        RunError: as ``typed.settle``, ``resolve``, and ``hub.at_commit``; a file names a run to begin from.
+        RunError: as ``typed.settle``, ``start_settled.settle``, ``resolve``, ``hub.at_commit``; a file names a fork.
     """
     keys = typed.keys_of(overrides)
     if cfg.get("fork") and not {"fork", "fork_sha256"} <= keys:
@@ -32,4 +33,5 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
         )
     hub.begin(cfg.invocation)
     typed.settle(cfg, keys)
+    start_settled.settle(cfg, places.root, keys)
     return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, places), places))

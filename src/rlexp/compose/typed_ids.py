@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import OverrideParseException
 
-from rlexp.compose import hub, hub_files
+from rlexp.compose import hub, hub_files, start
 from rlexp.compose.places import Places
 from rlexp.compose.schema import Invocation
 from rlexp.errors import RunError
@@ -137,7 +137,7 @@ def from_project(overrides: Sequence[str], here: Path, root: Path) -> list[str]:
 
 def _from_project(override: str, here: Path, root: Path) -> str:
     group, _, typed = override.partition("=")
-    if group.lstrip("+") not in GROUPS:
+    if group.lstrip("+") not in (*GROUPS, start.KEY):
         return override
     if "/" in typed and not typed.startswith(PREFIX) and _there(typed, here):  # whatever characters it holds
         return _written(override, [_placed(typed, group, here, root)])
@@ -156,6 +156,8 @@ def _from_project(override: str, here: Path, root: Path) -> str:
 
 def _placed(typed: str, group: str, here: Path, root: Path) -> str:
     """A folder or file as the project names it; anything else as it is."""
+    if group.lstrip("+") == start.KEY:
+        return start.from_project(typed, here, root)
     if typed.startswith(PREFIX) or "/" not in typed or _is_option(typed, group, root):
         return typed
     place = Path(os.path.abspath(here / Path(typed).expanduser()))

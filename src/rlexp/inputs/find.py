@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose import start as start_kind
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, all_of, nearest
-from rlexp.inputs import difficulty, mixture, model_files, script_params, snapshot, snapshots
+from rlexp.inputs import difficulty, mixture, model_files, script_params, snapshot, snapshots, start
 from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.reward_rows import met_snapshot
 from rlexp.inputs.reward_source import RewardSource
@@ -30,7 +31,7 @@ class Inputs:
     data_prepare: Path | None
     """The script that writes the snapshot, where it is missing; None for a mixture, which its parts make."""
     model: Path | None
-    """The base model's folder; None for a hub id."""
+    """The base model's folder; None for a hub id. Where a start is merged or is a whole model, it is that."""
     model_prepare: Path | None
     """The script that builds the model's folder, where it is missing."""
     rewards: dict[str, RewardSource]
@@ -39,6 +40,8 @@ class Inputs:
     """The training rows that ``dataset.difficulty`` keeps; None where it is not set, or there is no snapshot yet."""
     parts: dict[str, Path] = field(default_factory=dict)
     """Part of a mixture -> the script that writes its snapshot, of those that are missing."""
+    start: start.Begun | None = None
+    """The weights that the run begins with; None where it begins with a fresh adapter on the model it names."""
 
     @property
     def wanted_columns(self) -> tuple[str, ...]:
@@ -46,8 +49,11 @@ class Inputs:
         return tuple(column for source in self.rewards.values() for column in source.wanted_columns)
 
 
-def find_inputs(run: Run, root: Path) -> Inputs:
+def find_inputs(run: Run, root: Path, begun: start.Begun | None = None) -> Inputs:
     """Finds every input of ``run`` under the project folder ``root`` and checks that they fit together.
+
+    Args:
+        begun: the weights it begins with, where they were found otherwise than by ``model.start``.
 
     Raises:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
@@ -72,7 +78,10 @@ def find_inputs(run: Run, root: Path) -> Inputs:
         _check_snapshot(run, description, rewards)
     filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
     rewards = {name: met_snapshot(source, description) for name, source in rewards.items()}
-    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts)
+    begun = begun or start.find(run, root, model)
+    if begun and begun.model:
+        model, model_prepare = (root / begun.model).resolve(), None
+    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts, begun)
 
 
 def _dataset_type(run: Run) -> None:
@@ -155,6 +164,8 @@ def _model(run: Run, root: Path) -> tuple[Path | None, Path | None]:
     script = run.places.path(f"data_prep/{run.model.prepare}.py")
     if run.model.prepare and not folder.exists() and script.is_file() and run.model.path == f"models/{run.model.name}":
         return folder, script
+    if (folder / start_kind.CONFIG).is_file() or (folder / start_kind.LOCK).is_file():
+        raise start_kind.not_a_model(folder, run.model.path, "model.path")
     present = [os.path.dirname(name) for name in run.places.names("models/*/config.json")]
     guess = nearest(run.model.path, present)
     raise RunError(

@@ -27,17 +27,22 @@ def inputs_digest(run: Run, inputs: Inputs) -> dict[str, Any]:
             }
             for name, source in inputs.rewards.items()
         },
-        "model": model_digest(run, inputs.model),
+        "model": model_digest(run, inputs.model, inputs.start.model if inputs.start else None),
+        **({"start": inputs.start.digest} if inputs.start else {}),
         **({"difficulty": inputs.filtered.digest(run)} if inputs.filtered else {}),
     }
 
 
-def model_digest(run: Run, model_dir: Path | None) -> dict[str, Any]:
+def model_digest(run: Run, model_dir: Path | None, made: str | None = None) -> dict[str, Any]:
     """The origin of the base model and its tokenizer, and the hash of each of their files.
 
     Args:
         model_dir: the model's folder; None for a hub id, whose files are those in the hub's cache on this machine.
+        made: that folder from the project, where it is not the one that the run names (``start.Begun.model``).
     """
+    if made and model_dir:
+        files = folder_md5s(model_dir)
+        return {"path": made, "hub_id": None, "revision": None, "md5": combined_md5(files), "files": files}
     files = folder_md5s(model_dir) if model_dir else hub_files(run.model.hub_id, run.model.revision)
     digest: dict[str, Any] = {"path": run.model.path} if model_dir else {}
     digest |= {"hub_id": run.model.hub_id, "revision": run.model.revision}

@@ -6,9 +6,10 @@ lies in the working copy is never touched: a restored folder goes beside it, int
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
-from rlexp.inputs import difficulty, locked_code, mixture, prepare, snapshot, store, trust
+from rlexp.inputs import difficulty, locked_code, locked_start, mixture, prepare, snapshot, store, trust
 from rlexp.inputs.digest import combined_md5, folder_md5, folder_md5s, other_file
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.locked_code import MISSING, Search, short
 from rlexp.inputs.reward_rows import met_snapshot
 from rlexp.inputs.script import run_script
+from rlexp.inputs.start import Begun
 from rlexp.inputs.trust import Code
 
 BESIDE = ".locked"
@@ -53,7 +55,8 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
         trust.require([Code(source.path) for source in rewards.values() if source], search.places)
         hub.require(run)
     data = _data(search, digest["data"])
-    model = _model(search, digest["model"], run) if "path" in digest["model"] else None
+    begun = locked_start.find(search, digest["start"]) if "start" in digest else None
+    model = _model(search, digest["model"], run, begun) if "path" in digest["model"] else None
     rates = _rates(search, digest, run)
     if search.faults:
         shown, more = search.faults[:SHOWN], len(search.faults) - SHOWN
@@ -72,7 +75,10 @@ def find(lock: dict[str, Any], run: Run, root: Path, sources: Path, make: bool =
     described = snapshot.describe(data)
     kept = {name: met_snapshot(source, described) for name, source in rewards.items() if source}
     filtered = difficulty.find(run, rates, data, described, kept) if rates else None
-    return Inputs(data, described, None, model, None, kept, filtered), search.notes
+    if begun:
+        path = digest["model"].get("path")
+        begun = dataclasses.replace(begun, model=path if path != run.model.path else None)
+    return Inputs(data, described, None, model, None, kept, filtered, start=begun), search.notes
 
 
 def _rates(search: Search, digest: dict[str, Any], run: Run) -> Path | None:
@@ -109,16 +115,26 @@ def _mix(search: Search, parts: dict[str, Any], place: Path) -> bool:
     return True
 
 
-def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool], how: str = "by its script") -> Path:
+def _folder(
+    search: Search,
+    digest: dict[str, Any],
+    make: Callable[[Path], bool],
+    how: str = "by its script",
+    others: Sequence[Path] = (),
+) -> Path:
     """The place of the folder of this hash, after it was restored or made if need be; its named path after a fault.
 
     Args:
         make: makes it in a place, where it can.
         how: as which it makes it, for the note.
+        others: where it may lie as well.
     """
     root, wanted = search.places.root, digest["md5"]
     named = search.places.path(digest["path"])
     actual = _md5(named, digest)
+    for other in others if actual != wanted else ():
+        if _md5(other, digest) == wanted:
+            return other
     if actual == wanted:
         if not any(lies_inside(named, place) for place in search.places.folders):
             search.notes.append(f"{digest['path']} lies outside of the project: it is read there")
@@ -146,13 +162,17 @@ def _folder(search: Search, digest: dict[str, Any], make: Callable[[Path], bool]
     return place
 
 
-def _model(search: Search, digest: dict[str, Any], run: Run) -> Path:
+def _model(search: Search, digest: dict[str, Any], run: Run, begun: Begun | None = None) -> Path:
     known, before = search.places.root / digest["path"], len(search.faults)
+    others = [begun.weights] if begun and begun.digest["full"] else []
 
     def make(place: Path) -> bool:
+        if begun and begun.digest["merged"]:
+            base = _model(search, begun.digest["base"], run) if "path" in begun.digest["base"] else hub.cached(run)
+            return base is not None and len(search.faults) == before and locked_start.merge_into(base, begun, place)
         return not known.exists() and _build_model(search, digest.get("source", {}), run, place)
 
-    folder = _folder(search, digest, make)
+    folder = _folder(search, digest, make, "of its start" if begun else "by its script", others)
     if len(search.faults) > before and known.is_dir():
         search.faults.pop()
         actual, path = folder_md5s(known, digest["files"]), digest["path"]

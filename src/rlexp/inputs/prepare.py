@@ -20,22 +20,26 @@ from rlexp.inputs.contract import check_rows
 from rlexp.inputs.digest import file_md5, folder_files
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.inputs.script import load_script, refuse_project_imports, run_script
+from rlexp.inputs.start import Begun
 from rlexp.inputs.trust import Code
 from rlexp.project import shipped
 
 
-def prepare(run: Run, root: Path) -> Inputs:
+def prepare(run: Run, root: Path, begun: Begun | None = None) -> Inputs:
     """Checks the inputs of ``run``, makes the missing ones (says which) and checks the rows of the data.
 
     Each script runs in a process of its own. Two that make the same at once do so apart: the first to end leaves what
     both take.
+
+    Args:
+        begun: as ``find_inputs``.
 
     Raises:
         RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
             that came by a path is not trusted.
     """
     run = run.at(root)
-    inputs = find_inputs(run, root)
+    inputs = find_inputs(run, root, begun)
     scripts = [script for script in (inputs.data_prepare, *inputs.parts.values(), inputs.model_prepare) if script]
     trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], run.places)
     hub.require(run)
@@ -50,11 +54,12 @@ def prepare(run: Run, root: Path) -> Inputs:
     if inputs.model_prepare and inputs.model:
         _make(str(run.model.path), inputs.model_prepare, build_model, inputs.model, run.config()["model"]["params"])
     path = str(run.model.path)
-    shipped_only = inputs.model == (shipped() / path).resolve() and not (root / path).exists()
+    shipped_only = inputs.start is None and inputs.model == (shipped() / path).resolve() and not (root / path).exists()
     if shipped_only:
         _copy(shipped() / path, root / path)
-    if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed:
-        inputs = find_inputs(run, root)
+    made = inputs.start.make(root) if inputs.start else False
+    if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed or made:
+        inputs = find_inputs(run, root, begun)
     check_rows(inputs.data, run.dataset.type)
     return inputs
 

@@ -5,6 +5,7 @@ Every verb that takes a RUN opens it here. Imports no torch: weights are named, 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from typing import Any
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
-from rlexp.inputs import locked, reward_source, trust
+from rlexp.inputs import locked, locked_start, reward_source, trust
 from rlexp.inputs.find import Inputs
+from rlexp.inputs.locked_code import Search
 from rlexp.inputs.requests import requests
 from rlexp.inputs.reward_files import read_rewards
 from rlexp.inputs.reward_source import RewardSource
+from rlexp.inputs.start import Begun
 from rlexp.inputs.trust import Code
 from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
@@ -66,6 +69,15 @@ class FinishedRun:
         if make:
             trust.require(self.lock_code(), Places.of(self.root))
         return locked.find(self.lock, run, self.root, self.run_dir / SOURCES, make)
+
+    def begun(self, run: Run) -> Begun | None:
+        """The weights that it began with, found by their hash, for another run that begins with the same."""
+        digest = self.lock["inputs"].get("start")
+        if digest is None or (run.model.start_sha256, run.model.start_merged) != (digest["sha256"], digest["merged"]):
+            return None
+        found = locked_start.find(Search(Places.of(self.root), self.run_dir / SOURCES), digest)
+        path = self.lock["inputs"]["model"].get("path")
+        return found and dataclasses.replace(found, model=path if path != run.model.path else None)
 
     def reward_sources(self) -> dict[str, RewardSource]:
         """The copies of its reward files that the run kept, by term, to be called.

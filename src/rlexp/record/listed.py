@@ -174,6 +174,7 @@ def to_json(run: RunRow) -> dict[str, Any]:
         **({"fork": run.manifest["fork"]} if "fork" in run.manifest else {}),
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
+        **({"start": run.manifest["start"]} if run.manifest.get("start") else {}),
     }
 
 

@@ -17,7 +17,7 @@ from rlexp import secrets, shapes
 from rlexp.compose.identity import experiment
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
-from rlexp.inputs import difficulty
+from rlexp.inputs import difficulty, start
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.snapshot import DIGEST
 from rlexp.record.machine import machine
@@ -65,7 +65,7 @@ SCHEMA = record(
                     {"path": PATH, "source": record({"script": SCRIPT, "script_md5": MD5})},
                 ),
             },
-            {"difficulty": difficulty.LOCKED},
+            {"difficulty": difficulty.LOCKED, "start": {"$ref": "#/$defs/start"}},
         ),
         "chat_template_sha256": SHA256,
         "fresh_adapter_sha256": {"anyOf": [SHA256, {"type": "null"}]},
@@ -82,7 +82,7 @@ SCHEMA = record(
         },
         "format": {"enum": [1, FORMAT], "description": f"a format that this version reads (1, {FORMAT})"},
     },
-)
+) | {"$defs": start.DEFS}
 """The shape of a lock: what is used of it, and nothing that leads out of the project."""
 STARTED = "invocation."
 """The keys of how a run is started, which are never locked."""

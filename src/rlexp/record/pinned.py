@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -15,18 +16,23 @@ from omegaconf import OmegaConf
 from rlexp.compose.places import Places
 from rlexp.errors import RunError
 from rlexp.files import lies_inside, whole_folder
-from rlexp.inputs import reward_source, reward_versions, trust
+from rlexp.inputs import reward_source, reward_versions, store, trust
 from rlexp.inputs.digest import file_md5
+from rlexp.inputs.locked_start import REPLAYED
+from rlexp.inputs.start import KEPT
 from rlexp.inputs.trust import Code
-from rlexp.record import status
+from rlexp.record import chain, status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
 from rlexp.record.stages import PARAMS, PINNED, lock_stages, write_stages
 
-KEPT = (LOCK, METRICS, PATCH)
+KEPT_FILES = (LOCK, METRICS, PATCH)
 """Files of a run folder that are kept as they are, beside the reward sources."""
 PARAMS_HEAD = "# The pinned run, composed; dvc exp run changes values here, and the stage run trains what it finds.\n"
-FACTS = ("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine")
+FACTS = (
+    *("status", "identity", "started", "ended", "overrides", "git", "timings_s", "held_out", "outputs", "machine"),
+    "start",
+)
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
 
 
@@ -41,12 +47,23 @@ def pin(run: FinishedRun) -> list[str]:
     """
     root = run.root
     rewards = check(run)
-    notes = write_stages(run.lock, root, run.run_dir / SOURCES)
+    stages = chain.stages(run)
+    for before in stages[1:]:
+        rewards += check(before)
+    for stage in stages[:-1]:
+        keep_start(stage)
+    notes = write_stages([(stage.lock, stage.run_dir / SOURCES) for stage in stages], root)
     reward_versions.record(root, rewards)
-    copy(run, root / PINNED)
+    copy(stages, root / PINNED)
     (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))
-    lock_stages(run.lock, root, run.manifest.get("held_out", {}))
+    lock_stages([(stage.lock, stage.manifest.get("held_out", {})) for stage in stages], root)
     return notes
+
+
+def keep_start(run: FinishedRun) -> None:
+    """Puts the weights that a run began with into DVC's cache, for a machine that trains other ones."""
+    kept = run.run_dir / KEPT
+    store.keep(run.root, kept if kept.is_dir() else run.root / run.lock["inputs"]["model"]["path"])
 
 
 def check(run: FinishedRun) -> list[reward_source.RewardSource]:
@@ -69,7 +86,7 @@ def check(run: FinishedRun) -> list[reward_source.RewardSource]:
     if manifest.get("inputs_changed"):
         changed = ", ".join(manifest["inputs_changed"])
         raise RunError(f"{changed} changed while the run went on", where=where, hint="train it again, then pin that")
-    for name in KEPT:
+    for name in KEPT_FILES:
         reward_source.require_inside(run.run_dir / name, run.run_dir)
     for name, md5 in manifest["outputs"].items():
         if not (run.run_dir / name).is_file() or file_md5(run.run_dir / name) != md5:
@@ -108,14 +125,26 @@ def kept_scripts(run: FinishedRun) -> dict[str, Path]:
     return found
 
 
-def copy(run: FinishedRun, pinned: Path) -> None:
-    """Copies the record of a run to ``pinned``; the old one stands until the new one is whole."""
+def copy(stages: Sequence[FinishedRun], pinned: Path) -> None:
+    """Copies the record of a run, and of those before it, to ``pinned``; the old one stands until the new one is whole.
+
+    Args:
+        stages: the last one first (``chain.stages``).
+    """
     with whole_folder(pinned, replace=True) as partial:
-        for name in KEPT:
-            if (run.run_dir / name).is_file():
-                shutil.copyfile(run.run_dir / name, partial / name)
-        for file in sorted({term["file"] for term in run.lock["inputs"]["rewards"].values()} | set(kept_scripts(run))):
-            (partial / SOURCES / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(run.run_dir / SOURCES / file, partial / SOURCES / file)
-        facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
-        (partial / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")
+        for depth, run in enumerate(stages):
+            _copy(run, chain.place(partial, depth))
+        if len(stages) > 1:
+            (partial / ".gitignore").write_text(f"{REPLAYED}/\n")
+
+
+def _copy(run: FinishedRun, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in KEPT_FILES:
+        if (run.run_dir / name).is_file():
+            shutil.copyfile(run.run_dir / name, folder / name)
+    for file in sorted({term["file"] for term in run.lock["inputs"]["rewards"].values()} | set(kept_scripts(run))):
+        (folder / SOURCES / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.run_dir / SOURCES / file, folder / SOURCES / file)
+    facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
+    (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")

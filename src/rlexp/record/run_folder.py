@@ -17,7 +17,7 @@ import yaml
 from rlexp import files, secrets, shapes
 from rlexp.console import in_notebook
 from rlexp.errors import RunError, Stopped
-from rlexp.inputs import trust
+from rlexp.inputs import start, trust
 from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.trust import Code
 from rlexp.record import attempts
@@ -63,6 +63,7 @@ SCHEMA = record(
         "steps": record({"done": COUNT, "asked": {"anyOf": [COUNT, {"type": "null"}]}}),
         "attempts": attempts.SHAPE,
         "fork": record({"run": TEXT, "step": COUNT, "identity": TEXT}),
+        "start": start.MANIFEST,
     },
 )
 """The shape of a manifest: what is used of it."""

@@ -16,7 +16,7 @@ from rlexp.backend.trainers import arguments
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
 from rlexp.errors import Interrupted, RunError
-from rlexp.inputs import find, hashes, reward_versions, trust
+from rlexp.inputs import find, hashes, reward_versions, start, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
 from rlexp.preflight.gate import Gate
@@ -81,6 +81,9 @@ def load(
         record.content["preflight"].append(Verdict("reward.version", Level.warning, fault).to_json())
     trust.remember(Code(source.path) for source in inputs.rewards.values())
     digest = hashes.inputs_digest(run, inputs)
+    if inputs.start:
+        record.content["start"] = start.manifest(inputs.start.digest)
+        console.print(f"begins with {start.words(inputs.start.digest)[0]}")
     record.mark("locked")
     # Now, so that they start while the libraries are imported.
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
@@ -99,7 +102,7 @@ def load(
     wanted = read if run.method.online else ()
     rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, wanted, inputs.filtered)
     gate.before_load(rows)
-    model, tokenizer = models.load(run, inputs.model, patches)
+    model, tokenizer = models.load_begun(run, inputs, patches)
     if inputs.model is None:
         digest["model"] = hashes.model_digest(run, None)  # the hub's files are there only now
     if serving:

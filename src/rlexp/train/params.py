@@ -47,7 +47,7 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> Pat
     run_dir = run_dir_of(original, directory)
     run = locked_config.on_this_machine(run, root)
     try:
-        inputs = prepare(run, root)
+        inputs = prepare(run, root, original.begun(run))
     except RunError as error:
         raise _in_a_queue(error, root) from error
     session.train(Job(run, root, run_dir, changed, fork=forked.checkpoint_of(run, root)), inputs)

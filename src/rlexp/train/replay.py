@@ -134,7 +134,7 @@ def _drift(original: FinishedRun) -> list[str]:
     """Notes on what composes or is installed otherwise now; the replay keeps to the lock's config."""
     lock, root, notes = original.lock, original.root, []
     try:
-        now = points(root / CONF, lock["overrides"], multirun=False)[0].run.config()
+        now = points(root / CONF, [*lock["overrides"], *_begun_with(lock)], multirun=False)[0].run.config()
         then = original.run.config()
         now["hardware"] = then["hardware"]
         if then["rollout"]["why"]:  # auto's choice, which follows the hardware
@@ -151,6 +151,17 @@ def _drift(original: FinishedRun) -> list[str]:
     if other:
         notes.append(f"other versions than the lock's: {', '.join(other)}")
     return notes
+
+
+def _begun_with(lock: dict[str, Any]) -> list[str]:
+    """The overrides that stand for the start of a lock, which may not be where it was any more."""
+    model = lock["config"]["model"]
+    if not model.get("start"):
+        return []
+    lora = [f"model.lora.{key}={value}" for key, value in model["lora"].items() if key != "target_modules"]
+    layers = model["lora"]["target_modules"]
+    lora.append(f"model.lora.target_modules={layers if isinstance(layers, str) else '[' + ','.join(layers) + ']'}")
+    return [f"model.start_sha256={model['start_sha256']}", *lora]
 
 
 def same_threads(lock: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlexp import files
-from rlexp.backend import dataset, peak_memory
+from rlexp.backend import dataset, peak_memory, restore
 from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
@@ -20,7 +20,7 @@ from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
 from rlexp.evaluate.transformers_sampler import TransformersSampler
-from rlexp.inputs import hashes, mixture
+from rlexp.inputs import hashes, mixture, start
 from rlexp.inputs.find import Inputs
 from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
@@ -97,6 +97,8 @@ def train(
         locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
         if job.resume is None:
             record.write_lock(locked, files_of)
+            if loaded.inputs.start:
+                start.keep(loaded.inputs.start, run_dir)
         approve(locked)
         if job.resume:
             record.keep_lock(locked["versions"])
@@ -107,7 +109,9 @@ def train(
             sampled = measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, test)
             return summary.HeldOutScores(metrics, sampled)
 
-        # An adapter can be switched off, so the base model is measured afterwards and training starts at once.
+        # An adapter can be switched off, or be what it was, so that is measured afterwards and training starts at once.
+        goes_on = bool(loaded.inputs.start and loaded.inputs.start.adapter)
+        begun_with = restore.trainable(trainer.model) if goes_on and test is not None else None
         before = compare() if test is not None and run.model.full_finetuning else None
         live, times = callbacks.Live(console), step_time.StepTime(trainer)
         watch = Watch(run, rubric, run_dir, console.warn)
@@ -134,7 +138,7 @@ def train(
                 begun = job.resume or job.fork
                 trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
             except Exception:
-                ending.keep(lambda: models.save(run, trainer.model, tokenizer, run_dir))
+                ending.keep(lambda: models.save(run, trainer.model, tokenizer, run_dir, digest["model"]))
                 raise
             finally:
                 live.stop()
@@ -144,7 +148,7 @@ def train(
                 record.content["memory_gib"] = peaks
             record.content["step_time_s"] = took = step_time.medians(times.steps)
 
-            weights = models.save(run, trainer.model, tokenizer, run_dir)
+            weights = models.save(run, trainer.model, tokenizer, run_dir, digest["model"])
             record.content["health"] = watch.summary()
         ending.require()
         watch.require()
@@ -154,7 +158,7 @@ def train(
         elif test is not None:
             after = compare()
             if before is None:
-                with trainer.model.disable_adapter():
+                with restore.with_weights(trainer.model, begun_with) if begun_with else trainer.model.disable_adapter():
                     before = compare()
             record.content["held_out"] = summary.change_table(before, after)
             files.write_text(run_dir / "held_out.json", json.dumps(summary.samples(before, after), indent=1) + "\n")

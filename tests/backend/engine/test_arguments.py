@@ -1,12 +1,13 @@
 """Arguments of a run for vLLM, over those that TRL and Unsloth give."""
 
+import dataclasses
 import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
-from rlexp.backend.engine.arguments import confirm, over
+from rlexp.backend.engine.arguments import confirm, folds, over
 from rlexp.errors import RunError
 from tests.backend.compilation_config import CompilationConfig
 
@@ -74,3 +75,22 @@ def test_an_adapter_that_unsloth_does_not_fold_is_refused_where_vllm_could_not_a
     run = composed(*GPU, "rollout=unsloth", *typed)
     with pytest.raises(RunError, match="does not fold") if refused else nullcontext():
         confirm(run, object())
+
+
+@pytest.mark.parametrize(
+    ("start", "method", "beta", "folded"),
+    [
+        (None, "grpo", 0.04, True),
+        ("outputs/sft", "grpo", 0.0, True),
+        ("outputs/sft", "grpo", 0.04, False),
+        ("outputs/sft", "rloo", 0.0, True),
+        ("outputs/sft", "rloo", 0.05, False),
+    ],
+)
+def test_unsloth_folds_the_only_adapter_of_a_model(composed, start, method, beta, folded):
+    """TRL's copy of one that goes on is a second: vLLM then applies the adapter by layers of its own."""
+    overrides = ("hardware=h100", "model=qwen3_0_6b", "rollout=unsloth", f"method={method}", f"method.beta={beta}")
+    run = composed(*overrides)
+    for merged in (False, True):
+        model = dataclasses.replace(run.model, start=start, start_merged=merged)
+        assert folds(dataclasses.replace(run, model=model)) is (folded or merged)

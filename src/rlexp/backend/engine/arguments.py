@@ -60,12 +60,14 @@ def defaults(run: Run) -> dict[str, Any]:
 
 def folds(run: Run) -> bool:
     """Says whether Unsloth samples with the adapter folded into the weights that it shares with vLLM, as it does for
-    LoRA on linear layers of a 16-bit base: vLLM then needs no LoRA layers of its own.
+    LoRA on linear layers of a 16-bit base: vLLM then needs no LoRA layers of its own. It folds the only adapter of a
+    model: where one goes on and TRL keeps a copy of it as the reference, there are two.
 
     Source: ``unsloth_zoo.vllm_utils.prepare_merged_rollout``.
     """
     model, whole = run.model, run.hardware.dtype is Dtype.float32
-    return run.rollout.fast_inference and not (model.load_in_4bit or model.full_finetuning or whole)
+    copied = model.start is not None and not model.start_merged and bool(run.arguments.get("beta"))
+    return run.rollout.fast_inference and not (model.load_in_4bit or model.full_finetuning or whole or copied)
 
 
 def confirm(run: Run, model: Any) -> None:

@@ -16,6 +16,6 @@ def online_trainer(inputs: TrainerInputs, trainer_class: Any) -> OnlineTrainer:
     with inputs.engine.given():
         trainer = trainer_class(args=inputs.config(), reward_funcs=rewards, **inputs.common)
     inputs.engine.adopt(getattr(trainer, "vllm_generation", None))
-    inputs.engine.patches.apply(base_reference, trainer.model)
+    inputs.engine.patches.apply(base_reference, trainer.model, bool(inputs.run.arguments.get("beta")))
     prepare_sampling(trainer, inputs.engine, inputs.run.off_policy_steps)
     return trainer
