@@ -85,13 +85,14 @@ class Kill:
     call: int
     """The call of the function at which a chosen moment is met."""
     delay: float
-    """Seconds after it, or of an arrival after the beginning."""
+    """Seconds after it; of an arrival the share of the time from the lock to the end."""
 
 
 def drawn(cases: int, seed: int) -> list[Kill]:
     """The kills: every second one arrives, the others take turns through CHOSEN.
 
-    The arrivals' delays are shares of the time that the setting's uninterrupted run takes.
+    An arrival's delay is a share of the time that the setting's uninterrupted run takes from its lock on: before it,
+    there is nothing to lose.
     """
     source, names = random.Random(seed), list(SETTINGS)
     kills = []
@@ -166,12 +167,12 @@ def child(kill: Kill, arguments: list[str]) -> None:
 
 
 def uninterrupted(project: Path, setting: str) -> tuple[Path, float]:
-    """The run folder of a setting that nobody killed, and its seconds."""
+    """The run folder of a setting that nobody killed, and its seconds from the lock to the end."""
     folder = project / "outputs" / f"whole_{list(SETTINGS).index(setting)}"
-    began = time.monotonic()
     done = command(project, [sys.executable, "-m", "rlexp", *line(folder, setting)])
     assert done.returncode == 0, f"{setting}: {done.stdout}{done.stderr}"
-    return folder, time.monotonic() - began
+    took = json.loads((folder / "manifest.json").read_text())["timings_s"]
+    return folder, took["total"] - took["built"]
 
 
 def killed(project: Path, kill: Kill, seconds: float) -> tuple[Path, int]:
@@ -185,6 +186,8 @@ def killed(project: Path, kill: Kill, seconds: float) -> tuple[Path, int]:
         process = subprocess.Popen(
             [sys.executable, "-m", "rlexp", *arguments], cwd=project, env=environment(), stdout=log, stderr=log
         )
+        while process.poll() is None and not (folder / LOCK).is_file():
+            time.sleep(0.05)
         try:
             process.wait(kill.delay * seconds)
         except subprocess.TimeoutExpired:
@@ -225,6 +228,7 @@ def tried(project: Path, kill: Kill, whole: tuple[Path, float]) -> dict[str, str
 
 def main(cases: int, seed: int, workers: int, project: Path) -> list[dict[str, str]]:
     """Does them all in a copy of the project; the rows of the table."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts behind it ignore Ctrl-C
     kills = drawn(cases, seed)
     first = next(iter(SETTINGS))
     wholes = {first: uninterrupted(project, first)}  # alone: it makes the snapshot, and what Unsloth compiles
