@@ -11,7 +11,6 @@ Usage: python -m tests.kills [--cases N] [--seed N] [--workers N]
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import runpy
@@ -196,10 +195,9 @@ def killed(project: Path, kill: Kill, seconds: float) -> tuple[Path, int]:
 
 
 def go_on(project: Path, folder: Path, setting: str) -> subprocess.CompletedProcess[str]:
-    """Has a run go on where it was killed; one that left nothing to go on from begins anew in the same folder."""
-    if (folder / LOCK).is_file() and checkpoints.last_whole(folder)[0]:
-        case = json.dumps(["resume", str(folder.relative_to(project))])
-        return command(project, [sys.executable, "-m", "tests.going_on", str(project), case])
+    """Has a run go on where it was killed, as a user would; one that left no record begins anew in the same folder."""
+    if (read_manifest(folder) or {}).get("identity"):
+        return command(project, [sys.executable, "-m", "rlexp", f"resume={folder.relative_to(project)}"])
     shutil.rmtree(folder, ignore_errors=True)
     return command(project, [sys.executable, "-m", "rlexp", *line(folder, setting)])
 
