@@ -11,6 +11,7 @@ Usage: python -m tests.kills [--cases N] [--seed N] [--workers N]
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import runpy
