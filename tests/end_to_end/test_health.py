@@ -14,7 +14,11 @@ pytestmark = pytest.mark.end_to_end
 UNSMOKED = ("held_out.rows=0", "preflight.smoke=never")
 
 
-@pytest.mark.parametrize("planted", WATCHED, ids=lambda planted: planted.name)
+EVERY = [pytest.param(one, marks=[pytest.mark.long] if number % 2 else []) for number, one in enumerate(WATCHED)]
+"""Every other one is left to make test-long, as each is a run of its own."""
+
+
+@pytest.mark.parametrize("planted", EVERY, ids=lambda planted: planted.name)
 def test_a_planted_failure_is_stopped_by_its_rule(project, planted):
     arguments, rule = planted.plant(project), planted.rule.removeprefix("health.")
     alone = ("held_out.rows=0", "preflight.smoke=never")  # the smoke would see some of them before

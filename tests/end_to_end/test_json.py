@@ -67,7 +67,12 @@ def test_there_is_a_line_for_every_verb():
     assert {VERB.get(name, name) for name in LINES} == set(VERBS)
 
 
-@pytest.mark.parametrize("name", LINES)
+SLOW = ("sweep", "smoke", "ladder", "difficulty")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) for name in LINES]
+)
 def test_a_verb_answers_one_document_of_its_shape(made, name):
     project, _ = made
     done = rlexp(project, *LINES[name], "--json", timeout=600, HF_HUB_OFFLINE="1")
@@ -103,7 +108,9 @@ def test_a_run_that_fails_answers_its_error_and_its_folder_and_a_point_its_reaso
     assert "ZeroDivisionError" in points[0]["reason"] and points[0]["run_dir"] == "multirun/f/0"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_an_interrupted_run_answers_its_folder(made, number, code):
     project, _ = made
     where = project / f"outputs/ended_{code}"

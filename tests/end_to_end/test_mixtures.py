@@ -28,6 +28,7 @@ def lines(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_grpo_on_a_mixture_says_the_reward_of_each_source_and_is_replayed_from_the_lock(mixable):
     done = rlexp(
         mixable,

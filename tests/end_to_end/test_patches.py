@@ -54,6 +54,7 @@ def test_diff_names_the_patches_that_one_of_them_had(shared_project, patched, un
     assert "patches.off_policy" not in found
 
 
+@pytest.mark.long
 def test_a_smoke_records_its_patches_too_and_what_needs_one_is_refused_before_anything_is_made(shared_project):
     done = rlexp(shared_project, "smoke", "hydra.run.dir=outputs/smoke", "preflight.smoke_steps=3", "method.beta=0.04")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -84,6 +84,7 @@ def test_a_second_repro_does_nothing_and_the_status_is_clean(clone):
     assert "up to date" in tool(clone, "dvc", "status")
 
 
+@pytest.mark.long
 def test_dvc_experiments_vary_the_pinned_run_and_compose_what_a_group_is_named(clone):
     lock_before = (clone / "pinned/run.lock.yaml").read_bytes()
     asked = ("-S", "reward=format+correct+length", "-S", "method.max_steps=2", "-S", "held_out.rows=0")
@@ -165,12 +166,14 @@ CHANGED_SCRIPT = edit(SCRIPT, "random.Random(seed)", "random.Random(seed + 1)")
             0,
             ["made again by its script in data/.locked/"],
             id="data edited, not in the cache",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             remove(SNAPSHOT),
             0,
             ["actual missing", "restored from DVC's cache to data/arithmetic"],
             id="snapshot missing but in the cache",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             every(remove(SNAPSHOT, CACHE), CHANGED_SCRIPT),
@@ -259,6 +262,7 @@ def test_another_trajectory_is_named_by_its_first_difference_and_exit_code_3(cop
     assert "by 0.25" in heard and "level asked: trajectory" in heard and "not reached" in heard
 
 
+@pytest.mark.long
 def test_a_point_of_a_sweep_can_be_pinned_and_two_points_differ_in_beta_alone(copied):
     said(copied, "-m", "hydra.sweep.dir=multirun/s", "method.beta=0,0.04", *SHORT)
     changed = json.loads(said(copied, "diff", "multirun/s/0", "multirun/s/1", "--json"))["changes"]

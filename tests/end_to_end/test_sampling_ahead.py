@@ -65,6 +65,7 @@ def test_completions_and_old_log_probabilities_are_those_of_the_weights_one_upda
     sampled_one_update_back(ahead)
 
 
+@pytest.mark.long
 def test_rloo_samples_and_corrects_alike(shared_project):
     sampled_one_update_back(trained(shared_project, "outputs/rloo", "train", AHEAD, "method=rloo", "method.beta=0.01"))
 

@@ -123,6 +123,7 @@ def test_nothing_that_pin_copies_holds_a_secret(project, environment):
         assert not any(text in (project / file).read_text() for text in (*PLANTED.values(), *FILED))
 
 
+@pytest.mark.long
 def test_the_lock_holds_the_commit_and_a_replay_takes_it_though_the_branch_moved(project, hub, environment):
     lock = yaml.safe_load((project / "outputs/run/run.lock.yaml").read_text())
     assert lock["config"]["model"]["revision"] == lock["inputs"]["model"]["revision"] == COMMIT

@@ -105,6 +105,7 @@ def test_a_step_in_eight_passes_is_the_step_in_one(shared_project, short_run):
             assert split[name] == pytest.approx(whole[name], rel=1e-5), name
 
 
+@pytest.mark.long
 def test_a_step_of_rloo_in_eight_passes_is_the_step_in_one(shared_project):
     """Its passes before the training are cut, too, and its KL term is part of the reward."""
     fixed = ("method=rloo", "method.beta=0.04", "method.max_steps=2", "held_out.rows=0", "preflight.smoke=never")
@@ -143,7 +144,8 @@ def test_a_failed_point_does_not_stop_the_others(project):
     assert [manifest(project / "multirun/s" / n)["status"] for n in "01"] == ["failed", "finished"]
 
 
-@pytest.mark.parametrize("method", ["dpo", "orpo"])
+@pytest.mark.long
+@pytest.mark.parametrize("method", ["dpo", pytest.param("orpo", marks=pytest.mark.long)])
 def test_preference_methods_raise_the_margin(shared_project, method):
     where = f"outputs/{method}"
     short = ("held_out.rows=64", "preflight.smoke=never")
@@ -180,6 +182,7 @@ def test_a_reward_that_raises_while_training_ends_in_one_message_and_a_failed_re
     assert failures and all(" + " in failure["completion"] for failure in failures)
 
 
+@pytest.mark.long
 def test_the_other_combinations_train_and_weights_are_swept(shared_project):
     gated = ("reward=format+correct+length", "reward.combine=gate", "reward.terms.correct.weight=1,2")
     done = rlexp(shared_project, "-m", "hydra.sweep.dir=multirun/gate", *gated, *SHORT, timeout=600)
@@ -272,6 +275,7 @@ def test_a_trained_run_is_inspected_and_says_what_it_said_at_its_end(short_run, 
     assert said == [row["after"] for row in json.loads((short_run / "held_out.json").read_text())]
 
 
+@pytest.mark.long
 def test_a_base_model_is_inspected_as_it_sees_and_says(shared_project):
     before = files(shared_project)
     done = rlexp(shared_project, "inspect", "model=tiny", "rows=2", "where=reward<2")

@@ -56,10 +56,20 @@ ARGUMENTS = ("reward=mine", "dataset=local", "dataset.params.file=words.jsonl", 
     ("old", "new", "says"),
     [
         pytest.param(SCORES, f"{SCORES}[1:]", "answered 0 scores for 1 completions", id="wrong length"),
-        pytest.param("return float(", 'return float("nan") if "7" in completion else float(', "nan", id="NaN"),
+        pytest.param(
+            "return float(",
+            'return float("nan") if "7" in completion else float(',
+            "nan",
+            id="NaN",
+            marks=pytest.mark.long,
+        ),
         pytest.param("found = ANSWER", "1 / len(completion.strip())\n    found = ANSWER", "ZeroDivision", id="raises"),
         pytest.param(
-            "return float(", "import random\n    return random.random() or float(", "not determin", id="random"
+            "return float(",
+            "import random\n    return random.random() or float(",
+            "not determin",
+            id="random",
+            marks=pytest.mark.long,
         ),
         pytest.param("return float(", "return 3.0 * float(", "outside of its declared range", id="out of range"),
         pytest.param(
@@ -67,6 +77,7 @@ ARGUMENTS = ("reward=mine", "dataset=local", "dataset.params.file=words.jsonl", 
             f"    completions = sorted(completions)\n{SCORES}",
             "otherwise in a batch",
             id="depends on the batch",
+            marks=pytest.mark.long,
         ),
         pytest.param(SCORES, f"    answer.append('')\n{SCORES}", "changes what it is given", id="changes its input"),
         pytest.param(
@@ -74,13 +85,24 @@ ARGUMENTS = ("reward=mine", "dataset=local", "dataset.params.file=words.jsonl", 
             "float(gold in completion)",
             "outside of the tags",
             id="anywhere counts",
+            marks=pytest.mark.long,
         ),
         pytest.param("found[0] == gold", "found[0].lower() == gold", "gold", id="ignores case on one side"),
         pytest.param(
-            "found[0] == gold", "found[0].lower() == gold.lower()", "the answer in another case", id="ignores case"
+            "found[0] == gold",
+            "found[0].lower() == gold.lower()",
+            "the answer in another case",
+            id="ignores case",
+            marks=pytest.mark.long,
         ),
         pytest.param("len(found) == 1 and found[0] == gold", "gold in found", "tag of its own", id="several answers"),
-        pytest.param("len(found) == 1 and found[0] == gold", "bool(completion)", "the prompt copied", id="any text"),
+        pytest.param(
+            "len(found) == 1 and found[0] == gold",
+            "bool(completion)",
+            "the prompt copied",
+            id="any text",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_planted_bug_is_caught(words, monkeypatch, capsys, old, new, says):

@@ -124,6 +124,7 @@ def test_unsloth_has_every_name_that_is_used_and_its_trainer_the_loss_that_is_re
     assert missing(UNSLOTH, tmp_path) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("planted", "named"),
     [
