@@ -28,6 +28,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rlexp.console import show_table
+from rlexp.whole import fault as broken
 from tests.conftest import ROOT, copy_project
 
 SHORT = ("method.max_steps=2", "held_out.rows=0", "preflight.smoke=never")
@@ -440,7 +441,7 @@ def disk_fills(scratch: Scratch) -> None:
     from rlexp.record import checkpoints
 
     left = checkpoints.of(scratch.root / "left/a")
-    assert left and not any(map(checkpoints.fault, left.values())), "whole checkpoints stay, and no half one"
+    assert left and not any(map(broken, left.values())), "whole checkpoints stay, and no half one"
     assert not list((scratch.root / "left").rglob("*.partial"))
 
 

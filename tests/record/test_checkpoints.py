@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from rlexp.errors import RunError
 from rlexp.record import checkpoints
 from rlexp.record.rewind import lengths, require_own, rewind
+from rlexp.whole import fault
 
 
 def write(run_dir, step):
@@ -108,15 +109,15 @@ def test_the_last_whole_one_is_taken_and_what_was_passed_over_is_said(run_dir, d
 def test_weights_are_looked_at_without_reading_what_only_a_training_needs(run_dir):
     folder = run_dir / "checkpoints/checkpoint-100"
     flip(folder)
-    assert checkpoints.fault(folder) is None
+    assert fault(folder) is None
     flip_weights(folder)
-    assert checkpoints.fault(folder) == "adapter_model.safetensors is not what was written"
+    assert fault(folder) == "adapter_model.safetensors is not what was written"
 
 
 def test_one_of_an_earlier_version_is_looked_at_but_nothing_goes_on_from_it(run_dir):
     folder = run_dir / "checkpoints/checkpoint-100"
     without_digest(folder)
-    assert checkpoints.fault(folder) is None and checkpoints.fault(folder, goes_on=True)
+    assert fault(folder) is None and fault(folder, goes_on=True)
 
 
 def test_one_without_an_optimizer_is_looked_at_but_nothing_goes_on_from_it(run_dir):
@@ -124,7 +125,7 @@ def test_one_without_an_optimizer_is_looked_at_but_nothing_goes_on_from_it(run_d
         (partial / "checkpoint-101").mkdir()
         save_file({"a": numpy.zeros(3)}, partial / "checkpoint-101/adapter_model.safetensors")
         (partial / "checkpoint-101/trainer_state.json").write_text("{}")
-    assert checkpoints.fault(run_dir / "checkpoints/checkpoint-101") is None
+    assert fault(run_dir / "checkpoints/checkpoint-101") is None
     assert checkpoints.last_whole(run_dir)[1] == {"checkpoint-101": "it was written without optimizer.pt"}
 
 
@@ -147,7 +148,7 @@ def test_a_step_may_be_written_again(run_dir):
     folder = run_dir / "checkpoints/checkpoint-100"
     flip(folder)
     write(run_dir, 100)
-    assert checkpoints.fault(folder, goes_on=True) is None
+    assert fault(folder, goes_on=True) is None
     assert not list((run_dir / "checkpoints").glob(".partial*"))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
+from rlexp.whole import CHECKPOINTS, fault
 
 KEY, HASH, MERGED = "model.start", "model.start_sha256", "model.start_merged"
 ADAPTER, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -21,7 +22,7 @@ MODEL_FILES = (
     *("special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
 )
 """Files of a model and its tokenizer: in a checkpoint others lie beside them."""
-LOCK, CHECKPOINTS = "run.lock.yaml", "checkpoints"
+LOCK = "run.lock.yaml"
 FOLDERS = ("outputs", "multirun")
 NAMES_THE_BASE = ("base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping")
 """Keys of an adapter's config that say nothing of what it computes, and may differ from machine to machine."""
@@ -89,13 +90,13 @@ def at(typed: str, root: Path) -> Start:
         raise _no_run(name, place, root, where)
     found = [path for path in (place / CHECKPOINTS).glob("checkpoint-*") if path.name[11:].isdigit()]
     steps = {int(path.name[11:]): path for path in found}
-    whole = {number: path for number, path in sorted(steps.items()) if _fault(path) is None}
-    left = [folder for folder in (place / "adapter", place / "model") if folder.is_dir() and _fault(folder) is None]
+    whole = {number: path for number, path in sorted(steps.items()) if fault(path) is None}
+    left = [folder for folder in (place / "adapter", place / "model") if folder.is_dir() and fault(folder) is None]
     if step is not None and step != "last":
         number = int(step)
         if number not in whole:
             near = min(whole, key=lambda other: abs(other - number), default=None)
-            why = f": {_fault(steps[number])}" if number in steps else ""
+            why = f": {fault(steps[number])}" if number in steps else ""
             hint = f"type {KEY}={name}@{near}" if near is not None else f"it kept none: type {KEY}={name}"
             raise RunError(f"{name} has no whole checkpoint of step {number}{why}", where, hint)
         return Start(name, number, place, whole[number])
@@ -105,27 +106,6 @@ def at(typed: str, root: Path) -> Start:
         return Start(name, max(whole), place, whole[max(whole)])
     what = f"{name} left no weights: neither an adapter, nor a model, nor a whole checkpoint"
     raise RunError(what, where, "python -m rlexp runs says how it ended; train it again, or name another run")
-
-
-def _fault(folder: Path) -> str | None:
-    """Why a folder holds no whole weights; None where it does. No pickle is looked at."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        return "it holds no safetensors"
-    if not any((folder / name).is_file() for name in (CONFIG, "config.json")):
-        return f"it holds no {CONFIG} or config.json"
-    return next((f"{path.name} is not whole" for path in weights if not _whole(path)), None)
-
-
-def _whole(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            head = json.loads(stream.read(length)) if 0 < length < 2**27 else {}
-        ends = [item["data_offsets"][1] for name, item in head.items() if name != "__metadata__"]
-        return bool(ends) and path.stat().st_size == 8 + length + max(ends)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
 
 
 def _no_run(name: str, place: Path, root: Path, where: str) -> RunError:

@@ -22,6 +22,7 @@ from rlexp.files import whole_folder
 from rlexp.inputs import merge
 from rlexp.inputs.digest import combined_md5, folder_md5, folder_md5s, json_sha256
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, PATH, SHA256, mapping, record
+from rlexp.whole import CHECKPOINTS
 
 KEPT = "start"
 """The folder of a run that holds a copy of the adapter it began with; below pinned/, the stage before it."""
@@ -135,7 +136,7 @@ def find(run: Run, root: Path, model: Path | None) -> Begun | None:
     own = None if plain else place  # the run began from a base that was made, and so does this one
     if run.model.start_merged:
         own = merged_place(found.sha256)
-    elif found.full and found.folder.parent.name == start.CHECKPOINTS:
+    elif found.full and found.folder.parent.name == CHECKPOINTS:
         own, files = merged_place(found.sha256), tuple(found.files)
     elif found.full:
         inside = found.folder.is_relative_to(root)

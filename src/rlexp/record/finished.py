@@ -27,6 +27,7 @@ from rlexp.record import checkpoints, completions, metrics, status
 from rlexp.record.lock import read_lock
 from rlexp.record.locked_config import run_of
 from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
+from rlexp.whole import fault
 
 FOLDERS = ("outputs", "multirun")
 """The folders where Hydra puts single runs and sweeps (conf/config.yaml)."""
@@ -161,7 +162,7 @@ class FinishedRun:
         """Name -> why it cannot be loaded, of what the run left at its end and of its checkpoints; whole ones are not
         named."""
         left = [self.run_dir / name for name in ("adapter", "model") if (self.run_dir / name).is_dir()]
-        faults = {path.name: checkpoints.fault(path) for path in (*left, *checkpoints.of(self.run_dir).values())}
+        faults = {path.name: fault(path) for path in (*left, *checkpoints.of(self.run_dir).values())}
         return {name: why for name, why in faults.items() if why}
 
     def completion_steps(self) -> list[int]:

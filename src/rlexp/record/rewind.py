@@ -9,8 +9,9 @@ from rlexp import files
 from rlexp.errors import RunError
 from rlexp.record import checkpoints, completions
 from rlexp.record.checkpoints import Checkpoint
-from rlexp.record.run_folder import CHECKPOINTS, COMPLETIONS, HEALTH, METRICS
+from rlexp.record.run_folder import COMPLETIONS, HEALTH, METRICS
 from rlexp.reward.rubric import FAILURES
+from rlexp.whole import CHECKPOINTS
 
 GROWING = (METRICS, HEALTH, FAILURES)
 """The files that a training appends to; a checkpoint keeps how long each was."""

@@ -26,13 +26,13 @@ from rlexp.record.claim import claim_started, take_over
 from rlexp.record.machine import commit_and_patch, machine
 from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
+from rlexp.whole import CHECKPOINTS
 
 LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
-CHECKPOINTS = "checkpoints"
-"""The folder of a run that the trainer writes its checkpoints to."""
 CLEARED = (
     *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, "adapter", "model", "smoke"),
+    start.KEPT,
     *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
 )
 """What a run leaves in its folder beside the manifest, and a run that begins again there does not keep."""

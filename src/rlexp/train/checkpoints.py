@@ -24,6 +24,7 @@ from rlexp.record import checkpoints
 from rlexp.record.rewind import rewind
 from rlexp.train.job import Job
 from rlexp.train.so_far import SCHEMA, RunSoFar
+from rlexp.whole import STATE
 
 TRAINER, RECORD = "trainer_between_steps.pt", "run_so_far.json"
 """The two files of a checkpoint that are ours."""
@@ -56,10 +57,7 @@ class Checkpoints(TrainerCallback):
         if job.fork:
             trainer_state.with_own_settings(trainer, self._state["trainer"])
         # The state's, since max_steps is -1 in the arguments of a run of so many passes.
-        if (
-            job.resume
-            and job.resume.step >= json.loads((job.resume.folder / checkpoints.STATE).read_text())["max_steps"]
-        ):
+        if job.resume and job.resume.step >= json.loads((job.resume.folder / STATE).read_text())["max_steps"]:
             trainer_state.ends_at_once(trainer, job.resume.folder)
 
     def save(self, model: Any, trial: Any = None) -> None:

@@ -18,6 +18,7 @@ from rlexp.record.lock import read_lock
 from rlexp.record.run_folder import LOCK
 from rlexp.train import continued
 from rlexp.train.continued import Continued
+from rlexp.whole import DIGEST, fault
 
 SHAPE = ("path", "hub_id", "revision", "full_finetuning", "load_in_4bit")
 ADAPTER = ("r", "target_modules")
@@ -103,11 +104,12 @@ def find(typed: str, here: Path, root: Path) -> tuple[FinishedRun, Checkpoint]:
             )
         return original, newest
     found = checkpoints.of(run_dir)
-    if int(step) not in found or (fault := checkpoints.fault(found[int(step)])):
-        whole = [number for number, folder in found.items() if not checkpoints.fault(folder)]
+    broken = fault(found[int(step)]) if int(step) in found else None
+    if int(step) not in found or broken:
+        whole = [number for number, folder in found.items() if not fault(folder)]
         near = min(whole, key=lambda number: abs(number - int(step)), default=None)
         raise RunError(
-            f"the checkpoint of step {step} is not whole: {fault}"
+            f"the checkpoint of step {step} is not whole: {broken}"
             if int(step) in found
             else f"the run {shown} has no checkpoint of step {step}",
             where=f"{FORK}={shown}@{step}",
@@ -150,7 +152,7 @@ def sha256(folder: Path) -> str:
     """The hash of a checkpoint: that of its digest, which holds those of all its files; of its weights, where an
     earlier version left it without."""
     total = hashlib.sha256()
-    digest = folder / checkpoints.DIGEST
+    digest = folder / DIGEST
     for path in [digest] if digest.is_file() else sorted(folder.glob("*.safetensors")):
         total.update(path.read_bytes())
     return total.hexdigest()
