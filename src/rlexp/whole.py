@@ -1,4 +1,4 @@
-"""Is a checkpoint, or a folder of weights, whole? A checkpoint has a digest of its files, read before all else of it."""
+"""Is a checkpoint, or a folder of weights, whole? A checkpoint has a digest of its files, which is read first."""
 
 from __future__ import annotations
 
