@@ -12,6 +12,7 @@ OPTIONS = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in C
 GROUPS = ("dataset", "experiment", "hardware", "health", "method", "model", "reward", "rollout", "tracking")
 NEEDS = {
     "dataset/local": ["dataset.params.file=x"],
+    "experiment/sums_sft_grpo": ["model.start=null"],  # the run that it begins with
     "reward/judge": ["reward.terms.judge.params.model=x"],
     "reward/reward_model": ["reward.terms.reward_model.params.path=x"],
     "rollout/colocate": ["hardware=h100"],
