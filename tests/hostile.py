@@ -28,13 +28,17 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import finished
+from rlexp.record import checkpoints, finished
+from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
 from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
+from rlexp.shapes import read_json
+from rlexp.whole import DIGEST
 from tests import pass_rates
 from tests.conftest import copy_project, files, rlexp
 
 RATES = "data/arithmetic.difficulty"
+CHECKPOINT, SO_FAR = "outputs/run/checkpoints/checkpoint-2", "outputs/run/run_so_far.json"
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
 SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
@@ -58,6 +62,32 @@ VERBS = (
     ("score", "completions=outputs/run"),
     ("runs",),
 )
+BEGUN = {"run": "outputs/sft", "step": 4, "identity": "0" * 16, "sha256": "0" * 64, "full": False, "merged": False}
+WENT_ON = {
+    "steps": {"done": 2, "asked": 8},
+    "attempts": [{"started": "2026-11-29T15:56:11+00:00", "status": "interrupted", "from_step": 0, "host": "here"}],
+    "fork": {"run": "outputs/other", "step": 4, "identity": "0" * 16},
+    "start": {**BEGUN, "before": [BEGUN]},
+}
+"""The keys that a manifest has of a run that went on, branched off or began with another's weights."""
+SAMPLED = {
+    **{"groups": 2, "low": 0.0, "high": 1.0, "equal": 0.5, "empty": 0.0, "copied": 0.0, "looping": 0.0},
+    **{"variances": {"correct": 0.25}, "ranges": {"correct": 1.0}},
+}
+STEP = {"number": 2, "logs": {"loss": 0.1}, "sampled": SAMPLED, "moved": 0.1, "seconds": 0.5, "memory": None}
+FOUND = {"rule": "kl", "level": "warn", "step": 2, "value": 1.0, "said": "it is high", "hint": "lower it"}
+LEFT = {
+    "lengths": {"metrics.jsonl": 100},
+    "scores": {"asked": 64, "failed": 0},
+    "seconds": 3.5,
+    "timings_s": {"locked": 1.0},
+    "memory": {"reserved": 100},
+    "watch": {
+        "window": {"steps": [STEP], "first": [STEP], "held_out": [[2, {"reward": 0.5}]], "highest": 1.0},
+        **{"found": [FOUND], "low": 0.0, "high": 1.0},
+    },
+}
+"""What a checkpoint keeps of its run."""
 EXIT_CODES = (0, 2, 3)
 """Done; one message; a replay that does not agree."""
 
@@ -115,6 +145,13 @@ def read_rates(folder: Path) -> None:
         difficulty.read(folder, described)
 
 
+def read_so_far(file: Path) -> None:
+    """The record that a checkpoint keeps of its run."""
+    from rlexp.train.so_far import SCHEMA
+
+    read_json(file, SCHEMA, "checkpoint")
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file that is handed on."""
@@ -152,6 +189,13 @@ KINDS = (
         json.dumps,
         lambda place: read_rates(place / RATES),
     ),
+    Kind(
+        DIGEST,
+        f"{CHECKPOINT}/{DIGEST}",
+        json.dumps,
+        lambda place: checkpoints.require(Checkpoint(2, place / CHECKPOINT)),
+    ),
+    Kind("run_so_far.json", SO_FAR, json.dumps, lambda place: read_so_far(place / SO_FAR)),
 )
 
 
@@ -175,6 +219,13 @@ def make_place(top: Path) -> Path:
     pass_rates.write(project, [number % 5 for number in range(2000)])
     shutil.copytree(RUN, project / "outputs/run")
     shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # they are its own, as they were
+    manifest = project / "outputs/run" / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **WENT_ON}))
+    (project / SO_FAR).write_text(json.dumps(LEFT))
+    (project / CHECKPOINT).mkdir(parents=True)
+    for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
+        (project / CHECKPOINT / name).write_bytes(b"{}")
+    checkpoints.seal(project / CHECKPOINT, 2)
     (top / "outside").mkdir()
     (top / "outside/kept.txt").write_text("kept")
     (project / "link").symlink_to(top)

@@ -21,7 +21,7 @@ from tests import hostile
 from tests.conftest import copy_project, files, rlexp
 from tests.hostile import RUN, SEED, Case, Kind
 
-LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND, RATES_KIND = hostile.KINDS
+LOCK_KIND, MANIFEST_KIND, SNAPSHOT_KIND, RATES_KIND, *CHECKPOINT_KINDS = hostile.KINDS
 LOCKED = hostile.ORIGINAL
 CASES = LOCK_KIND.cases(LOCKED)
 OUTSIDE_CONFIG = [(path, wrong) for path, wrong in CASES if path[0] != "config"]
@@ -98,6 +98,34 @@ def test_what_leads_out_of_the_project_is_refused_by_name(place, path, value):
     with pytest.raises(RunError) as caught:
         finished.open("outputs/run", place, place)
     assert ".".join(path[:1]) in str(caught.value) and "it was not used" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", CHECKPOINT_KINDS, ids=lambda kind: kind.name)
+def test_every_leaf_of_what_a_checkpoint_holds_in_every_wrong_way(place, kind):
+    kind.read(place)
+    cases = kind.cases(kind.load(place))
+    assert accepted(kind, place, cases) < len(cases) / 4
+
+
+def test_some_leaves_of_the_lock_of_a_chain_in_some_wrong_ways(place):
+    content = copy.deepcopy(LOCKED)
+    content["config"]["model"] |= {"start": "outputs/sft", "start_sha256": "0" * 64, "start_merged": False}
+    base = {"path": "models/tiny", "md5": "0" * 32, "files": {"config.json": "0" * 32}}
+    first = {**hostile.BEGUN, "files": {"adapter_model.safetensors": "0" * 32}, "base": base}
+    content["inputs"]["start"] = {**first, "source": first}
+    cases = [case for case in LOCK_KIND.cases(content) if case[0][:2] == ("inputs", "start")]
+    assert len(cases) > 200
+    file = place / "outputs/run" / LOCK
+    before = file.read_bytes()
+    file.write_text(hostile.sealed(content))
+    try:
+        assert accepted(LOCK_KIND, place, random.Random(SEED).sample(cases, 60)) <= 1  # its start is not there
+        for path, value in ((("run",), "a\0b"), (("files",), {"../x": "0" * 32}), (("source", "sha256"), "x")):
+            crafted(place, hostile.replaced(content, ("inputs", "start", *path), value))
+            with pytest.raises(RunError, match="it was not used"):
+                finished.open("outputs/run", place, place)
+    finally:
+        file.write_bytes(before)
 
 
 def of_a_mixture() -> dict[str, Any]:
@@ -248,11 +276,11 @@ def test_check_runs_no_script_and_restores_nothing(place, tmp_path):
 def test_a_manifest_of_another_shape_is_unreadable_and_no_traceback(place):
     cases = MANIFEST_KIND.cases(MANIFEST_KIND.load(place))
     assert accepted(MANIFEST_KIND, place, cases) < len(cases)
+    original = MANIFEST_KIND.load(place)
     for path, wrong in random.Random(SEED).sample(cases, 200):
-        content = hostile.changed(json.loads((RUN / MANIFEST).read_text()), path, wrong)
-        (place / "outputs/run" / MANIFEST).write_text(json.dumps(content))
+        (place / "outputs/run" / MANIFEST).write_text(json.dumps(hostile.changed(original, path, wrong)))
         assert isinstance(listed.read(place / "outputs/run", place).status, str)
-    shutil.copyfile(RUN / MANIFEST, place / "outputs/run" / MANIFEST)
+    (place / "outputs/run" / MANIFEST).write_text(json.dumps(original))
 
 
 def test_a_snapshot_of_another_shape_is_refused(place):
