@@ -78,6 +78,7 @@ STEP = {"number": 2, "logs": {"loss": 0.1}, "sampled": SAMPLED, "moved": 0.1, "s
 FOUND = {"rule": "kl", "level": "warn", "step": 2, "value": 1.0, "said": "it is high", "hint": "lower it"}
 LEFT = {
     "lengths": {"metrics.jsonl": 100},
+    "sha256": {"metrics.jsonl": "0" * 64},
     "scores": {"asked": 64, "failed": 0},
     "seconds": 3.5,
     "timings_s": {"locked": 1.0},

@@ -38,7 +38,7 @@ def fault(folder: Path, goes_on: bool = False) -> str | None:
     if os.path.lexists(folder / DIGEST):
         return _differs(folder, goes_on)
     if goes_on:
-        return f"it has no {DIGEST}: an earlier version of rlexp wrote it"
+        return f"it has no {DIGEST}: it is not whole, or an earlier version of rlexp wrote it"
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         return "it holds no weights"

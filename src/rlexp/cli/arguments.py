@@ -49,6 +49,8 @@ def hydra_options(arguments: list[str], verb: str = "train", **own: str) -> Name
         parser.add_argument(f"--{name}", action="store_true", help=description)
     options = parser.parse_intermixed_args(arguments)
     flags.refuse_bare(options.overrides)
+    if verb not in GOING_ON:
+        refuse_going_on(verb, options.overrides)
     typed = [flag for name, flag in MODES.items() if getattr(options, name)]
     printing = [flag for flag in typed if flag not in ("--run", "-m")]
     if printing and verb not in PRINTING:
@@ -70,6 +72,21 @@ def hydra_options(arguments: list[str], verb: str = "train", **own: str) -> Name
     return options
 
 
+def refuse_going_on(verb: str, overrides: list[str]) -> None:
+    """Refuses resume= and fork= with a verb that trains nothing.
+
+    Raises:
+        RunError: one was typed.
+    """
+    for one in overrides:
+        key = one.partition("=")[0].lstrip("+~")
+        if key in ("resume", "fork"):
+            what = f"{key}= goes with training, and {verb} trains nothing"
+            raise RunError(what, where=one, hint=f"type plan {one} for what it would do, or leave out {verb}")
+
+
+GOING_ON = ("train", "plan")
+"""Verbs that take resume= and fork=."""
 PRINTING = ("train", "smoke")
 """Verbs that hand Hydra's printing modes on."""
 MODES = {

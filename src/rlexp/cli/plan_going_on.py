@@ -47,7 +47,8 @@ def _resumed(found: Resumption) -> Rows:
         try:
             notes += found.original.inputs(found.point.run, make=False)[1]
         except RunError as error:
-            notes.append(f"inputs are restored, or refused, when it starts: {error.what.splitlines()[0]}")
+            named = [text.split()[0] for text in error.what.splitlines()[1:] if text.strip()]
+            notes.append(f"{', '.join(named) or error.what}: restored as locked, or refused, when it starts")
     rows = [(RESUMES, f"{found.shown} {begin}"), ("was", status.sentence(manifest))]
     return [*rows, *(("note", printable(note)) for note in notes)]
 

@@ -70,6 +70,8 @@ def config(read: Read, names: Callable[[], set[str]], where: str, whole: bool) -
             where=where,
             hint="copy the tokenizer's files beside its config.json: tokenizer.save_pretrained(FOLDER) writes them",
         )
+    if file is None and whole and (lock := read(start.LOCK)):
+        raise start.not_a_model(lock.parent, where.partition("=")[2], "model")
     if file is None:
         shown = ", ".join(sorted(held)[:5]) or "nothing"
         raise RunError(

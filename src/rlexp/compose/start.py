@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
 from rlexp.whole import CHECKPOINTS, fault
@@ -22,7 +24,7 @@ MODEL_FILES = (
     *("special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
 )
 """Files of a model and its tokenizer: in a checkpoint others lie beside them."""
-LOCK = "run.lock.yaml"
+LOCK, MANIFEST = "run.lock.yaml", "manifest.json"
 FOLDERS = ("outputs", "multirun")
 NAMES_THE_BASE = ("base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping")
 """Keys of an adapter's config that say nothing of what it computes, and may differ from machine to machine."""
@@ -81,11 +83,18 @@ def at(typed: str, root: Path) -> Start:
     """
     name, step = split(typed)
     where = f"{KEY}={typed}"
+    if name in ("", ".", "True", "False") or name.endswith("@"):
+        hint = f"type {KEY}=outputs/..., or {KEY}=outputs/...@STEP; python -m rlexp runs lists them"
+        raise RunError(f"{KEY} names a run folder", where, hint)
     if step == "best":
         raise RunError("no checkpoint is called the best one yet", where, f"type {KEY}={name}, or {name}@STEP")
     place = Path(os.path.abspath(root / name))
     if not (place / LOCK).is_file() and (place.parent / LOCK).is_file() and (place / CONFIG).is_file():
         place, name = place.parent, Path(name).parent.as_posix()  # RUN/adapter
+    if not (place / LOCK).is_file() and (run := _above(Path(name), root)):
+        at = place.name.rpartition("-")[2]
+        hint = f"type {KEY}={run}@{at}" if at.isdecimal() else f"type {KEY}={run}"
+        raise RunError(f"{name} lies in the run {run}, and a run is named by its folder", where, hint)
     if not (place / LOCK).is_file():
         raise _no_run(name, place, root, where)
     found = [path for path in (place / CHECKPOINTS).glob("checkpoint-*") if path.name[11:].isdigit()]
@@ -101,11 +110,38 @@ def at(typed: str, root: Path) -> Start:
             raise RunError(f"{name} has no whole checkpoint of step {number}{why}", where, hint)
         return Start(name, number, place, whole[number])
     if left:
-        return Start(name, None, place, left[0])
+        start = Start(name, None, place, left[0])
+        _require_as_left(start, where)
+        return start
     if whole:
         return Start(name, max(whole), place, whole[max(whole)])
     what = f"{name} left no weights: neither an adapter, nor a model, nor a whole checkpoint"
     raise RunError(what, where, "python -m rlexp runs says how it ended; train it again, or name another run")
+
+
+def _above(folder: Path, root: Path) -> str | None:
+    """The run folder that a folder lies in."""
+    return next((path.as_posix() for path in folder.parents if (root / path / LOCK).is_file()), None)
+
+
+def _require_as_left(start: Start, where: str) -> None:
+    """Checks the weights against the hashes in the manifest of the run that left them, where it has some.
+
+    Raises:
+        RunError: a file is another one.
+    """
+    try:
+        left = json.loads((start.place / MANIFEST).read_text())["outputs"]
+        wanted = {name: left.get(f"{start.folder.name}/{name}") for name in start.files}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    for name, md5 in wanted.items():
+        if md5 and _hash("md5", start.folder / name) != md5:
+            raise RunError(
+                f"{start.folder.name}/{name} is not what the run {start.run} left",
+                where=where,
+                hint=f"put it back; or begin with one of its checkpoints: {KEY}={start.run}@STEP",
+            )
 
 
 def _no_run(name: str, place: Path, root: Path, where: str) -> RunError:
@@ -114,7 +150,7 @@ def _no_run(name: str, place: Path, root: Path, where: str) -> RunError:
         base = read_json(place / CONFIG).get("base_model_name_or_path") or "its base"
         hint = "merge it into its base (peft: merge_and_unload), save that, and type model=FOLDER"
         return RunError(f"{name} is an adapter of {base}, and no run (no {LOCK})", where, hint)
-    if (place / "manifest.json").is_file():
+    if (place / MANIFEST).is_file():
         hint = f"python -m rlexp runs says why; train it again, or type {KEY}=RUN with another one"
         return RunError(f"the run {name} ended before it was locked: it has no weights", where, hint)
     if Places.of(root).option_file(f"experiment/{place.name}").is_file():
@@ -158,15 +194,19 @@ def sha256(folder: Path, names: Collection[str]) -> str:
                 content["target_modules"] = sorted(map(str, content["target_modules"]))
             found[name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         else:
-            known = (folder / name).stat()
-            found[name] = _hash(str((folder / name).resolve()), known.st_size, known.st_mtime_ns, known.st_ino)
+            found[name] = _hash("sha256", folder / name)
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
+def _hash(kind: str, file: Path) -> str:
+    known = file.stat()
+    return _hashed(kind, str(file.resolve()), known.st_size, known.st_mtime_ns, known.st_ino)
+
+
 @functools.lru_cache(4096)
-def _hash(path: str, *known: int) -> str:
+def _hashed(kind: str, path: str, *known: int) -> str:
     with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, kind).hexdigest()
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -176,6 +216,16 @@ def read_json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{file.name} cannot be read: {error}", str(file), "take the run from where it came") from error
     return content if isinstance(content, dict) else {}
+
+
+def read_lock_model(place: Path) -> dict[str, Any]:
+    """What the lock of a run says of its model; empty where it cannot be read, which those say who need all of it."""
+    try:
+        content = yaml.load((place / LOCK).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        model = content["config"]["model"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+        return {}
+    return model if isinstance(model, dict) else {}
 
 
 def from_project(typed: str, here: Path, root: Path) -> str:

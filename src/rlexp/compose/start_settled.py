@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose.start import CONFIG, HASH, KEY, MERGED, Start, at, read_json, split
+from rlexp.compose.start import CONFIG, HASH, KEY, MERGED, Start, at, read_json, read_lock_model, split
 from rlexp.errors import RunError
 
 SHAPE = ("r", "lora_alpha", "use_rslora", "target_modules")
@@ -56,6 +56,24 @@ def settle(cfg: DictConfig, root: Path, typed: Collection[str]) -> None:
             what = "every weight is to be trained, and the start is an adapter beside them"
             raise RunError(what, f"{where}, model.full_finetuning", f"type {MERGED}=true, which merges it first")
         _take_shape(cfg, start, typed)
+    _require_model(cfg, root, start, where)
+
+
+def _require_model(cfg: DictConfig, root: Path, start: Start, where: str) -> None:
+    """Refuses another model than the start's that is not there yet, before it is made; one that is there is held
+    against the lock by its files (``inputs.start``).
+
+    Raises:
+        RunError: it is another one.
+    """
+    of = read_lock_model(start.place)
+    path, hub_id = cfg.model.get("path"), cfg.model.get("hub_id")
+    if not of or (of.get("path"), of.get("hub_id")) == (path, hub_id) or (path and (root / path).is_dir()):
+        return
+    what = (
+        f"{start.run} was trained on {of.get('name')} ({of.get('path') or of.get('hub_id')}), not on {cfg.model.name}"
+    )
+    raise RunError(what, f"model={cfg.model.name}, {where}", f"type model={of.get('name')}")
 
 
 def _take_shape(cfg: DictConfig, start: Start, typed: Collection[str]) -> None:

@@ -178,7 +178,7 @@ def _base(run: Run, root: Path, model: Path | None, found: start.Start, lock: di
     asked = [run.model.path, run.model.hub_id if run.model.path is None else None]
     plain = locked.get("path") == of.get("path")
     if model is not None and plain and locked.get("path") is not None:
-        if not model.is_dir() or folder_md5(model) == locked["md5"]:
+        if folder_md5(model) == locked["md5"] if model.is_dir() else named == asked:
             return model
         if named == asked:
             what = f"{run.model.path} is not the model that {found.run} was trained on: its files changed"

@@ -97,6 +97,21 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
                     hint=f"name one of its points: {override(key, example)}",
                 )
     known = [place(folder, root) for folder in run_folders(root)]
+    if key == FORK and named[0] == AUTO:
+        hint = "type resume=auto, or fork=RUN@STEP with the run that the new one begins from"
+        raise RunError("auto goes with resume=: a fork names its run", where=f"{key}={AUTO}", hint=hint)
+    for text in named:
+        run, step = split(text)
+        below = [Path(run if step else text), *Path(run if step else text).parents]
+        if inside := next((one for one in below if (root / one / LOCK).is_file()), None):
+            number = step or Path(text).name.rpartition("-")[2]
+            at = f"{inside}@{number}" if number.isdecimal() else str(inside)
+            raise RunError(
+                f"{text} is no run folder: that is {inside}",
+                where=f"{key}={text}",
+                hint=f"type {override(RESUME, str(inside))}, which takes its last whole checkpoint; or begin a new run "
+                f"from there: {override(FORK, at)}",
+            )
     guess = nearest(named[0], known) or nearest(Path(named[0]).name, [Path(one).name for one in known])
     guess = next((one for one in known if one == guess or Path(one).name == guess), None)
     listed = "python -m rlexp runs lists them" if known else "train one first: python -m rlexp"

@@ -21,13 +21,13 @@ from rlexp.backend import trainer_state
 from rlexp.errors import RunError
 from rlexp.preflight import facts
 from rlexp.record import checkpoints
-from rlexp.record.rewind import rewind
+from rlexp.record.rewind import RECORD, rewind
 from rlexp.train.job import Job
 from rlexp.train.so_far import SCHEMA, RunSoFar
 from rlexp.whole import STATE
 
-TRAINER, RECORD = "trainer_between_steps.pt", "run_so_far.json"
-"""The two files of a checkpoint that are ours."""
+TRAINER = "trainer_between_steps.pt"
+"""The file of a checkpoint that is ours, beside RECORD."""
 HELD = ("trainer", "times")
 """The keys of TRAINER."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from omegaconf import OmegaConf
 from rlexp.compose.points import CommandLine, Point
 from rlexp.errors import RunError, printable
 from rlexp.inputs.find import Inputs
-from rlexp.record import claim, finished, go_on, status
+from rlexp.record import checkpoints, claim, finished, go_on, rewind, status
 from rlexp.record.checkpoints import Checkpoint, last_whole
 from rlexp.record.finished import FinishedRun
 from rlexp.record.go_on import AUTO, RESUME
 from rlexp.record.lock import template_time
-from rlexp.record.run_folder import CLEARED, LOCK, read_manifest
+from rlexp.record.run_folder import LOCK, read_manifest
 from rlexp.train import continued, forked, resume_auto, session
 from rlexp.train.job import Job
 from rlexp.train.jobs import Ran, attempt, make_ready
@@ -117,6 +116,13 @@ def prepare(line: CommandLine, run_dir: Path) -> Resumption:
         assert isinstance(made.over, continued.Continued)
         notes += [made.over.note] if made.over.note else []
     else:
+        if steps := checkpoints.of(run_dir):
+            raise RunError(
+                f"the run {shown} kept step {max(steps)}, and its {LOCK} is gone: nothing goes on without it",
+                where=str(run_dir / LOCK),
+                hint=f"put it back (git checkout, a backup); or begin anew in a folder of its own: type the command "
+                f"again without {go_on.override(RESUME, shown)}",
+            )
         earlier = [str(one) for one in manifest.get("overrides", [])]
         made = dataclasses.replace(line, overrides=[*continued.without(earlier, typed), *typed])
         made = forked.over(made, root)
@@ -131,6 +137,8 @@ def prepare(line: CommandLine, run_dir: Path) -> Resumption:
     notes += [f"{name} is skipped: {why}" for name, why in skipped.items()]
     if original:
         require_same(original, point.run, typed, shown, checkpoint)
+        if checkpoint:
+            rewind.require_as_written(run_dir, checkpoint, shown)
         notes += drift(original, point.run)
     else:
         checkpoint = None
@@ -147,7 +155,8 @@ def require_unfinished(run_dir: Path, shown: str) -> dict[str, Any]:
     stands = status.of(manifest)[0] if manifest else ""
     where = go_on.override(RESUME, shown)
     if manifest is None:
-        raise RunError(f"{shown} holds a lock and no run", where=where, hint=f"type python -m rlexp replay {shown}")
+        hint = f"put it back; from its lock: python -m rlexp replay {shown}; from a checkpoint: fork={shown}"
+        raise RunError(f"the manifest.json of {shown} is gone: nothing says how it ended", where=where, hint=hint)
     if manifest.get("verb"):
         verb = manifest["verb"]
         raise RunError(f"{shown} is a {verb}, and trains nothing", where=where, hint=f"type {verb} with its overrides")
@@ -204,7 +213,7 @@ def _train(found: Resumption) -> Exception | None:
     root, run = found.line.root, found.point.run
     make_ready(run, root, found.run_dir, inputs)
     if found.checkpoint is None:
-        clear(found.run_dir)
+        rewind.clear(found.run_dir)
     fork = None if found.checkpoint else forked.checkpoint_of(run, root)
     moment = template_time(found.original.lock) if found.original else None
     job = Job(run, root, found.run_dir, found.point.overrides, moment, found.checkpoint, fork)
@@ -227,14 +236,7 @@ def _inputs(found: Resumption) -> Inputs | None:
     inputs, notes = found.original.inputs(found.point.run)
     for note in notes:
         print(f"note: {printable(note)}", flush=True)
+    if notes and found.checkpoint:
+        at = go_on.line(go_on.override("fork", f"{found.shown}@{found.checkpoint.step}"))
+        print(f"note: a run goes on with what it began with; with what lies there now: {at}", flush=True)
     return inputs
-
-
-def clear(run_dir: Path) -> None:
-    """Removes what an attempt left that kept no step; its manifest stays, which the next one takes over."""
-    for name in CLEARED:
-        path = run_dir / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

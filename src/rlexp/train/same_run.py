@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rlexp.compare.differences import differences, lines
 from rlexp.compose import identity
 from rlexp.compose.run import Run
@@ -12,6 +14,7 @@ from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import versions
 from rlexp.record.machine import machine
 
+Tree = dict[str, Any]
 MACHINE = ("processor", "instructions", "gpus")
 """The parts of a machine that a trajectory depends on bit by bit, and that no setting brings back."""
 
@@ -23,10 +26,17 @@ def require_same(original: FinishedRun, run: Run, typed: list[str], shown: str, 
     found = differences(identity.experiment(original.run.config()), run.experiment())
     at = f"{shown}@{begun.step}" if begun else shown
     raise RunError(
-        f"a run goes on as it began, and this would make another one of it: {'; '.join(lines(found))}",
+        f"a run goes on as it began, and this would make another one of it: {'; '.join(_named(found))}",
         where=" ".join(typed),
         hint=f"leave that out, or begin a new run of it: {go_on.line(go_on.override('fork', at), *typed)}",
     )
+
+
+def _named(found: Tree) -> list[str]:
+    """The differences in words; of a group that was chosen anew its name alone."""
+    chosen = {key.rpartition(".")[0] for key in found if key.endswith(".name")}
+    kept = {key: pair for key, pair in found.items() if key.partition(".")[0] not in chosen or key.endswith(".name")}
+    return lines(kept)
 
 
 def drift(original: FinishedRun, run: Run) -> list[str]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from rlexp.backend import peak_memory
 from rlexp.health.watch import Watch
-from rlexp.record.rewind import lengths
+from rlexp.record.rewind import digests, lengths
 from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import Rubric
-from rlexp.shapes import COUNT, NAME, TEXT, mapping
+from rlexp.shapes import COUNT, NAME, SHA256, TEXT, mapping
 from rlexp.train.step_time import StepTime
 
 
@@ -38,6 +38,7 @@ MEASURED = {"type": "array", "prefixItems": [COUNT, NUMBERS], "minItems": 2, "ma
 FINDING = exactly(rule=NAME, level={"enum": ["warn", "stop"]}, step=COUNT, value=NUMBER, said=TEXT, hint=TEXT)
 SCHEMA = exactly(
     lengths=mapping(COUNT, NAME),
+    sha256=mapping(SHA256, NAME),
     scores=exactly(asked=COUNT, failed=COUNT),
     seconds=NUMBER,
     timings_s=mapping(NUMBER, NAME),
@@ -67,6 +68,7 @@ class RunSoFar:
         """The values now, as JSON."""
         return {
             "lengths": lengths(self.record.run_dir),
+            "sha256": digests(self.record.run_dir),
             "scores": {"asked": self.rubric.scored, "failed": self.rubric.failed},
             "seconds": self.record.seconds(),
             "timings_s": dict(self.record.content["timings_s"]),
