@@ -1,5 +1,6 @@
 """model.start: weights that are found, named by their hash, and say the adapter's shape."""
 
+import hashlib
 import json
 import shutil
 
@@ -59,6 +60,7 @@ def test_without_an_adapter_the_last_whole_checkpoint_is_taken_or_the_one_that_i
     (project / HERE / "checkpoints").mkdir()
     for step in (5, 10, 15):
         begun.adapter(project / HERE / f"checkpoints/checkpoint-{step}", seed=step)
+        (project / HERE / f"checkpoints/checkpoint-{step}/trainer_state.json").write_text("{}")
     file = project / HERE / "checkpoints/checkpoint-15/adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
     (project / HERE / "checkpoints/checkpoint-10/ref").mkdir()  # TRL's copy, as PEFT saves it
@@ -83,6 +85,14 @@ def test_without_an_adapter_the_last_whole_checkpoint_is_taken_or_the_one_that_i
         (["model.start_merged=true"], "none is named", "type model.start=RUN"),
         (["model.start=outputs/sft", "model.start_sha256=ab"], "not those that are meant", "leave out"),
         (["model.start=foreign"], "an adapter of models/tiny, and no run", "type model=FOLDER"),
+        (["model.start=."], "names a run folder", "model.start=outputs/..."),
+        (["model.start=outputs/sft@"], "names a run folder", "model.start=outputs/..."),
+        (
+            ["model.start=outputs/sft/checkpoints/checkpoint-4"],
+            "lies in the run outputs/sft",
+            "model.start=outputs/sft@4",
+        ),
+        (["model.start=outputs/sft", "model=smollm2_135m"], "was trained on tiny", "type model=tiny"),
     ],
 )
 def test_mistakes(project, overrides, what, hint):
@@ -90,6 +100,17 @@ def test_mistakes(project, overrides, what, hint):
     with pytest.raises(RunError, match=what) as caught:
         made(project, *overrides)
     assert hint in caught.value.hint
+
+
+def test_weights_that_are_not_those_the_run_left_are_refused(project):
+    adapter, manifest = project / HERE / "adapter", project / HERE / "manifest.json"
+    left = {f"adapter/{path.name}": hashlib.md5(path.read_bytes()).hexdigest() for path in adapter.iterdir()}
+    manifest.write_text(json.dumps({"status": "finished", "outputs": left}))
+    assert made(project, f"model.start={HERE}").model.start == HERE
+    shutil.rmtree(adapter)
+    begun.adapter(adapter, seed=9)
+    with pytest.raises(RunError, match=r"adapter/adapter_\w+\.\w+ is not what the run outputs/sft left"):
+        made(project, f"model.start={HERE}")
 
 
 def test_a_run_is_typed_from_where_one_is_or_from_the_project(project, tmp_path_factory):

@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 
 from rlexp.errors import RunError
 from rlexp.record import checkpoints
-from rlexp.record.rewind import lengths, require_own, rewind
+from rlexp.record.checkpoints import Checkpoint
+from rlexp.record.rewind import RECORD, digests, lengths, require_as_written, require_own, rewind
 from rlexp.whole import fault
 
 
@@ -85,7 +86,7 @@ DAMAGES = {
     "a file more below": (lambda folder: (folder / "ref/x.bin").touch(), "ref/x.bin is not in its digest.json"),
     "a link": (link, "optimizer.pt is no file"),
     "a link to a folder": (lambda folder: (folder / "sub").symlink_to("/"), "sub is not in its digest.json"),
-    "no digest": (without_digest, "it has no digest.json: an earlier version of rlexp wrote it"),
+    "no digest": (without_digest, "it has no digest.json: it is not whole, or an earlier version of rlexp wrote it"),
     "half a digest": (lambda folder: os.truncate(folder / "digest.json", 30), "its digest.json is not whole"),
     "a digest of no shape": (digest(files=["x"]), "its digest.json is not whole"),
     "a path that leads out": (digest(files={"../x": {"sha256": "0" * 64, "size": 1}}), "its digest.json is not whole"),
@@ -197,3 +198,28 @@ def test_a_run_folder_with_links_is_not_gone_on_in(tmp_path, name):
     with pytest.raises(RunError, match=f"{name} of the run folder is a link") as caught:
         require_own(tmp_path)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("edit", "refused"),
+    [
+        (lambda text: text + '{"step": 9}\n', False),
+        (lambda text: text[10:], True),
+        (lambda text: text[:-3], True),
+        (lambda text: text.replace("1", "2", 1), True),
+        (lambda text: "", True),
+    ],
+    ids=["more was written since", "a line less", "cut", "a number", "empty"],
+)
+def test_what_the_run_had_written_by_the_checkpoint_must_be_there(tmp_path, edit, refused):
+    text = "".join(f'{{"step": {step}}}\n' for step in range(1, 4))
+    (tmp_path / "metrics.jsonl").write_text(text)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / RECORD).write_text(json.dumps({"lengths": lengths(tmp_path), "sha256": digests(tmp_path)}))
+    (tmp_path / "metrics.jsonl").write_text(edit(text))
+    if not refused:
+        require_as_written(tmp_path, Checkpoint(3, tmp_path / "c"), "outputs/a")
+        return
+    with pytest.raises(RunError, match=r"metrics\.jsonl does not begin as it was written until step 3") as caught:
+        require_as_written(tmp_path, Checkpoint(3, tmp_path / "c"), "outputs/a")
+    assert "fork=outputs/a@3" in (caught.value.hint or "")

@@ -51,7 +51,12 @@ class Trainer:
 def so_far():
     """The parts of a record at a step, as far as a checkpoint asks for them."""
     state = {
-        **{"lengths": {"metrics.jsonl": 3}, "scores": {"asked": 4, "failed": 1}, "seconds": 2.5},
+        **{
+            "lengths": {"metrics.jsonl": 3},
+            "sha256": {"metrics.jsonl": "0" * 64},
+            "scores": {"asked": 4, "failed": 1},
+            "seconds": 2.5,
+        },
         **{"timings_s": {"loaded": 1.0}, "memory": {}},
         "watch": {
             "window": {"steps": [], "first": [], "held_out": [], "highest": -math.inf},

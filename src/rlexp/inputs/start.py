@@ -201,8 +201,7 @@ def _base(run: Run, root: Path, model: Path | None, found: start.Start, lock: di
 
 
 def keep(begun: Begun, run_dir: Path) -> None:
-    """Copies the adapter that a run begins with below its folder, so that it can be trained again from there. A whole
-    model is too large for that."""
+    """Copies the adapter that a run begins with below its folder, to be trained again from there; no whole model."""
     if begun.digest["full"] or (run_dir / KEPT).exists():
         return
     with whole_folder(run_dir / KEPT) as partial:
