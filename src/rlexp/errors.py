@@ -58,6 +58,9 @@ class Failed(RunError):
 class Stopped(RunError):
     """A run that its health stopped: the record says ``stopped``, and what was trained so far is kept."""
 
+    override: str | None = None
+    """The override with which it goes on all the same."""
+
 
 class Interrupted(KeyboardInterrupt):
     """A run that a signal ended: Ctrl-C (exit code 130), or a polite kill (SIGTERM, 143)."""

@@ -120,11 +120,13 @@ class Watch(TrainerCallback):
         """
         if self.stopped:
             rule, page = self.stopped.rule, os.path.relpath(self.run_dir / PAGE)
-            raise Stopped(
+            stopped = Stopped(
                 f"[health.{rule}] {self.stopped.message}",
                 where=f"step {self.stopped.step}; {page} explains it, and the weights are saved",
                 hint=f"{self.stopped.hint}; to go on all the same: health.rules.{rule}.stop=null",
             )
+            stopped.override = f"health.rules.{rule}.stop=null"
+            raise stopped
 
     def _judge(self, control: Any) -> None:
         if self._step is None:

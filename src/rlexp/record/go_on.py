@@ -144,6 +144,10 @@ def place(run_dir: Path, root: Path) -> str:
     return os.path.relpath(run_dir.resolve(), root.resolve()) if inside else str(run_dir.resolve())
 
 
-def resume_line(run_dir: Path, root: Path) -> str:
-    """The command line with which a run goes on."""
-    return line(override(RESUME, place(run_dir, root)))
+def resume_line(run_dir: Path, root: Path, *more: str) -> str:
+    """The command line with which a run goes on.
+
+    Args:
+        more: overrides.
+    """
+    return line(override(RESUME, place(run_dir, root)), *more)

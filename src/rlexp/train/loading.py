@@ -15,7 +15,7 @@ from rlexp.backend.patches import Patches
 from rlexp.backend.trainers import arguments
 from rlexp.compose.schema import Device
 from rlexp.console import RunConsole, quiet
-from rlexp.errors import Interrupted, RunError
+from rlexp.errors import Interrupted, RunError, Stopped
 from rlexp.inputs import find, hashes, reward_versions, start, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
@@ -56,7 +56,8 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
     except (RunError, Interrupted) as error:
         error.run_dir = job.run_dir
         if isinstance(error, Interrupted) or last_whole(job.run_dir)[0]:
-            error.go_on = go_on.resume_line(job.run_dir, job.root)
+            without = error.override if isinstance(error, Stopped) else None
+            error.go_on = go_on.resume_line(job.run_dir, job.root, *([without] if without else []))
         raise
 
 
