@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rlexp.nvidia import Gpu
-from rlexp.preflight import facts, machine
+from rlexp.preflight import checks, facts, machine
 from rlexp.preflight.facts import GIB, MachineFacts
 from rlexp.verdict import Level
 from tests.conftest import files, rlexp
@@ -120,3 +120,9 @@ def test_a_failed_check_is_exit_code_1_also_in_json(project):
     done = rlexp(project, "doctor", "--json", HF_HUB_OFFLINE="1", PYTHONPATH=path)
     said = {item["name"]: item for item in json.loads(done.stdout)}
     assert done.returncode == 1 and said["python.version"]["level"] == "failed"
+
+
+def test_a_run_that_saves_no_checkpoint_is_asked_room_for_its_weights_alone(composed, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 1000)
+    every, none = (checks.written(composed(*typed), tmp_path) for typed in ((), ("method.save_strategy=no",)))
+    assert every == 3 * none == 900

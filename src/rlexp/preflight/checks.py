@@ -112,6 +112,6 @@ def written(run: Run, model_dir: Path) -> int:
 
     Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.
     """
-    kept = (run.arguments["save_total_limit"] or 3) + 1
+    kept = 1 + (0 if run.arguments["save_strategy"] == "no" else run.arguments["save_total_limit"] or 3)
     share = 6.0 if run.model.full_finetuning else 0.3
     return int(files.size(model_dir) * share * kept)
