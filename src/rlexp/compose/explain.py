@@ -171,8 +171,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
         return RunError(f"{full_key} is not set by hand: {elsewhere}", where=where, hint=f"leave out {full_key}")
     node = error.parent_node
     keys = [str(name) for name in node] if isinstance(node, DictConfig) and not node._is_none() else []
-    keys += [] if parent else ["resume"]  # no key of the tree, and typed like one
-    guess = nearest(key, keys)
+    guess = nearest(key, keys if parent else [*keys, "resume"])  # that is no key of the tree, and typed like one
     if guess:
         hint = f"did you mean {parent + '.' if parent else ''}{guess}?"
     elif parent == "method" and (methods := [m.name for m in METHODS.values() if key in m.all_arguments]):
