@@ -185,18 +185,22 @@ def test_a_request_that_never_ends_is_left_after_a_while():
 def test_waiting_completions_are_written_and_read_again(tmp_path):
     served = Served()
     trainer = made(served)
+    rows = next(prompt_order.batches(trainer))
+    digest = prompt_order.prompts_digest(trainer._tokenize_prompts([row["prompt"] for row in rows])[0])
     one = off_policy.OffPolicy(trainer)
-    one.waiting = request.in_thread(lambda: off_policy.Sampled("name", [[1, 2]], [[-0.25, NAN]]))
+    one.waiting = request.in_thread(lambda: off_policy.Sampled(digest, [[1, 2]], [[-0.25, NAN]]))
     one.save(str(tmp_path))
     two = off_policy.OffPolicy(trainer)
     two.restore(str(tmp_path))
     again = two.waiting.result()
-    assert (again.prompts, again.ids, again.logprobs[0][0]) == ("name", [[1, 2]], -0.25)
+    assert (again.prompts, again.ids, again.logprobs[0][0]) == (digest, [[1, 2]], -0.25)
     assert math.isnan(again.logprobs[0][1])
     json.loads((tmp_path / off_policy.FILE).read_text())
     three = off_policy.OffPolicy(trainer)
     three.restore(None)
     three.restore(str(tmp_path / "without"))
+    trainer.state.global_step = 1  # a fork may come to other prompts
+    three.restore(str(tmp_path))
     assert three.waiting is None
 
 
@@ -217,7 +221,8 @@ def test_the_ratio_is_not_taken_from_the_training_pass_as_well():
     trainer = made(served)
     trainer.use_vllm = True
     patches = Patches()
-    prepare_sampling(trainer, SimpleNamespace(patches=patches), off_policy_steps=1)
+    served.generation_kwargs = {}
+    prepare_sampling(trainer, SimpleNamespace(patches=patches, run=SimpleNamespace(seed=0)), off_policy_steps=1)
     gc.unfreeze()
     assert patches.to_json()["off_policy"] == {"status": "applied"}
     assert patches.to_json()["importance_ratio"]["status"] == "not needed"
