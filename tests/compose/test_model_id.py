@@ -120,7 +120,7 @@ def spoil(folder, what):
 
 
 SPOILED = {
-    "adapter": "it is an adapter of Org/Base",
+    "adapter": "is an adapter of Org/Base, and a model is asked for",
     "gguf": "it holds GGUF weights",
     "empty": "there is no config.json",
     "images": "reads images or sound",
