@@ -62,7 +62,7 @@ def test_grpo_goes_on_from_sft_behind_a_smoke_and_its_reference_is_what_sft_left
     assert not (folder / "adapter/ref").exists() and (folder / "start/adapter_model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("merged", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.parametrize("merged", [False, True])
 def test_dpo_begins_at_a_margin_of_0_whether_the_adapter_goes_on_or_is_merged(project, merged):
     how = ("model.start_merged=true", "model.lora.r=4") if merged else ()
     asked = (*DPO, "model.start=outputs/sft", "method.max_steps=2", "method.warmup_steps=0", *how, *FEW)

@@ -104,10 +104,10 @@ def test_a_second_signal_leaves_at_once(project):
 
 @pytest.mark.long
 def test_a_reward_that_was_changed_meanwhile_is_that_of_the_lock(project):
-    folder = project / "outputs/r"
+    folder, file = project / "outputs/r", project / "rewards/format.py"
+    file.write_text(file.read_text() + "\n# the project's own, which rlexp does not have\n")
     done = rlexp(project, *SHORT, "max_minutes=0.01", "hydra.run.dir=outputs/r")
     assert done.returncode == 0 and manifest(folder)["status"] == "interrupted"
-    file = project / "rewards/format.py"
     file.write_text(file.read_text().replace("version = 2", "version = 3"))
     gone_on = rlexp(project, "resume=outputs/r", "max_minutes=null")
     assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
