@@ -28,6 +28,12 @@ SCHEMA = record(
 """The shape of a digest."""
 
 
+def of(run_dir: Path) -> dict[int, Path]:
+    """Step -> folder of every checkpoint, whole or not, in order."""
+    found = [path for path in (run_dir / CHECKPOINTS).glob("checkpoint-*") if path.name[11:].isdecimal()]
+    return dict(sorted((int(path.name[11:]), path) for path in found))
+
+
 def fault(folder: Path, goes_on: bool = False) -> str | None:
     """Why a checkpoint, or a folder of weights, cannot be loaded; None for a whole one.
 

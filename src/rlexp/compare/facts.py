@@ -56,10 +56,6 @@ def _new(group: str) -> dict[str, Any]:
     return {key: default for (of, key), default in NEW_KEYS.items() if of == group}
 
 
-def _code_of(source: dict[str, Any]) -> str:
-    return f"v{source.get('version')} {source.get('md5', '')[:8]}"
-
-
 def _files(md5s: dict[str, str]) -> dict[str, str]:
     """File -> short hash; all files of weights as one, for a large model has dozens."""
     weights = {name: md5 for name, md5 in md5s.items() if re.search(r"\.(safetensors|bin)(\.index\.json)?$", name)}

@@ -15,7 +15,7 @@ import yaml
 
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
-from rlexp.whole import CHECKPOINTS, fault
+from rlexp.whole import fault, of
 
 KEY, HASH, MERGED = "model.start", "model.start_sha256", "model.start_merged"
 ADAPTER, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -97,9 +97,8 @@ def at(typed: str, root: Path) -> Start:
         raise RunError(f"{name} lies in the run {run}, and a run is named by its folder", where, hint)
     if not (place / LOCK).is_file():
         raise _no_run(name, place, root, where)
-    found = [path for path in (place / CHECKPOINTS).glob("checkpoint-*") if path.name[11:].isdigit()]
-    steps = {int(path.name[11:]): path for path in found}
-    whole = {number: path for number, path in sorted(steps.items()) if fault(path) is None}
+    steps = of(place)
+    whole = {number: path for number, path in steps.items() if fault(path) is None}
     left = [folder for folder in (place / "adapter", place / "model") if folder.is_dir() and fault(folder) is None]
     if step is not None and step != "last":
         number = int(step)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlexp.compose import start as starts
 from rlexp.errors import RunError
 from rlexp.files import lies_inside
 from rlexp.inputs import merge, start, store
 from rlexp.inputs.locked_code import MISSING, Search, short
 from rlexp.inputs.start import KEPT, Begun
+from rlexp.whole import CHECKPOINTS
 
 REPLAYED = "replay"
 """The folder, beside the lock of a stage that was pinned, that it is replayed into."""
@@ -53,7 +53,7 @@ def find(search: Search, digest: dict[str, Any]) -> Begun | None:
 def _places(search: Search, digest: dict[str, Any]) -> list[Path]:
     """The folders that may hold the weights of a start: first the replay of the stage that was pinned before it."""
     step = digest["step"]
-    below = f"{starts.CHECKPOINTS}/checkpoint-{step}" if step is not None else "model" if digest["full"] else "adapter"
+    below = f"{CHECKPOINTS}/checkpoint-{step}" if step is not None else "model" if digest["full"] else "adapter"
     kept = search.sources.parent / KEPT
     return [kept / REPLAYED / below, kept, search.places.root / digest["run"] / below]
 

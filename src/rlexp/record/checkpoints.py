@@ -20,6 +20,7 @@ from typing import Any
 
 from rlexp.errors import RunError
 from rlexp.whole import CHECKPOINTS, DIGEST, FORMAT, fault, sha256
+from rlexp.whole import of as of
 
 PARTIAL = ".partial-"
 """How the names begin of what is being written, or removed."""
@@ -58,12 +59,6 @@ def require(checkpoint: Checkpoint) -> None:
             where=str(checkpoint.folder),
             hint="name another one, or start the run anew",
         )
-
-
-def of(run_dir: Path) -> dict[int, Path]:
-    """Step -> folder of every checkpoint, whole or not, in order."""
-    found = [path for path in (run_dir / CHECKPOINTS).glob("checkpoint-*") if path.name[11:].isdecimal()]
-    return dict(sorted((int(path.name[11:]), path) for path in found))
 
 
 @contextlib.contextmanager
