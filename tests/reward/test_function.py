@@ -1,5 +1,7 @@
 """A reward function of TRL's, pasted as it is, and answers that are no plain floats."""
 
+import re
+
 import pytest
 
 from rlexp.compose.schema import Reward, Term
@@ -99,7 +101,7 @@ def test_without_the_line_it_is_refused_with_it(tmp_path, text, what, line):
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path, text, what):
-    with pytest.raises(RunError, match="") as caught:
+    with pytest.raises(RunError, match=re.escape(what)) as caught:
         source(tmp_path, text)
     assert what in caught.value.what and caught.value.hint
 

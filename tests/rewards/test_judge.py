@@ -161,9 +161,15 @@ def test_the_waits_double_and_the_endpoint_may_ask_for_a_longer_one(endpoint, ju
 
 
 def test_a_slow_request_is_repeated_and_then_fails(endpoint, judge):
-    endpoint.says = lambda number, content: time.sleep(0.3) or "Score: 10"
+    over = threading.Event()
+    endpoint.says = lambda number, content: "Score: 10" if over.wait(60) else "late"
     with pytest.raises(RuntimeError, match="failed for good: ReadTimeout"):
-        judge(["four"], timeout=0.05, retries=1)
+        judge(["four"], timeout=0.3, retries=1)
+    for _ in range(1000):  # on a busy machine the endpoint reads a request after the judge gave it up
+        if len(endpoint.bodies) == 2:
+            break
+        time.sleep(0.01)
+    over.set()
     assert len(endpoint.bodies) == 2
 
 
@@ -200,7 +206,7 @@ def test_an_endpoint_that_answers_something_else_is_named(endpoint, judge):
 
 
 def test_no_more_than_so_many_requests_are_under_way(endpoint, judge):
-    endpoint.says = lambda number, content: time.sleep(0.05) or "Score: 10"
+    endpoint.says = lambda number, content: time.sleep(0.3) or "Score: 10"
     assert judge([f"number {number}" for number in range(9)], concurrency=3) == [1.0] * 9
     assert endpoint.busiest == 3
 
