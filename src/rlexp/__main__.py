@@ -32,6 +32,7 @@ VERBS = {
     "score": "rlexp.cli.score",
     "inspect": "rlexp.cli.inspect",
     "ladder": "rlexp.cli.ladder",
+    "evaluate": "rlexp.cli.evaluate",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

@@ -28,11 +28,12 @@ class Half(Enum):
     """Measured on the way: what may choose."""
 
 
-def rows_of(run: Run, snapshot_dir: Path, half: Half) -> list[int]:
+def rows_of(run: Run, snapshot_dir: Path, half: Half, split: str = "test") -> list[int]:
     """The rows of the test split that a run measures, by their place in it.
 
     Args:
         snapshot_dir: the folder of the snapshot.
+        split: another one.
 
     Returns:
         ``held_out.rows`` of them at most. Where ``held_out.draw`` is ``first`` the halves are the same: the first ones.
@@ -40,7 +41,7 @@ def rows_of(run: Run, snapshot_dir: Path, half: Half) -> list[int]:
     Raises:
         RunError: there is no such row.
     """
-    table = snapshot.read(snapshot_dir / "test.parquet", ["prompt", SOURCE])
+    table = snapshot.read(snapshot_dir / f"{split}.parquet", ["prompt", SOURCE])
     wanted = run.held_out.rows
     if run.held_out.draw is Draw.first:
         return list(range(min(wanted, table.num_rows)))

@@ -32,7 +32,7 @@ class Completion:
     """One answer of a model to a dialogue."""
 
     token_ids: list[int]
-    """Its tokens with the one that ended it, without padding."""
+    """Its tokens with the one that ended it, without padding; none where the sampler does not know them."""
     text: str
     """The same, decoded without special tokens."""
     truncated: bool
@@ -40,6 +40,13 @@ class Completion:
     logprobs: list[float] | None = None
     """The log-probability of each token under the model's own distribution (temperature 1, nothing cut off); None
     where the sampler was not asked for them, or has none."""
+    tokens: int | None = None
+    """Its length, where it is known without the ids."""
+
+    @property
+    def length(self) -> int | None:
+        """Tokens with the one that ended it; None where nothing says them."""
+        return len(self.token_ids) if self.token_ids or self.tokens is None else self.tokens
 
 
 class Sampler(Protocol):

@@ -188,6 +188,15 @@ def read(path: Path, columns: Sequence[str] | None = None, rows: int | None = No
         ) from error
 
 
+def write_table(table: Any, path: Path) -> None:
+    """Writes a ``pyarrow.Table`` as a parquet file, whole or not at all; equal tables give equal bytes."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
 def digest(path: str, snapshot_dir: Path) -> dict[str, Any]:
     """What a snapshot is, for a lock: its hash, rows, columns and source as they lie on disk now.
 

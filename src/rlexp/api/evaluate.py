@@ -1,0 +1,93 @@
+"""Evaluation: the one way to it, from Python and from the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlexp.compose import tasks
+from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
+from rlexp.compose.schema_eval import Evaluation, Kind, Sampled
+from rlexp.compose.task_run import Settled, settle
+from rlexp.compose.tasks import HELD_OUT, Asked
+from rlexp.errors import RunError, all_of
+from rlexp.evaluate import evaluation, subjects
+from rlexp.evaluate.evaluation import Evaluated, Plan
+from rlexp.evaluate.subjects import Subject
+from rlexp.evaluate.work import Work
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.prepare import prepare
+from rlexp.record.evaluation import FOLDER
+
+ELSEWHERE = Path("outputs") / FOLDER
+"""Where the evaluations of what no run of the project left are written."""
+
+
+def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Path, again: bool = False) -> Plan:
+    """What is to be evaluated, checked before anything is loaded.
+
+    Args:
+        words: what is evaluated, as it is named on the command line (``evaluate.subjects``).
+        overrides: ``eval=``, ``eval.KEY=``, and those of the run that models and endpoints are spoken to by.
+        again: measure also what was measured before.
+
+    Raises:
+        RunError: a word names nothing, a task cannot be composed, or an input is missing.
+    """
+    rest, asked = tasks.take(overrides)
+    found = subjects.read(words, rest, here, root)
+    trained = [one for one in found if one.original]
+    if rest and trained:
+        raise RunError(
+            "a run is evaluated as it was locked, and these would not be read",
+            where=" ".join(rest),
+            hint=f"leave them out; what an evaluation reads is eval=TASK and eval.KEY=VALUE: {tasks.present(trained[0].run.places)}",
+        )
+    context = (trained or found)[0]
+    settled, typed = settle_all(asked, context.run, root)
+    inputs = all_of(*(lambda one=one: _inputs(one, context, root) for one in settled))
+    work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
+    folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
+    engine = _engine(typed, found)
+    return Plan(work, found, folder, engine, subjects.moment(found), again)
+
+
+def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evaluation]:
+    """The tasks that are asked for, composed, and what was typed for all of them.
+
+    Raises:
+        RunError: one cannot be composed.
+    """
+    named, typed = tasks.read(asked, run)
+    return all_of(*(lambda one=one: settle(one, run, root) for one in named)), typed
+
+
+def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int], Any]) -> Evaluated:
+    """Measures and writes what ``plan`` says (``evaluate.evaluation.evaluate``)."""
+    return evaluation.evaluate(plan, say, counter)
+
+
+def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
+    """The data and the rewards of a task."""
+    if settled.name == HELD_OUT and context.original and context.inputs:
+        return context.inputs
+    run = settled.on(context.run)
+    if settled.named.task.kind is Kind.lm_eval:
+        run = dataclasses.replace(run, reward=dataclasses.replace(run.reward, terms={}))
+    with contextlib.redirect_stdout(sys.stderr):
+        return prepare(run, root)
+
+
+def _engine(typed: Evaluation, found: Sequence[Subject]) -> str:
+    """What samples: vLLM on a GPU where it is installed."""
+    if typed.engine is not Sampled.auto:
+        return typed.engine.name
+    from importlib.util import find_spec
+
+    on_gpu = any(one.run.hardware.device is Device.cuda for one in found if not one.url)
+    return Sampled.vllm.name if on_gpu and find_spec("vllm") else Sampled.transformers.name

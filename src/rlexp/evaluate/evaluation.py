@@ -1,0 +1,137 @@
+"""An evaluation: every task on every subject, measured where it was not measured before, and what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rlexp import files
+from rlexp.evaluate import kinds, results
+from rlexp.evaluate.candidates import Candidates
+from rlexp.evaluate.subjects import Subject
+from rlexp.evaluate.work import Work
+from rlexp.inputs import snapshot
+from rlexp.record import evaluation
+from rlexp.reward.rubric import workers_for
+from rlexp.whole import sha256
+
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation that was made."""
+
+    file: Path
+    content: dict[str, Any]
+    """What the file holds (``record.evaluation``)."""
+    measured: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(task, subject) -> seconds, of what was measured now."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be evaluated."""
+
+    work: list[Work]
+    subjects: list[Subject]
+    """Those that others are compared with come first."""
+    folder: Path
+    """The folder of evaluations."""
+    engine: str
+    """transformers or vllm."""
+    moment: datetime | None = None
+    again: bool = False
+    """Measure also what was measured before."""
+
+    def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
+        """What a file of samples is of."""
+        return {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+
+    def samples(self, work: Work, subject: Subject) -> Path:
+        """The file of the samples of a task and a subject."""
+        return self.folder / evaluation.samples_file(work.name, self.digests(work, subject))
+
+
+def evaluate(
+    plan: Plan, say: Said = lambda line: None, counter: Callable[[int], Any] = lambda n: contextlib.nullcontext()
+) -> Evaluated:
+    """Measures what is missing, subject by subject, and writes what came out.
+
+    A killed evaluation goes on with what it had not measured: each file of samples is whole or absent.
+
+    Args:
+        say: prints a line.
+        counter: a context that is told how many prompts of so many are done.
+
+    Raises:
+        RunError: a subject cannot be loaded, or a reward failed.
+    """
+    took = _measure(plan, say, counter)
+    content = _content(plan)
+    file = evaluation.write(plan.folder, content)
+    if took:
+        cost = {"seconds": {f"{task} {name}": round(s, 3) for (task, name), s in took.items()}}
+        files.write_text(file.parent / evaluation.COST, json.dumps(cost, indent=1) + "\n")
+    return Evaluated(file, content, took)
+
+
+def _measure(plan: Plan, say: Said, counter: Callable[[int], Any]) -> dict[tuple[str, str], float]:
+    took = {}
+    candidates = Candidates(plan.subjects, plan.engine, plan.moment)
+    with contextlib.closing(candidates), contextlib.ExitStack() as stack:
+        scoring: dict[str, Any] = {}
+        for subject in plan.subjects:
+            missing = [work for work in plan.work if plan.again or not plan.samples(work, subject).is_file()]
+            if not missing:
+                continue
+            for work in missing:
+                if work.name not in scoring and work.settled.reward.terms:
+                    processes = work.run.hardware.reward_workers
+                    workers = workers_for(work.settled.reward, work.inputs.rewards, processes)
+                    scoring[work.name] = stack.enter_context(workers)
+            with candidates.of(subject) as candidate:
+                for work in missing:
+                    say(f"{subject.name}: {work.name}, {len(work.rows)} prompts")
+                    began = time.perf_counter()
+                    with counter(len(work.rows)) as done:
+                        base = _base(plan, work, subject)
+                        table = kinds.module(work.settled.named.task.kind).measure(
+                            work.with_(scoring.get(work.name), base, done), candidate
+                        )
+                    snapshot.write_table(table, plan.samples(work, subject))
+                    took[work.name, subject.name] = time.perf_counter() - began
+    return took
+
+
+def _base(plan: Plan, work: Work, subject: Subject) -> Any:
+    """The samples of the first subject, which the others are held against; None for it itself."""
+    first = plan.subjects[0]
+    return None if subject is first else snapshot.read(plan.samples(work, first))
+
+
+def _content(plan: Plan) -> dict[str, Any]:
+    """The evaluation as JSON values."""
+    tasks = {work.name: work.digest() for work in plan.work}
+    subjects = {one.name: {"digest": one.digest} for one in plan.subjects}
+    seed = plan.work[0].seed
+    locked = {"tasks": tasks, "subjects": subjects, "seed": seed, "engine": plan.engine}
+    found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}}
+    for work in plan.work:
+        paths = {one.name: plan.samples(work, one) for one in plan.subjects}
+        scores = {name: results.scores_of(work.settled, snapshot.read(path)) for name, path in paths.items()}
+        declared = {name: source.bounds for name, source in work.inputs.rewards.items()}
+        found["samples"][work.name] = {
+            name: {"file": path.relative_to(plan.folder).as_posix(), "sha256": sha256(path)}
+            for name, path in paths.items()
+        }
+        found["results"][work.name] = {name: results.estimates(of, declared) for name, of in scores.items()}
+        found["differences"][work.name] = results.differences(work.settled, scores)
+    results.adjust(found["differences"])
+    return {"format": evaluation.FORMAT, "key": evaluation.key_of(locked), **locked, **found}

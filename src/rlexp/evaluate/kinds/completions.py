@@ -1,0 +1,148 @@
+"""Completions are sampled and scored: reward, accuracy, pass@k, length, truncation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rlexp.backend import dataset
+from rlexp.backend.prompts import prefill_of, prompt_of
+from rlexp.compose.task_run import Settled
+from rlexp.evaluate.answers import answer_of
+from rlexp.evaluate.candidates import Candidate
+from rlexp.evaluate.sampler import Sampling
+from rlexp.evaluate.statistics.metrics import majority_at_k, pass_at_k, pass_hat_k
+from rlexp.evaluate.work import Work
+from rlexp.inputs.messages import prompt_hash
+from rlexp.reward.rubric import READ, Rubric, text_of
+
+PART = 256
+"""Completions that are sampled, then scored, before it is said how far it is."""
+SCORE = "score."
+"""Stands before the name of a term in the stored samples."""
+
+Scores = dict[str, list[list[float | None]]]
+"""Metric -> [prompts][samples]."""
+
+
+def measure(work: Work, candidate: Candidate) -> Any:
+    """Samples and scores the task's rows.
+
+    Returns:
+        A ``pyarrow.Table``, a row a completion, those of a prompt one after the other.
+    """
+    import pyarrow as pa
+
+    run, task = work.settled.on(candidate.subject.run), work.settled.named.task
+    rows = dataset.load(run, work.inputs.data, task.split, work.rows, work.inputs.wanted_columns)
+    how = Sampling(work.settled.held_out.max_new_tokens, work.settled.held_out.temperature, task.top_p, task.top_k)
+    prefill = prefill_of(run, candidate.tokenizer, work.inputs, rows) if candidate.tokenizer else ""
+    assert work.workers
+    rubric = Rubric(run.reward, work.inputs.rewards, work.workers, prefill=prefill)
+    read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
+    n, part = task.samples, max(1, PART // task.samples)
+    tables = []
+    for start in range(0, len(rows), part):
+        some = rows.select(range(start, min(start + part, len(rows))))
+        prompts = [prompt_of(row) for row in some]
+        # Random numbers of its own for every part: prompt after prompt is not sampled with the same ones.
+        groups = candidate.sampler.sample(prompts, n, how, work.seed + start)
+        sampled = [one for group in groups for one in group]
+        columns = {name: _repeated(some[name], n) for name in some.column_names if name in read}
+        columns["completion_ids"] = [one.token_ids for one in sampled]
+        batch = rubric.score([one.text for one in sampled], _repeated(prompts, n), columns, n)
+        tables.append(
+            pa.table(
+                {
+                    "row": _repeated(work.rows[start : start + part], n),
+                    "prompt_sha256": _repeated([prompt_hash(prompt) for prompt in prompts], n),
+                    "sample": list(range(n)) * len(prompts),
+                    "prompt": _repeated([text_of(prompt) for prompt in prompts], n),
+                    "completion": [one.text for one in sampled],
+                    "tokens": pa.array([one.length for one in sampled], pa.int64()),
+                    "truncated": pa.array([one.truncated for one in sampled], pa.bool_()),
+                    **{f"{SCORE}{name}": pa.array(values, pa.float64()) for name, values in batch.scores.items()},
+                    "reward": pa.array(batch.rewards, pa.float64()),
+                    **{f"{READ}{name}": values for name, values in batch.columns.items() if name != "completion_ids"},
+                    "token_ids": pa.array([one.token_ids for one in sampled], pa.list_(pa.int64())),
+                }
+            )
+        )
+        work.done(min(start + part, len(rows)))
+    return pa.concat_tables(tables)
+
+
+def scores(settled: Settled, table: Any) -> Scores:
+    """The metrics of the stored samples; pure.
+
+    Returns:
+        ``reward``, each term, ``accuracy``, ``pass@k``, ``pass^k``, ``majority@k`` (of a task that says what is right),
+        ``tokens``, ``truncated``, ``empty``: metric -> [prompts][samples]; those over several samples have one value.
+    """
+    task = settled.named.task
+    groups = _groups(table.column("row").to_pylist())
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    found: Scores = {"reward": _grouped(columns["reward"], groups)}
+    for name in settled.reward.terms:
+        if f"{SCORE}{name}" in columns:
+            found[name] = _grouped(columns[f"{SCORE}{name}"], groups)
+    if right := right_of(settled):
+        judged = [_right(values, task.right_at) for values in found.get(right, [])]
+        answers = _grouped([answer_of(text) for text in columns["completion"]], groups)
+        if judged:
+            found["accuracy"] = judged
+            found |= _of_several(judged, answers, task.pass_at)
+    found["tokens"] = _grouped(columns["tokens"], groups)
+    found["truncated"] = _grouped([_number(value) for value in columns["truncated"]], groups)
+    found["empty"] = _grouped([float(not text.strip()) for text in columns["completion"]], groups)
+    return {name: values for name, values in found.items() if any(v is not None for group in values for v in group)}
+
+
+def right_of(settled: Settled) -> str | None:
+    """The term that says whether a completion is right: the one that the task names, else ``correct`` or the only
+    one."""
+    task, terms = settled.named.task, list(settled.reward.terms)
+    if task.right:
+        return task.right
+    return "correct" if "correct" in terms else None
+
+
+def _of_several(judged: Scores | Any, answers: Any, ks: Sequence[int]) -> Scores:
+    found: Scores = {}
+    most = min((len(group) for group in judged), default=0)
+    for k in sorted({k for k in ks if 1 < k <= most}):
+        known = [[value for value in group if value is not None] for group in judged]
+        counts = [(len(group), round(sum(group))) for group in known]
+        found[f"pass@{k}"] = [[pass_at_k(n, c, k) if n >= k else None] for n, c in counts]
+        found[f"pass^{k}"] = [[pass_hat_k(n, c, k) if n >= k else None] for n, c in counts]
+        found[f"majority@{k}"] = [
+            [majority_at_k(said, values, k) if None not in values else None]
+            for said, values in zip(answers, judged, strict=True)
+        ]
+    return found
+
+
+def _right(values: Sequence[float | None], at: float) -> list[float | None]:
+    return [None if value is None else float(value >= at - 1e-9) for value in values]
+
+
+def _number(value: bool | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _repeated(values: Sequence[Any], n: int) -> list[Any]:
+    return [value for value in values for _ in range(n)]
+
+
+def _groups(rows: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, behind the last) of each run of equal rows."""
+    starts = [n for n, row in enumerate(rows) if n == 0 or row != rows[n - 1]]
+    return list(zip(starts, [*starts[1:], len(rows)], strict=True))
+
+
+def _grouped(values: Sequence[Any], groups: Sequence[tuple[int, int]]) -> list[list[Any]]:
+    return [
+        [None if isinstance(value, float) and math.isnan(value) else value for value in values[begin:end]]
+        for begin, end in groups
+    ]
