@@ -48,7 +48,8 @@ def _sorted(words: list[str], here: Path) -> tuple[list[str], list[str]]:
     named, overrides = [], []
     for word in words:
         key = word.partition("=")[0]
-        plain = "=" not in word or "/" in key or (here / word.rpartition("@")[0]).exists() or (here / word).exists()
+        there = any((here / name).exists() for name in (word, word.rpartition("@")[0] or word))
+        plain = "=" not in word or "/" in key or there
         (named if plain and not word.startswith("~") else overrides).append(word)
     return named, overrides
 
