@@ -42,11 +42,13 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
     rest, asked = tasks.take(overrides)
     found = subjects.read(words, rest, here, root)
     trained = [one for one in found if one.original]
-    if rest and trained:
+    unread = [one for one in rest if not subjects.OF_HARDWARE.match(one)]
+    if unread and trained:
+        names = ", ".join(tasks.present(trained[0].run.places))
         raise RunError(
-            "a run is evaluated as it was locked, and these would not be read",
-            where=" ".join(rest),
-            hint=f"leave them out; what an evaluation reads is eval=TASK and eval.KEY=VALUE: {tasks.present(trained[0].run.places)}",
+            "a run is evaluated as it was locked, and this would not be read",
+            where=" ".join(unread),
+            hint=f"leave it out; an evaluation reads eval=TASK ({names}), eval.KEY=VALUE and hardware=NAME",
         )
     context = (trained or found)[0]
     settled, typed = settle_all(asked, context.run, root)

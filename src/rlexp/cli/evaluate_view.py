@@ -22,7 +22,9 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
         main = main_metric(work.settled, metrics)
         ordered = [main, *(name for name in metrics if name != main)]
         first = next(iter(results.values()))[main]
-        print(f"\n{work.name}: {first['prompts']} prompts, {first['samples']} samples; 95% intervals ({first['method']})")
+        print(
+            f"\n{work.name}: {first['prompts']} prompts, {first['samples']} samples; 95% intervals ({first['method']})"
+        )
         show_table(
             ["", *ordered],
             [[name, *(_cell(found.get(metric), metric) for metric in ordered)] for name, found in results.items()],

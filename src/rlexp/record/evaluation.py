@@ -84,4 +84,3 @@ def read(file: Path) -> dict[str, Any]:
 def of_run(run_dir: Path) -> list[Path]:
     """The files of a run's evaluations."""
     return sorted((run_dir / FOLDER).glob(f"*/{FILE}"))
-

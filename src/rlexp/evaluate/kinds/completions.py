@@ -17,8 +17,6 @@ from rlexp.evaluate.work import Work
 from rlexp.inputs.messages import prompt_hash
 from rlexp.reward.rubric import READ, Rubric, text_of
 
-PART = 256
-"""Completions that are sampled, then scored, before it is said how far it is."""
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
 
@@ -41,7 +39,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
     assert work.workers
     rubric = Rubric(run.reward, work.inputs.rewards, work.workers, prefill=prefill)
     read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
-    n, part = task.samples, max(1, PART // task.samples)
+    n, part = task.samples, max(1, candidate.part // task.samples)
     tables = []
     for start in range(0, len(rows), part):
         some = rows.select(range(start, min(start + part, len(rows))))
