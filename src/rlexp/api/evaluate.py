@@ -16,7 +16,7 @@ from rlexp.compose.schema_eval import Evaluation, Kind, Sampled
 from rlexp.compose.task_run import Settled, settle
 from rlexp.compose.tasks import HELD_OUT, Asked
 from rlexp.errors import RunError, all_of
-from rlexp.evaluate import evaluation, subjects
+from rlexp.evaluate import evaluation, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
@@ -54,6 +54,8 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
     settled, typed = settle_all(asked, context.run, root)
     inputs = all_of(*(lambda one=one: _inputs(one, context, root) for one in settled))
     work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
+    if typed.want:
+        work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
     engine = _engine(typed, found)
     return Plan(work, found, folder, engine, subjects.moment(found), again)

@@ -32,6 +32,8 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
         rows = [one for one in content["differences"][work.name] if one["claimed"]]
         for one in rows:
             print("  " + difference(one))
+        if (smallest := content["detectable"][work.name]) is not None:
+            print(f"  differences from {smallest:.3f} on are seen by so many at 80% power")
     print(f"\nrecord: {os.path.relpath(done.file, root)}")
 
 

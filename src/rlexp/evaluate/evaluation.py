@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
-from rlexp.evaluate import kinds, results
+from rlexp.evaluate import kinds, results, sizing
 from rlexp.evaluate.candidates import Candidates
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
@@ -122,7 +122,7 @@ def _content(plan: Plan) -> dict[str, Any]:
     subjects = {one.name: {"digest": one.digest} for one in plan.subjects}
     seed = plan.work[0].seed
     locked = {"tasks": tasks, "subjects": subjects, "seed": seed, "engine": plan.engine}
-    found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}}
+    found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}, "detectable": {}}
     for work in plan.work:
         paths = {one.name: plan.samples(work, one) for one in plan.subjects}
         scores = {name: results.scores_of(work.settled, snapshot.read(path)) for name, path in paths.items()}
@@ -132,6 +132,8 @@ def _content(plan: Plan) -> dict[str, Any]:
             for name, path in paths.items()
         }
         found["results"][work.name] = {name: results.estimates(of, declared) for name, of in scores.items()}
-        found["differences"][work.name] = results.differences(work.settled, scores)
+        found["differences"][work.name] = results.differences(work.settled, scores, declared)
+        samples = work.settled.named.task.samples
+        found["detectable"][work.name] = sizing.after(found["differences"][work.name], samples)
     results.adjust(found["differences"])
     return {"format": evaluation.FORMAT, "key": evaluation.key_of(locked), **locked, **found}

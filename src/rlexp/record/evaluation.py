@@ -42,7 +42,8 @@ SCHEMA = record(
         "differences": mapping({"type": "array", "items": DIFFERENCE, "maxItems": 10_000}, TASK_NAME),
         "seed": COUNT,
         "engine": NAME,
-    }
+    },
+    {"detectable": mapping(OR_NONE, TASK_NAME), "contamination": mapping(TEXT, TASK_NAME), "rescored": record({"of": KEY})},
 )
 
 
