@@ -16,7 +16,7 @@ from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Kind
 from rlexp.compose.tasks import HELD_OUT, Named
-from rlexp.errors import RunError
+from rlexp.errors import RunError, nearest
 
 METHOD_OF = {
     DatasetType.prompt_only: "grpo",
@@ -42,6 +42,12 @@ class Settled:
     def name(self) -> str:
         """The task's name."""
         return self.named.name
+
+    @property
+    def right(self) -> str | None:
+        """The term that says whether a completion is right: the one that the task names, else ``correct``."""
+        named = self.named.task.right
+        return named or ("correct" if "correct" in self.reward.terms else None)
 
     def on(self, run: Run) -> Run:
         """The run of a model with the task's data, rewards and sampling: what is measured of it."""
@@ -86,6 +92,11 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     nodes = _nodes(typed, root, named)
     tree = {**run.config(), "dataset": nodes["dataset"], **({"reward": nodes["reward"]} if scorer else {})}
     composed = resolve(OmegaConf.create(tree), run.model.size, run.places)
+    if task.right and task.right not in composed.reward.terms:
+        terms = composed.reward.terms
+        guess = nearest(task.right, terms) or next(iter(terms), "NAME")
+        what = f"right names {task.right}, and the task is scored by {', '.join(terms) or 'nothing'}"
+        raise RunError(what, where=f"{named.file}: right", hint=f"write right: {guess}")
     return Settled(named, _whole(composed.dataset), composed.reward, held_out)
 
 

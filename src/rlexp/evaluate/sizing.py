@@ -10,7 +10,6 @@ from typing import Any
 from rlexp.compose.schema_eval import Kind
 from rlexp.compose.task_run import EVERY_ROW, Settled
 from rlexp.errors import RunError
-from rlexp.evaluate.kinds.completions import right_of
 from rlexp.evaluate.statistics.power import Before, detectable, detectable_before, prompts_before
 from rlexp.evaluate.work import Work
 from rlexp.inputs.reward_source import RewardSource
@@ -21,7 +20,7 @@ SAMPLES = (1, 2, 4, 8, 16)
 
 def bounds(settled: Settled, sources: Mapping[str, RewardSource]) -> tuple[float, float] | None:
     """The lowest and highest value of the metric that speaks for a task; None where nothing says them."""
-    if settled.named.task.kind is Kind.pairs or right_of(settled):
+    if settled.named.task.kind is Kind.pairs or settled.right:
         return 0.0, 1.0
     low = high = 0.0
     for name, term in settled.reward.terms.items():

@@ -85,7 +85,7 @@ def scores(settled: Settled, table: Any) -> Scores:
     for name in settled.reward.terms:
         if f"{SCORE}{name}" in columns:
             found[name] = _grouped(columns[f"{SCORE}{name}"], groups)
-    if right := right_of(settled):
+    if right := settled.right:
         judged = [_right(values, task.right_at) for values in found.get(right, [])]
         answers = _grouped([answer_of(text) for text in columns["completion"]], groups)
         if judged:
@@ -95,15 +95,6 @@ def scores(settled: Settled, table: Any) -> Scores:
     found["truncated"] = _grouped([_number(value) for value in columns["truncated"]], groups)
     found["empty"] = _grouped([float(not text.strip()) for text in columns["completion"]], groups)
     return {name: values for name, values in found.items() if any(v is not None for group in values for v in group)}
-
-
-def right_of(settled: Settled) -> str | None:
-    """The term that says whether a completion is right: the one that the task names, else ``correct`` or the only
-    one."""
-    task, terms = settled.named.task, list(settled.reward.terms)
-    if task.right:
-        return task.right
-    return "correct" if "correct" in terms else None
 
 
 def _of_several(judged: Scores | Any, answers: Any, ks: Sequence[int]) -> Scores:
