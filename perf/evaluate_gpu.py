@@ -42,12 +42,9 @@ def prepare(folder: Path, prompts: int) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, target)
     (folder / "conf/dataset/many_sums.yaml").write_text(DATA.format(test=2 * prompts + 8))
-    subprocess.run(
-        [sys.executable, "-m", "rlexp", "hardware=cpu", "method.max_steps=30", "preflight.smoke=never"]
-        + ["held_out.rows=0", "hydra.run.dir=outputs/run"],
-        cwd=folder,
-        check=True,
-    )
+    typed = ["hardware=cpu", "method.max_steps=30", "preflight.smoke=never", "held_out.rows=0"]
+    line = [sys.executable, "-m", "rlexp", *typed, "hydra.run.dir=outputs/run"]
+    subprocess.run(line, cwd=folder, check=True)
 
 
 def evaluate(folder: Path, engine: str, hardware: str, rows: int, greedy: int, limit: float) -> dict[str, Any]:
@@ -59,7 +56,10 @@ def evaluate(folder: Path, engine: str, hardware: str, rows: int, greedy: int, l
     typed = ["evaluate", "outputs/run", "eval=sampled+greedy", f"eval.engine={engine}", f"hardware={hardware}"]
     done = subprocess.run(
         [sys.executable, "-m", "rlexp", *typed, "--json", "--again"],
-        **{"cwd": folder, "stdout": subprocess.PIPE, "timeout": limit, "text": True},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        timeout=limit,
+        text=True,
     )
     if done.returncode:
         raise SystemExit(f"{engine}: {done.stdout[-2000:]}")
@@ -113,7 +113,7 @@ def main() -> None:
         both = [samples(options.folder, answers[engine], "sampled", subject) for engine in ("transformers", "vllm")]
         common = [row for row in both[0] if row in both[1]]
         scores = [[[one["score.correct"] for one in side[row]] for row in common] for side in both]
-        found = paired(*scores)
+        found = paired(scores[0], scores[1])
         say(subject=subject, common=len(common), difference=found.mean, low=found.low, high=found.high)
         both = [samples(options.folder, answers[engine], "greedy", subject) for engine in ("transformers", "vllm")]
         same = [both[0][row][0]["completion"] == both[1][row][0]["completion"] for row in both[0]]

@@ -18,10 +18,12 @@ from rlexp.compose.tasks import HELD_OUT, Asked
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
+from rlexp.evaluate.held_out import Half
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
+from rlexp.preflight import contamination
 from rlexp.record.evaluation import FOLDER
 
 ELSEWHERE = Path("outputs") / FOLDER
@@ -58,7 +60,8 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
         work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
     engine = _engine(typed, found)
-    return Plan(work, found, folder, engine, subjects.moment(found), again)
+    shared = {one.name: _contamination(one, trained) for one in work}
+    return Plan(work, found, folder, engine, subjects.moment(found), again, shared)
 
 
 def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evaluation]:
@@ -87,6 +90,17 @@ def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
         return prepare(run, root)
 
 
+def _contamination(work: Work, trained: Sequence[Subject]) -> dict[str, Any]:
+    """Run -> what its training rows share with the rows of a task, those that choose among them."""
+    task = work.settled.named.task
+    if task.kind is Kind.lm_eval:
+        return {}
+    rows = {row for half in Half for row in dataclasses.replace(work, half=half).rows_or_none()}
+    data = {one.inputs.data: one.name for one in trained if one.inputs and one.weights}
+    looked = {name: contamination.look(path, work.inputs.data, task.split, sorted(rows)) for path, name in data.items()}
+    return {name: found for name, found in looked.items() if not found.clean}
+
+
 def _engine(typed: Evaluation, found: Sequence[Subject]) -> str:
     """What samples: vLLM on a GPU where it is installed."""
     if typed.engine is not Sampled.auto:
@@ -95,3 +109,19 @@ def _engine(typed: Evaluation, found: Sequence[Subject]) -> str:
 
     on_gpu = any(one.run.hardware.device is Device.cuda for one in found if not one.url)
     return Sampled.vllm.name if on_gpu and find_spec("vllm") else Sampled.transformers.name
+
+
+def require_ready(asked: Asked, run: Run, root: Path) -> None:
+    """Composes the tasks that are asked for of a run that is to be trained, and makes their inputs.
+
+    Raises:
+        RunError: one cannot be composed, or an input is missing.
+    """
+    settled, typed = settle_all(asked, run, root)
+    subject = Subject(run.model.name, run)
+    inputs = all_of(*(lambda one=one: _inputs(one, subject, root) for one in settled if one.name != HELD_OUT))
+    if typed.want:
+        others = [one for one in settled if one.name != HELD_OUT]
+        for one, has in zip(others, inputs, strict=True):
+            if one.named.task.kind is not Kind.lm_eval:
+                sizing.sized(Work(one, has, run, typed.seed), typed.want)

@@ -51,6 +51,7 @@ def hydra_options(arguments: list[str], verb: str = "train", **own: str) -> Name
     flags.refuse_bare(options.overrides)
     if verb not in GOING_ON:
         refuse_going_on(verb, options.overrides)
+        refuse_eval(verb, options.overrides)
     typed = [flag for name, flag in MODES.items() if getattr(options, name)]
     printing = [flag for flag in typed if flag not in ("--run", "-m")]
     if printing and verb not in PRINTING:
@@ -85,8 +86,20 @@ def refuse_going_on(verb: str, overrides: list[str]) -> None:
             raise RunError(what, where=one, hint=f"type plan {one} for what it would do, or leave out {verb}")
 
 
+def refuse_eval(verb: str, overrides: list[str]) -> None:
+    """Refuses eval= with a verb that evaluates nothing.
+
+    Raises:
+        RunError: it was typed.
+    """
+    for one in overrides:
+        if one.partition("=")[0].lstrip("+~").partition(".")[0] == "eval":
+            what = f"eval= goes with training and evaluate, and {verb} evaluates nothing"
+            raise RunError(what, where=one, hint=f"leave it out, or type evaluate RUN {one}")
+
+
 GOING_ON = ("train", "plan")
-"""Verbs that take resume= and fork=."""
+"""Verbs that take resume=, fork= and eval=."""
 PRINTING = ("train", "smoke")
 """Verbs that hand Hydra's printing modes on."""
 MODES = {

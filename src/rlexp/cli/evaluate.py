@@ -45,7 +45,8 @@ def command(arguments: list[str], here: Path) -> Answer:
 
 def _sorted(words: list[str], here: Path) -> tuple[list[str], list[str]]:
     """(what is evaluated, overrides): a word with ``=`` is an override unless it is a folder or a URL."""
-    named, overrides = [], []
+    named: list[str] = []
+    overrides: list[str] = []
     for word in words:
         key = word.partition("=")[0]
         there = any((here / name).exists() for name in (word, word.rpartition("@")[0] or word))

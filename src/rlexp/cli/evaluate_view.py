@@ -34,6 +34,8 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
         unscored = {name: found[main]["unscored"] for name, found in results.items() if found[main].get("unscored")}
         for name, number in unscored.items():
             print(f"  {short[name]}: {number} samples have no {main}, and are left out")
+        for name, shared in plan.contamination.get(work.name, {}).items():
+            print(f"  warning: {short[name]}: {shared.words()}")
         for one in content["differences"][work.name]:
             if one["claimed"]:
                 print("  " + difference(one, short))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli import plan_data, plan_going_on, save_as, typed_ids
+from rlexp.cli import plan_data, plan_eval, plan_going_on, save_as, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import command_line, hydra_options
 from rlexp.cli.plan_json import changed_arguments, effective, to_json
-from rlexp.compose import memory
+from rlexp.compose import memory, tasks
 from rlexp.compose.memory import GIB, UNKNOWN_GIB
 from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.points import Point
@@ -48,6 +48,7 @@ def command(arguments: list[str], here: Path) -> Answer:
     The exit code is 1 when ``--effective`` found an argument that is held otherwise than asked, for no known reason.
     """
     options, root = hydra_options(arguments, "plan", **FLAGS), project.root()
+    options.overrides, asked = tasks.take(options.overrides)
     line, going_on = plan_going_on.settle(command_line(options, here), here)
     if options.effective:
         made = line.points()
@@ -66,7 +67,8 @@ def command(arguments: list[str], here: Path) -> Answer:
         refuse(point.run, inputs)
         if number:
             print()
-        print(render(typed_ids.inserted(describe(point.run, inputs, root), point, root)))
+        described = typed_ids.inserted(describe(point.run, inputs, root), point, root)
+        print(render([*described, *plan_eval.rows(point.run, inputs, asked, root)]))
         planned.append((point, inputs))
         if fits(point.run).level is Level.warning:
             unfit.append(" ".join(override for override in point.overrides if override in varied(made)))

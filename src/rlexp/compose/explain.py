@@ -32,6 +32,19 @@ ERRORS = (HydraException, OmegaConfBaseException)
 NONE = {"tracking": "none", "health": "off", "reward": "format", "hardware": "auto", "rollout": "auto"}
 """Group -> the option that is nearest to none at all."""
 
+TYPED_ONLY = {
+    "resume": (
+        "resume= goes with train and plan, where a run is named on the command line",
+        "type python -m rlexp resume=outputs/...; from Python: api.resume(RUN)",
+    ),
+    "eval": (
+        "eval= says what is measured after training, and is no part of an experiment: no file of conf/ holds it",
+        "leave it out there, and type eval=TASKS behind the command, or evaluate RUN eval=TASKS; what chooses a "
+        "checkpoint while it trains is held_out.task",
+    ),
+}
+"""What is typed, and no key of the tree -> what it is, and what to type."""
+
 
 def explain(error: Exception, places: Places, overrides: Sequence[str] = ()) -> RunError:
     """The error a person can act on.
@@ -160,18 +173,15 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
             where=where,
             hint=f"name the parts of {nested[1]} in its place: type dataset=A+B",
         )
-    if full_key == "resume":
-        return RunError(
-            "resume= goes with train and plan, where a run is named on the command line",
-            where=where,
-            hint="type python -m rlexp resume=outputs/...; from Python: api.resume(RUN)",
-        )
+    if full_key in TYPED_ONLY:
+        what, hint = TYPED_ONLY[full_key]
+        return RunError(what, where=where, hint=hint)
     elsewhere = owner(key) if parent == "method" else None
     if elsewhere:
         return RunError(f"{full_key} is not set by hand: {elsewhere}", where=where, hint=f"leave out {full_key}")
     node = error.parent_node
     keys = [str(name) for name in node] if isinstance(node, DictConfig) and not node._is_none() else []
-    guess = nearest(key, keys if parent else [*keys, "resume"])  # that is no key of the tree, and typed like one
+    guess = nearest(key, keys if parent else [*keys, *TYPED_ONLY])
     if guess:
         hint = f"did you mean {parent + '.' if parent else ''}{guess}?"
     elif parent == "method" and (methods := [m.name for m in METHODS.values() if key in m.all_arguments]):

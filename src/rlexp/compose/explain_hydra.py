@@ -139,6 +139,10 @@ def of_sweeper(override: str) -> RunError:
 
 
 def _no_group(wanted: str, groups: Sequence[str], place: str | None) -> RunError:
+    if wanted == "eval":
+        what = "eval= says what is measured after training, and is no part of an experiment: no file of conf/ holds it"
+        hint = "leave it out there, and type eval=TASKS behind the command, or evaluate RUN eval=TASKS"
+        return RunError(what, where=place or wanted, hint=hint)
     guess = nearest(wanted, [*groups, *PRIMARY])
     hint = f"did you mean {guess}=...?" if guess else f"one of: {', '.join(groups)}, or a key of the tree"
     return RunError(f"there is no group or key {wanted}", where=place or wanted, hint=hint)

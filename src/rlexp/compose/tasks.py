@@ -191,8 +191,9 @@ def _expanded(name: str, run: Run, suite: str | None, above: tuple[str, ...]) ->
 def _read(name: str, run: Run) -> Named:
     places, own = run.places, run.held_out
     if name == HELD_OUT:
-        how = {"temperature": own.temperature, "max_new_tokens": own.max_new_tokens}
-        return Named(name, Task(about="held-out rows of the data set", rows=own.rows or HeldOut().rows, **how))
+        task = Task(about="held-out rows of the data set", rows=own.rows or HeldOut().rows)
+        task.temperature, task.max_new_tokens = own.temperature, own.max_new_tokens
+        return Named(name, task)
     if name.startswith(LM_EVAL):
         task = Task(kind=Kind.lm_eval, about="a task of lm-evaluation-harness", rows=None)
         task.lm_eval.task = name.removeprefix(LM_EVAL)

@@ -21,7 +21,6 @@ from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.transformers_sampler import TransformersSampler
 from rlexp.evaluate.vllm_sampler import VllmSampler
 
-
 TOGETHER = 8192
 """Completions that vLLM is given at once: it fills its batches itself."""
 
@@ -90,12 +89,13 @@ class Candidates:
                 raise RunError("the model's tokenizer cannot be read", where=str(folder or run.model.hub_id), hint=hint)
             if self._moment:
                 template_clock.freeze(self._moment)
-            tokenizer, _, ends = found
-            ranks = [rank_of(found) for one in self._subjects if not one.url and (found := adapter_of(one))]
+            tokenizer, _, stated = found
+            adapters = [adapter_of(one) for one in self._subjects if not one.url]
+            ranks = [rank_of(one) for one in adapters if one]
             self._base = (
                 key,
                 OfflineEngine(run, folder, max(ranks, default=0)),
-                (tokenizer, {*ends, tokenizer.eos_token_id}),
+                (tokenizer, {*stated, tokenizer.eos_token_id}),
             )
         engine, (tokenizer, ends) = self._base[1:]
         return Candidate(subject, VllmSampler(run, engine, tokenizer, ends, adapter), None, tokenizer, TOGETHER)

@@ -49,6 +49,8 @@ class Plan:
     moment: datetime | None = None
     again: bool = False
     """Measure also what was measured before."""
+    contamination: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Task -> run -> what its training rows share with the task's (``preflight.contamination``)."""
 
     def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
         """What a file of samples is of."""
@@ -136,4 +138,7 @@ def _content(plan: Plan) -> dict[str, Any]:
         samples = work.settled.named.task.samples
         found["detectable"][work.name] = sizing.after(found["differences"][work.name], samples)
     results.adjust(found["differences"])
+    found["contamination"] = {
+        task: {name: shared.to_json() for name, shared in of.items()} for task, of in plan.contamination.items()
+    }
     return {"format": evaluation.FORMAT, "key": evaluation.key_of(locked), **locked, **found}

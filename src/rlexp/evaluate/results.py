@@ -21,7 +21,7 @@ def main_metric(settled: Settled, found: Sequence[str]) -> str:
     """The metric that speaks for a task: the one it names, else accuracy where something is right or wrong, else the
     reward, else the first."""
     wanted = settled.named.task.metric
-    choices = [name for name in (wanted, "accuracy", "reward") if name in found]
+    choices = [name for name in (wanted, "accuracy", "reward") if name and name in found]
     return choices[0] if choices else found[0]
 
 
@@ -62,7 +62,8 @@ def differences(
     for metric in [main, *(name for name in shared if name != main)]:
         for one, other in combinations(names, 2):
             if metric == main or one == names[0]:
-                content = plain(paired(*(subjects[name][metric] for name in (one, other)), 0.95, *bounds_of(metric, declared)))
+                low, high = bounds_of(metric, declared)
+                content = plain(paired(subjects[one][metric], subjects[other][metric], low=low, high=high))
                 found.append({"metric": metric, "one": one, "other": other, "claimed": metric == main, **content})
     return found
 

@@ -65,8 +65,8 @@ def sized(work: Work, want: float) -> Work:
             hint=f"declare the range in the reward's file (docs/add-a-reward.md), or type eval.{work.name}.rows=NUMBER",
         )
     present = len(_with(work, EVERY_ROW, task.samples).rows)
-    fitting = [(n, prompts_before(want, n, *found).value) for n in SAMPLES if n >= task.samples]
-    fitting = [(n, int(prompts)) for n, prompts in fitting if prompts <= present]
+    tried = [(n, int(prompts_before(want, n, *found).value)) for n in SAMPLES if n >= task.samples]
+    fitting = [(n, prompts) for n, prompts in tried if prompts <= present]
     if not fitting:
         least = detectable_before(present, max(SAMPLES), *found).value
         raise RunError(

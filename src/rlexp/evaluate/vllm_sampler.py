@@ -32,7 +32,7 @@ class VllmSampler:
     def sample(
         self, dialogues: Sequence[Dialogue], n: int, sampling: Sampling, seed: int, logprobs: bool = False
     ) -> list[list[Completion]]:
-        """Does as ``Sampler.sample``: a seed for every completion, so that no other request changes it but by rounding."""
+        """Does as ``Sampler.sample``: with a seed for each completion: other requests change it by rounding only."""
         ids = prompt_ids(self.tokenizer, dialogues, self.template_kwargs)
         how: dict[str, Any] = {
             "temperature": sampling.temperature,

@@ -10,6 +10,7 @@ from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.compose.task_run import Settled
+from rlexp.errors import RunError
 from rlexp.evaluate.held_out import Half, rows_of
 from rlexp.inputs import snapshot
 from rlexp.inputs.digest import file_md5, json_sha256
@@ -45,6 +46,13 @@ class Work:
     def rows(self) -> list[int]:
         """The rows of the split that are measured, by their place in it."""
         return rows_of(self.settled.on(self.run), self.inputs.data, self.half, self.settled.named.task.split)
+
+    def rows_or_none(self) -> list[int]:
+        """The rows; none where this half has none."""
+        try:
+            return self.rows
+        except RunError:
+            return []
 
     def with_(self, workers: Workers | None, base: Any, done: Callable[[int], None] | None) -> Work:
         """The same with who scores, what it is held against, and who is told how far it is."""

@@ -32,6 +32,8 @@ DIFFERENCE = record(
     },
     {"p_holm": OR_NONE, "claimed": {"type": "boolean"}, "data_noise": OR_NONE, "prediction_noise": OR_NONE},
 )
+ROWS = {"type": "array", "items": COUNT}
+SHARED = record({"rows": COUNT, "exact": ROWS, "near": ROWS})
 SCHEMA = record(
     {
         "format": {"const": FORMAT},
@@ -43,7 +45,11 @@ SCHEMA = record(
         "seed": COUNT,
         "engine": NAME,
     },
-    {"detectable": mapping(OR_NONE, TASK_NAME), "contamination": mapping(TEXT, TASK_NAME), "rescored": record({"of": KEY})},
+    {
+        "detectable": mapping(OR_NONE, TASK_NAME),
+        "contamination": mapping(mapping(SHARED, SHOWN), TASK_NAME),
+        "rescored": record({"of": KEY}),
+    },
 )
 
 

@@ -97,7 +97,7 @@ def scores(settled: Settled, table: Any) -> Scores:
     return {name: values for name, values in found.items() if any(v is not None for group in values for v in group)}
 
 
-def _of_several(judged: Scores | Any, answers: Any, ks: Sequence[int]) -> Scores:
+def _of_several(judged: list[list[float | None]], answers: list[list[str]], ks: Sequence[int]) -> Scores:
     found: Scores = {}
     most = min((len(group) for group in judged), default=0)
     for k in sorted({k for k in ks if 1 < k <= most}):

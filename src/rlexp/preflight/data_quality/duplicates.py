@@ -52,6 +52,14 @@ def look(train: Sequence[Row], held_out: Sequence[Row]) -> list[Finding]:
     ]
 
 
+def shared(train: Sequence[Row], others: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of ``others`` whose prompt is one of the training rows', and those whose prompt is nearly one."""
+    by_prompt: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in train:
+        by_prompt[plain(row.prompt)].append(row)
+    return [row for row in others if plain(row.prompt) in by_prompt], _near(train, others, by_prompt)[1]
+
+
 def _exact(same: Sequence[Row], count: int) -> Finding:
     if not same:
         return finding("data.duplicates", Level.passed, f"no row of {count} stands twice")

@@ -1,0 +1,57 @@
+"""What ``plan`` says of measuring: the held-out rows and the tasks of ``eval=``, and what so many of them can see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlexp.api.evaluate import settle_all
+from rlexp.compose.run import Run
+from rlexp.compose.schema_eval import Kind
+from rlexp.compose.task_run import Settled
+from rlexp.compose.tasks import HELD_OUT, Asked
+from rlexp.errors import RunError
+from rlexp.evaluate import sizing
+from rlexp.evaluate.held_out import Half, rows_of
+from rlexp.inputs import snapshot
+from rlexp.inputs.find import Inputs
+from rlexp.inputs.reward_files import reward_sources
+
+Rows = list[tuple[str, str]]
+
+
+def rows(run: Run, inputs: Inputs, asked: Asked, root: Path) -> Rows:
+    """The held-out rows, where there are some, and the tasks that are asked for.
+
+    Raises:
+        RunError: a task cannot be composed.
+    """
+    apart = run.held_out.rows and HELD_OUT not in asked.names
+    settled = settle_all(Asked((HELD_OUT,)), run, root)[0] if apart else []
+    settled += settle_all(asked, run, root)[0] if asked.names else []
+    names = ["held out" if one.name == HELD_OUT else f"eval {one.name}" for one in settled]
+    return [(name, _words(one, run, inputs, root)) for name, one in zip(names, settled, strict=True)]
+
+
+def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:
+    task = settled.named.task
+    if task.kind is Kind.lm_eval:
+        return f"lm-evaluation-harness: {task.lm_eval.task}"
+    number = _rows(settled, run, root)
+    count = f"{number} prompts" if number is not None else f"at most {task.rows or 'all'} prompts (data not made yet)"
+    samples = f", {task.samples} samples each" if task.samples > 1 else ", one sample each"
+    sources = inputs.rewards if settled.name == HELD_OUT else reward_sources(settled.on(run))
+    smallest = sizing.before(settled, sources, number or task.rows or 0)
+    if smallest is None:
+        return f"{count}{samples}"
+    return f"{count}{samples}: differences from {smallest.value:.2f} on are seen at 80% power, at the widest spread"
+
+
+def _rows(settled: Settled, run: Run, root: Path) -> int | None:
+    """The rows that are measured; None while there is no snapshot."""
+    folder = root / settled.dataset.path
+    if snapshot.describe(folder) is None:
+        return None
+    try:
+        return len(rows_of(settled.on(run), folder, Half.report, settled.named.task.split))
+    except RunError:
+        return 0
