@@ -30,13 +30,21 @@ ELSEWHERE = Path("outputs") / FOLDER
 """Where the evaluations of what no run of the project left are written."""
 
 
-def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Path, again: bool = False) -> Plan:
+def plan_of(
+    words: Sequence[str],
+    overrides: Sequence[str],
+    here: Path,
+    root: Path,
+    again: bool = False,
+    rescore: str | None = None,
+) -> Plan:
     """What is to be evaluated, checked before anything is loaded.
 
     Args:
         words: what is evaluated, as it is named on the command line (``evaluate.subjects``).
         overrides: ``eval=``, ``eval.KEY=``, and those of the run that models and endpoints are spoken to by.
         again: measure also what was measured before.
+        rescore: options of conf/reward that score the stored samples instead; nothing is sampled.
 
     Raises:
         RunError: a word names nothing, a task cannot be composed, or an input is missing.
@@ -61,7 +69,8 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
     engine = _engine(typed, found)
     shared = {one.name: _contamination(one, trained) for one in work}
-    return Plan(work, found, folder, engine, subjects.moment(found), again, shared)
+    plan = Plan(work, found, folder, engine, subjects.moment(found), again, contamination=shared)
+    return _rescoring(plan, rescore, context, root) if rescore else plan
 
 
 def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evaluation]:
@@ -72,6 +81,27 @@ def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evalu
     """
     named, typed = tasks.read(asked, run)
     return all_of(*(lambda one=one: settle(one, run, root) for one in named)), typed
+
+
+def _rescoring(plan: Plan, scorer: str, context: Subject, root: Path) -> Plan:
+    """The plan that scores the stored samples of ``plan`` by other rewards."""
+    made = []
+    for work in plan.work:
+        if work.settled.named.task.kind is not Kind.completions:
+            what = f"{work.name} stores no completions, and --rescore scores completions"
+            raise RunError(what, where=f"--rescore={scorer}", hint=f"leave {work.name} out of eval=")
+        for subject in plan.subjects:
+            if not plan.samples(work, subject).is_file():
+                hint = "type the same without --rescore first"
+                raise RunError(f"{subject.name} has no stored samples of {work.name}", f"--rescore={scorer}", hint)
+        task = dataclasses.replace(work.settled.named.task, scorer=scorer, right=None, metric=None)
+        settled = settle(dataclasses.replace(work.settled.named, task=task), work.run, root)
+        settled = dataclasses.replace(settled, held_out=work.settled.held_out)
+        run = dataclasses.replace(settled.on(context.run), places=context.run.places)
+        with contextlib.redirect_stdout(sys.stderr):
+            inputs = dataclasses.replace(prepare(run, root), data=work.inputs.data)
+        made.append(dataclasses.replace(work, settled=settled, inputs=inputs))
+    return dataclasses.replace(plan, work=made, stored=plan.work)
 
 
 def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int], Any]) -> Evaluated:

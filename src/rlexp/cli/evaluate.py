@@ -35,10 +35,13 @@ def command(arguments: list[str], here: Path) -> Answer:
         "eval=TASKS, eval.KEY=VALUE, or overrides that say how a model is spoken to",
     )
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
+    parser.add_argument(
+        "--rescore", metavar="REWARD", help="score the stored samples by these options of conf/reward; sample nothing"
+    )
     options = parser.parse_intermixed_args(arguments)
     words, overrides = _sorted(options.words, here)
     root, console = project.root(), RunConsole()
-    plan = plan_of(words, overrides, here, root, options.again)
+    plan = plan_of(words, overrides, here, root, options.again, options.rescore)
     done = evaluate_plan(plan, console.print, lambda total: Counter(console, total, "prompts"))
     return Answer(lambda: to_json(plan, done, root), lambda: evaluate_view.show(plan, done, root))
 

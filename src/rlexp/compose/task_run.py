@@ -78,8 +78,9 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     limit = task.max_new_tokens or run.held_out.max_new_tokens
     rows = task.rows or EVERY_ROW
     if named.name == HELD_OUT:
+        reward = _reward(task.scorer, run, root, named) if task.scorer else run.reward
         own = dataclasses.replace(run.held_out, rows=rows, temperature=task.temperature, max_new_tokens=limit)
-        return Settled(named, _whole(run.dataset), run.reward, own)
+        return Settled(named, _whole(run.dataset), reward, own)
     held_out = HeldOut(rows=rows, draw=Draw.prompt_hash, temperature=task.temperature, max_new_tokens=limit)
     if task.kind is Kind.lm_eval:
         return Settled(named, run.dataset, run.reward, held_out)
@@ -98,6 +99,12 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
         what = f"right names {task.right}, and the task is scored by {', '.join(terms) or 'nothing'}"
         raise RunError(what, where=f"{named.file}: right", hint=f"write right: {guess}")
     return Settled(named, _whole(composed.dataset), composed.reward, held_out)
+
+
+def _reward(scorer: str, run: Run, root: Path, named: Named) -> Reward:
+    """The options of conf/reward, composed for a run."""
+    tree = {**run.config(), "reward": _nodes([f"reward={scorer}"], root, named)["reward"]}
+    return resolve(OmegaConf.create(tree), run.model.size, run.places).reward
 
 
 def _whole(dataset: Dataset) -> Dataset:

@@ -14,6 +14,7 @@ from typing import Any
 from rlexp import files
 from rlexp.evaluate import kinds, results, sizing
 from rlexp.evaluate.candidates import Candidates
+from rlexp.evaluate.kinds import completions
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs import snapshot
@@ -49,12 +50,23 @@ class Plan:
     moment: datetime | None = None
     again: bool = False
     """Measure also what was measured before."""
+    stored: list[Work] | None = None
+    """Of each work the one whose stored samples it scores anew; None where it samples."""
     contamination: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Task -> run -> what its training rows share with the task's (``preflight.contamination``)."""
 
     def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
         """What a file of samples is of."""
-        return {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        found = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        if self.stored:
+            before = self.samples_of(self.stored[self.work.index(work)], subject)
+            found["rescored"] = sha256(before) if before.is_file() else ""
+        return found
+
+    def samples_of(self, work: Work, subject: Subject) -> Path:
+        """The file of the samples that a rescoring begins with."""
+        digests = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        return self.folder / evaluation.samples_file(work.name, digests)
 
     def samples(self, work: Work, subject: Subject) -> Path:
         """The file of the samples of a task and a subject."""
@@ -75,7 +87,7 @@ def evaluate(
     Raises:
         RunError: a subject cannot be loaded, or a reward failed.
     """
-    took = _measure(plan, say, counter)
+    took = _rescore(plan) if plan.stored else _measure(plan, say, counter)
     content = _content(plan)
     file = evaluation.write(plan.folder, content)
     if took:
@@ -109,6 +121,20 @@ def _measure(plan: Plan, say: Said, counter: Callable[[int], Any]) -> dict[tuple
                         )
                     snapshot.write_table(table, plan.samples(work, subject))
                     took[work.name, subject.name] = time.perf_counter() - began
+    return took
+
+
+def _rescore(plan: Plan) -> dict[tuple[str, str], float]:
+    took = {}
+    for work, before in zip(plan.work, plan.stored or [], strict=True):
+        processes = work.run.hardware.reward_workers
+        with workers_for(work.settled.reward, work.inputs.rewards, processes) as workers:
+            for subject in plan.subjects:
+                began = time.perf_counter()
+                table = snapshot.read(plan.samples_of(before, subject))
+                scored = completions.rescored(work.with_(workers, None, None), subject.run, table)
+                snapshot.write_table(scored, plan.samples(work, subject))
+                took[work.name, subject.name] = time.perf_counter() - began
     return took
 
 

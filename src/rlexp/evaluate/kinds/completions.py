@@ -8,6 +8,7 @@ from typing import Any
 
 from rlexp.backend import dataset
 from rlexp.backend.prompts import prefill_of, prompt_of
+from rlexp.compose.run import Run
 from rlexp.compose.task_run import Settled
 from rlexp.evaluate.answers import answer_of
 from rlexp.evaluate.candidates import Candidate
@@ -19,6 +20,9 @@ from rlexp.reward.rubric import READ, Rubric, text_of
 
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
+
+SAMPLED = ("row", "prompt_sha256", "sample", "prompt", "completion", "tokens", "truncated", "token_ids")
+"""The columns of a table that sampling fills."""
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
@@ -32,13 +36,15 @@ def measure(work: Work, candidate: Candidate) -> Any:
     """
     import pyarrow as pa
 
-    run, task = work.settled.on(candidate.subject.run), work.settled.named.task
-    rows = dataset.load(run, work.inputs.data, task.split, work.rows, work.inputs.wanted_columns)
+    run, task, rows = (
+        work.settled.on(candidate.subject.run),
+        work.settled.named.task,
+        _rows(work, candidate.subject.run),
+    )
     how = Sampling(work.settled.held_out.max_new_tokens, work.settled.held_out.temperature, task.top_p, task.top_k)
     prefill = prefill_of(run, candidate.tokenizer, work.inputs, rows) if candidate.tokenizer else ""
     assert work.workers
     rubric = Rubric(run.reward, work.inputs.rewards, work.workers, prefill=prefill)
-    read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
     n, part = task.samples, max(1, candidate.part // task.samples)
     tables = []
     for start in range(0, len(rows), part):
@@ -47,28 +53,58 @@ def measure(work: Work, candidate: Candidate) -> Any:
         # Random numbers of its own for every part: prompt after prompt is not sampled with the same ones.
         groups = candidate.sampler.sample(prompts, n, how, work.seed + start)
         sampled = [one for group in groups for one in group]
-        columns = {name: _repeated(some[name], n) for name in some.column_names if name in read}
-        columns["completion_ids"] = [one.token_ids for one in sampled]
-        batch = rubric.score([one.text for one in sampled], _repeated(prompts, n), columns, n)
-        tables.append(
-            pa.table(
-                {
-                    "row": _repeated(work.rows[start : start + part], n),
-                    "prompt_sha256": _repeated([prompt_hash(prompt) for prompt in prompts], n),
-                    "sample": list(range(n)) * len(prompts),
-                    "prompt": _repeated([text_of(prompt) for prompt in prompts], n),
-                    "completion": [one.text for one in sampled],
-                    "tokens": pa.array([one.length for one in sampled], pa.int64()),
-                    "truncated": pa.array([one.truncated for one in sampled], pa.bool_()),
-                    **{f"{SCORE}{name}": pa.array(values, pa.float64()) for name, values in batch.scores.items()},
-                    "reward": pa.array(batch.rewards, pa.float64()),
-                    **{f"{READ}{name}": values for name, values in batch.columns.items() if name != "completion_ids"},
-                    "token_ids": pa.array([one.token_ids for one in sampled], pa.list_(pa.int64())),
-                }
-            )
-        )
+        said = {
+            "row": _repeated(work.rows[start : start + part], n),
+            "prompt_sha256": _repeated([prompt_hash(prompt) for prompt in prompts], n),
+            "sample": list(range(n)) * len(prompts),
+            "prompt": _repeated([text_of(prompt) for prompt in prompts], n),
+            "completion": [one.text for one in sampled],
+            "tokens": pa.array([one.length for one in sampled], pa.int64()),
+            "truncated": pa.array([one.truncated for one in sampled], pa.bool_()),
+            "token_ids": pa.array([one.token_ids for one in sampled], pa.list_(pa.int64())),
+        }
+        tables.append(_scored(work, rubric, some, n, said))
         work.done(min(start + part, len(rows)))
     return pa.concat_tables(tables)
+
+
+def rescored(work: Work, run: Run, table: Any) -> Any:
+    """Samples that were stored, scored by the rewards of ``work`` instead.
+
+    Args:
+        run: of the subject.
+        table: what ``measure`` answered for the same rows.
+    """
+    assert work.workers
+    rubric, n = Rubric(work.settled.reward, work.inputs.rewards, work.workers), work.settled.named.task.samples
+    said = {name: table.column(name) for name in SAMPLED}
+    return _scored(work, rubric, _rows(work, run), n, said)
+
+
+def _rows(work: Work, run: Run) -> Any:
+    """The rows that are measured, as the run's model is asked."""
+    task, of_task = work.settled.named.task, work.settled.on(run)
+    return dataset.load(of_task, work.inputs.data, task.split, work.rows, work.inputs.wanted_columns)
+
+
+def _scored(work: Work, rubric: Rubric, rows: Any, n: int, said: dict[str, Any]) -> Any:
+    """A table of samples with their scores, and what the rewards read of the rows."""
+    import pyarrow as pa
+
+    read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
+    columns = {name: _repeated(rows[name], n) for name in rows.column_names if name in read}
+    columns["completion_ids"] = pa.table(said).column("token_ids").to_pylist()
+    texts = pa.table(said).column("completion").to_pylist()
+    batch = rubric.score(texts, _repeated([prompt_of(row) for row in rows], n), columns, n)
+    return pa.table(
+        {
+            **{name: said[name] for name in SAMPLED if name != "token_ids"},
+            **{f"{SCORE}{name}": pa.array(values, pa.float64()) for name, values in batch.scores.items()},
+            "reward": pa.array(batch.rewards, pa.float64()),
+            **{f"{READ}{name}": values for name, values in batch.columns.items() if name != "completion_ids"},
+            "token_ids": said["token_ids"],
+        }
+    )
 
 
 def scores(settled: Settled, table: Any) -> Scores:
