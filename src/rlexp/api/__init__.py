@@ -9,6 +9,7 @@ trained or loaded.
 from __future__ import annotations
 
 from rlexp.api.composed import compose, points
+from rlexp.api.evaluate import Evaluation, evaluate
 from rlexp.api.finished import FinishedRun, open
 from rlexp.api.reward import RewardFunction, reward
 from rlexp.api.score import score
@@ -18,6 +19,7 @@ from rlexp.compose.run import Run
 from rlexp.errors import Failed, RunError, Stopped
 
 __all__ = [
+    "Evaluation",
     "Failed",
     "FinishedRun",
     "RewardFunction",
@@ -25,6 +27,7 @@ __all__ = [
     "RunError",
     "Stopped",
     "compose",
+    "evaluate",
     "open",
     "points",
     "resume",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rlexp.api.place import alone, hidden_main, inside, own_logging, project_of, require_main
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
-from rlexp.compose.schema_eval import Evaluation, Kind, Sampled
+from rlexp.compose.schema_eval import Evaluation as Typed
+from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.compose.task_run import Settled, settle
 from rlexp.compose.tasks import HELD_OUT, Asked
 from rlexp.errors import RunError, all_of
@@ -25,6 +28,9 @@ from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.preflight import contamination
 from rlexp.record.evaluation import FOLDER
+
+if TYPE_CHECKING:
+    import pandas
 
 ELSEWHERE = Path("outputs") / FOLDER
 """Where the evaluations of what no run of the project left are written."""
@@ -73,7 +79,67 @@ def plan_of(
     return _rescoring(plan, rescore, context, root) if rescore else plan
 
 
-def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evaluation]:
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, and where its record lies."""
+
+    file: Path
+    content: dict[str, Any]
+    """The record (``evaluation.json``): tasks, subjects, results, differences."""
+
+    def table(self) -> pandas.DataFrame:
+        """Every metric of every task and subject, a row each: task, subject, metric, mean, low, high and more."""
+        import pandas
+
+        rows = [
+            {"task": task, "subject": subject, "metric": metric, **found}
+            for task, subjects in self.content["results"].items()
+            for subject, metrics in subjects.items()
+            for metric, found in metrics.items()
+        ]
+        return pandas.DataFrame(rows)
+
+    def differences_table(self) -> pandas.DataFrame:
+        """The paired difference of every two subjects, a row each: task, metric, one, other, mean, low, high, p."""
+        import pandas
+
+        rows = [{"task": task, **one} for task, found in self.content["differences"].items() for one in found]
+        return pandas.DataFrame(rows)
+
+
+def evaluate(*words: str | os.PathLike[str], root: str | os.PathLike[str] | None = None, **kept: bool) -> Evaluation:
+    """Evaluates as ``python -m rlexp evaluate`` does: ``api.evaluate(RUN, "eval=sums", "eval.samples=4")``.
+
+    Args:
+        words: runs, checkpoints, models, endpoints, and overrides, as typed on the command line.
+        root: the project folder, or one within it; None for that of the working directory.
+        kept: ``again=True`` measures also what was measured before.
+
+    Raises:
+        RunError: a word names nothing, a task cannot be composed, or an input is missing.
+    """
+    require_main()
+    here, place = Path.cwd(), project_of(root)
+    with alone(), inside(place), own_logging(), hidden_main():
+        named, overrides = sort_words([os.fspath(word) for word in words], here)
+        plan = plan_of(named, overrides, here, place, kept.get("again", False))
+        done = evaluation.evaluate(plan)
+        return Evaluation(done.file, done.content)
+
+
+def sort_words(words: Sequence[str], here: Path) -> tuple[list[str], list[str]]:
+    """(what is evaluated, overrides): a word with ``=`` is an override unless it is a folder or a URL."""
+    named: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        key = word.partition("=")[0]
+        there = any((here / name).exists() for name in (word, word.rpartition("@")[0] or word))
+        plain = "=" not in word or "/" in key or there
+        (named if plain and not word.startswith("~") else overrides).append(word)
+    return named, overrides
+
+
+def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Typed]:
     """The tasks that are asked for, composed, and what was typed for all of them.
 
     Raises:
@@ -131,7 +197,7 @@ def _contamination(work: Work, trained: Sequence[Subject]) -> dict[str, Any]:
     return {name: found for name, found in looked.items() if not found.clean}
 
 
-def _engine(typed: Evaluation, found: Sequence[Subject]) -> str:
+def _engine(typed: Typed, found: Sequence[Subject]) -> str:
     """What samples: vLLM on a GPU where it is installed."""
     if typed.engine is not Sampled.auto:
         return typed.engine.name

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.api.evaluate import evaluate_plan, plan_of
+from rlexp.api.evaluate import evaluate_plan, plan_of, sort_words
 from rlexp.cli import evaluate_view, flags
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
@@ -39,23 +39,11 @@ def command(arguments: list[str], here: Path) -> Answer:
         "--rescore", metavar="REWARD", help="score the stored samples by these options of conf/reward; sample nothing"
     )
     options = parser.parse_intermixed_args(arguments)
-    words, overrides = _sorted(options.words, here)
+    words, overrides = sort_words(options.words, here)
     root, console = project.root(), RunConsole()
     plan = plan_of(words, overrides, here, root, options.again, options.rescore)
     done = evaluate_plan(plan, console.print, lambda total: Counter(console, total, "prompts"))
     return Answer(lambda: to_json(plan, done, root), lambda: evaluate_view.show(plan, done, root))
-
-
-def _sorted(words: list[str], here: Path) -> tuple[list[str], list[str]]:
-    """(what is evaluated, overrides): a word with ``=`` is an override unless it is a folder or a URL."""
-    named: list[str] = []
-    overrides: list[str] = []
-    for word in words:
-        key = word.partition("=")[0]
-        there = any((here / name).exists() for name in (word, word.rpartition("@")[0] or word))
-        plain = "=" not in word or "/" in key or there
-        (named if plain and not word.startswith("~") else overrides).append(word)
-    return named, overrides
 
 
 def to_json(plan: Plan, done: Evaluated, root: Path) -> dict[str, Any]:
