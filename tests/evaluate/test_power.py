@@ -1,11 +1,15 @@
 """What so many prompts and samples can see."""
 
 import math
+import re
+import subprocess
+import sys
 
 import pytest
 from statsmodels.stats.power import NormalIndPower
 
 from rlexp.evaluate.statistics.power import detectable, detectable_before, prompts_before, prompts_for
+from tests.conftest import ROOT
 
 
 def test_prompts_are_those_of_millers_formula():
@@ -44,3 +48,18 @@ def test_the_prompts_that_a_difference_takes_are_the_fewest_that_see_it():
         assert detectable_before(prompts, samples).value <= want < detectable_before(prompts - 1, samples).value
     assert isinstance(prompts_before(0.03, 1).value, int)
     assert prompts_for(0.5, 1, 0.0, 0.0) == 2  # nothing varies: two, for one has no spread
+
+
+def test_plan_asks_without_the_seconds_that_scipy_takes():
+    script = "import sys, rlexp.evaluate.statistics.power; print({'torch', 'numpy', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("set()\n", 0)
+
+
+def test_the_table_of_the_documentation_is_what_comes_out():
+    rows = re.findall(
+        r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", (ROOT / "docs/statistics.md").read_text(), re.M
+    )
+    assert len(rows) == 4
+    for prompts, *seen in rows:
+        assert seen == [f"{detectable_before(int(prompts), samples).value:.3f}" for samples in (1, 4, 16)]
