@@ -1,0 +1,1 @@
+"""A stand-in until the package of that name is merged."""
