@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 
-from rlexp.cli import flags
 from rlexp.chosen import LINK
+from rlexp.cli import flags
 from rlexp.cli.arguments import Parser
 from rlexp.compose.schema import RunSchema
 from rlexp.errors import RunError, nearest
