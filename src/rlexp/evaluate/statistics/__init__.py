@@ -1,1 +1,0 @@
-"""A stand-in until the package of that name is merged."""
