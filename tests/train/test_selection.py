@@ -10,7 +10,7 @@ import pytest
 from rlexp import chosen
 from rlexp.evaluate.held_out_callback import Measured
 from rlexp.train import summary
-from rlexp.train.selection import Selection, error_of, mean_of
+from rlexp.train.selection import Selection
 from tests import begun
 
 LEVELS = {0: 0.0, 2: 0.5, 4: 0.75, 6: 0.25, 8: 0.625, 10: 1.0}
@@ -121,7 +121,8 @@ def test_rows_without_a_score_are_left_out_and_none_is_no_choice(select, tmp_pat
     assert one.end(2, tmp_path / "adapter", 10.0, []) is None
     assert len(said) == 1 and "no checkpoint was chosen" in said[0]
     assert not one.note(0, measured([None, 0.0, 1.0]), 0.5) and one.note(2, measured([None, 1.0, 1.0]), 0.5)
-    assert (mean_of([None, 0.0, 1.0]), error_of([None, 0.0, 1.0]), error_of([None, 1.0])) == (0.5, 0.5, None)
+    row = {"step": 0, "mean": 0.5, "standard_error": pytest.approx(0.5)}
+    assert one.end(2, tmp_path / "adapter", 10.0, [])["measured"][0] == row
 
 
 def test_another_metric_begins_anew(select, tmp_path, said):

@@ -36,7 +36,9 @@ def sentence(
         return None
     fall = paired([[value] for value in measured[chosen]], [[value] for value in measured[last]])
     slope = linregress([step for step, _ in points], [value for _, value in points])
-    if fall.high is None or fall.high >= 0 or slope.slope <= 0 or not slope.pvalue < LEVEL:
+    if fall.mean is None or fall.low is None or fall.high is None or fall.high >= 0:
+        return None
+    if slope.slope <= 0 or not slope.pvalue < LEVEL:
         return None
     return (
         f"the trained {name} went on rising from step {chosen} to {last} while {metric} of the held-out rows fell by "

@@ -7,7 +7,6 @@ and went on keeps and chooses the same.
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from rlexp.errors import RunError
 from rlexp.evaluate import disagreement
 from rlexp.evaluate.held_out_callback import Measured
 from rlexp.evaluate.statistics.checkpoint import Chosen, choose
+from rlexp.evaluate.statistics.estimate import Estimate, estimate
 from rlexp.record import best_link
 from rlexp.whole import fault, of
 
@@ -65,7 +65,7 @@ class Selection:
         self.seconds += seconds
         now = self._chosen({*self.kept, step, self.began})
         if step != self.began:
-            means = {one: mean for one in {*self.kept, step} if (mean := mean_of(self.values[one])) is not None}
+            means = {one: mean for one in {*self.kept, step} if (mean := _estimate(self.values[one]).mean) is not None}
             highest = sorted(means, key=lambda one: (-means[one], one))[: self.keep]
             self.kept = {*highest, *([now[0]] if now else [])} - {self.began}
         line = {
@@ -99,10 +99,11 @@ class Selection:
         why = rule.why
         if step != rule.step:
             why = f"step {step} is what is kept of the steps within one paired standard error of the best; {why}"
+        estimates = {one: _estimate(values) for one, values in sorted(self.values.items())}
         measured = [
-            {"step": one, "mean": mean_of(values), "standard_error": error_of(values)}
-            for one, values in sorted(self.values.items())
-            if mean_of(values) is not None
+            {"step": one, "mean": of_step.mean, "standard_error": of_step.error}
+            for one, of_step in estimates.items()
+            if of_step.mean is not None
         ]
         parted = disagreement.sentence(logged, self.values, step, self.metric)
         return {
@@ -142,13 +143,5 @@ class Selection:
             return None
 
 
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """The mean over the rows that have a value; None where none has."""
-    scored = [value for value in values if value is not None]
-    return statistics.fmean(scored) if scored else None
-
-
-def error_of(values: Sequence[float | None]) -> float | None:
-    """The standard error of the mean over the rows; None of fewer than two."""
-    scored = [value for value in values if value is not None]
-    return statistics.stdev(scored) / len(scored) ** 0.5 if len(scored) > 1 else None
+def _estimate(values: Sequence[float | None]) -> Estimate:
+    return estimate([[value] for value in values])
