@@ -9,6 +9,7 @@ the other in this process.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from rlexp import chosen
 from rlexp.compose.points import points
 from rlexp.inputs.prepare import prepare
 from rlexp.record import checkpoints, finished
@@ -75,8 +77,12 @@ def differences(one: Path, other: Path) -> list[str]:
     for name in ("held_out.json", "health.jsonl", "reward_failures.jsonl"):
         texts = [(run / name).read_text() if (run / name).exists() else "" for run in (one, other)]
         found += [name] if texts[0] != texts[1] else []
+    selections = [selection(run) for run in (one, other)]
+    found += [f"selection: {name}" for name in selections[0] if selections[0][name] != selections[1][name]]
     manifests = [json.loads((run / "manifest.json").read_text()) for run in (one, other)]
-    counted = ("status", "identity", "held_out", "reward_scores", "health", "outputs")
+    for of in manifests:
+        of.get("selection", {}).pop("cost", None)
+    counted = ("status", "identity", "held_out", "reward_scores", "health", "selection", "outputs")
     for name in counted:
         values = [dict(of.get(name, {})) if name == "outputs" else of.get(name) for of in manifests]
         for value in values if name == "outputs" else ():
@@ -101,6 +107,17 @@ def copied(full: Path, folder: Path, step: int) -> Path:
         if number > step:
             shutil.rmtree(checkpoint)
     return folder
+
+
+def selection(run_dir: Path) -> dict[str, object]:
+    """What was measured to choose by, the checkpoints that are kept for it, and where the link leads."""
+    lines = chosen.lines(run_dir)
+    kept = {step for step in (lines[-1]["kept"] if lines else ()) if step in checkpoints.of(run_dir)}
+    link = run_dir / chosen.LINK
+    weights = [path.read_bytes() for path in sorted(link.glob("*.safetensors"))]
+    measured = [{key: value for key, value in line.items() if key != "timing"} for line in lines]
+    leads = os.readlink(link) if link.is_symlink() else None
+    return {"measured": measured, "kept": kept, "link": leads, "weights": weights}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from typing import Any
 
 import yaml
 
+from rlexp import chosen
+from rlexp.chosen import SELECTION
 from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
@@ -68,8 +70,18 @@ WENT_ON = {
     "attempts": [{"started": "2026-11-29T15:56:11+00:00", "status": "interrupted", "from_step": 0, "host": "here"}],
     "fork": {"run": "outputs/other", "step": 4, "identity": "0" * 16},
     "start": {**BEGUN, "before": [BEGUN]},
+    "selection": {
+        **{"metric": "reward", "task": "held_out", "rows": 2, "began": 0, "step": 2, "best": 2, "candidates": [2]},
+        **{"measured": [{"step": 2, "mean": 0.5, "standard_error": 0.5}], "optimism": 0.1, "why": "it is the highest"},
+        **{"cost": {"seconds": 1.5, "share": 0.1}, "disagreement": "they disagree"},
+    },
 }
-"""The keys that a manifest has of a run that went on, branched off or began with another's weights."""
+"""The keys that a manifest has of a run that went on, branched off, began with another's weights or chose its own."""
+MEASURED = {
+    **{"step": 2, "began": 0, "metric": "reward", "values": [0.0, 1.0], "kept": [2], "chosen": 2},
+    "timing": {"seconds": 0.5},
+}
+"""A line of what was measured to choose by."""
 SAMPLED = {
     **{"groups": 2, "low": 0.0, "high": 1.0, "equal": 0.5, "empty": 0.0, "copied": 0.0, "looping": 0.0},
     **{"variances": {"correct": 0.25}, "ranges": {"correct": 1.0}},
@@ -153,6 +165,12 @@ def read_so_far(file: Path) -> None:
     read_json(file, SCHEMA, "checkpoint")
 
 
+def read_selection(place: Path) -> None:
+    """What a run measured to choose by."""
+    chosen.lines(place / "outputs/run")
+    chosen.best(place / "outputs/run", "it", "RUN")
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file that is handed on."""
@@ -197,6 +215,7 @@ KINDS = (
         lambda place: checkpoints.require(Checkpoint(2, place / CHECKPOINT)),
     ),
     Kind("run_so_far.json", SO_FAR, json.dumps, lambda place: read_so_far(place / SO_FAR)),
+    Kind(SELECTION, f"outputs/run/{SELECTION}", lambda line: json.dumps(line) + "\n", read_selection),
 )
 
 
@@ -223,6 +242,7 @@ def make_place(top: Path) -> Path:
     manifest = project / "outputs/run" / MANIFEST
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **WENT_ON}))
     (project / SO_FAR).write_text(json.dumps(LEFT))
+    (project / "outputs/run" / SELECTION).write_text(json.dumps(MEASURED) + "\n")
     (project / CHECKPOINT).mkdir(parents=True)
     for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
         (project / CHECKPOINT / name).write_bytes(b"{}")

@@ -64,6 +64,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "grpo, one step off policy": ("method.off_policy_steps=1", "method.save_steps=3"),
     "grpo, second epoch": ("dataset.train_rows=16",),
     "grpo, held-out every 2": ("held_out.every=2",),
+    "grpo, chosen by a term": ("held_out.every=1", "held_out.keep=1", "held_out.metric=correct", "method.save_steps=3"),
     "dpo, logged every 3": ("method=dpo", "dataset=arithmetic_preferences", "method.logging_steps=3"),
     "grpo, two data sets": ("dataset=arithmetic+gcd", "held_out.every=4"),
 }

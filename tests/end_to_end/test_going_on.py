@@ -26,6 +26,9 @@ SETTINGS = {
     "grpo one step off policy": ("method.off_policy_steps=1", "dataset.train_rows=8"),
     "grpo in the second epoch": ("dataset.train_rows=4",),
     "grpo measured while it trains": ("held_out.every=2",),
+    "dpo measured while it trains": (
+        *("method=dpo", "dataset=arithmetic_preferences", "held_out.every=1", "held_out.keep=1"),
+    ),
     "grpo of two data sets": ("dataset=arithmetic+gcd",),
     "rloo": ("method=rloo", "method.beta=0.04"),
     "rloo in mid-generation in the second epoch": ("method=rloo", "method.num_iterations=2", "dataset.train_rows=2"),
@@ -60,6 +63,7 @@ def test_it_goes_on_in_mid_generation_in_the_second_epoch_between_two_log_entrie
         ["resume", "outputs/killed"],
     )
     assert "resumed from 3, passed over {'checkpoint-4': 'optimizer.pt is not what was written'}" in said
+    assert (shared_project / "outputs/whole/selection.jsonl").read_text().count("\n") == 3  # 0, 3 and 6
     assert differences(shared_project / "outputs/whole", shared_project / "outputs/killed") == []
 
 

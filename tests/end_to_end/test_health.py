@@ -51,18 +51,30 @@ def test_a_stopped_point_is_shown_and_does_not_stop_the_others(shared_project):
     assert listed.returncode == 0 and "stopped" in listed.stdout and "finished" not in listed.stdout
 
 
-def test_health_and_held_out_measurements_leave_the_trajectory_as_it_is(shared_project):
-    watched, said = train(shared_project, "outputs/watched", *SHORT, "held_out.every=2", "held_out.draw=first")
-    alone, _ = train(shared_project, "outputs/unwatched", *SHORT, "health=off")
+OFFLINE = ("method=dpo", "dataset=arithmetic_preferences")
+
+
+@pytest.mark.parametrize("method", [(), pytest.param(OFFLINE, marks=pytest.mark.long)], ids=["grpo", "dpo"])
+def test_health_held_out_measurements_and_kept_checkpoints_leave_the_trajectory_as_it_is(shared_project, method):
+    name = "_offline" if method else ""
+    measuring = ("held_out.every=2", "held_out.draw=first", "method.save_strategy=no")
+    watched, said = train(shared_project, f"outputs/watched{name}", *SHORT, *method, *measuring)
+    alone, _ = train(shared_project, f"outputs/unwatched{name}", *SHORT, *method, "health=off")
     lines = metrics(watched)
     measured = [line for line in lines if "held_out/reward" in line]
     assert [line["step"] for line in measured] == [2, 4]
     assert [line for line in lines if line not in measured] == metrics(alone)
     weights = "adapter/adapter_model.safetensors"
-    assert manifest(watched)["outputs"][weights] == manifest(alone)["outputs"][weights]
+    assert (watched / weights).read_bytes() == (alone / weights).read_bytes()
     # The same rows (drawn by prompt hash they would be others), seed and weights as the comparison at the end.
-    after = {name: row["after"] for name, row in manifest(watched)["held_out"].items()}
-    assert {name: measured[-1][f"held_out/{name}"] for name in after} == after
+    held_out, chosen = manifest(watched)["held_out"], manifest(watched)["selection"]
+    sampled = [name for name in held_out if f"held_out/{name}" in measured[-1]]
+    assert "reward" in sampled
+    assert [measured[-1][f"held_out/{name}"] for name in sampled] == [held_out[name]["after"] for name in sampled]
+    means = {one["step"]: one["mean"] for one in chosen["measured"]}
+    assert (means[0], means[4]) == (held_out["reward"]["before"], held_out["reward"]["after"])
+    assert held_out["reward"].get("best", held_out["reward"]["after"]) == means[chosen["step"]]
+    assert (watched / "checkpoints").is_dir()
     assert "warning" not in said
 
 

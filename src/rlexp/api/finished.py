@@ -93,11 +93,12 @@ class FinishedRun(finished.FinishedRun):
         columns = ["before", "after", "before_error", "after_error"]
         return pandas.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
 
-    def load(self, step: int | None = None) -> tuple[Any, Any]:
+    def load(self, step: int | str | None = None) -> tuple[Any, Any]:
         """The trained model and its tokenizer, ready for ``generate``: in evaluation mode, padded on the left.
 
         Args:
-            step: that of a checkpoint; None for the weights at the end (``weights``).
+            step: that of a checkpoint; ``"best"`` for the one that the run chose; None for the weights at the end
+                (``weights``).
 
         Returns:
             (model, tokenizer): a causal language model of transformers with its adapter.

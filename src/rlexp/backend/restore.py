@@ -7,8 +7,10 @@ import copy
 import gc
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from rlexp.backend.model import put_adapter
 from rlexp.backend.patches import base_reference
 
 TOKENIZER_STATE = ("padding_side", "truncation_side", "pad_token", "eos_token", "chat_template", "model_max_length")
@@ -71,20 +73,39 @@ def trainable(model: Any) -> dict[str, Any]:
 @contextlib.contextmanager
 def with_weights(model: Any, weights: dict[str, Any]) -> Iterator[None]:
     """Puts these weights, by name, in the place of the model's own while the block lasts."""
-    import torch
-
-    def put(given: dict[str, Any]) -> None:
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if name in given:
-                    weight.copy_(given[name])
-
     own = {name: w.detach().to("cpu", copy=True) for name, w in model.named_parameters() if name in weights}
-    put(weights)
+    _put(model, weights)
     try:
         yield
     finally:
-        put(own)
+        _put(model, own)
+
+
+def _put(model: Any, weights: dict[str, Any]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in weights:
+                weight.copy_(weights[name])
+
+
+@contextlib.contextmanager
+def with_checkpoint(trainer: Any, folder: Path) -> Iterator[None]:
+    """Puts the trained weights of a whole checkpoint in the place of the trainer's own while the block lasts.
+
+    Raises:
+        RunError: it is an adapter of other layers.
+    """
+    weights = trainable(trainer.model)
+    try:
+        if hasattr(trainer.model, "peft_config"):
+            put_adapter(trainer.model, folder)
+        else:
+            trainer._load_from_checkpoint(str(folder), trainer.model)
+        yield
+    finally:
+        _put(trainer.model, weights)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 
+from rlexp.chosen import LINK
 from rlexp.cli import flags
 from rlexp.cli.arguments import Parser
 from rlexp.compose.schema import RunSchema
@@ -96,7 +97,7 @@ def sort_out(words: list[str]) -> Namespace:
         given=sorted(own),
         rows=_count(own, "rows") or ROWS,
         generations=_count(own, "generations"),
-        checkpoint=_count(own, "checkpoint"),
+        checkpoint=LINK if own.get("checkpoint") == LINK else _count(own, "checkpoint"),
         sort=own.get("sort"),
         term=own.get("term"),
         step=own.get("step"),

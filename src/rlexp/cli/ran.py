@@ -14,7 +14,7 @@ from rlexp.record.run_folder import HEALTH, main_metric, read_manifest
 from rlexp.train.jobs import Ran
 from rlexp.verdict import Level
 
-KEPT = ("start", "step_time_s", "memory_gib", "smoke", "timings_s")
+KEPT = ("selection", "start", "step_time_s", "memory_gib", "smoke", "timings_s")
 """Keys of the manifest that are answered as they are."""
 
 

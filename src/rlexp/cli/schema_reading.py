@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlexp.cli.schema import anything, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_best import BEST
 
 STEPS = record({"done": count("optimizer steps that were trained"), "asked": count("of the whole run")}, "its steps")
 RUNS = items(
@@ -53,7 +54,7 @@ CHANGE = record(
 MAIN = record(
     {"name": text("its name"), "before": maybe(number("before")), "after": maybe(number("after"))},
     "",
-    {"standard_error": items(maybe(number("")), "of both")},
+    {"standard_error": items(maybe(number("")), "of both"), **BEST},
 )
 DIFF = record(
     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlexp.cli.answer import FORMAT
 from rlexp.cli.schema import Fields, Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_best import BEST
 from rlexp.cli.schema_plan_data import PLANNED_DATA
 
 FIELD_FORMAT = {"format": {"const": FORMAT, "type": "integer", "description": "the format of the answer"}}
@@ -11,7 +12,7 @@ WARNING = record({"name": text("the check or rule"), "said": text("what was seen
 WARNINGS = {"warnings": items(WARNING, "what the checks, the health rules and the end of the run warned of")}
 SCORE = record(
     {"before": maybe(number("before training")), "after": maybe(number("after it"))},
-    optional={"standard_error": items(maybe(number("")), "of both, where it is known")},
+    optional={"standard_error": items(maybe(number("")), "of both, where it is known"), **BEST},
 )
 BEGUN = anything(
     "the run whose weights it begins with: `run`, `step`, `identity`, `sha256`, `full`, `merged`, `before`"
@@ -35,6 +36,9 @@ RUN: Schema = record(
             "required": ["name", "before", "after"],
         },
         "held_out": mapping(SCORE, "every held-out metric: the reward and each term, or loss and margins"),
+        "selection": anything(
+            "the choice of a checkpoint, as in the manifest: `step`, `best`, `candidates`, `measured`, `optimism`, ..."
+        ),
         "start": BEGUN,
         "weights": maybe(text("the folder of what was trained, from the project folder"), "where there is none"),
         "health": mapping(

@@ -341,6 +341,11 @@ class HeldOut:
     every: int = ranged(0, COUNT_FROM_0)
     """Steps between measurements of the half ``select`` while training, logged as held_out/<term>; 0: none. They change
     nothing in training, and health compares the trained reward with them."""
+    metric: str = "reward"
+    """What the best checkpoint is chosen by: ``reward``, or a term."""
+    keep: int = ranged(3, COUNT_FROM_0)
+    """Measured checkpoints that are kept for their mean, the highest so many; and always the one that would be chosen
+    now. They lie beside the newest ones (``method.save_total_limit``)."""
 
 
 class When(Enum):

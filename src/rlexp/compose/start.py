@@ -1,4 +1,4 @@
-"""``model.start=RUN[@step]``: the weights of another run that a run begins with, found and hashed."""
+"""``model.start=RUN[@step]``, ``RUN@best``: the weights of another run that a run begins with, found and hashed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
+from rlexp.chosen import LINK, best
 from rlexp.compose.places import Places
 from rlexp.errors import RunError, nearest
-from rlexp.whole import fault, of
+from rlexp.whole import CHECKPOINTS, fault, of
 
 KEY, HASH, MERGED = "model.start", "model.start_sha256", "model.start_merged"
 ADAPTER, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -86,9 +87,9 @@ def at(typed: str, root: Path) -> Start:
     if name in ("", ".", "True", "False") or name.endswith("@"):
         hint = f"type {KEY}=outputs/..., or {KEY}=outputs/...@STEP; python -m rlexp runs lists them"
         raise RunError(f"{KEY} names a run folder", where, hint)
-    if step == "best":
-        raise RunError("no checkpoint is called the best one yet", where, f"type {KEY}={name}, or {name}@STEP")
     place = Path(os.path.abspath(root / name))
+    if place.name == LINK and (place.parent / LOCK).is_file():
+        place, name, step = place.parent, Path(name).parent.as_posix(), LINK  # RUN/best
     if not (place / LOCK).is_file() and (place.parent / LOCK).is_file() and (place / CONFIG).is_file():
         place, name = place.parent, Path(name).parent.as_posix()  # RUN/adapter
     if not (place / LOCK).is_file() and (run := _above(Path(name), root)):
@@ -97,6 +98,10 @@ def at(typed: str, root: Path) -> Start:
         raise RunError(f"{name} lies in the run {run}, and a run is named by its folder", where, hint)
     if not (place / LOCK).is_file():
         raise _no_run(name, place, root, where)
+    if step == "best":
+        found = best(place, where, f"{KEY}={name}")
+        number = found.step if found.folder.parent.name == CHECKPOINTS else None
+        return Start(name, number, place, found.folder)
     steps = of(place)
     whole = {number: path for number, path in steps.items() if fault(path) is None}
     left = [folder for folder in (place / "adapter", place / "model") if folder.is_dir() and fault(folder) is None]

@@ -11,7 +11,7 @@ from rlexp.compose import arguments_together, generation, optimizers, vllm_argum
 from rlexp.compose.methods import ALGORITHM, Method
 from rlexp.compose.ranges import Range, require, require_fields
 from rlexp.compose.schema import Combine, Device, Loader, Reward, RunSchema, VllmMode
-from rlexp.compose.validate_data import difficulty_of, mixture_of
+from rlexp.compose.validate_data import difficulty_of, metric_of, mixture_of
 from rlexp.compose.validate_server import server_of
 from rlexp.errors import RunError, nearest
 
@@ -86,6 +86,7 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
     difficulty_of(groups.dataset.difficulty)
     require_fields(groups)
     mixture_of(groups.dataset)
+    metric_of(groups.held_out.metric, groups.reward.terms)
     model, reward = groups.model, groups.reward
     completion = arguments.get("max_completion_length")
     if completion is not None and completion >= model.max_seq_length:

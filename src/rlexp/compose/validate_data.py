@@ -1,9 +1,12 @@
-"""Refuses a data set by its values, and a mixture (``dataset=a+b``) that its parts cannot make. Pure."""
+"""Refuses a data set by its values, a mixture (``dataset=a+b``) that its parts cannot make, and a held-out metric that
+nothing measures. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rlexp.compose.schema import Dataset
-from rlexp.errors import RunError
+from rlexp.errors import RunError, nearest
 
 
 def mixture_of(dataset: Dataset) -> None:
@@ -58,4 +61,21 @@ def difficulty_of(bounds: list[float] | None) -> None:
         "numbers from 0 to 1",
         where="dataset.difficulty",
         hint="type dataset.difficulty=[0.1,0.9], or dataset.difficulty=null for every row",
+    )
+
+
+def metric_of(metric: str, terms: Collection[str]) -> None:
+    """Checks that checkpoints can be chosen by a metric.
+
+    Raises:
+        RunError: no term has its name.
+    """
+    known = ["reward", *terms]
+    if metric in known:
+        return
+    guess = nearest(metric, known)
+    raise RunError(
+        f"{metric!r} is neither the reward nor a term of it: {', '.join(terms) or 'it has none'}",
+        where="held_out.metric",
+        hint=f"type held_out.metric={guess or 'reward'}",
     )

@@ -34,6 +34,8 @@ class Measurement:
     """The combined reward of each completion; 0 where no term applies."""
     lengths: list[int]
     """The number of tokens of each completion."""
+    scores: dict[str, list[float | None]]
+    """Term, or ``reward`` -> one score a row; None where it does not apply or failed."""
 
 
 def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measurement:
@@ -62,6 +64,7 @@ def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measuremen
         completions=completions,
         rewards=[reward or 0.0 for reward in scored.rewards],
         lengths=[len(item) for item in ids],
+        scores=named,
     )
 
 

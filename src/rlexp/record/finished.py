@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.chosen import LINK, best
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, nearest
@@ -117,17 +118,19 @@ class FinishedRun:
         """
         return metrics.entries(self.run_dir)
 
-    def weights(self, step: int | None = None) -> Path:
+    def weights(self, step: int | str | None = None) -> Path:
         """The folder of the trained weights: what the run left at its end, else its latest checkpoint.
 
         Args:
-            step: that of a checkpoint instead.
+            step: that of a checkpoint instead; ``best`` for the one that the run chose (``held_out.every``).
 
         Raises:
             RunError: there are none.
         """
+        if step == LINK:
+            return best(self.run_dir, f"checkpoint={LINK}", "it without checkpoint=").folder
         if step is not None and type(step) is not int:
-            hint = "name the step of a checkpoint, such as 50, or leave it out"
+            hint = "name the step of a checkpoint, such as 50, or best, or leave it out"
             raise RunError(f"{step!r:.80} is no step", where="step", hint=hint)
         found = checkpoints.of(self.run_dir)
         broken = self.broken_weights()

@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import OverrideParseException
 
+from rlexp.chosen import LINK
 from rlexp.compose.typed_ids import PLAIN
 from rlexp.errors import RunError, nearest
 from rlexp.record.claim import MANIFEST, SWEEP
@@ -105,7 +106,7 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
         below = [Path(run if step else text), *Path(run if step else text).parents]
         if inside := next((one for one in below if (root / one / LOCK).is_file()), None):
             number = step or Path(text).name.rpartition("-")[2]
-            at = f"{inside}@{number}" if number.isdecimal() else str(inside)
+            at = f"{inside}@{number}" if number.isdecimal() or number == LINK else str(inside)
             raise RunError(
                 f"{text} is no run folder: that is {inside}",
                 where=f"{key}={text}",
@@ -123,9 +124,9 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
 
 
 def split(text: str) -> tuple[str, str | None]:
-    """(run, step) of ``RUN@STEP``, at the last ``@``; None where no step is named."""
+    """(run, step) of ``RUN@STEP`` or ``RUN@best``, at the last ``@``; None where no step is named."""
     run, sign, step = text.rpartition("@")
-    return (run, step) if sign and re.fullmatch(r"\d{1,12}", step) else (text, None)
+    return (run, step) if sign and re.fullmatch(rf"\d{{1,12}}|{LINK}", step) else (text, None)
 
 
 def override(key: str, value: str) -> str:

@@ -8,15 +8,16 @@ import shutil
 from pathlib import Path
 
 from rlexp import files, shapes
+from rlexp.chosen import SELECTION
 from rlexp.errors import RunError
-from rlexp.record import checkpoints, completions
+from rlexp.record import best_link, checkpoints, completions
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.run_folder import CLEARED, COMPLETIONS, HEALTH, METRICS
 from rlexp.reward.rubric import FAILURES
 from rlexp.shapes import COUNT, NAME, SHA256, mapping, record
 from rlexp.whole import CHECKPOINTS
 
-GROWING = (METRICS, HEALTH, FAILURES)
+GROWING = (METRICS, HEALTH, FAILURES, SELECTION)
 """The files that a training appends to; a checkpoint keeps how long each was."""
 CLOSING = ("adapter", "model", "held_out.json", "health.md")
 """What an ending leaves: the training that goes on leaves its own."""
@@ -77,11 +78,13 @@ def require_own(run_dir: Path) -> None:
 
 
 def rewind(run_dir: Path, checkpoint: Checkpoint, kept: dict[str, int]) -> None:
-    """Cuts the growing files to what they were, and removes later completions and checkpoints, and the closing files.
+    """Cuts the growing files to what they were, and removes later completions and checkpoints, the closing files and
+    the link to the best.
 
     Args:
         kept: ``lengths`` when the checkpoint was written.
     """
+    best_link.remove(run_dir, copies=True)
     for name in GROWING:
         path = run_dir / name
         if not path.is_file() or path.stat().st_size <= kept.get(name, 0):

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from rlexp import files, secrets, shapes
+from rlexp import chosen, files, secrets, shapes
 from rlexp.console import in_notebook
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs import start, trust
@@ -32,11 +32,11 @@ LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CLEARED = (
     *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, "adapter", "model", "smoke"),
-    start.KEPT,
+    *(start.KEPT, chosen.SELECTION, chosen.LINK),
     *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
 )
 """What a run leaves in its folder beside the manifest, and a run that begins again there does not keep."""
-OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "inputs_changed", "preflight")
+OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "selection", "inputs_changed", "preflight")
 """Keys of the manifest that say how an attempt went, and nothing of the next one."""
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
@@ -57,6 +57,7 @@ SCHEMA = record(
         "started_unix": {"type": "number"},
         "git": record({}, {"sha": TEXT, "left_out": mapping(TEXT, TEXT)}),
         "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
+        "selection": chosen.SHAPE,
         "patches": mapping(record({"status": TEXT}), NAME),
         "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},

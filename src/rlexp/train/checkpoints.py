@@ -23,6 +23,7 @@ from rlexp.preflight import facts
 from rlexp.record import checkpoints
 from rlexp.record.rewind import RECORD, rewind
 from rlexp.train.job import Job
+from rlexp.train.selection import Selection
 from rlexp.train.so_far import SCHEMA, RunSoFar
 from rlexp.whole import STATE
 
@@ -38,10 +39,18 @@ class Checkpoints(TrainerCallback):
     Args:
         trainer: its ``_save_checkpoint`` is wrapped; add the callback last, behind those that begin anew.
         warn: prints one message.
+        selection: says which checkpoints are kept beside the newest; None where none is chosen.
     """
 
-    def __init__(self, job: Job, trainer: Any, so_far: RunSoFar, warn: Callable[[str], None]) -> None:
-        self.job, self.trainer, self.so_far, self.warn = job, trainer, so_far, warn
+    def __init__(
+        self,
+        job: Job,
+        trainer: Any,
+        so_far: RunSoFar,
+        warn: Callable[[str], None],
+        selection: Selection | None = None,
+    ) -> None:
+        self.job, self.trainer, self.so_far, self.warn, self.selection = job, trainer, so_far, warn, selection
         self.begun = job.resume or job.fork
         self._write: Callable[..., None] = trainer._save_checkpoint
         self._beside = ThreadPoolExecutor(1, "checkpoint")
@@ -81,7 +90,7 @@ class Checkpoints(TrainerCallback):
             self._add(folder)
             self._needed = checkpoints.size(folder)
             written = stack.pop_all()
-        self._finishing = self._beside.submit(self._finish, written)
+        self._finishing = self._beside.submit(self._finish, written, self._selected())
 
     def wait(self) -> None:
         """Returns once the last checkpoint is in its place.
@@ -96,12 +105,18 @@ class Checkpoints(TrainerCallback):
     def on_train_end(self, *_: Any, **__: Any) -> None:
         self.wait()
 
-    def _finish(self, written: contextlib.ExitStack) -> None:
+    def _finish(self, written: contextlib.ExitStack, selected: frozenset[int]) -> None:
         """Reading what was written once more and waiting for the disk would hold the training up for as long as the
         writing did: it is done beside the next step."""
         written.close()
+        self._drop(selected)
+
+    def _selected(self) -> frozenset[int]:
+        return frozenset(self.selection.kept if self.selection else ())
+
+    def _drop(self, selected: frozenset[int]) -> None:
         ring = checkpoints.newest(list(checkpoints.of(self.job.run_dir)), self.trainer.args.save_total_limit)
-        checkpoints.keep(self.job.run_dir, ring)
+        checkpoints.keep(self.job.run_dir, ring | selected)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Puts the state back, once everything that begins anew has."""
@@ -113,6 +128,9 @@ class Checkpoints(TrainerCallback):
             return
         rewind(self.job.run_dir, self.begun, self._state["record"]["lengths"])
         self.so_far.restore(self._state["record"], self._state["times"])
+        if self.selection:
+            self.selection.read()
+        self._drop(self._selected())  # a kill may have come before
 
     def _add(self, folder: Path) -> None:
         import torch

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from rlexp.chosen import LINK, best
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
@@ -82,7 +83,8 @@ def over(line: CommandLine, here: Path) -> CommandLine:
 
 
 def find(typed: str, here: Path, root: Path) -> tuple[FinishedRun, Checkpoint]:
-    """The run that ``RUN[@STEP]`` names, and its checkpoint of that step; the last whole one where none is named.
+    """The run that ``RUN[@STEP]`` names, and its checkpoint of that step, or of ``RUN@best`` the one that it chose; the
+    last whole one where none is named.
 
     Raises:
         RunError: there is no such run, or no whole checkpoint of that step; the nearest is named.
@@ -93,6 +95,8 @@ def find(typed: str, here: Path, root: Path) -> tuple[FinishedRun, Checkpoint]:
     step = next((step for run, step in named if step is not None and _names(run, run_dir, here, root)), None)
     shown = go_on.place(run_dir, root)
     original = finished.open(str(run_dir), here, root)
+    if step == LINK:
+        step = str(best(run_dir, f"{FORK}={shown}@{LINK}", go_on.override(FORK, shown)).step)
     if step is None:
         newest, skipped = checkpoints.last_whole(run_dir)
         if newest is None:

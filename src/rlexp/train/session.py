@@ -16,6 +16,7 @@ from rlexp.backend import dataset, peak_memory, restore
 from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.compose.schema import Draw
 from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
@@ -26,6 +27,7 @@ from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
 from rlexp.preflight.smoke.driver import smoke_if_due
 from rlexp.record import go_on, lock
+from rlexp.record.metrics import entries
 from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
 from rlexp.train import summary
@@ -66,10 +68,11 @@ def train(
 
         # These import torch and transformers when they are imported, and Unsloth must be first (``load``).
         from rlexp.backend import callbacks
-        from rlexp.evaluate.held_out_callback import HeldOutCallback
+        from rlexp.evaluate.held_out_callback import HeldOutCallback, Measured
         from rlexp.health.watch import Watch
         from rlexp.train import checkpoints, so_far, step_time
         from rlexp.train.last_step import LastStep
+        from rlexp.train.selection import Selection
 
         rubric = loaded.rubric(run_dir)
 
@@ -104,10 +107,16 @@ def train(
             record.keep_lock(locked["versions"])
         record.mark("built")
 
+        def sampled(rows: Any) -> measure.Measurement:
+            return measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, rows)
+
+        def select() -> Measured:
+            found, metric = sampled(chosen_by), run.held_out.metric
+            return Measured(metric, found.scores.get(metric, [None] * len(found.prompts)), found.means)
+
         def compare() -> summary.HeldOutScores:
             metrics = evaluated.metrics(trainer, sources) if trainer_test is not None else {}
-            sampled = measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, test)
-            return summary.HeldOutScores(metrics, sampled)
+            return summary.HeldOutScores(metrics, sampled(test))
 
         # An adapter can be switched off, or be what it was, so that is measured afterwards and training starts at once.
         goes_on = bool(loaded.inputs.start and loaded.inputs.start.adapter)
@@ -125,12 +134,16 @@ def train(
             *([callbacks.BySource(trainer, rubric)] if run.dataset.parts and run.method.online else []),
         ):
             trainer.add_callback(callback)
+        selection, choice, best = None, None, None
         if chosen_by is not None:
-            trainer.add_callback(HeldOutCallback(run, trainer, tokenizer, rubric, chosen_by))
+            began = int(go_on.split(run.fork)[1] or 0) if run.fork else 0
+            selection = Selection(run_dir, run.held_out.keep, began, console.warn)
+            every = run.held_out.every
+            trainer.add_callback(HeldOutCallback(every, trainer, select, selection.note, job.resume is None))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
         growing = so_far.RunSoFar(record, rubric, watch, times)
-        writer = checkpoints.Checkpoints(job, trainer, growing, console.warn)
+        writer = checkpoints.Checkpoints(job, trainer, growing, console.warn, selection)
         trainer.add_callback(writer)
         trainer.add_callback(LastStep(ending, record))
         with ending.after_step():
@@ -150,6 +163,8 @@ def train(
 
             weights = models.save(run, trainer.model, tokenizer, run_dir, digest["model"])
             record.content["health"] = watch.summary()
+            if selection and (choice := selection.end(ending.done, weights, record.seconds(), entries(run_dir))):
+                record.content["selection"] = choice
         ending.require()
         watch.require()
         ended = ending.outcome()
@@ -160,13 +175,21 @@ def train(
             if before is None:
                 with restore.with_weights(trainer.model, begun_with) if begun_with else trainer.model.disable_adapter():
                     before = compare()
-            record.content["held_out"] = summary.change_table(before, after)
-            files.write_text(run_dir / "held_out.json", json.dumps(summary.samples(before, after), indent=1) + "\n")
+            if choice and choice["step"] == choice["began"]:
+                best = None if run.fork else before  # of a fork that is the base
+            elif selection and choice and choice["step"] != ending.done:
+                with restore.with_checkpoint(trainer, selection.folder(choice["step"])):
+                    best = compare()
+            record.content["held_out"] = summary.change_table(before, after, best)
+            compared = summary.samples(before, after, best)
+            files.write_text(run_dir / "held_out.json", json.dumps(compared, indent=1) + "\n")
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(digest, hashes.inputs_digest(run, loaded.inputs))
     if test is not None and before is not None and not ended:
-        summary.show(console, run, before, after)
+        summary.show(console, run, before, after, best)
+    if choice:
+        console.print("\n".join(summary.choice_lines(choice, run.held_out.draw is not Draw.first)), markup=False)
     for name in changed:
         console.warn(f"{name} changed while the run went on; the lock holds what it began with")
     if rubric.failed:

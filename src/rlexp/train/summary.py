@@ -26,8 +26,9 @@ class HeldOutScores:
     sampled: Measurement
 
 
-def change_table(before: HeldOutScores, after: HeldOutScores) -> dict[str, Any]:
-    """The numbers for the manifest: name -> before, after, and the standard errors where they are known."""
+def change_table(before: HeldOutScores, after: HeldOutScores, best: HeldOutScores | None = None) -> dict[str, Any]:
+    """The numbers for the manifest: name -> before, after, and the standard errors where they are known; where other
+    weights than those at the end were chosen, theirs as ``best``."""
     names = sorted(after.sampled.means, key=lambda name: name.startswith(BY_SOURCE))
     rows: dict[str, Any] = {
         name: {
@@ -40,44 +41,78 @@ def change_table(before: HeldOutScores, after: HeldOutScores) -> dict[str, Any]:
     }
     for name in after.metrics:
         rows[name] = {"before": before.metrics[name], "after": after.metrics[name]}
+    if best:
+        for name, row in rows.items():
+            if name in best.sampled.means:
+                row |= {"best": best.sampled.means[name], "best_standard_error": best.sampled.errors[name]}
+            elif name in best.metrics:
+                row["best"] = best.metrics[name]
     return rows
 
 
-def samples(before: HeldOutScores, after: HeldOutScores) -> list[dict[str, Any]]:
-    """Every held-out prompt with its completions before and after."""
+def samples(before: HeldOutScores, after: HeldOutScores, best: HeldOutScores | None = None) -> list[dict[str, Any]]:
+    """Every held-out prompt with its completions before and after, and those of the chosen weights where they are
+    others."""
     one, two = before.sampled, after.sampled
-    return [
+    found = [
         {"prompt": prompt, "before": old, "reward_before": r0, "after": new, "reward_after": r1}
         for prompt, old, r0, new, r1 in zip(
             one.prompts, one.completions, one.rewards, two.completions, two.rewards, strict=True
         )
     ]
+    if best:
+        chosen = best.sampled
+        for item, text, reward in zip(found, chosen.completions, chosen.rewards, strict=True):
+            item |= {"best": text, "reward_best": reward}
+    return found
 
 
-def show(console: Console, run: Run, before: HeldOutScores, after: HeldOutScores) -> None:
-    """Prints the closing table and ``held_out.samples`` completions before and after."""
+def show(
+    console: Console, run: Run, before: HeldOutScores, after: HeldOutScores, best: HeldOutScores | None = None
+) -> None:
+    """Prints the closing table and ``held_out.samples`` completions before and after, and of the chosen weights where
+    they are others."""
     count = len(after.sampled.prompts)
     table = Table(title=f"{count} held-out prompts", title_justify="left", box=None, pad_edge=False)
     table.add_column("", overflow="fold")
-    for column in ("before", "after", "change"):
+    for column in ("before", *(["best"] if best else []), "after", "change"):
         table.add_column(column, justify="right", no_wrap=True)
-    rows = change_table(before, after)
+    rows = change_table(before, after, best)
     for name in sorted(rows, key=lambda name: (name.startswith(BY_SOURCE), name == "reward", name)):
         row = rows[name]
         errors = row.get("standard_error")
-        old, new = (
-            f"{row[key]:.3f}" + (f" ± {1.96 * errors[i]:.3f}" if errors else "")
-            for i, key in enumerate(("before", "after"))
-        )
+        old, new = (_figure(row[key], errors[i] if errors else None) for i, key in enumerate(("before", "after")))
+        chosen = [_figure(row.get("best"), row.get("best_standard_error"))] if best else []
         change = f"{(row['after'] / row['before'] - 1) * 100:+.0f}%" if row["before"] > 0 else ""
-        table.add_row(name, old, new, change)
-    lengths = [sum(s.sampled.lengths) / count for s in (before, after)]
-    table.add_row("completion tokens", f"{lengths[0]:.1f}", f"{lengths[1]:.1f}", "")
+        table.add_row(name, old, *chosen, new, change)
+    measured = (before, *([best] if best else []), after)
+    table.add_row("completion tokens", *(f"{sum(s.sampled.lengths) / count:.1f}" for s in measured), "")
     console.print()
     console.print(table)
-    for item in samples(before, after)[: run.held_out.samples]:
+    for item in samples(before, after, best)[: run.held_out.samples]:
         console.print(f"\n{escape(item['prompt'])}")
-        for when in ("before", "after"):
+        for when in ("before", *(["best"] if best else []), "after"):
             text = escape(item[when].replace("\n", "\\n"))
             console.print(f"  {when:>6}  {item['reward_' + when]:5.2f}  {text}")
     console.print()
+
+
+def _figure(mean: float | None, error: float | None) -> str:
+    return "" if mean is None else f"{mean:.3f}" + (f" ± {1.96 * error:.3f}" if error is not None else "")
+
+
+def choice_lines(choice: dict[str, Any], apart: bool) -> list[str]:
+    """What the choice of a checkpoint says of itself (``selection`` of the manifest), a line each.
+
+    Args:
+        apart: the rows that chose are others than those of the table.
+    """
+    measured, cost = choice["measured"], choice["cost"]
+    step = "what it began with" if choice["step"] == choice["began"] else f"step {choice['step']}"
+    rows = f"{choice['rows']} {'other ' if apart else ''}held-out rows"
+    said = [f"best: {step}, by {choice['metric']} of {rows} at {len(measured)} steps: {choice['why']}"]
+    if choice["optimism"] is not None and len(measured) > 1:
+        held = "the table's rows chose nothing" if apart else "and the table has the rows that chose"
+        said.append(f"the highest of {len(measured)} means overstates itself by about {choice['optimism']:.3f}; {held}")
+    said.append(f"measuring took {cost['seconds']:.1f} s, {cost['share']:.0%} of the run until training ended")
+    return [*said, *([f"warning: {choice['disagreement']}"] if "disagreement" in choice else [])]
