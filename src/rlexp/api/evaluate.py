@@ -14,14 +14,17 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Evaluation, Kind, Sampled
 from rlexp.compose.task_run import Settled, settle
-from rlexp.compose.tasks import HELD_OUT, Asked
+from rlexp.compose.tasks import HELD_OUT, HELD_OUT_PAIRS, Asked
 from rlexp.errors import RunError, all_of
-from rlexp.evaluate import evaluation, subjects
+from rlexp.evaluate import evaluation, kinds, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
+from rlexp.inputs import trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
+from rlexp.inputs.reward_files import reward_sources
+from rlexp.inputs.trust import Code
 from rlexp.record.evaluation import FOLDER
 
 ELSEWHERE = Path("outputs") / FOLDER
@@ -48,10 +51,12 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
             where=" ".join(rest),
             hint=f"leave them out; what an evaluation reads is eval=TASK and eval.KEY=VALUE: {tasks.present(trained[0].run.places)}",
         )
-    context = (trained or found)[0]
+    context = (trained or [one for one in found if not one.url] or found)[0]
     settled, typed = settle_all(asked, context.run, root)
     inputs = all_of(*(lambda one=one: _inputs(one, context, root) for one in settled))
     work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
+    for one in work:
+        kinds.require(one, found)
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
     engine = _engine(typed, found)
     return Plan(work, found, folder, engine, subjects.moment(found), again)
@@ -73,14 +78,18 @@ def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int
 
 
 def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
-    """The data and the rewards of a task."""
-    if settled.name == HELD_OUT and context.original and context.inputs:
-        return context.inputs
+    """The data and the rewards of a task; of a run's own rows those that it was locked with."""
     run = settled.on(context.run)
+    if settled.name in (HELD_OUT, HELD_OUT_PAIRS) and context.original and context.inputs:
+        if settled.name == HELD_OUT:
+            return context.inputs
+        judges = reward_sources(run)
+        trust.require([Code(source.path) for source in judges.values()], run.places)
+        return dataclasses.replace(context.inputs, rewards=judges)
     if settled.named.task.kind is Kind.lm_eval:
         run = dataclasses.replace(run, reward=dataclasses.replace(run.reward, terms={}))
     with contextlib.redirect_stdout(sys.stderr):
-        return prepare(run, root)
+        return prepare(run, root, model=context.url is None)
 
 
 def _engine(typed: Evaluation, found: Sequence[Subject]) -> str:

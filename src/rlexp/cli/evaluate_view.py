@@ -21,8 +21,10 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
         metrics = list(dict.fromkeys(name for found in results.values() for name in found))
         main = main_metric(work.settled, metrics)
         ordered = [main, *(name for name in metrics if name != main)]
-        first = next(iter(results.values()))[main]
-        print(f"\n{work.name}: {first['prompts']} prompts, {first['samples']} samples; 95% intervals ({first['method']})")
+        first = next(found[main] for found in results.values() if main in found)
+        print(
+            f"\n{work.name}: {first['prompts']} prompts, {first['samples']} samples; 95% intervals ({first['method']})"
+        )
         show_table(
             ["", *ordered],
             [[name, *(_cell(found.get(metric), metric) for metric in ordered)] for name, found in results.items()],

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -15,7 +14,7 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Kind
-from rlexp.compose.tasks import HELD_OUT, Named
+from rlexp.compose.tasks import HELD_OUT, HELD_OUT_PAIRS, Named
 from rlexp.errors import RunError
 
 METHOD_OF = {
@@ -71,9 +70,14 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     task = named.task
     limit = task.max_new_tokens or run.held_out.max_new_tokens
     rows = task.rows or EVERY_ROW
-    if named.name == HELD_OUT:
+    scorer = task.judge if task.kind is Kind.pairs else task.scorer
+    unscored = dataclasses.replace(run.reward, terms={})
+    if named.name in (HELD_OUT, HELD_OUT_PAIRS):
         own = dataclasses.replace(run.held_out, rows=rows, temperature=task.temperature, max_new_tokens=limit)
-        return Settled(named, _whole(run.dataset), run.reward, own)
+        reward = run.reward if task.kind is Kind.completions else unscored
+        if task.judge:
+            reward = _composed([f"reward={task.judge}"], run, root, named).reward
+        return Settled(named, _whole(run.dataset), reward, own)
     held_out = HeldOut(rows=rows, draw=Draw.prompt_hash, temperature=task.temperature, max_new_tokens=limit)
     if task.kind is Kind.lm_eval:
         return Settled(named, run.dataset, run.reward, held_out)
@@ -81,12 +85,10 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
         raise RunError(
             "the eval task names no data", where=str(named.file), hint="write dataset: NAME, an option of conf/dataset"
         )
-    scorer = task.judge if task.kind is Kind.pairs else task.scorer
     typed = [f"dataset={task.dataset}", *([f"reward={scorer}"] if scorer else [])]
-    nodes = _nodes(typed, root, named)
-    tree = {**run.config(), "dataset": nodes["dataset"], **({"reward": nodes["reward"]} if scorer else {})}
-    composed = resolve(OmegaConf.create(tree), run.model.size, run.places)
-    return Settled(named, _whole(composed.dataset), composed.reward, held_out)
+    composed = _composed(typed, run, root, named)
+    reward = unscored if task.kind is Kind.pairs and not scorer else composed.reward
+    return Settled(named, _whole(composed.dataset), reward, held_out)
 
 
 def _whole(dataset: Dataset) -> Dataset:
@@ -94,10 +96,17 @@ def _whole(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, train_rows=None, difficulty=None)
 
 
-def _nodes(typed: Sequence[str], root: Path, named: Named) -> dict[str, Any]:
-    """The groups that were composed, not yet resolved: they may refer to the model."""
+def _composed(typed: Sequence[str], run: Run, root: Path, named: Named) -> Run:
+    """The run with the groups that a task names: they may refer to its model.
+
+    Raises:
+        RunError: one is no option, or leaves something open, which no evaluation can type.
+    """
     try:
         config = CommandLine(root, list(typed)).config
+        names = [one.partition("=")[0] for one in typed]
+        nodes = {name: OmegaConf.to_container(config[name], resolve=False) for name in names}
+        return resolve(OmegaConf.create({**run.config(), **nodes}), run.model.size, run.places)
     except RunError as error:
-        raise RunError(error.what, where=f"{named.file}: {error.where}", hint=error.hint) from error
-    return {name: OmegaConf.to_container(config[name], resolve=False) for name in ("dataset", "reward")}
+        where = f"{named.file or f'eval={named.name}'}: {error.where}"
+        raise RunError(error.what, where=where, hint=error.hint) from error

@@ -24,13 +24,15 @@ from rlexp.compose.config_file import Scene, explain_yaml
 from rlexp.compose.explain import explain
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
-from rlexp.compose.schema import HeldOut
+from rlexp.compose.schema import DatasetType, HeldOut
 from rlexp.compose.schema_eval import Evaluation, Kind, Task
 from rlexp.errors import RunError, nearest
 
 ROOT, FOLDER = "eval", "eval"
 HELD_OUT = "held_out"
 """The task of a data set's own held-out rows, which ``held_out.*`` of the run says: no file holds it."""
+HELD_OUT_PAIRS = "held_out_pairs"
+"""The task of the answers in those rows; a run on preference data is evaluated on it too where no task is named."""
 LM_EVAL = "lm_eval:"
 """Stands before the name of a task of lm-evaluation-harness."""
 NAME = re.compile(r"[\w-]+|lm_eval:[\w.-]+", re.A)
@@ -129,8 +131,13 @@ def _is_list(value: Any) -> bool:
 
 
 def present(places: Places) -> list[str]:
-    """The tasks that there are: those of files, and ``held_out``."""
-    return [HELD_OUT, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
+    """The tasks that there are: those of files, and those of a run's own held-out rows."""
+    return [HELD_OUT, HELD_OUT_PAIRS, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
+
+
+def default(run: Run) -> tuple[str, ...]:
+    """The tasks that are measured where none is named."""
+    return (HELD_OUT, HELD_OUT_PAIRS) if run.dataset.type is DatasetType.preference else (HELD_OUT,)
 
 
 def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
@@ -146,7 +153,7 @@ def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
     Raises:
         RunError: there is no such task or key, a value has another type or range.
     """
-    names, places = asked.names or (HELD_OUT,), run.places
+    names, places = asked.names or default(run), run.places
     found: list[Named] = []
     for name in names:
         found += _expanded(name, run, None, ())
@@ -190,9 +197,11 @@ def _expanded(name: str, run: Run, suite: str | None, above: tuple[str, ...]) ->
 
 def _read(name: str, run: Run) -> Named:
     places, own = run.places, run.held_out
-    if name == HELD_OUT:
-        how = {"temperature": own.temperature, "max_new_tokens": own.max_new_tokens}
-        return Named(name, Task(about="held-out rows of the data set", rows=own.rows or HeldOut().rows, **how))
+    if name in (HELD_OUT, HELD_OUT_PAIRS):
+        kind = Kind.pairs if name == HELD_OUT_PAIRS else Kind.completions
+        about = f"{'answers in ' if kind is Kind.pairs else ''}held-out rows of the data set"
+        task = Task(kind=kind, about=about, rows=own.rows or HeldOut().rows, temperature=own.temperature)
+        return Named(name, dataclasses.replace(task, max_new_tokens=own.max_new_tokens))
     if name.startswith(LM_EVAL):
         task = Task(kind=Kind.lm_eval, about="a task of lm-evaluation-harness", rows=None)
         task.lm_eval.task = name.removeprefix(LM_EVAL)

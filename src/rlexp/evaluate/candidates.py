@@ -17,6 +17,7 @@ from rlexp.console import quiet
 from rlexp.evaluate.sampler import Sampler
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.transformers_sampler import TransformersSampler
+from rlexp.evaluate.url_sampler import UrlSampler
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Candidates:
         Raises:
             RunError: it cannot be loaded.
         """
+        if subject.url:
+            yield Candidate(subject, UrlSampler(subject.run, subject.url, str(subject.model)))
+            return
         with quiet(Path(os.devnull)), contextlib.ExitStack() as stack:
             model, tokenizer = self._loaded(subject)
             begun = subject.inputs.start.adapter if subject.inputs and subject.inputs.start else None

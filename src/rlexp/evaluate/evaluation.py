@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -52,7 +52,9 @@ class Plan:
 
     def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
         """What a file of samples is of."""
-        return {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        found = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        first = self.subjects[0]
+        return {**found, "against": first.digest} if work.settled.named.task.judge and subject is not first else found
 
     def samples(self, work: Work, subject: Subject) -> Path:
         """The file of the samples of a task and a subject."""

@@ -9,21 +9,39 @@ from typing import Any
 from rlexp.backend import dataset
 from rlexp.backend.prompts import prefill_of, prompt_of
 from rlexp.compose.task_run import Settled
+from rlexp.errors import RunError
 from rlexp.evaluate.answers import answer_of
 from rlexp.evaluate.candidates import Candidate
 from rlexp.evaluate.sampler import Sampling
 from rlexp.evaluate.statistics.metrics import majority_at_k, pass_at_k, pass_hat_k
+from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs.messages import prompt_hash
 from rlexp.reward.rubric import READ, Rubric, text_of
 
 PART = 256
 """Completions that are sampled, then scored, before it is said how far it is."""
+IDS = "completion_ids"
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
+
+
+def require(work: Work, subjects: Sequence[Subject]) -> None:
+    """Checks whether the task can be measured of the subjects, before anything is loaded.
+
+    Raises:
+        RunError: a term reads token ids, which an endpoint does not tell.
+    """
+    needs = [name for name, source in work.inputs.rewards.items() if IDS in source.reads and IDS not in source.optional]
+    if needs and (urls := [one.name for one in subjects if one.url]):
+        raise RunError(
+            f"the reward {needs[0]} reads token ids, which an endpoint does not tell",
+            where=urls[0],
+            hint="evaluate a task whose scorer reads texts: write scorer: format+correct in eval/NAME.yaml",
+        )
 
 
 def measure(work: Work, candidate: Candidate) -> Any:
@@ -50,7 +68,8 @@ def measure(work: Work, candidate: Candidate) -> Any:
         groups = candidate.sampler.sample(prompts, n, how, work.seed + start)
         sampled = [one for group in groups for one in group]
         columns = {name: _repeated(some[name], n) for name in some.column_names if name in read}
-        columns["completion_ids"] = [one.token_ids for one in sampled]
+        if candidate.tokenizer:
+            columns["completion_ids"] = [one.token_ids for one in sampled]
         batch = rubric.score([one.text for one in sampled], _repeated(prompts, n), columns, n)
         tables.append(
             pa.table(
