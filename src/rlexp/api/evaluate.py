@@ -14,9 +14,9 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Evaluation, Kind, Sampled
 from rlexp.compose.task_run import Settled, settle
-from rlexp.compose.tasks import HELD_OUT, HELD_OUT_PAIRS, Asked
+from rlexp.compose.tasks import HELD_OUT, OWN, Asked
 from rlexp.errors import RunError, all_of
-from rlexp.evaluate import evaluation, kinds, subjects
+from rlexp.evaluate import evaluation, kinds, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
@@ -45,11 +45,13 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
     rest, asked = tasks.take(overrides)
     found = subjects.read(words, rest, here, root)
     trained = [one for one in found if one.original]
-    if rest and trained:
+    unread = [one for one in rest if not subjects.OF_HARDWARE.match(one)]
+    if unread and trained:
+        names = ", ".join(tasks.present(trained[0].run.places))
         raise RunError(
-            "a run is evaluated as it was locked, and these would not be read",
-            where=" ".join(rest),
-            hint=f"leave them out; what an evaluation reads is eval=TASK and eval.KEY=VALUE: {tasks.present(trained[0].run.places)}",
+            "a run is evaluated as it was locked, and this would not be read",
+            where=" ".join(unread),
+            hint=f"leave it out; an evaluation reads eval=TASK ({names}), eval.KEY=VALUE and hardware=NAME",
         )
     context = (trained or [one for one in found if not one.url] or found)[0]
     settled, typed = settle_all(asked, context.run, root)
@@ -57,6 +59,8 @@ def plan_of(words: Sequence[str], overrides: Sequence[str], here: Path, root: Pa
     work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
     for one in work:
         kinds.require(one, found)
+    if typed.want:
+        work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
     engine = _engine(typed, found)
     return Plan(work, found, folder, engine, subjects.moment(found), again)
@@ -80,7 +84,7 @@ def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int
 def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
     """The data and the rewards of a task; of a run's own rows those that it was locked with."""
     run = settled.on(context.run)
-    if settled.name in (HELD_OUT, HELD_OUT_PAIRS) and context.original and context.inputs:
+    if settled.name in OWN and context.original and context.inputs:
         if settled.name == HELD_OUT:
             return context.inputs
         judges = reward_sources(run)

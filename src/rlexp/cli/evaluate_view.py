@@ -9,6 +9,7 @@ from typing import Any
 from rlexp.console import show_table
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.results import main_metric
+from rlexp.evaluate.subjects import BASE
 
 LENGTHS = ("tokens",)
 
@@ -16,23 +17,35 @@ LENGTHS = ("tokens",)
 def show(plan: Plan, done: Evaluated, root: Path) -> None:
     """Prints it."""
     content = done.content
+    short = labels(list(content["subjects"]))
+    print()
+    show_table(["", ""], [(short[name], name) for name in short if short[name] != name])
     for work in plan.work:
         results = content["results"][work.name]
         metrics = list(dict.fromkeys(name for found in results.values() for name in found))
         main = main_metric(work.settled, metrics)
+        first = next(found for found in results.values() if main in found)[main]
+        samples = work.settled.named.task.samples
+        shape = f"{first['prompts']} prompts" + (f" x {samples} samples" if samples > 1 else "")
+        print(f"\n{work.name}: {shape}, 95% intervals ({first['method']})")
         ordered = [main, *(name for name in metrics if name != main)]
-        first = next(found[main] for found in results.values() if main in found)
-        print(
-            f"\n{work.name}: {first['prompts']} prompts, {first['samples']} samples; 95% intervals ({first['method']})"
-        )
-        show_table(
-            ["", *ordered],
-            [[name, *(_cell(found.get(metric), metric) for metric in ordered)] for name, found in results.items()],
-        )
-        rows = [one for one in content["differences"][work.name] if one["claimed"]]
-        for one in rows:
-            print("  " + difference(one))
+        rows = [[metric, *(_cell(found.get(metric), metric) for found in results.values())] for metric in ordered]
+        show_table(["", *(short[name] for name in results)], rows)
+        unscored = {name: found[main]["unscored"] for name, found in results.items() if found[main].get("unscored")}
+        for name, number in unscored.items():
+            print(f"  {short[name]}: {number} samples have no {main}, and are left out")
+        for one in content["differences"][work.name]:
+            if one["claimed"]:
+                print("  " + difference(one, short))
+        if (smallest := content["detectable"][work.name]) is not None:
+            print(f"  differences of {work.settled.name} from {smallest:.3f} on are seen by so many at 80% power")
     print(f"\nrecord: {os.path.relpath(done.file, root)}")
+
+
+def labels(names: list[str]) -> dict[str, str]:
+    """What each subject is called in a table: ``base`` as it is, others by a letter; one alone by its name."""
+    letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return {name: name if name == BASE else next(letters, name) for name in names}
 
 
 def _cell(found: dict[str, Any] | None, metric: str) -> str:
@@ -44,9 +57,12 @@ def _cell(found: dict[str, Any] | None, metric: str) -> str:
     return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
 
 
-def difference(one: dict[str, Any]) -> str:
+def difference(one: dict[str, Any], short: dict[str, str]) -> str:
     """A paired difference in one line."""
-    text = f"{one['other']} - {one['one']}: {one['metric']} {one['mean']:+.3f}"
+    text = f"{short[one['other']]} - {short[one['one']]}: {one['metric']}"
+    if one["mean"] is None:
+        return f"{text}: {one['method']}"
+    text += f" {one['mean']:+.3f}"
     if one["low"] is not None:
         text += f" [{one['low']:+.3f}, {one['high']:+.3f}]"
     p = one.get("p_holm")

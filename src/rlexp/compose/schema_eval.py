@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+
 from rlexp.compose.ranges import ANY, COUNT, COUNT_FROM_0, FROM_0, Range, ranged
 
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from rlexp.compose.methods import METHODS
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Kind
-from rlexp.compose.tasks import HELD_OUT, HELD_OUT_PAIRS, Named
-from rlexp.errors import RunError
+from rlexp.compose.tasks import OWN, Named
+from rlexp.errors import RunError, nearest
 
 METHOD_OF = {
     DatasetType.prompt_only: "grpo",
@@ -41,6 +41,12 @@ class Settled:
     def name(self) -> str:
         """The task's name."""
         return self.named.name
+
+    @property
+    def right(self) -> str | None:
+        """The term that says whether a completion is right: the one that the task names, else ``correct``."""
+        named = self.named.task.right
+        return named or ("correct" if "correct" in self.reward.terms else None)
 
     def on(self, run: Run) -> Run:
         """The run of a model with the task's data, rewards and sampling: what is measured of it."""
@@ -72,7 +78,7 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     rows = task.rows or EVERY_ROW
     scorer = task.judge if task.kind is Kind.pairs else task.scorer
     unscored = dataclasses.replace(run.reward, terms={})
-    if named.name in (HELD_OUT, HELD_OUT_PAIRS):
+    if named.name in OWN:
         own = dataclasses.replace(run.held_out, rows=rows, temperature=task.temperature, max_new_tokens=limit)
         reward = run.reward if task.kind is Kind.completions else unscored
         if task.judge:
@@ -88,6 +94,10 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     typed = [f"dataset={task.dataset}", *([f"reward={scorer}"] if scorer else [])]
     composed = _composed(typed, run, root, named)
     reward = unscored if task.kind is Kind.pairs and not scorer else composed.reward
+    if task.right and task.right not in reward.terms:
+        guess = nearest(task.right, reward.terms) or next(iter(reward.terms), "NAME")
+        what = f"right names {task.right}, and the task is scored by {', '.join(reward.terms) or 'nothing'}"
+        raise RunError(what, where=f"{named.file}: right", hint=f"write right: {guess}")
     return Settled(named, _whole(composed.dataset), reward, held_out)
 
 
@@ -96,15 +106,33 @@ def _whole(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, train_rows=None, difficulty=None)
 
 
+def _require_closed(config: DictConfig, group: str, option: str) -> None:
+    """Checks that an option leaves nothing for the command line to say, which an evaluation does not read.
+
+    Raises:
+        RunError: it does.
+    """
+    if missing := sorted(OmegaConf.missing_keys(config[group])):
+        one = option.partition("+")[0]
+        raise RunError(
+            f"the option {option} leaves {missing[0]} open",
+            where=f"{group}={option}",
+            hint=f"write an option of your own, conf/{group}/my_{one}.yaml: defaults: [{one}, _self_], then that key; "
+            f"and name my_{one} in the task",
+        )
+
+
 def _composed(typed: Sequence[str], run: Run, root: Path, named: Named) -> Run:
     """The run with the groups that a task names: they may refer to its model.
 
     Raises:
         RunError: one is no option, or leaves something open, which no evaluation can type.
     """
+    names = [one.partition("=")[0] for one in typed]
     try:
         config = CommandLine(root, list(typed)).config
-        names = [one.partition("=")[0] for one in typed]
+        for one in typed:
+            _require_closed(config, *one.split("="))
         nodes = {name: OmegaConf.to_container(config[name], resolve=False) for name in names}
         return resolve(OmegaConf.create({**run.config(), **nodes}), run.model.size, run.places)
     except RunError as error:

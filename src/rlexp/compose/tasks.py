@@ -29,10 +29,10 @@ from rlexp.compose.schema_eval import Evaluation, Kind, Task
 from rlexp.errors import RunError, nearest
 
 ROOT, FOLDER = "eval", "eval"
-HELD_OUT = "held_out"
-"""The task of a data set's own held-out rows, which ``held_out.*`` of the run says: no file holds it."""
-HELD_OUT_PAIRS = "held_out_pairs"
-"""The task of the answers in those rows; a run on preference data is evaluated on it too where no task is named."""
+HELD_OUT, HELD_OUT_PAIRS = "held_out", "held_out_pairs"
+"""The tasks of a data set's own held-out rows, and of the answers in them: ``held_out.*`` of the run says them."""
+OWN = (HELD_OUT, HELD_OUT_PAIRS)
+"""What a run is evaluated on where no task is named: the second only where its data is preference data."""
 LM_EVAL = "lm_eval:"
 """Stands before the name of a task of lm-evaluation-harness."""
 NAME = re.compile(r"[\w-]+|lm_eval:[\w.-]+", re.A)
@@ -132,12 +132,7 @@ def _is_list(value: Any) -> bool:
 
 def present(places: Places) -> list[str]:
     """The tasks that there are: those of files, and those of a run's own held-out rows."""
-    return [HELD_OUT, HELD_OUT_PAIRS, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
-
-
-def default(run: Run) -> tuple[str, ...]:
-    """The tasks that are measured where none is named."""
-    return (HELD_OUT, HELD_OUT_PAIRS) if run.dataset.type is DatasetType.preference else (HELD_OUT,)
+    return [*OWN, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
 
 
 def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
@@ -153,7 +148,7 @@ def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
     Raises:
         RunError: there is no such task or key, a value has another type or range.
     """
-    names, places = asked.names or default(run), run.places
+    names, places = asked.names or OWN[: 1 + (run.dataset.type is DatasetType.preference)], run.places
     found: list[Named] = []
     for name in names:
         found += _expanded(name, run, None, ())
@@ -197,11 +192,12 @@ def _expanded(name: str, run: Run, suite: str | None, above: tuple[str, ...]) ->
 
 def _read(name: str, run: Run) -> Named:
     places, own = run.places, run.held_out
-    if name in (HELD_OUT, HELD_OUT_PAIRS):
+    if name in OWN:
         kind = Kind.pairs if name == HELD_OUT_PAIRS else Kind.completions
-        about = f"{'answers in ' if kind is Kind.pairs else ''}held-out rows of the data set"
-        task = Task(kind=kind, about=about, rows=own.rows or HeldOut().rows, temperature=own.temperature)
-        return Named(name, dataclasses.replace(task, max_new_tokens=own.max_new_tokens))
+        how = Task(kind=kind, temperature=own.temperature, max_new_tokens=own.max_new_tokens)
+        return Named(
+            name, dataclasses.replace(how, about="held-out rows of the data set", rows=own.rows or HeldOut().rows)
+        )
     if name.startswith(LM_EVAL):
         task = Task(kind=Kind.lm_eval, about="a task of lm-evaluation-harness", rows=None)
         task.lm_eval.task = name.removeprefix(LM_EVAL)
@@ -209,8 +205,7 @@ def _read(name: str, run: Run) -> Named:
     file = f"{FOLDER}/{name}.yaml"
     path = places.path(file)
     if not path.is_file():
-        choices = present(places)
-        guess = nearest(name, choices)
+        guess = nearest(name, choices := present(places))
         hint = f"{f'did you mean {ROOT}={guess}? ' if guess else ''}one of: {', '.join(choices)}, {LM_EVAL}NAME"
         raise RunError(f"there is no eval task {name!r} (no {file})", where=f"{ROOT}={name}", hint=hint)
     try:

@@ -12,12 +12,18 @@ from typing import Any
 
 from rlexp.backend import model as models
 from rlexp.backend import template_clock
+from rlexp.backend.engine.offline import OfflineEngine, rank_of
 from rlexp.backend.patches import Patches
 from rlexp.console import quiet
+from rlexp.errors import RunError
 from rlexp.evaluate.sampler import Sampler
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.transformers_sampler import TransformersSampler
 from rlexp.evaluate.url_sampler import UrlSampler
+from rlexp.evaluate.vllm_sampler import VllmSampler
+
+TOGETHER = 8192
+"""Completions that vLLM is given at once: it fills its batches itself."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Candidate:
     """A causal language model of transformers or PEFT, in evaluation mode; None where it answers elsewhere."""
     tokenizer: Any = None
     """None of an endpoint."""
+    part: int = 256
+    """Completions that are sampled, then scored, before it is said how far it is."""
 
 
 class Candidates:
@@ -45,7 +53,7 @@ class Candidates:
         self._engine = engine
         self._moment = moment
         self._base: tuple[str, Any, Any] | None = None
-        self._local = any(not one.url for one in subjects)
+        self._subjects = subjects
 
     @contextlib.contextmanager
     def of(self, subject: Subject) -> Iterator[Candidate]:
@@ -58,9 +66,11 @@ class Candidates:
             yield Candidate(subject, UrlSampler(subject.run, subject.url, str(subject.model)))
             return
         with quiet(Path(os.devnull)), contextlib.ExitStack() as stack:
+            adapter = adapter_of(subject)
+            if self._engine == "vllm":
+                yield self._in_vllm(subject, adapter)
+                return
             model, tokenizer = self._loaded(subject)
-            begun = subject.inputs.start.adapter if subject.inputs and subject.inputs.start else None
-            adapter = None if subject.run.model.full_finetuning else subject.weights or begun
             if adapter:
                 models.put_adapter(model, adapter)
             elif hasattr(model, "disable_adapter"):
@@ -69,16 +79,34 @@ class Candidates:
 
     def close(self) -> None:
         """Lets go of what is loaded."""
+        if self._base and isinstance(self._base[1], OfflineEngine):
+            self._base[1].close()
         self._base = None
 
-    def _loaded(self, subject: Subject) -> tuple[Any, Any]:
-        run, inputs = subject.run, subject.inputs
-        assert inputs
-        whole = subject.weights if run.model.full_finetuning else None
-        folder = whole or inputs.model
-        key = repr((str(folder or (run.model.hub_id, run.model.revision)), run.model, run.hardware.dtype))
+    def _in_vllm(self, subject: Subject, adapter: Path | None) -> Candidate:
+        run, (folder, key) = subject.run, place_of(subject)
         if self._base is None or self._base[0] != key:
-            self._base = None
+            self.close()
+            found = models.look(run, folder)
+            if found is None:
+                hint = "type eval.engine=transformers, which says why"
+                raise RunError("the model's tokenizer cannot be read", where=str(folder or run.model.hub_id), hint=hint)
+            if self._moment:
+                template_clock.freeze(self._moment)
+            tokenizer, _, ends = found
+            ranks = [rank_of(found) for one in self._subjects if not one.url and (found := adapter_of(one))]
+            self._base = (
+                key,
+                OfflineEngine(run, folder, max(ranks, default=0)),
+                (tokenizer, {*ends, tokenizer.eos_token_id}),
+            )
+        engine, (tokenizer, ends) = self._base[1:]
+        return Candidate(subject, VllmSampler(run, engine, tokenizer, ends, adapter), None, tokenizer, TOGETHER)
+
+    def _loaded(self, subject: Subject) -> tuple[Any, Any]:
+        run, (folder, key) = subject.run, place_of(subject)
+        if self._base is None or self._base[0] != key:
+            self.close()
             patches = Patches(run.rollout.patches)
             models.import_libraries(run, patches)
             if self._moment:
@@ -89,3 +117,18 @@ class Candidates:
             model.eval()
             self._base = key, model, tokenizer
         return self._base[1:]
+
+
+def adapter_of(subject: Subject) -> Path | None:
+    """The adapter of a subject: its own, or the one that its run began with; None where it is a base or whole model."""
+    begun = subject.inputs.start.adapter if subject.inputs and subject.inputs.start else None
+    return None if subject.run.model.full_finetuning else subject.weights or begun
+
+
+def place_of(subject: Subject) -> tuple[Path | None, str]:
+    """The folder of the model that is loaded, None for a hub id, and what tells loaded models apart."""
+    run, inputs = subject.run, subject.inputs
+    assert inputs
+    whole = subject.weights if run.model.full_finetuning else None
+    folder = whole or inputs.model
+    return folder, repr((str(folder or (run.model.hub_id, run.model.revision)), run.model, run.hardware.dtype))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
-from rlexp.evaluate import kinds, results
+from rlexp.evaluate import kinds, results, sizing
 from rlexp.evaluate.candidates import Candidates
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
@@ -50,10 +50,14 @@ class Plan:
     again: bool = False
     """Measure also what was measured before."""
 
+    def engine_of(self, work: Work) -> str:
+        """What measures a task."""
+        return kinds.engine_of(work.settled.named.task.kind, self.engine)
+
     def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
         """What a file of samples is of."""
-        found = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
-        first = self.subjects[0]
+        engine = "" if subject.url else self.engine_of(work)
+        found, first = {"task": work.digest(), "subject": subject.digest, "engine": engine}, self.subjects[0]
         return {**found, "against": first.digest} if work.settled.named.task.judge and subject is not first else found
 
     def samples(self, work: Work, subject: Subject) -> Path:
@@ -85,12 +89,23 @@ def evaluate(
 
 
 def _measure(plan: Plan, say: Said, counter: Callable[[int], Any]) -> dict[tuple[str, str], float]:
+    took: dict[tuple[str, str], float] = {}
+    for engine in dict.fromkeys(plan.engine_of(work) for work in plan.work):
+        own = [work for work in plan.work if plan.engine_of(work) == engine]
+        with contextlib.closing(Candidates(plan.subjects, engine, plan.moment)) as candidates:
+            took |= _measured(plan, own, candidates, say, counter)
+    return took
+
+
+def _measured(
+    plan: Plan, tasks: list[Work], candidates: Candidates, say: Said, counter: Callable[[int], Any]
+) -> dict[tuple[str, str], float]:
+    """(task, subject) -> seconds, of what one engine measured."""
     took = {}
-    candidates = Candidates(plan.subjects, plan.engine, plan.moment)
-    with contextlib.closing(candidates), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         scoring: dict[str, Any] = {}
         for subject in plan.subjects:
-            missing = [work for work in plan.work if plan.again or not plan.samples(work, subject).is_file()]
+            missing = [work for work in tasks if plan.again or not plan.samples(work, subject).is_file()]
             if not missing:
                 continue
             for work in missing:
@@ -124,7 +139,7 @@ def _content(plan: Plan) -> dict[str, Any]:
     subjects = {one.name: {"digest": one.digest} for one in plan.subjects}
     seed = plan.work[0].seed
     locked = {"tasks": tasks, "subjects": subjects, "seed": seed, "engine": plan.engine}
-    found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}}
+    found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}, "detectable": {}}
     for work in plan.work:
         paths = {one.name: plan.samples(work, one) for one in plan.subjects}
         scores = {name: results.scores_of(work.settled, snapshot.read(path)) for name, path in paths.items()}
@@ -134,6 +149,8 @@ def _content(plan: Plan) -> dict[str, Any]:
             for name, path in paths.items()
         }
         found["results"][work.name] = {name: results.estimates(of, declared) for name, of in scores.items()}
-        found["differences"][work.name] = results.differences(work.settled, scores)
+        found["differences"][work.name] = results.differences(work.settled, scores, declared)
+        samples = work.settled.named.task.samples
+        found["detectable"][work.name] = sizing.after(found["differences"][work.name], samples)
     results.adjust(found["differences"])
     return {"format": evaluation.FORMAT, "key": evaluation.key_of(locked), **locked, **found}

@@ -41,25 +41,29 @@ def estimates(scores: Scores, declared: Mapping[str, tuple[float, float] | None]
     return {name: plain(estimate(values, *bounds_of(name, declared))) for name, values in scores.items()}
 
 
-def differences(settled: Settled, subjects: Mapping[str, Scores]) -> list[dict[str, Any]]:
+def differences(
+    settled: Settled, subjects: Mapping[str, Scores], declared: Mapping[str, tuple[float, float] | None]
+) -> list[dict[str, Any]]:
     """The paired difference of every two subjects: of the main metric between all of them, which are the claims; of the
     other metrics against the first.
 
     Args:
         subjects: name -> its scores, over the same prompts.
+        declared: term -> its lowest and highest score.
     """
     names = list(subjects)
     if len(names) < 2:
         return []
-    shared = [name for name in subjects[names[0]] if all(name in found for found in subjects.values())]
-    if not shared:
-        return []
-    main = main_metric(settled, list(dict.fromkeys(name for found in subjects.values() for name in found)))
+    metrics = list(dict.fromkeys(name for found in subjects.values() for name in found))
+    main = main_metric(settled, metrics)
     found = []
-    for metric in sorted(shared, key=lambda name: name != main):
+    for metric in sorted(metrics, key=lambda name: name != main):
         for one, other in combinations(names, 2):
-            if metric == main or one == names[0]:
-                content = plain(paired(subjects[one][metric], subjects[other][metric]))
+            both = metric in subjects[one] and metric in subjects[other]
+            if both and (metric == main or one == names[0]):
+                content = plain(
+                    paired(*(subjects[name][metric] for name in (one, other)), 0.95, *bounds_of(metric, declared))
+                )
                 found.append({"metric": metric, "one": one, "other": other, "claimed": metric == main, **content})
     return found
 

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import template_time
 
 BASE = "base"
+OF_HARDWARE = re.compile(r"hardware[.=]")
+"""The overrides that a run is evaluated with: the rest is as it was locked."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
         named, step = word, ""
     for folder in (here / named, root / named):
         if (folder / finished.LOCK).is_file() or (folder.name == finished.LOCK and folder.is_file()):
-            return [_of_run(named, step, here, root)]
+            return [_of_run(named, step, overrides, here, root)]
     if typed_ids.names_a_place(word) or Places.of(root).option_file(f"model/{word}").is_file():
         (typed,) = typed_ids.from_project([f"model={word}"], here, root)
         run = _composed([*overrides, typed], root)
@@ -132,9 +135,12 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
     raise _nothing(word, named, root)
 
 
-def _of_run(named: str, step: str, here: Path, root: Path) -> Subject:
+def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path) -> Subject:
     original = finished.open(named, here, root)
-    run = _by_transformers(locked_config.on_this_machine(original.run, root))
+    run = locked_config.on_this_machine(original.run, root)
+    if hardware := [one for one in overrides if OF_HARDWARE.match(one)]:
+        run = locked_config.on_hardware(run, hardware, root)
+    run = _by_transformers(run)
     name = os.path.relpath(original.run_dir, root) + (f"@{step}" if step else "")
     weights = None if step == BASE else original.weights(_step(step))
     with contextlib.redirect_stdout(sys.stderr):

@@ -42,7 +42,8 @@ SCHEMA = record(
         "differences": mapping({"type": "array", "items": DIFFERENCE, "maxItems": 10_000}, TASK_NAME),
         "seed": COUNT,
         "engine": NAME,
-    }
+    },
+    {"detectable": mapping(OR_NONE, TASK_NAME), "contamination": mapping(TEXT, TASK_NAME), "rescored": record({"of": KEY})},
 )
 
 
@@ -84,4 +85,3 @@ def read(file: Path) -> dict[str, Any]:
 def of_run(run_dir: Path) -> list[Path]:
     """The files of a run's evaluations."""
     return sorted((run_dir / FOLDER).glob(f"*/{FILE}"))
-

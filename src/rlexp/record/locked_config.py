@@ -66,5 +66,21 @@ def on_this_machine(run: Run, root: Path) -> Run:
     machine = _composed(root / CONF, typed)
     if machine.hardware.device is run.hardware.device:
         return run
+    return _on(run, machine)
+
+
+def on_hardware(run: Run, typed: list[str], root: Path) -> Run:
+    """The run as locked, on the hardware that is typed.
+
+    Args:
+        typed: overrides of ``hardware`` alone.
+
+    Raises:
+        RunError: they name no hardware.
+    """
+    return _on(run, _composed(root / CONF, [*typed, "rollout=generate", f"rollout.patches={run.rollout.patches}"]))
+
+
+def _on(run: Run, machine: Run) -> Run:
     config = {**run.config(), **{name: machine.config()[name] for name in ("hardware", "rollout")}}
     return resolve(OmegaConf.create(config), places=run.places)

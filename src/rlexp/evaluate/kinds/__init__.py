@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rlexp.compose.schema_eval import Kind
+from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 
@@ -26,6 +26,12 @@ def module(kind: Kind) -> Any:
 
         return pairs
     raise NotImplementedError(kind)
+
+
+def engine_of(kind: Kind, engine: str) -> str:
+    """What measures a kind where the evaluation samples by ``engine``: only transformers says how likely given answers
+    are."""
+    return Sampled.transformers.name if kind is Kind.pairs else engine
 
 
 def require(work: Work, subjects: Sequence[Subject]) -> None:

@@ -19,8 +19,6 @@ from rlexp.evaluate.work import Work
 from rlexp.inputs.messages import prompt_hash
 from rlexp.reward.rubric import READ, Rubric, text_of
 
-PART = 256
-"""Completions that are sampled, then scored, before it is said how far it is."""
 IDS = "completion_ids"
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
@@ -59,7 +57,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
     assert work.workers
     rubric = Rubric(run.reward, work.inputs.rewards, work.workers, prefill=prefill)
     read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
-    n, part = task.samples, max(1, PART // task.samples)
+    n, part = task.samples, max(1, candidate.part // task.samples)
     tables = []
     for start in range(0, len(rows), part):
         some = rows.select(range(start, min(start + part, len(rows))))
@@ -106,7 +104,7 @@ def scores(settled: Settled, table: Any) -> Scores:
     for name in settled.reward.terms:
         if f"{SCORE}{name}" in columns:
             found[name] = _grouped(columns[f"{SCORE}{name}"], groups)
-    if right := right_of(settled):
+    if right := settled.right:
         judged = [_right(values, task.right_at) for values in found.get(right, [])]
         answers = _grouped([answer_of(text) for text in columns["completion"]], groups)
         if judged:
@@ -116,15 +114,6 @@ def scores(settled: Settled, table: Any) -> Scores:
     found["truncated"] = _grouped([_number(value) for value in columns["truncated"]], groups)
     found["empty"] = _grouped([float(not text.strip()) for text in columns["completion"]], groups)
     return {name: values for name, values in found.items() if any(v is not None for group in values for v in group)}
-
-
-def right_of(settled: Settled) -> str | None:
-    """The term that says whether a completion is right: the one that the task names, else ``correct`` or the only
-    one."""
-    task, terms = settled.named.task, list(settled.reward.terms)
-    if task.right:
-        return task.right
-    return "correct" if "correct" in terms else None
 
 
 def _of_several(judged: Scores | Any, answers: Any, ks: Sequence[int]) -> Scores:

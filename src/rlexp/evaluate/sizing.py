@@ -1,0 +1,93 @@
+"""How large an evaluation must be: the smallest difference that so many prompts and samples can see, and the prompts
+and samples for one that is wanted. Before anything is measured, by the range of the score alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlexp.compose.schema_eval import Kind
+from rlexp.compose.task_run import EVERY_ROW, Settled
+from rlexp.errors import RunError
+from rlexp.evaluate.statistics.power import Before, detectable, detectable_before, prompts_before
+from rlexp.evaluate.work import Work
+from rlexp.inputs.reward_source import RewardSource
+
+SAMPLES = (1, 2, 4, 8, 16)
+"""Samples of a prompt that are tried where the prompts are too few."""
+
+
+def bounds(settled: Settled, sources: Mapping[str, RewardSource]) -> tuple[float, float] | None:
+    """The lowest and highest value of the metric that speaks for a task; None where nothing says them."""
+    if settled.named.task.kind is Kind.pairs or settled.right:
+        return 0.0, 1.0
+    low = high = 0.0
+    for name, term in settled.reward.terms.items():
+        declared = sources[name].bounds if name in sources else None
+        if declared is None:
+            return None
+        ends = sorted(end * term.weight for end in declared)
+        low, high = low + ends[0], high + ends[1]
+    return (low, high) if high > low else None
+
+
+def before(settled: Settled, sources: Mapping[str, RewardSource], rows: int) -> Before | None:
+    """The smallest difference that so many rows can see at 80% power, before anything is measured; None where the
+    score has no known range."""
+    found = bounds(settled, sources)
+    return detectable_before(rows, settled.named.task.samples, *found) if found and rows > 1 else None
+
+
+def after(differences: Sequence[Mapping[str, Any]], samples: int) -> float | None:
+    """The same, by the noise of the first difference that is claimed; None where nothing was compared."""
+    first = next((one for one in differences if one["claimed"] and one["error"] is not None), None)
+    if first is None:
+        return None
+    data, prediction = first["data_noise"], first["prediction_noise"]
+    if data is None or prediction is None:
+        data, prediction = first["error"] * first["prompts"] ** 0.5, 0.0
+    return detectable(first["prompts"], samples, data, prediction)
+
+
+def sized(work: Work, want: float) -> Work:
+    """The work with the prompts, and the samples of each, that a difference of ``want`` takes.
+
+    Raises:
+        RunError: the rows are too few, whatever the samples; or the score has no known range.
+    """
+    settled, task = work.settled, work.settled.named.task
+    found = bounds(settled, work.inputs.rewards)
+    if found is None:
+        raise RunError(
+            f"{work.name} is scored by a reward without a known range, so nothing says how large it must be",
+            where="eval.want",
+            hint=f"declare the range in the reward's file (docs/add-a-reward.md), or type eval.{work.name}.rows=NUMBER",
+        )
+    present = len(_with(work, EVERY_ROW, task.samples).rows)
+    fitting = [(n, prompts_before(want, n, *found).value) for n in SAMPLES if n >= task.samples]
+    fitting = [(n, int(prompts)) for n, prompts in fitting if prompts <= present]
+    if not fitting:
+        least = detectable_before(present, max(SAMPLES), *found).value
+        raise RunError(
+            f"{work.name} has {present} prompts to report on, and a difference of {want:g} takes more, whatever the "
+            f"samples: {prompts_before(want, 1, *found).value:.0f} prompts sampled once would do",
+            where=f"eval.want={want:g}",
+            hint=f"type eval.want={_up(least)}, which {max(SAMPLES)} samples of each can see, or name a task with more "
+            "rows",
+        )
+    samples, prompts = min(fitting, key=lambda pair: pair[0] * pair[1])
+    return _with(work, prompts, samples)
+
+
+def _with(work: Work, rows: int, samples: int) -> Work:
+    settled = work.settled
+    task = dataclasses.replace(settled.named.task, rows=rows, samples=samples)
+    held_out = dataclasses.replace(settled.held_out, rows=rows)
+    named = dataclasses.replace(settled.named, task=task)
+    return dataclasses.replace(work, settled=dataclasses.replace(settled, named=named, held_out=held_out))
+
+
+def _up(number: float) -> str:
+    """Two digits, rounded up."""
+    return f"{number * 1.005 + 0.0005:.3f}"
