@@ -113,7 +113,7 @@ def _text(override: str) -> Any:
 
 def _names(override: str) -> tuple[str, ...]:
     value = _text(override)
-    names = value.split("+") if isinstance(value, str) else [str(one) for one in value] if _is_list(value) else []
+    names = value.split("+") if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
     for name in names:
         if not NAME.fullmatch(name):
             what = f"{name!r} is no name of an eval task"
@@ -124,10 +124,6 @@ def _names(override: str) -> tuple[str, ...]:
     if not names:
         raise RunError(f"{ROOT}= names eval tasks", where=override, hint=f"type {ROOT}={HELD_OUT}")
     return tuple(names)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def present(places: Places) -> list[str]:

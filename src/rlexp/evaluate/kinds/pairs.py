@@ -30,6 +30,8 @@ FIRST, SECOND = "judge.first", "judge.second"
 """What the judge said of (the subject's, the base's) answer, and of the two the other way round."""
 OWN = "own"
 """Stands before what is stored of the subject's own answer."""
+MAY_LACK = {f"{OWN}.tokens": "int64", FIRST: "float64", SECOND: "float64"}
+"""Types of the stored columns that may hold nothing at all."""
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
@@ -95,7 +97,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
                 columns[f"{name}.tokens"] = [len(own[place]) for own in found]
         if task.judge:
             columns |= _judged(work, candidate, some, prompts, start)
-        tables.append(pa.table(columns))
+        tables.append(pa.table({name: pa.array(values, MAY_LACK.get(name)) for name, values in columns.items()}))
         work.done(min(start + PART, len(rows)))
     return pa.concat_tables(tables)
 
