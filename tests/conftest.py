@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 # What a test says yes to, or runs, is remembered for nobody.
 _state = tempfile.TemporaryDirectory(prefix="rlexp-state-")
 os.environ["XDG_STATE_HOME"] = _state.name
-PROJECT_FOLDERS = ("conf", "rewards", "data_prep", "models/tiny")
+PROJECT_FOLDERS = ("conf", "rewards", "data_prep", "eval", "models/tiny")
 PROJECT_FILES = (
     ".dvc/config",
     ".dvc/.gitignore",

@@ -12,7 +12,7 @@ from rlexp.reward.cases import run_case
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "rewards").glob("*.py"))
-UNTRIED = {"rewards/judge.py", "rewards/reward_model.py"}
+UNTRIED = {"rewards/judge.py", "rewards/preferred.py", "rewards/reward_model.py"}
 """They need an endpoint or a model: tests/rewards/ holds what can be said of them."""
 CASES = [(file, case) for file in FILES for case in load_script(ROOT / file).cases]
 

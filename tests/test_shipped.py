@@ -14,6 +14,7 @@ NEEDS = {
     "dataset/local": ["dataset.params.file=x"],
     "experiment/sums_sft_grpo": ["model.start=null"],  # the run that it begins with
     "reward/judge": ["reward.terms.judge.params.model=x"],
+    "reward/preferred": ["reward.terms.preferred.params.model=x"],
     "reward/reward_model": ["reward.terms.reward_model.params.path=x"],
     "rollout/colocate": ["hardware=h100"],
     "rollout/server": ["hardware=h100x2"],

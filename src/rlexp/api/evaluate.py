@@ -17,15 +17,18 @@ from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Evaluation as Typed
 from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.compose.task_run import Settled, settle
-from rlexp.compose.tasks import HELD_OUT, Asked
+from rlexp.compose.tasks import HELD_OUT, OWN, Asked
 from rlexp.errors import RunError, all_of
-from rlexp.evaluate import evaluation, sizing, subjects
+from rlexp.evaluate import evaluation, kinds, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.held_out import Half
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
+from rlexp.inputs import trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
+from rlexp.inputs.reward_files import reward_sources
+from rlexp.inputs.trust import Code
 from rlexp.preflight import contamination
 from rlexp.record.evaluation import FOLDER
 
@@ -66,10 +69,12 @@ def plan_of(
             where=" ".join(unread),
             hint=f"leave it out; an evaluation reads eval=TASK ({names}), eval.KEY=VALUE and hardware=NAME",
         )
-    context = (trained or found)[0]
+    context = (trained or [one for one in found if not one.url] or found)[0]
     settled, typed = settle_all(asked, context.run, root)
     inputs = all_of(*(lambda one=one: _inputs(one, context, root) for one in settled))
     work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
+    for one in work:
+        kinds.require(one, found)
     if typed.want:
         work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
     folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
@@ -176,14 +181,18 @@ def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int
 
 
 def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
-    """The data and the rewards of a task."""
-    if settled.name == HELD_OUT and context.original and context.inputs:
-        return context.inputs
+    """The data and the rewards of a task; of a run's own rows those that it was locked with."""
     run = settled.on(context.run)
+    if settled.name in OWN and context.original and context.inputs:
+        if settled.name == HELD_OUT:
+            return context.inputs
+        judges = reward_sources(run)
+        trust.require([Code(source.path) for source in judges.values()], run.places)
+        return dataclasses.replace(context.inputs, rewards=judges)
     if settled.named.task.kind is Kind.lm_eval:
         run = dataclasses.replace(run, reward=dataclasses.replace(run.reward, terms={}))
     with contextlib.redirect_stdout(sys.stderr):
-        return prepare(run, root)
+        return prepare(run, root, model=context.url is None)
 
 
 def _contamination(work: Work, trained: Sequence[Subject]) -> dict[str, Any]:

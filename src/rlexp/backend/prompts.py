@@ -73,6 +73,34 @@ def prompt_ids(tokenizer: Any, dialogues: Sequence[Dialogue], template_kwargs: d
     return tokenizer(rendered(tokenizer, dialogues, template_kwargs), add_special_tokens=False)["input_ids"]
 
 
+def completion_ids(
+    tokenizer: Any, prompt: Dialogue, completions: Sequence[str | Messages], template_kwargs: dict[str, Any]
+) -> tuple[list[list[int]], int]:
+    """The token ids of a prompt with each of some completions, and the place in them where the completions begin.
+
+    Source: TRL tokenizes prompt and completion together, plain text with the EOS token behind it; the completions begin
+    where the first of them leaves the prompt alone.
+    """
+    alone = prompt_ids(tokenizer, [prompt], template_kwargs)[0]
+    texts = []
+    for completion in completions:
+        if isinstance(prompt, str):
+            text, eos = prompt + str(completion), tokenizer.eos_token or ""
+            texts.append(rendered(tokenizer, [text if text.endswith(eos) else text + eos], template_kwargs)[0])
+        else:
+            answer = completion if isinstance(completion, list) else [{"role": "assistant", "content": completion}]
+            messages = joined(prompt, answer)
+            tools = tools_of(messages)
+            texts.append(tokenizer.apply_chat_template(messages, tokenize=False, **tools, **template_kwargs))
+    found = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return found, min((_shared(alone, whole) for whole in found), default=len(alone))
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def prefill(tokenizer: Any, dialogue: Dialogue, template_kwargs: dict[str, Any], tags: Sequence[str]) -> str:
     """What the generation prompt writes of the answer already, from the first of the tags on: ``<think>`` and a line
     end; empty of plain text, and where it only opens the assistant's turn."""

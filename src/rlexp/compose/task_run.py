@@ -6,16 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from rlexp.compose.methods import METHODS
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Kind
-from rlexp.compose.tasks import HELD_OUT, Named
+from rlexp.compose.tasks import OWN, Named
 from rlexp.errors import RunError, nearest
 
 METHOD_OF = {
@@ -77,9 +76,13 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
     task = named.task
     limit = task.max_new_tokens or run.held_out.max_new_tokens
     rows = task.rows or EVERY_ROW
-    if named.name == HELD_OUT:
-        reward = _reward(task.scorer, run, root, named) if task.scorer else run.reward
+    scorer = task.judge if task.kind is Kind.pairs else task.scorer
+    unscored = dataclasses.replace(run.reward, terms={})
+    if named.name in OWN:
         own = dataclasses.replace(run.held_out, rows=rows, temperature=task.temperature, max_new_tokens=limit)
+        reward = run.reward if task.kind is Kind.completions else unscored
+        if scorer:
+            reward = _composed([f"reward={scorer}"], run, root, named).reward
         return Settled(named, _whole(run.dataset), reward, own)
     held_out = HeldOut(rows=rows, draw=Draw.prompt_hash, temperature=task.temperature, max_new_tokens=limit)
     if task.kind is Kind.lm_eval:
@@ -88,23 +91,14 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
         raise RunError(
             "the eval task names no data", where=str(named.file), hint="write dataset: NAME, an option of conf/dataset"
         )
-    scorer = task.judge if task.kind is Kind.pairs else task.scorer
     typed = [f"dataset={task.dataset}", *([f"reward={scorer}"] if scorer else [])]
-    nodes = _nodes(typed, root, named)
-    tree = {**run.config(), "dataset": nodes["dataset"], **({"reward": nodes["reward"]} if scorer else {})}
-    composed = resolve(OmegaConf.create(tree), run.model.size, run.places)
-    if task.right and task.right not in composed.reward.terms:
-        terms = composed.reward.terms
-        guess = nearest(task.right, terms) or next(iter(terms), "NAME")
-        what = f"right names {task.right}, and the task is scored by {', '.join(terms) or 'nothing'}"
+    composed = _composed(typed, run, root, named)
+    reward = unscored if task.kind is Kind.pairs and not scorer else composed.reward
+    if task.right and task.right not in reward.terms:
+        guess = nearest(task.right, reward.terms) or next(iter(reward.terms), "NAME")
+        what = f"right names {task.right}, and the task is scored by {', '.join(reward.terms) or 'nothing'}"
         raise RunError(what, where=f"{named.file}: right", hint=f"write right: {guess}")
-    return Settled(named, _whole(composed.dataset), composed.reward, held_out)
-
-
-def _reward(scorer: str, run: Run, root: Path, named: Named) -> Reward:
-    """The options of conf/reward, composed for a run."""
-    tree = {**run.config(), "reward": _nodes([f"reward={scorer}"], root, named)["reward"]}
-    return resolve(OmegaConf.create(tree), run.model.size, run.places).reward
+    return Settled(named, _whole(composed.dataset), reward, held_out)
 
 
 def _whole(dataset: Dataset) -> Dataset:
@@ -112,10 +106,35 @@ def _whole(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, train_rows=None, difficulty=None)
 
 
-def _nodes(typed: Sequence[str], root: Path, named: Named) -> dict[str, Any]:
-    """The groups that were composed, not yet resolved: they may refer to the model."""
+def _require_closed(config: DictConfig, group: str, option: str) -> None:
+    """Checks that an option leaves nothing for the command line to say, which an evaluation does not read.
+
+    Raises:
+        RunError: it does.
+    """
+    if missing := sorted(OmegaConf.missing_keys(config[group])):
+        one = option.partition("+")[0]
+        raise RunError(
+            f"the option {option} leaves {missing[0]} open",
+            where=f"{group}={option}",
+            hint=f"write an option of your own, conf/{group}/my_{one}.yaml: defaults: [{one}, _self_], then that key; "
+            f"and name my_{one} in the task",
+        )
+
+
+def _composed(typed: Sequence[str], run: Run, root: Path, named: Named) -> Run:
+    """The run with the groups that a task names: they may refer to its model.
+
+    Raises:
+        RunError: one is no option, or leaves something open, which no evaluation can type.
+    """
+    names = [one.partition("=")[0] for one in typed]
     try:
         config = CommandLine(root, list(typed)).config
+        for one in typed:
+            _require_closed(config, *one.split("="))
+        nodes = {name: OmegaConf.to_container(config[name], resolve=False) for name in names}
+        return resolve(OmegaConf.create({**run.config(), **nodes}), run.model.size, run.places)
     except RunError as error:
-        raise RunError(error.what, where=f"{named.file}: {error.where}", hint=error.hint) from error
-    return {name: OmegaConf.to_container(config[name], resolve=False) for name in ("dataset", "reward")}
+        where = f"{named.file or f'eval={named.name}'}: {error.where}"
+        raise RunError(error.what, where=where, hint=error.hint) from error

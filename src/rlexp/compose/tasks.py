@@ -24,13 +24,15 @@ from rlexp.compose.config_file import Scene, explain_yaml
 from rlexp.compose.explain import explain
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
-from rlexp.compose.schema import HeldOut
+from rlexp.compose.schema import DatasetType, HeldOut
 from rlexp.compose.schema_eval import Evaluation, Kind, Task
 from rlexp.errors import RunError, nearest
 
 ROOT, FOLDER = "eval", "eval"
-HELD_OUT = "held_out"
-"""The task of a data set's own held-out rows, which ``held_out.*`` of the run says: no file holds it."""
+HELD_OUT, HELD_OUT_PAIRS = "held_out", "held_out_pairs"
+"""The tasks of a data set's own held-out rows, and of the answers in them: ``held_out.*`` of the run says them."""
+OWN = (HELD_OUT, HELD_OUT_PAIRS)
+"""What a run is evaluated on where no task is named: the second only where its data is preference data."""
 LM_EVAL = "lm_eval:"
 """Stands before the name of a task of lm-evaluation-harness."""
 NAME = re.compile(r"[\w-]+|lm_eval:[\w.-]+", re.A)
@@ -111,7 +113,9 @@ def _text(override: str) -> Any:
 
 def _names(override: str) -> tuple[str, ...]:
     value = _text(override)
-    names = value.split("+") if isinstance(value, str) else [str(one) for one in value] if _is_list(value) else []
+    names = (
+        value.split("+") if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
+    )
     for name in names:
         if not NAME.fullmatch(name):
             what = f"{name!r} is no name of an eval task"
@@ -124,13 +128,9 @@ def _names(override: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
 def present(places: Places) -> list[str]:
-    """The tasks that there are: those of files, and ``held_out``."""
-    return [HELD_OUT, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
+    """The tasks that there are: those of files, and those of a run's own held-out rows."""
+    return [*OWN, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
 
 
 def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
@@ -146,7 +146,7 @@ def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
     Raises:
         RunError: there is no such task or key, a value has another type or range.
     """
-    names, places = asked.names or (HELD_OUT,), run.places
+    names, places = asked.names or OWN[: 1 + (run.dataset.type is DatasetType.preference)], run.places
     found: list[Named] = []
     for name in names:
         found += _expanded(name, run, None, ())
@@ -190,8 +190,9 @@ def _expanded(name: str, run: Run, suite: str | None, above: tuple[str, ...]) ->
 
 def _read(name: str, run: Run) -> Named:
     places, own = run.places, run.held_out
-    if name == HELD_OUT:
-        task = Task(about="held-out rows of the data set", rows=own.rows or HeldOut().rows)
+    if name in OWN:
+        kind = Kind.pairs if name == HELD_OUT_PAIRS else Kind.completions
+        task = Task(kind=kind, about="held-out rows of the data set", rows=own.rows or HeldOut().rows)
         task.temperature, task.max_new_tokens = own.temperature, own.max_new_tokens
         return Named(name, task)
     if name.startswith(LM_EVAL):
@@ -201,8 +202,7 @@ def _read(name: str, run: Run) -> Named:
     file = f"{FOLDER}/{name}.yaml"
     path = places.path(file)
     if not path.is_file():
-        choices = present(places)
-        guess = nearest(name, choices)
+        guess = nearest(name, choices := present(places))
         hint = f"{f'did you mean {ROOT}={guess}? ' if guess else ''}one of: {', '.join(choices)}, {LM_EVAL}NAME"
         raise RunError(f"there is no eval task {name!r} (no {file})", where=f"{ROOT}={name}", hint=hint)
     try:

@@ -19,6 +19,7 @@ from rlexp.errors import RunError
 from rlexp.evaluate.sampler import Sampler
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.transformers_sampler import TransformersSampler
+from rlexp.evaluate.url_sampler import UrlSampler
 from rlexp.evaluate.vllm_sampler import VllmSampler
 
 TOGETHER = 8192
@@ -61,6 +62,9 @@ class Candidates:
         Raises:
             RunError: it cannot be loaded.
         """
+        if subject.url:
+            yield Candidate(subject, UrlSampler(subject.run, subject.url, str(subject.model)))
+            return
         with quiet(Path(os.devnull)), contextlib.ExitStack() as stack:
             adapter = adapter_of(subject)
             if self._engine == "vllm":

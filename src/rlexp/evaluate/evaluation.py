@@ -55,18 +55,26 @@ class Plan:
     contamination: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Task -> run -> what its training rows share with the task's (``preflight.contamination``)."""
 
+    def engine_of(self, work: Work) -> str:
+        """What measures a task."""
+        return kinds.engine_of(work.settled.named.task.kind, self.engine)
+
     def digests(self, work: Work, subject: Subject) -> dict[str, Any]:
         """What a file of samples is of."""
-        found = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
+        found = self._asked(work, subject)
         if self.stored:
             before = self.samples_of(self.stored[self.work.index(work)], subject)
             found["rescored"] = sha256(before) if before.is_file() else ""
         return found
 
+    def _asked(self, work: Work, subject: Subject) -> dict[str, Any]:
+        engine = "" if subject.url else self.engine_of(work)
+        found, first = {"task": work.digest(), "subject": subject.digest, "engine": engine}, self.subjects[0]
+        return {**found, "against": first.digest} if work.settled.named.task.judge and subject is not first else found
+
     def samples_of(self, work: Work, subject: Subject) -> Path:
         """The file of the samples that a rescoring begins with."""
-        digests = {"task": work.digest(), "subject": subject.digest, "engine": "" if subject.url else self.engine}
-        return self.folder / evaluation.samples_file(work.name, digests)
+        return self.folder / evaluation.samples_file(work.name, self._asked(work, subject))
 
     def samples(self, work: Work, subject: Subject) -> Path:
         """The file of the samples of a task and a subject."""
@@ -97,12 +105,23 @@ def evaluate(
 
 
 def _measure(plan: Plan, say: Said, counter: Callable[[int], Any]) -> dict[tuple[str, str], float]:
+    took: dict[tuple[str, str], float] = {}
+    for engine in dict.fromkeys(plan.engine_of(work) for work in plan.work):
+        own = [work for work in plan.work if plan.engine_of(work) == engine]
+        with contextlib.closing(Candidates(plan.subjects, engine, plan.moment)) as candidates:
+            took |= _measured(plan, own, candidates, say, counter)
+    return took
+
+
+def _measured(
+    plan: Plan, tasks: list[Work], candidates: Candidates, say: Said, counter: Callable[[int], Any]
+) -> dict[tuple[str, str], float]:
+    """(task, subject) -> seconds, of what one engine measured."""
     took = {}
-    candidates = Candidates(plan.subjects, plan.engine, plan.moment)
-    with contextlib.closing(candidates), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         scoring: dict[str, Any] = {}
         for subject in plan.subjects:
-            missing = [work for work in plan.work if plan.again or not plan.samples(work, subject).is_file()]
+            missing = [work for work in tasks if plan.again or not plan.samples(work, subject).is_file()]
             if not missing:
                 continue
             for work in missing:

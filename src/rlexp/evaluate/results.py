@@ -13,7 +13,7 @@ from rlexp.evaluate.statistics.compare import holm, paired
 from rlexp.evaluate.statistics.estimate import estimate
 
 Scores = dict[str, list[list[float | None]]]
-SHARES = ("accuracy", "pass@", "pass^", "majority@", "truncated", "empty", "win_rate")
+SHARES = ("accuracy", "pass@", "pass^", "majority@", "truncated", "empty", "win_rate", "judge_agrees")
 """How the metrics begin that lie between 0 and 1."""
 
 
@@ -21,7 +21,7 @@ def main_metric(settled: Settled, found: Sequence[str]) -> str:
     """The metric that speaks for a task: the one it names, else accuracy where something is right or wrong, else the
     reward, else the first."""
     wanted = settled.named.task.metric
-    choices = [name for name in (wanted, "accuracy", "reward") if name and name in found]
+    choices = [name for name in (wanted, "accuracy", "reward", "win_rate") if name and name in found]
     return choices[0] if choices else found[0]
 
 
@@ -54,14 +54,13 @@ def differences(
     names = list(subjects)
     if len(names) < 2:
         return []
-    shared = [name for name in subjects[names[0]] if all(name in found for found in subjects.values())]
-    if not shared:
-        return []
-    main = main_metric(settled, shared)
+    metrics = list(dict.fromkeys(name for found in subjects.values() for name in found))
+    main = main_metric(settled, metrics)
     found = []
-    for metric in [main, *(name for name in shared if name != main)]:
+    for metric in sorted(metrics, key=lambda name: name != main):
         for one, other in combinations(names, 2):
-            if metric == main or one == names[0]:
+            both = metric in subjects[one] and metric in subjects[other]
+            if both and (metric == main or one == names[0]):
                 low, high = bounds_of(metric, declared)
                 content = plain(paired(subjects[one][metric], subjects[other][metric], low=low, high=high))
                 found.append({"metric": metric, "one": one, "other": other, "claimed": metric == main, **content})

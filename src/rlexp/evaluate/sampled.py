@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rlexp.backend.model import end_tokens
-from rlexp.backend.prompts import joined, prompt_ids, prompt_of, rendered, tools_of
+from rlexp.backend.prompts import completion_ids, prompt_ids, prompt_of
 from rlexp.compose.run import Run
 from rlexp.evaluate.sampler import Sampling
 from rlexp.evaluate.samples import SampledGroups, Target, TextSpan
@@ -98,26 +98,15 @@ def pieces(tokenizer: Any, ids: list[int], ends: set[int]) -> Iterable[TextSpan]
 def targets(run: Run, tokenizer: Any, row: dict[str, Any], ends: set[int]) -> Iterable[Target]:
     """The completions of a row that an offline method trains on, as the trainer reads them.
 
-    Source: TRL tokenizes prompt and completion together; the completion begins where that leaves the prompt alone.
+    Source: ``backend.prompts.completion_ids``.
     """
     prompt = prompt_of(row)
-    alone = prompt_ids(tokenizer, [prompt], run.chat_template_kwargs)[0]
     limit = run.arguments.get("max_length")
     for name in ("chosen", "rejected", "completion"):
         if name not in row:
             continue
-        target = row[name]
-        if isinstance(prompt, str):
-            text = rendered(tokenizer, [prompt + str(target) + tokenizer.eos_token], run.chat_template_kwargs)[0]
-        else:
-            answer = target if isinstance(target, list) else [{"role": "assistant", "content": target}]
-            messages = joined(prompt, answer)
-            text = tokenizer.apply_chat_template(
-                messages, tokenize=False, **tools_of(messages), **run.chat_template_kwargs
-            )
-        whole = tokenizer(text, add_special_tokens=False)["input_ids"]
-        shared = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), len(alone))
-        own = whole[shared:]
+        (whole,), begin = completion_ids(tokenizer, prompt, [row[name]], run.chat_template_kwargs)
+        own = whole[begin:]
         truncated = min(len(own), max(0, len(whole) - limit)) if limit else 0
         yield Target(name, tuple(pieces(tokenizer, own, ends)), len(own), truncated)
 

@@ -46,7 +46,7 @@ class Completion:
     @property
     def length(self) -> int | None:
         """Tokens with the one that ended it; None where nothing says them."""
-        return len(self.token_ids) if self.token_ids or self.tokens is None else self.tokens
+        return len(self.token_ids) if self.token_ids else self.tokens
 
 
 class Sampler(Protocol):

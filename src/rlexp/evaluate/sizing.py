@@ -64,16 +64,17 @@ def sized(work: Work, want: float) -> Work:
             where="eval.want",
             hint=f"declare the range in the reward's file (docs/add-a-reward.md), or type eval.{work.name}.rows=NUMBER",
         )
+    tried = (1,) if task.kind is Kind.pairs else SAMPLES
     present = len(_with(work, EVERY_ROW, task.samples).rows)
-    tried = [(n, int(prompts_before(want, n, *found).value)) for n in SAMPLES if n >= task.samples]
-    fitting = [(n, prompts) for n, prompts in tried if prompts <= present]
+    needed = [(n, int(prompts_before(want, n, *found).value)) for n in tried if n >= task.samples]
+    fitting = [(n, prompts) for n, prompts in needed if prompts <= present]
     if not fitting:
-        least = detectable_before(present, max(SAMPLES), *found).value
+        least = detectable_before(present, max(tried), *found).value
         raise RunError(
             f"{work.name} has {present} prompts to report on, and a difference of {want:g} takes more, whatever the "
             f"samples: {prompts_before(want, 1, *found).value:.0f} prompts sampled once would do",
             where=f"eval.want={want:g}",
-            hint=f"type eval.want={_up(least)}, which {max(SAMPLES)} samples of each can see, or name a task with more "
+            hint=f"type eval.want={_up(least)}, which {max(tried)} samples of each can see, or name a task with more "
             "rows",
         )
     samples, prompts = min(fitting, key=lambda pair: pair[0] * pair[1])

@@ -26,6 +26,7 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Rollout
 from rlexp.errors import RunError, nearest, printable
+from rlexp.evaluate import endpoint
 from rlexp.inputs import hashes
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.find import Inputs
@@ -55,7 +56,7 @@ class Subject:
     """The run that left them."""
     url: str | None = None
     model: str | None = None
-    """The model's name at the endpoint; None for the one it serves."""
+    """The model's name at the endpoint; None of any other."""
 
     @property
     def base(self) -> bool:
@@ -115,7 +116,12 @@ def read(words: Sequence[str], overrides: list[str], here: Path, root: Path) -> 
 def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subject]:
     if word.startswith(("http://", "https://")):
         url, _, model = word.partition("#")
-        return [Subject(word, _composed(overrides, root), url=url.rstrip("/"), model=model or None)]
+        url = endpoint.checked(url)
+        run = _composed(overrides, root)
+        if not model:
+            with endpoint.Endpoint(url) as asked:
+                model = asked.served()
+        return [Subject(f"{url}#{model}", run, url=url, model=model)]
     named, _, step = word.rpartition("@")
     if not named or (not step.isdecimal() and step not in ("best", "last", BASE)):
         named, step = word, ""

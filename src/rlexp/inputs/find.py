@@ -49,11 +49,12 @@ class Inputs:
         return tuple(column for source in self.rewards.values() for column in source.wanted_columns)
 
 
-def find_inputs(run: Run, root: Path, begun: start.Begun | None = None) -> Inputs:
+def find_inputs(run: Run, root: Path, begun: start.Begun | None = None, model: bool = True) -> Inputs:
     """Finds every input of ``run`` under the project folder ``root`` and checks that they fit together.
 
     Args:
         begun: the weights it begins with, where they were found otherwise than by ``model.start``.
+        model: False where the run's model is not needed: another one answers, elsewhere.
 
     Raises:
         RunError: an input is missing and nothing can make it, or two of them do not fit.
@@ -64,11 +65,11 @@ def find_inputs(run: Run, root: Path, begun: start.Begun | None = None) -> Input
     data = root / run.dataset.path
     description = snapshot.describe(data)
     asked, mixed = snapshots.asked(run), bool(run.dataset.parts) and run.dataset.own_place
-    rewards, data_prepare, parts, (model, model_prepare) = all_of(
+    rewards, data_prepare, parts, (folder, model_prepare) = all_of(
         lambda: reward_sources(run),
         lambda: None if description or mixed else snapshots.script_of(asked, root, run.places),
         lambda: mixture.missing(run, root, description),
-        lambda: _model(run, root),
+        lambda: _model(run, root) if model else (None, None),
         hint=f"mend them all; how such files look: {shipped()}",
     )
     if description is not None:
@@ -78,10 +79,10 @@ def find_inputs(run: Run, root: Path, begun: start.Begun | None = None) -> Input
         _check_snapshot(run, description, rewards)
     filtered = difficulty.find(run, root / difficulty.path(run), data, description, rewards)
     rewards = {name: met_snapshot(source, description) for name, source in rewards.items()}
-    begun = begun or start.find(run, root, model)
+    begun = begun or (start.find(run, root, folder) if model else None)
     if begun and begun.model:
-        model, model_prepare = (root / begun.model).resolve(), None
-    return Inputs(data, description, data_prepare, model, model_prepare, rewards, filtered, parts, begun)
+        folder, model_prepare = (root / begun.model).resolve(), None
+    return Inputs(data, description, data_prepare, folder, model_prepare, rewards, filtered, parts, begun)
 
 
 def _dataset_type(run: Run) -> None:

@@ -25,30 +25,31 @@ from rlexp.inputs.trust import Code
 from rlexp.project import shipped
 
 
-def prepare(run: Run, root: Path, begun: Begun | None = None) -> Inputs:
+def prepare(run: Run, root: Path, begun: Begun | None = None, model: bool = True) -> Inputs:
     """Checks the inputs of ``run``, makes the missing ones (says which) and checks the rows of the data.
 
     Each script runs in a process of its own. Two that make the same at once do so apart: the first to end leaves what
     both take.
 
     Args:
-        begun: as ``find_inputs``.
+        begun, model: as ``find_inputs``.
 
     Raises:
         RunError: an input is missing and cannot be made, its script refused, rows break the method's contract, or code
             that came by a path is not trusted.
     """
     run = run.at(root)
-    inputs = find_inputs(run, root, begun)
+    inputs = find_inputs(run, root, begun, model)
     scripts = [script for script in (inputs.data_prepare, *inputs.parts.values(), inputs.model_prepare) if script]
     trust.require([Code(path) for path in [*(s.path for s in inputs.rewards.values()), *scripts]], run.places)
-    hub.require(run)
+    if model:
+        hub.require(run)
     parts = snapshots.parts(run)
     for name, script in inputs.parts.items():
         _make(parts[name].rows.path, script, write_snapshot, root / parts[name].rows.path, parts[name].params)
     mixed = bool(parts) and inputs.description is None
     if mixed:
-        _mix(run, root)
+        _mix(run, root, model)
     if inputs.data_prepare:
         _make(run.dataset.path, inputs.data_prepare, write_snapshot, inputs.data, run.config()["dataset"]["params"])
     if inputs.model_prepare and inputs.model:
@@ -59,13 +60,13 @@ def prepare(run: Run, root: Path, begun: Begun | None = None) -> Inputs:
         _copy(shipped() / path, root / path)
     made = inputs.start.make(root) if inputs.start else False
     if inputs.data_prepare or inputs.model_prepare or shipped_only or mixed or made:
-        inputs = find_inputs(run, root, begun)
+        inputs = find_inputs(run, root, begun, model)
     check_rows(inputs.data, run.dataset.type)
     return inputs
 
 
-def _mix(run: Run, root: Path) -> None:
-    find_inputs(run, root)  # whether the parts that were just made fit together
+def _mix(run: Run, root: Path, model: bool) -> None:
+    find_inputs(run, root, model=model)  # whether the parts that were just made fit together
     parts = {name: part.path for name, part in run.dataset.parts.items()}
     print(f"making {run.dataset.path} of {', '.join(parts.values())}", flush=True)
     made = {name: (root / path, snapshot.digest(path, root / path)) for name, path in parts.items()}

@@ -1,14 +1,18 @@
 """What a task measures, kind by kind: rows of samples of one subject, and the metrics that they give.
 
 A kind is a module with two functions: ``measure(work, candidate)`` gives a ``pyarrow.Table``, a row a sample;
-``scores(settled, table)``, pure, gives metric -> [prompts][samples], in the order of the prompts of the table.
+``scores(settled, table)``, pure, gives metric -> [prompts][samples], in the order of the prompts of the table. A third
+one, ``require(work, subjects)``, may say before anything is loaded what cannot be measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rlexp.compose.schema_eval import Kind
+from rlexp.compose.schema_eval import Kind, Sampled
+from rlexp.evaluate.subjects import Subject
+from rlexp.evaluate.work import Work
 
 
 def module(kind: Kind) -> Any:
@@ -17,4 +21,24 @@ def module(kind: Kind) -> Any:
         from rlexp.evaluate.kinds import completions
 
         return completions
+    if kind is Kind.pairs:
+        from rlexp.evaluate.kinds import pairs
+
+        return pairs
     raise NotImplementedError(kind)
+
+
+def engine_of(kind: Kind, engine: str) -> str:
+    """What measures a kind where the evaluation samples by ``engine``: only transformers says how likely given answers
+    are."""
+    return Sampled.transformers.name if kind is Kind.pairs else engine
+
+
+def require(work: Work, subjects: Sequence[Subject]) -> None:
+    """Checks whether a task can be measured of the subjects, where its kind says what it needs (``require``).
+
+    Raises:
+        RunError: it cannot.
+    """
+    if needs := getattr(module(work.settled.named.task.kind), "require", None):
+        needs(work, subjects)

@@ -10,22 +10,40 @@ from rlexp.backend import dataset
 from rlexp.backend.prompts import prefill_of, prompt_of
 from rlexp.compose.run import Run
 from rlexp.compose.task_run import Settled
+from rlexp.errors import RunError
 from rlexp.evaluate.answers import answer_of
 from rlexp.evaluate.candidates import Candidate
 from rlexp.evaluate.sampler import Sampling
 from rlexp.evaluate.statistics.metrics import majority_at_k, pass_at_k, pass_hat_k
+from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs.messages import prompt_hash
 from rlexp.reward.rubric import READ, Rubric, text_of
 
+IDS = "completion_ids"
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
 
-SAMPLED = ("row", "prompt_sha256", "sample", "prompt", "completion", "tokens", "truncated", "token_ids")
+SAMPLED = ("row", "prompt_sha256", "sample", "prompt", "completion", "tokens", "truncated", "prefill", "token_ids")
 """The columns of a table that sampling fills."""
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
+
+
+def require(work: Work, subjects: Sequence[Subject]) -> None:
+    """Checks whether the task can be measured of the subjects, before anything is loaded.
+
+    Raises:
+        RunError: a term reads token ids, which an endpoint does not tell.
+    """
+    needs = [name for name, source in work.inputs.rewards.items() if IDS in source.reads and IDS not in source.optional]
+    if needs and (urls := [one.name for one in subjects if one.url]):
+        raise RunError(
+            f"the reward {needs[0]} reads token ids, which an endpoint does not tell",
+            where=urls[0],
+            hint="evaluate a task whose scorer reads texts: write scorer: format+correct in eval/NAME.yaml",
+        )
 
 
 def measure(work: Work, candidate: Candidate) -> Any:
@@ -36,11 +54,8 @@ def measure(work: Work, candidate: Candidate) -> Any:
     """
     import pyarrow as pa
 
-    run, task, rows = (
-        work.settled.on(candidate.subject.run),
-        work.settled.named.task,
-        _rows(work, candidate.subject.run),
-    )
+    run, task = work.settled.on(candidate.subject.run), work.settled.named.task
+    rows = _rows(work, candidate.subject.run)
     how = Sampling(work.settled.held_out.max_new_tokens, work.settled.held_out.temperature, task.top_p, task.top_k)
     prefill = prefill_of(run, candidate.tokenizer, work.inputs, rows) if candidate.tokenizer else ""
     assert work.workers
@@ -61,6 +76,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
             "completion": [one.text for one in sampled],
             "tokens": pa.array([one.length for one in sampled], pa.int64()),
             "truncated": pa.array([one.truncated for one in sampled], pa.bool_()),
+            "prefill": [prefill] * len(sampled),
             "token_ids": pa.array([one.token_ids for one in sampled], pa.list_(pa.int64())),
         }
         tables.append(_scored(work, rubric, some, n, said))
@@ -76,8 +92,9 @@ def rescored(work: Work, run: Run, table: Any) -> Any:
         table: what ``measure`` answered for the same rows.
     """
     assert work.workers
-    rubric, n = Rubric(work.settled.reward, work.inputs.rewards, work.workers), work.settled.named.task.samples
-    said = {name: table.column(name) for name in SAMPLED}
+    said, n = {name: table.column(name) for name in SAMPLED}, work.settled.named.task.samples
+    prefill = str(said["prefill"][0]) if table.num_rows else ""
+    rubric = Rubric(work.settled.reward, work.inputs.rewards, work.workers, prefill=prefill)
     return _scored(work, rubric, _rows(work, run), n, said)
 
 
@@ -93,7 +110,9 @@ def _scored(work: Work, rubric: Rubric, rows: Any, n: int, said: dict[str, Any])
 
     read = {name for source in work.inputs.rewards.values() for name in source.wanted_columns}
     columns = {name: _repeated(rows[name], n) for name in rows.column_names if name in read}
-    columns["completion_ids"] = pa.table(said).column("token_ids").to_pylist()
+    ids = pa.table(said).column("token_ids").to_pylist()
+    if any(ids):  # an endpoint tells none
+        columns["completion_ids"] = ids
     texts = pa.table(said).column("completion").to_pylist()
     batch = rubric.score(texts, _repeated([prompt_of(row) for row in rows], n), columns, n)
     return pa.table(
