@@ -108,7 +108,7 @@ class Selection:
         parted = disagreement.sentence(logged, self.values, step, self.metric)
         return {
             "metric": self.metric,
-            "task": "held_out",
+            "task": self.task,
             "rows": len(self.values[step]),
             "began": self.began,
             "step": step,

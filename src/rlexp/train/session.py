@@ -30,7 +30,7 @@ from rlexp.record import go_on, lock
 from rlexp.record.metrics import entries
 from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
-from rlexp.train import summary
+from rlexp.train import selecting, summary
 from rlexp.train.job import Job
 from rlexp.train.loading import load, recorded
 
@@ -61,6 +61,7 @@ def train(
             console.print(
                 f"left out of {PATCH}: {', '.join(out[:3])}{' ...' if out[3:] else ''} (manifest: git.left_out)"
             )
+        task = selecting.task_of(run, job.root)
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
         if not smoked and job.resume is None:
@@ -68,7 +69,7 @@ def train(
 
         # These import torch and transformers when they are imported, and Unsloth must be first (``load``).
         from rlexp.backend import callbacks
-        from rlexp.evaluate.held_out_callback import HeldOutCallback, Measured
+        from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
         from rlexp.train import checkpoints, so_far, step_time
         from rlexp.train.last_step import LastStep
@@ -81,7 +82,6 @@ def train(
             return dataset.load(run, loaded.inputs.data, "test", rows, loaded.read)
 
         test = held_out(Half.report) if run.held_out.rows else None
-        chosen_by = held_out(Half.select) if run.held_out.rows and run.held_out.every else None
         requested = arguments.requested(run, run_dir)
         trainer_test = (
             None
@@ -98,6 +98,7 @@ def train(
         files_of = hashes.files_of(run, loaded.inputs, digest)
         origins = run.places.origins(files_of)
         locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
+        locked |= {lock.TASK: task.digest()} if task else {}
         if job.resume is None:
             record.write_lock(locked, files_of)
             if loaded.inputs.start:
@@ -109,10 +110,6 @@ def train(
 
         def sampled(rows: Any) -> measure.Measurement:
             return measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, rows)
-
-        def select() -> Measured:
-            found, metric = sampled(chosen_by), run.held_out.metric
-            return Measured(metric, found.scores.get(metric, [None] * len(found.prompts)), found.means)
 
         def compare() -> summary.HeldOutScores:
             metrics = evaluated.metrics(trainer, sources) if trainer_test is not None else {}
@@ -135,7 +132,7 @@ def train(
         ):
             trainer.add_callback(callback)
         selection, choice, best = None, None, None
-        if chosen_by is not None:
+        if select := selecting.measuring(loaded, task, rubric, running, trainer):
             began = int(go_on.split(run.fork)[1] or 0) if run.fork else 0
             selection = Selection(run_dir, run.held_out.keep, began, console.warn)
             every = run.held_out.every
