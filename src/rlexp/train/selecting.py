@@ -38,7 +38,7 @@ def task_of(run: Run, root: Path) -> Work | None:
     if not run.held_out.every or run.held_out.task in (None, HELD_OUT):
         return None
     name = str(run.held_out.task)
-    named, typed = tasks.read(Asked((name,)), run)
+    named, _ = tasks.read(Asked((name,)), run)
     if len(named) > 1 or named[0].task.kind is not Kind.completions:
         raise RunError(
             f"checkpoints are chosen by one task of completions, and {name} is of another kind",

@@ -17,6 +17,7 @@ from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.schema import Draw
+from rlexp.compose.tasks import HELD_OUT
 from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
@@ -77,11 +78,10 @@ def train(
 
         rubric = loaded.rubric(run_dir)
 
-        def held_out(half: Half) -> Any:
-            rows = rows_of(run, loaded.inputs.data, half)
-            return dataset.load(run, loaded.inputs.data, "test", rows, loaded.read)
-
-        test = held_out(Half.report) if run.held_out.rows else None
+        test = None
+        if run.held_out.rows:
+            reporting = rows_of(run, loaded.inputs.data, Half.report)
+            test = dataset.load(run, loaded.inputs.data, "test", reporting, loaded.read)
         requested = arguments.requested(run, run_dir)
         trainer_test = (
             None
@@ -97,8 +97,8 @@ def train(
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         files_of = hashes.files_of(run, loaded.inputs, digest)
         origins = run.places.origins(files_of)
-        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
-        locked |= {lock.TASK: task.digest()} if task else {}
+        chosen_by = task.digest() if task else None
+        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment, chosen_by)
         if job.resume is None:
             record.write_lock(locked, files_of)
             if loaded.inputs.start:
@@ -134,7 +134,7 @@ def train(
         selection, choice, best = None, None, None
         if select := selecting.measuring(loaded, task, rubric, running, trainer):
             began = int(go_on.split(run.fork)[1] or 0) if run.fork else 0
-            selection = Selection(run_dir, run.held_out.keep, began, console.warn)
+            selection = Selection(run_dir, run.held_out.keep, began, console.warn, task.name if task else HELD_OUT)
             every = run.held_out.every
             trainer.add_callback(HeldOutCallback(every, trainer, select, selection.note, job.resume is None))
         trainer.remove_callback(callbacks.PrinterCallback)
