@@ -37,6 +37,10 @@ Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
 
 
+COLUMNS = {"row": "int64", "prompt_sha256": "string"}
+"""Those that every table has, with Arrow's types."""
+
+
 def require(work: Work, subjects: Sequence[Subject]) -> None:
     """Checks whether the task can be measured of the subjects, before anything is loaded.
 
