@@ -116,10 +116,14 @@ def noises(groups: Sequence[Sequence[float]]) -> tuple[float | None, float | Non
     The variance of a prompt's mean is the data's plus the prediction's over the number of its samples (Miller, Adding
     Error Bars to Evals, 2024, arXiv 2411.00640, section 3.2); so the data's is what that leaves, at least 0.
     """
-    several = [np.var(group, ddof=1) for group in groups if len(group) > 1]
+    means = [math.fsum(group) / len(group) for group in groups]
+    several = [
+        math.fsum((value - mean) ** 2 for value in group) / (len(group) - 1)
+        for group, mean in zip(groups, means, strict=True)
+        if len(group) > 1
+    ]
     if not several or len(groups) < 2:
         return None, None
-    prediction = float(np.mean(several))
-    of_means = np.var([np.mean(group) for group in groups], ddof=1)
-    data = float(of_means - prediction * np.mean([1 / len(group) for group in groups]))
+    prediction = math.fsum(several) / len(several)
+    data = float(np.var(means, ddof=1)) - prediction * math.fsum(1 / len(group) for group in groups) / len(groups)
     return math.sqrt(max(0.0, data)), math.sqrt(prediction)
