@@ -30,7 +30,7 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import checkpoints, finished
+from rlexp.record import checkpoints, evaluation, finished
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
 from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
@@ -41,6 +41,7 @@ from tests.conftest import copy_project, files, rlexp
 
 RATES = "data/arithmetic.difficulty"
 CHECKPOINT, SO_FAR = "outputs/run/checkpoints/checkpoint-2", "outputs/run/run_so_far.json"
+EVALUATED = f"outputs/run/{evaluation.FOLDER}/{'0' * 16}/{evaluation.FILE}"
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
 SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
@@ -78,10 +79,23 @@ WENT_ON = {
 }
 """The keys that a manifest has of a run that went on, branched off, began with another's weights or chose its own."""
 MEASURED = {
-    **{"step": 2, "began": 0, "metric": "reward", "values": [0.0, 1.0], "kept": [2], "chosen": 2},
+    **{"step": 2, "began": 0, "metric": "reward", "task": "held_out", "values": [0.0, 1.0], "kept": [2], "chosen": 2},
     "timing": {"seconds": 0.5},
 }
 """A line of what was measured to choose by."""
+INTERVAL = {"mean": 0.5, "low": 0.4, "high": 0.6, "error": 0.05, "method": "Wilson", "prompts": 4}
+CLAIM = {**INTERVAL, "metric": "accuracy", "one": "base", "other": "outputs/run", "p": 0.04, "p_holm": 0.04}
+FOUND_OUT = {
+    **{"format": 1, "key": "0" * 16, "seed": 0, "engine": "transformers"},
+    "tasks": {"sums": {"version": 1, "kind": "completions"}},
+    "subjects": {"base": {"digest": {"model": "0" * 32}}},
+    "samples": {"sums": {"base": {"file": "samples/sums-0.parquet", "sha256": "0" * 64}}},
+    "results": {"sums": {"base": {"accuracy": {**INTERVAL, "samples": 4, "unscored": 0}}}},
+    "differences": {"sums": [{**CLAIM, "claimed": True}]},
+    "detectable": {"sums": 0.1},
+    "contamination": {"sums": {"outputs/run": {"rows": 4, "exact": [1], "near": [2]}}},
+}
+"""What an evaluation found."""
 SAMPLED = {
     **{"groups": 2, "low": 0.0, "high": 1.0, "equal": 0.5, "empty": 0.0, "copied": 0.0, "looping": 0.0},
     **{"variances": {"correct": 0.25}, "ranges": {"correct": 1.0}},
@@ -215,6 +229,7 @@ KINDS = (
         lambda place: checkpoints.require(Checkpoint(2, place / CHECKPOINT)),
     ),
     Kind("run_so_far.json", SO_FAR, json.dumps, lambda place: read_so_far(place / SO_FAR)),
+    Kind(evaluation.FILE, EVALUATED, json.dumps, lambda place: evaluation.read(place / EVALUATED)),
     Kind(SELECTION, f"outputs/run/{SELECTION}", lambda line: json.dumps(line) + "\n", read_selection),
 )
 
@@ -243,6 +258,8 @@ def make_place(top: Path) -> Path:
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **WENT_ON}))
     (project / SO_FAR).write_text(json.dumps(LEFT))
     (project / "outputs/run" / SELECTION).write_text(json.dumps(MEASURED) + "\n")
+    (project / EVALUATED).parent.mkdir(parents=True)
+    (project / EVALUATED).write_text(json.dumps(FOUND_OUT))
     (project / CHECKPOINT).mkdir(parents=True)
     for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
         (project / CHECKPOINT / name).write_bytes(b"{}")

@@ -14,7 +14,14 @@ from rlexp.record.checkpoints import Checkpoint
 from tests import begun
 
 SELECTION = {"metric": "reward", "task": "held_out", "rows": 2, "began": 0, "step": 4, "best": 6, "why": "it is"}
-LINE = {"began": 0, "metric": "reward", "values": [0.0, None], "kept": [2, 4], "timing": {"seconds": 0.5}}
+LINE = {
+    "began": 0,
+    "metric": "reward",
+    "task": "held_out",
+    "values": [0.0, None],
+    "kept": [2, 4],
+    "timing": {"seconds": 0.5},
+}
 
 
 @pytest.fixture

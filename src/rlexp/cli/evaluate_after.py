@@ -12,7 +12,6 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from rlexp.api.evaluate import require_ready
 from rlexp.api.train import train_line
@@ -55,20 +54,26 @@ def command(options: Namespace, line: CommandLine, asked: Asked, here: Path) -> 
 
 
 def _evaluated(done: Ran, asked: Asked, root: Path) -> Answer:
-    answer, trained = _evaluate(done.folder, asked, root), ran.of_jobs(done, root)
-    return Answer(lambda: {**trained.content(), "evaluation": answer}, exit_code=trained.exit_code)
-
-
-def _evaluate(run_dir: Path, asked: Asked, root: Path) -> Any:
-    """Evaluates in a process of its own; answers what it did with ``--json``, else None."""
-    wanted = flags.asks_json(sys.argv[1:])
-    words = ["evaluate", os.path.relpath(run_dir, root), *asked.typed, *([flags.JSON] if wanted else [])]
-    ended = subprocess.run(
-        [sys.executable, "-m", "rlexp", *words], cwd=root, stdout=subprocess.PIPE if wanted else None, check=False
+    trained = ran.of_jobs(done, root)
+    return Answer(
+        lambda: {**trained.content(), "evaluation": json.loads(_evaluate(done.folder, asked, root, flags.JSON))},
+        lambda: print(_evaluate(done.folder, asked, root), end=""),
+        trained.exit_code,
     )
+
+
+def _evaluate(run_dir: Path, asked: Asked, root: Path, *more: str) -> str:
+    """Evaluates in a process of its own.
+
+    Returns:
+        What it answered with ``--json``; nothing where it printed by itself.
+    """
+    words = ["evaluate", os.path.relpath(run_dir, root), *asked.typed, *more]
+    stdout = subprocess.PIPE if more else None
+    ended = subprocess.run([sys.executable, "-m", "rlexp", *words], cwd=root, stdout=stdout, text=True)
     if ended.returncode:
         line = go_on.line(*words)
         failed = Failed("the run was trained, and its evaluation failed", where=words[1], hint=f"type {line}")
         failed.exit_code, failed.run_dir = ended.returncode, run_dir
         raise failed
-    return json.loads(ended.stdout) if wanted else None
+    return ended.stdout or ""

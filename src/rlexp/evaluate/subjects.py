@@ -106,10 +106,8 @@ def read(words: Sequence[str], overrides: list[str], here: Path, root: Path) -> 
     if not found:
         run = _composed(overrides, root)
         found = [Subject(run.model.name, run, _prepared(run, root))]
-    based = [one for one in found if one.original and one.weights and one.inputs]
-    if based and not any(one.base for one in found):
-        first = based[0]
-        found.insert(0, dataclasses.replace(first, name=BASE, weights=None))
+    if begun := next((one for one in found if one.original and one.inputs), None):
+        found.insert(0, dataclasses.replace(begun, name=BASE, weights=None))
     return list({one.key: one for one in found}.values())
 
 
