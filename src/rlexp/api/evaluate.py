@@ -16,7 +16,7 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Evaluation as Typed
 from rlexp.compose.schema_eval import Kind, Sampled
-from rlexp.compose.task_run import Settled, settle
+from rlexp.compose.task_run import Settled, settle, settle_all
 from rlexp.compose.tasks import HELD_OUT, OWN, Asked
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, kinds, sizing, subjects
@@ -144,16 +144,6 @@ def sort_words(words: Sequence[str], here: Path) -> tuple[list[str], list[str]]:
         plain = "=" not in word or "/" in key or there
         (named if plain and not word.startswith("~") else overrides).append(word)
     return named, overrides
-
-
-def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Typed]:
-    """The tasks that are asked for, composed, and what was typed for all of them.
-
-    Raises:
-        RunError: one cannot be composed.
-    """
-    named, typed = tasks.read(asked, run)
-    return all_of(*(lambda one=one: settle(one, run, root) for one in named)), typed
 
 
 def _rescoring(plan: Plan, scorer: str, context: Subject, root: Path) -> Plan:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlexp.api.evaluate import settle_all
 from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import Kind
-from rlexp.compose.task_run import Settled
+from rlexp.compose.task_run import Settled, settle_all
 from rlexp.compose.tasks import HELD_OUT, Asked
 from rlexp.errors import RunError
 from rlexp.evaluate import sizing

@@ -13,9 +13,9 @@ from rlexp.compose.methods import METHODS
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
-from rlexp.compose.schema_eval import Kind
-from rlexp.compose.tasks import OWN, Named
-from rlexp.errors import RunError, nearest
+from rlexp.compose.schema_eval import Evaluation, Kind
+from rlexp.compose.tasks import OWN, Asked, Named, read
+from rlexp.errors import RunError, all_of, nearest
 
 METHOD_OF = {
     DatasetType.prompt_only: "grpo",
@@ -61,6 +61,16 @@ class Settled:
             held_out=self.held_out,
             prompts_per_step=1,
         )
+
+
+def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evaluation]:
+    """The tasks that are asked for, composed, and what was typed for all of them.
+
+    Raises:
+        RunError: one cannot be composed.
+    """
+    named, typed = read(asked, run)
+    return all_of(*(lambda one=one: settle(one, run, root) for one in named)), typed
 
 
 def settle(named: Named, run: Run, root: Path) -> Settled:

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
-from rlexp.evaluate.measure import HELD_OUT
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One set of weights, measured while it trains."""
-
-    metric: str
-    """The name of what checkpoints are chosen by."""
-    values: list[float | None]
-    """It, one a row, the same rows in the same order each time; None where a row has no score."""
-    means: dict[str, float]
-    """What is logged."""
+from rlexp.evaluate.measure import HELD_OUT, Measured
 
 
 class HeldOutCallback(TrainerCallback):

@@ -38,6 +38,18 @@ class Measurement:
     """Term, or ``reward`` -> one score a row; None where it does not apply or failed."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One set of weights, measured while it trains."""
+
+    metric: str
+    """The name of what checkpoints are chosen by."""
+    values: list[float | None]
+    """It, one a row, the same rows in the same order each time; None where a row has no score."""
+    means: dict[str, float]
+    """What is logged."""
+
+
 def measure(run: Run, sampler: Sampler, rubric: Rubric, rows: Any) -> Measurement:
     """Samples one completion a row and scores it.
 

@@ -21,7 +21,7 @@ from rlexp.compose.validate_data import require_metric
 from rlexp.errors import RunError
 from rlexp.evaluate import measure
 from rlexp.evaluate.held_out import Half, rows_of
-from rlexp.evaluate.held_out_callback import Measured
+from rlexp.evaluate.measure import Measured
 from rlexp.evaluate.transformers_sampler import TransformersSampler
 from rlexp.evaluate.work import Work
 from rlexp.inputs.prepare import prepare

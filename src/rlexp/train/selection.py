@@ -16,7 +16,7 @@ from rlexp.chosen import SELECTION, lines
 from rlexp.compose.tasks import HELD_OUT
 from rlexp.errors import RunError
 from rlexp.evaluate import disagreement
-from rlexp.evaluate.held_out_callback import Measured
+from rlexp.evaluate.measure import Measured
 from rlexp.evaluate.statistics.checkpoint import Chosen, choose
 from rlexp.evaluate.statistics.estimate import Estimate, estimate
 from rlexp.record import best_link
