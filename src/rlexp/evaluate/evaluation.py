@@ -174,10 +174,7 @@ def _content(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}, "detectable": {}}
     for work in plan.work:
         paths = {one.name: plan.samples(work, one) for one in plan.subjects}
-        scores = {
-            name: results.scores_of(work.settled, kinds.read(work.settled.named.task.kind, path))
-            for name, path in paths.items()
-        }
+        scores = {name: kinds.scores(work.settled, path) for name, path in paths.items()}
         declared = {name: source.bounds for name, source in work.inputs.rewards.items()}
         found["samples"][work.name] = {
             name: {"file": path.relative_to(plan.folder).as_posix(), "sha256": sha256(path)}

@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import Any
 
 from rlexp.compose.task_run import Settled
-from rlexp.evaluate import kinds
 from rlexp.evaluate.statistics.compare import holm, paired
 from rlexp.evaluate.statistics.estimate import estimate
 
@@ -72,11 +71,6 @@ def adjust(by_task: Mapping[str, list[dict[str, Any]]]) -> None:
     claims = [one for rows in by_task.values() for one in rows if one["claimed"] and one["p"] is not None]
     for one, p in zip(claims, holm([claim["p"] for claim in claims]), strict=True):
         one["p_holm"] = p
-
-
-def scores_of(settled: Settled, table: Any) -> Scores:
-    """The metrics of a table of samples, by the task's kind."""
-    return kinds.module(settled.named.task.kind).scores(settled, table)
 
 
 def plain(found: Any) -> dict[str, Any]:

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.schema_eval import Kind, Sampled
+from rlexp.compose.task_run import Settled
 from rlexp.errors import RunError
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs import snapshot
+
+Scores = dict[str, list[list[float | None]]]
+"""Metric -> [prompts][samples]."""
 
 
 def module(kind: Kind) -> Any:
@@ -48,12 +52,27 @@ def read(kind: Kind, path: Path) -> Any:
     types = {field.name: str(field.type) for field in table.schema}
     for name, wanted in module(kind).COLUMNS.items():
         if types.get(name) != wanted:
-            raise RunError(
-                f"{path.name} is no file of samples of this version: its column {name} is {types.get(name, 'missing')}",
-                where=str(path),
-                hint="type the same with --again: it measures anew",
-            )
+            raise _no_samples(path, f"its column {name} is {types.get(name, 'missing')}")
     return table
+
+
+def scores(settled: Settled, path: Path) -> Scores:
+    """The metrics of a file of samples: metric -> [prompts][samples].
+
+    Raises:
+        RunError: it is no such file.
+    """
+    kind = settled.named.task.kind
+    table = read(kind, path)
+    try:
+        return module(kind).scores(settled, table)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:  # of columns that COLUMNS does not name
+        raise _no_samples(path, f"{type(error).__name__}: {error}") from error
+
+
+def _no_samples(path: Path, why: str) -> RunError:
+    hint = "type the same with --again: it measures anew"
+    return RunError(f"{path.name} is no file of samples of this version: {why}", where=str(path), hint=hint)
 
 
 def require(work: Work, subjects: Sequence[Subject]) -> None:
