@@ -13,7 +13,7 @@ from rlexp.evaluate.statistics.compare import holm, paired
 from rlexp.evaluate.statistics.estimate import estimate
 
 Scores = dict[str, list[list[float | None]]]
-SHARES = ("accuracy", "pass@", "pass^", "majority@", "truncated", "empty", "win_rate", "judge_agrees")
+SHARES = ("acc", "exact_match", "pass@", "pass^", "majority@", "truncated", "empty", "win_rate", "judge_agrees")
 """How the metrics begin that lie between 0 and 1."""
 
 
