@@ -341,8 +341,10 @@ class HeldOut:
     every: int = ranged(0, COUNT_FROM_0)
     """Steps between measurements of the half ``select`` while training, logged as held_out/<term>; 0: none. They change
     nothing in training, and health compares the trained reward with them."""
+    task: str | None = None
+    """The eval task (``eval/NAME.yaml``) whose rows and rewards are measured on the way; null: the held-out rows."""
     metric: str = "reward"
-    """What the best checkpoint is chosen by: ``reward``, or a term."""
+    """What the best checkpoint is chosen by: ``reward``, or a term of what is measured."""
     keep: int = ranged(3, COUNT_FROM_0)
     """Measured checkpoints that are kept for their mean, the highest so many; and always the one that would be chosen
     now. They lie beside the newest ones (``method.save_total_limit``)."""

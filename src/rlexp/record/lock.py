@@ -84,6 +84,8 @@ SCHEMA = record(
     },
 ) | {"$defs": start.DEFS}
 """The shape of a lock: what is used of it, and nothing that leads out of the project."""
+TASK = "held_out_task"
+"""The key of what an eval task that chooses a checkpoint was; the training does not depend on it."""
 STARTED = "invocation."
 """The keys of how a run is started, which are never locked."""
 LARGEST = 4 * 2**20
@@ -120,6 +122,7 @@ def lock(
     adapter: str | None,
     origins: dict[str, str],
     moment: datetime | None = None,
+    task: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of ``run.lock.yaml``.
 
@@ -130,6 +133,7 @@ def lock(
         adapter: the hash of the fresh adapter's weights, None for full fine-tuning.
         origins: file -> where it comes from (``Places.origins``).
         moment: what the chat template took for now, where it writes it.
+        task: the hashes of the eval task that chooses a checkpoint (``held_out.task``).
     """
     content = {
         "format": FORMAT,
@@ -141,6 +145,7 @@ def lock(
         "chat_template_sha256": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
         "fresh_adapter_sha256": adapter,
         **({"template_time": moment.isoformat()} if moment else {}),
+        **({TASK: task} if task else {}),
         "versions": versions(),
         "machine": machine(),
     }

@@ -28,7 +28,7 @@ from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
 from rlexp.nvidia import gpus
 from rlexp.preflight import checks
-from rlexp.train import folders, forked
+from rlexp.train import folders, forked, selecting
 from rlexp.train.guards import require_one_process
 from rlexp.train.job import Job
 from rlexp.train.launch import launch
@@ -111,6 +111,7 @@ def make_ready(run: Run, root: Path, run_dir: Path, inputs: Inputs | None = None
     health_rules.validate(run.health.rules)
     server_command.validate(run)
     inputs = inputs or prepare(run, root)
+    selecting.task_of(run, root)
     checks.refuse(run, inputs, run_dir)
 
 

@@ -17,10 +17,10 @@ from rlexp.inputs.digest import file_md5
 from rlexp.project import CONF
 from rlexp.record import locked_config, metrics
 from rlexp.record.finished import FinishedRun
-from rlexp.record.lock import template_time, versions
+from rlexp.record.lock import TASK, template_time, versions
 from rlexp.record.run_folder import LOCK, METRICS, read_manifest, update_manifest
 from rlexp.record.stages import write_scores
-from rlexp.train import forked, session
+from rlexp.train import forked, selecting, session
 from rlexp.train.job import Job
 
 MARK = ".replay"
@@ -89,6 +89,9 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     print(f"inputs identical: {', '.join([names, *([str(run.fork)] if fork else [])])}", flush=True)
     if check:
         return Replayed(True, notes, None)
+    if (task := selecting.task_of(run, root)) and task.digest() != lock.get(TASK):
+        notes.append(f"the eval task {task.name} is another now: what it measured, and the choice by it, may differ")
+        print(f"note: {notes[-1]}", flush=True)
     run_dir = run_dir_of(original, directory)
     same_threads(lock)
     lock_now: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlexp import files
 from rlexp.chosen import SELECTION, lines
+from rlexp.compose.tasks import HELD_OUT
 from rlexp.errors import RunError
 from rlexp.evaluate import disagreement
 from rlexp.evaluate.held_out_callback import Measured
@@ -32,9 +33,11 @@ class Selection:
         keep: checkpoints that are kept for their mean (``held_out.keep``).
         began: the step that training began with: 0, or that of a fork. It has no checkpoint of its own.
         warn: prints one message.
+        task: what is measured.
     """
 
-    def __init__(self, run_dir: Path, keep: int, began: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, run_dir: Path, keep: int, began: int, warn: Callable[[str], None], task: str = HELD_OUT) -> None:
+        self.task = task
         self.run_dir = run_dir
         self.keep = keep
         self.began = began
@@ -108,7 +111,7 @@ class Selection:
         parted = disagreement.sentence(logged, self.values, step, self.metric)
         return {
             "metric": self.metric,
-            "task": "held_out",
+            "task": self.task,
             "rows": len(self.values[step]),
             "began": self.began,
             "step": step,

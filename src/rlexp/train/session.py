@@ -17,6 +17,7 @@ from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.schema import Draw
+from rlexp.compose.tasks import HELD_OUT
 from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
@@ -30,7 +31,7 @@ from rlexp.record import go_on, lock
 from rlexp.record.metrics import entries
 from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
-from rlexp.train import summary
+from rlexp.train import selecting, summary
 from rlexp.train.job import Job
 from rlexp.train.loading import load, recorded
 
@@ -61,6 +62,7 @@ def train(
             console.print(
                 f"left out of {PATCH}: {', '.join(out[:3])}{' ...' if out[3:] else ''} (manifest: git.left_out)"
             )
+        task = selecting.task_of(run, job.root)
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
         if not smoked and job.resume is None:
@@ -68,7 +70,7 @@ def train(
 
         # These import torch and transformers when they are imported, and Unsloth must be first (``load``).
         from rlexp.backend import callbacks
-        from rlexp.evaluate.held_out_callback import HeldOutCallback, Measured
+        from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
         from rlexp.train import checkpoints, so_far, step_time
         from rlexp.train.last_step import LastStep
@@ -76,12 +78,10 @@ def train(
 
         rubric = loaded.rubric(run_dir)
 
-        def held_out(half: Half) -> Any:
-            rows = rows_of(run, loaded.inputs.data, half)
-            return dataset.load(run, loaded.inputs.data, "test", rows, loaded.read)
-
-        test = held_out(Half.report) if run.held_out.rows else None
-        chosen_by = held_out(Half.select) if run.held_out.rows and run.held_out.every else None
+        test = None
+        if run.held_out.rows:
+            reporting = rows_of(run, loaded.inputs.data, Half.report)
+            test = dataset.load(run, loaded.inputs.data, "test", reporting, loaded.read)
         requested = arguments.requested(run, run_dir)
         trainer_test = (
             None
@@ -97,7 +97,8 @@ def train(
         fresh = None if run.model.full_finetuning else lock.trainable_sha256(trainer.model)
         files_of = hashes.files_of(run, loaded.inputs, digest)
         origins = run.places.origins(files_of)
-        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment)
+        chosen_by = task.digest() if task else None
+        locked = lock.lock(run, digest, job.overrides, tokenizer, fresh, origins, loaded.moment, chosen_by)
         if job.resume is None:
             record.write_lock(locked, files_of)
             if loaded.inputs.start:
@@ -109,10 +110,6 @@ def train(
 
         def sampled(rows: Any) -> measure.Measurement:
             return measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, rows)
-
-        def select() -> Measured:
-            found, metric = sampled(chosen_by), run.held_out.metric
-            return Measured(metric, found.scores.get(metric, [None] * len(found.prompts)), found.means)
 
         def compare() -> summary.HeldOutScores:
             metrics = evaluated.metrics(trainer, sources) if trainer_test is not None else {}
@@ -135,9 +132,9 @@ def train(
         ):
             trainer.add_callback(callback)
         selection, choice, best = None, None, None
-        if chosen_by is not None:
+        if select := selecting.measuring(loaded, task, rubric, running, trainer):
             began = int(go_on.split(run.fork)[1] or 0) if run.fork else 0
-            selection = Selection(run_dir, run.held_out.keep, began, console.warn)
+            selection = Selection(run_dir, run.held_out.keep, began, console.warn, task.name if task else HELD_OUT)
             every = run.held_out.every
             trainer.add_callback(HeldOutCallback(every, trainer, select, selection.note, job.resume is None))
         trainer.remove_callback(callbacks.PrinterCallback)

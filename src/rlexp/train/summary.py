@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rlexp.compose.run import Run
+from rlexp.compose.tasks import HELD_OUT
 from rlexp.evaluate.measure import Measurement
 from rlexp.reward.rubric import source_name
 
@@ -109,10 +110,11 @@ def choice_lines(choice: dict[str, Any], apart: bool) -> list[str]:
     """
     measured, cost = choice["measured"], choice["cost"]
     step = "what it began with" if choice["step"] == choice["began"] else f"step {choice['step']}"
-    rows = f"{choice['rows']} {'other ' if apart else ''}held-out rows"
+    own = choice["task"] == HELD_OUT
+    rows = f"{choice['rows']} " + (f"{'other ' if apart else ''}held-out rows" if own else f"rows of {choice['task']}")
     said = [f"best: {step}, by {choice['metric']} of {rows} at {len(measured)} steps: {choice['why']}"]
     if choice["optimism"] is not None and len(measured) > 1:
-        held = "the table's rows chose nothing" if apart else "and the table has the rows that chose"
+        held = "the table's rows chose nothing" if apart or not own else "and the table has the rows that chose"
         said.append(f"the highest of {len(measured)} means overstates itself by about {choice['optimism']:.3f}; {held}")
     said.append(f"measuring took {cost['seconds']:.1f} s, {cost['share']:.0%} of the run until training ended")
     return [*said, *([f"warning: {choice['disagreement']}"] if "disagreement" in choice else [])]
