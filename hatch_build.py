@@ -5,7 +5,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SHIPPED = (
-    *("conf", "eval", "rewards", "data_prep", "models/tiny"),
+    *("conf", "rewards", "data_prep", "eval", "models/tiny"),
     *("constraints.txt", "constraints-gpu.txt", "requirements-unsloth.txt", "SKILL.md"),
 )
 

@@ -33,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
             number = len(server.bodies)
         said = server.says(number, body)
         if isinstance(said, tuple):
-            self.answer(*said, {"error": f"no, {self.headers.get('Authorization')}"})
+            status, headers = said
+            self.answer(status, headers, {"error": f"no, {self.headers.get('Authorization')}"})
         elif isinstance(said, str):
             own = {"message": {"role": "assistant", "content": said}} if "messages" in body else {"text": said}
             self.answer(200, {}, {"choices": [{**own, "finish_reason": "stop"}]})

@@ -28,6 +28,7 @@ LINE = record(
         "step": COUNT,
         "began": COUNT,
         "metric": TEXT,
+        "task": TEXT,
         "values": {"type": "array", "items": {"anyOf": [FIGURE, {"type": "null"}]}},
         "kept": STEPS,
         "chosen": {"anyOf": [COUNT, {"type": "null"}]},

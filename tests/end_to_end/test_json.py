@@ -37,6 +37,7 @@ LINES = {
     "doctor": ["doctor"],
     "init": ["init", "mine"],
     "data": ["data"],
+    "evaluate": ["evaluate", "outputs/a", "eval.rows=4"],
     "difficulty": ["difficulty", "rows=8", "n=2"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""

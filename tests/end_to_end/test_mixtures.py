@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.conftest import rlexp
+from tests.going_on import selection
 
 pytestmark = pytest.mark.end_to_end
 SMALL = ("held_out.draw=first", "held_out.rows=8", "held_out.samples=0", "method.prompts_per_step=4")
@@ -64,6 +65,10 @@ def test_grpo_on_a_mixture_says_the_reward_of_each_source_and_is_replayed_from_t
     assert again.returncode == 0, again.stdout + again.stderr
     assert "made again of its parts in data/arithmetic+small_sums" in again.stdout
     assert "trajectory identical: every value of" in again.stdout
+    assert (
+        selection(run_dir) == selection(mixable / "outputs/again")
+        and (run_dir / "selection.jsonl").read_text().count("\n") == 3
+    )
 
 
 def test_dpo_on_a_mixture_is_evaluated_by_source(mixable):

@@ -1,6 +1,7 @@
 """The metrics of pairs, of stored rows."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -66,6 +67,10 @@ def test_the_base_answers_and_is_not_judged_and_what_nobody_measured_is_no_metri
     assert set(scores(None, table(["a"], **own))) == {"truncated"}
 
 
+def subject(url=None) -> Any:
+    return SimpleNamespace(url=url, name=url or "a")
+
+
 def work(data=DatasetType.preference, judge=None, reads=()):
     named = Named("mine", Task(kind=Kind.pairs, judge=judge), "eval/mine.yaml")
     settled = SimpleNamespace(name="mine", named=named, dataset=SimpleNamespace(type=data, name="rows"))
@@ -74,7 +79,7 @@ def work(data=DatasetType.preference, judge=None, reads=()):
 
 
 JUDGE = {"p": ("completions", "other")}
-LOCAL, REMOTE = SimpleNamespace(url=None, name="a"), SimpleNamespace(url="http://h/v1", name="http://h/v1#m")
+LOCAL, REMOTE = subject(), subject("http://h/v1")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from rlexp.inputs.reward_files import reward_sources
 from rlexp.inputs.trust import Code
 from rlexp.preflight import contamination
 from rlexp.record.evaluation import FOLDER
+from rlexp.record.stages import PINNED
 
 if TYPE_CHECKING:
     import pandas
@@ -77,7 +78,8 @@ def plan_of(
         kinds.require(one, found)
     if typed.want:
         work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
-    folder = trained[0].original.run_dir / FOLDER if trained and trained[0].original else root / ELSEWHERE
+    left = trained[0].original.run_dir if trained and trained[0].original else None
+    folder = left / FOLDER if left and left != root / PINNED else root / ELSEWHERE
     engine = _engine(typed, found)
     shared = {one.name: _contamination(one, trained) for one in work}
     plan = Plan(work, found, folder, engine, subjects.moment(found), again, contamination=shared)

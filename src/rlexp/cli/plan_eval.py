@@ -29,7 +29,15 @@ def rows(run: Run, inputs: Inputs, asked: Asked, root: Path) -> Rows:
     settled = settle_all(Asked((HELD_OUT,)), run, root)[0] if apart else []
     settled += settle_all(asked, run, root)[0] if asked.names else []
     names = ["held out" if one.name == HELD_OUT else f"eval {one.name}" for one in settled]
-    return [(name, _words(one, run, inputs, root)) for name, one in zip(names, settled, strict=True)]
+    chosen = [("best", _choice(run))] if run.held_out.every else []
+    return chosen + [(name, _words(one, run, inputs, root)) for name, one in zip(names, settled, strict=True)]
+
+
+def _choice(run: Run) -> str:
+    """How a checkpoint will be chosen."""
+    own = run.held_out
+    rows = "the held-out rows that do not report" if own.task is None else f"the rows of {own.task} that do not report"
+    return f"chosen every {own.every} steps by {own.metric} of {rows}; {own.keep} are kept for it"
 
 
 def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:

@@ -69,8 +69,9 @@ SWEEP = record(
         "points": items(_with(VARIED), "its points, each with the fields of a run"),
     }
 )
+EVALUATED = {"evaluation": anything("of `eval=`: the answer of `evaluate`")}
 CONFIG = record({**FIELD_FORMAT, "config": anything("the composed tree (`--cfg job`)")})
-JOBS: Schema = {"oneOf": [_with(FIELD_FORMAT), SWEEP, CONFIG]}
+JOBS: Schema = {"oneOf": [_with(FIELD_FORMAT, EVALUATED), SWEEP, CONFIG]}
 
 SOURCE = record(
     {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from rlexp.cli.schema import Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema import Schema, count, flag, items, mapping, maybe, number, record, text, texts
 from rlexp.cli.schema_difficulty import DIFFICULTY
+from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, PLAN, REPLAY, SAVED
+from rlexp.cli.schema_usage import HELP, VERSION
 from rlexp.verdict import Level
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -200,27 +202,6 @@ PIN = record(
         "next": texts("commands that come next"),
     }
 )
-VERSION = record({**FIELD_FORMAT, "version": text("that of rlexp")})
-HELP: Schema = {
-    "oneOf": [
-        record(
-            {
-                **FIELD_FORMAT,
-                "verbs": mapping(text("what it does"), "every verb", "VERB"),
-                "exit_codes": mapping(text("what it says"), "every exit code", "CODE"),
-            }
-        ),
-        record(
-            {
-                **FIELD_FORMAT,
-                "verb": text("of `VERB --help`"),
-                "help": text("its options"),
-                "schema": anything("the JSON Schema of its answer"),
-            }
-        ),
-    ]
-}
-
 ANSWERS: dict[str, Schema] = {
     "train": JOBS,
     "init": INIT,
@@ -232,6 +213,7 @@ ANSWERS: dict[str, Schema] = {
     "score": SCORE,
     "inspect": INSPECT,
     "ladder": LADDER,
+    "evaluate": record({**FIELD_FORMAT, **EVALUATION}),
     "pin": PIN,
     "replay": REPLAY,
     "diff": DIFF,

@@ -86,8 +86,7 @@ def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> N
     difficulty_of(groups.dataset.difficulty)
     require_fields(groups)
     mixture_of(groups.dataset)
-    if groups.held_out.task is None:  # else its own terms count
-        metric_of(groups.held_out.metric, groups.reward.terms)
+    metric_of(groups.held_out, groups.reward.terms)
     model, reward = groups.model, groups.reward
     completion = arguments.get("max_completion_length")
     if completion is not None and completion >= model.max_seq_length:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from rlexp.compose.schema import Dataset
+from rlexp.compose.schema import Dataset, HeldOut
 from rlexp.errors import RunError, nearest
 
 
@@ -64,11 +64,30 @@ def difficulty_of(bounds: list[float] | None) -> None:
     )
 
 
-def metric_of(metric: str, terms: Collection[str]) -> None:
-    """Checks that checkpoints can be chosen by a metric.
+def metric_of(held_out: HeldOut, terms: Collection[str]) -> None:
+    """Checks that checkpoints can be chosen as ``held_out`` says.
+
+    Args:
+        terms: of the run's reward; those of ``held_out.task`` are checked when it is read.
 
     Raises:
-        RunError: no term has its name.
+        RunError: no term has the metric's name, or a task is named that is never measured.
+    """
+    if held_out.task is not None and not held_out.every:
+        raise RunError(
+            "held_out.task is measured while the run trains, every held_out.every steps, and that is 0",
+            where=f"held_out.task={held_out.task}",
+            hint=f"type held_out.every=10 too; for a measurement behind the training: eval={held_out.task}",
+        )
+    if held_out.task is None:
+        require_metric(held_out.metric, terms)
+
+
+def require_metric(metric: str, terms: Collection[str]) -> None:
+    """Checks that a metric is the reward or one of its terms.
+
+    Raises:
+        RunError: it is neither.
     """
     known = ["reward", *terms]
     if metric in known:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
+from rlexp.compose.schema_eval import Kind
 from rlexp.evaluate import kinds, regression, results, sizing
 from rlexp.evaluate.candidates import Candidates
 from rlexp.evaluate.kinds import completions
@@ -150,7 +151,7 @@ def _rescore(plan: Plan) -> dict[tuple[str, str], float]:
         with workers_for(work.settled.reward, work.inputs.rewards, processes) as workers:
             for subject in plan.subjects:
                 began = time.perf_counter()
-                table = snapshot.read(plan.samples_of(before, subject))
+                table = kinds.read(Kind.completions, plan.samples_of(before, subject))
                 scored = completions.rescored(work.with_(workers, None, None), subject.run, table)
                 snapshot.write_table(scored, plan.samples(work, subject))
                 took[work.name, subject.name] = time.perf_counter() - began
@@ -160,7 +161,8 @@ def _rescore(plan: Plan) -> dict[tuple[str, str], float]:
 def _base(plan: Plan, work: Work, subject: Subject) -> Any:
     """The samples of the first subject, which the others are held against; None for it itself."""
     first = plan.subjects[0]
-    return None if subject is first else snapshot.read(plan.samples(work, first))
+    kind = work.settled.named.task.kind
+    return None if subject is first else kinds.read(kind, plan.samples(work, first))
 
 
 def _content(plan: Plan) -> dict[str, Any]:
@@ -172,7 +174,10 @@ def _content(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": {}, "results": {}, "differences": {}, "detectable": {}}
     for work in plan.work:
         paths = {one.name: plan.samples(work, one) for one in plan.subjects}
-        scores = {name: results.scores_of(work.settled, snapshot.read(path)) for name, path in paths.items()}
+        scores = {
+            name: results.scores_of(work.settled, kinds.read(work.settled.named.task.kind, path))
+            for name, path in paths.items()
+        }
         declared = {name: source.bounds for name, source in work.inputs.rewards.items()}
         found["samples"][work.name] = {
             name: {"file": path.relative_to(plan.folder).as_posix(), "sha256": sha256(path)}

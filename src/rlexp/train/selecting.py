@@ -17,7 +17,7 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import Kind
 from rlexp.compose.task_run import settle
 from rlexp.compose.tasks import HELD_OUT, Asked
-from rlexp.compose.validate_data import metric_of
+from rlexp.compose.validate_data import require_metric
 from rlexp.errors import RunError
 from rlexp.evaluate import measure
 from rlexp.evaluate.held_out import Half, rows_of
@@ -38,7 +38,10 @@ def task_of(run: Run, root: Path) -> Work | None:
     if not run.held_out.every or run.held_out.task in (None, HELD_OUT):
         return None
     name = str(run.held_out.task)
-    named, _ = tasks.read(Asked((name,)), run)
+    try:
+        named, _ = tasks.read(Asked((name,)), run)
+    except RunError as error:
+        raise RunError(error.what, where=f"held_out.task={name}", hint=error.hint) from error
     if len(named) > 1 or named[0].task.kind is not Kind.completions:
         raise RunError(
             f"checkpoints are chosen by one task of completions, and {name} is of another kind",
@@ -46,7 +49,7 @@ def task_of(run: Run, root: Path) -> Work | None:
             hint="name another task, or leave it out: the held-out rows choose then",
         )
     settled = settle(named[0], run, root)
-    metric_of(run.held_out.metric, settled.reward.terms)
+    require_metric(run.held_out.metric, settled.reward.terms)
     with contextlib.redirect_stdout(sys.stderr):
         inputs = prepare(settled.on(run), root)
     return Work(settled, inputs, run, run.seed, Half.select)
@@ -63,7 +66,7 @@ def measuring(
         running: ends the workers of the task's.
     """
     run, metric = loaded.run, loaded.run.held_out.metric
-    if not run.held_out.rows or not run.held_out.every:
+    if not run.held_out.every or not (run.held_out.rows or task):
         return None
     of_task = task.settled.on(run) if task else run
     inputs = task.inputs if task else loaded.inputs

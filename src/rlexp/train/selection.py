@@ -37,7 +37,7 @@ class Selection:
     """
 
     def __init__(self, run_dir: Path, keep: int, began: int, warn: Callable[[str], None], task: str = HELD_OUT) -> None:
-        self.task = task
+        self.task = self._of = task
         self.run_dir = run_dir
         self.keep = keep
         self.began = began
@@ -54,16 +54,18 @@ class Selection:
         """Goes on with what an earlier attempt measured."""
         for line in lines(self.run_dir):
             self.metric, self.values[line["step"]] = line["metric"], line["values"]
+            self._of = line["task"]
             self.kept = set(line["kept"])
             self.seconds += line["timing"]["seconds"]
 
     def note(self, step: int, found: Measured, seconds: float) -> bool:
         """Takes a measurement to the others, and says whether the step's checkpoint is to be kept."""
-        if self.values and (self.metric, len(next(iter(self.values.values())))) != (found.metric, len(found.values)):
-            self.warn(f"the rows or the metric of {SELECTION} are others now: the choice begins anew at step {step}")
+        before = self._of, self.metric, len(next(iter(self.values.values()), []))
+        if self.values and before != (self.task, found.metric, len(found.values)):
+            self.warn(f"rows, metric or task of {SELECTION} are others now: the choice begins anew at step {step}")
             self.values, self.kept, self.seconds = {}, set(), 0.0
             (self.run_dir / SELECTION).unlink(missing_ok=True)
-        self.metric = found.metric
+        self.metric, self._of = found.metric, self.task
         self.values[step] = found.values
         self.seconds += seconds
         now = self._chosen({*self.kept, step, self.began})
@@ -75,6 +77,7 @@ class Selection:
             "step": step,
             "began": self.began,
             "metric": found.metric,
+            "task": self.task,
             "values": found.values,
             "kept": sorted(self.kept),
             "chosen": now[0] if now else None,

@@ -2,19 +2,23 @@
 
 A kind is a module with two functions: ``measure(work, candidate)`` gives a ``pyarrow.Table``, a row a sample;
 ``scores(settled, table)``, pure, gives metric -> [prompts][samples], in the order of the prompts of the table. A third
-one, ``require(work, subjects)``, may say before anything is loaded what cannot be measured.
+one, ``require(work, subjects)``, may say before anything is loaded what cannot be measured. ``COLUMNS`` are those that
+every table of the kind has, with Arrow's types of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.compose.task_run import Settled
+from rlexp.errors import RunError
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
+from rlexp.inputs import snapshot
 from rlexp.inputs.find import Inputs
 
 
@@ -46,6 +50,24 @@ def engine_of(kind: Kind, engine: str) -> str:
     """What measures a kind where the evaluation samples by ``engine``: only transformers says how likely given answers
     are, and has the model that the harness asks."""
     return Sampled.transformers.name if kind in (Kind.pairs, Kind.lm_eval) else engine
+
+
+def read(kind: Kind, path: Path) -> Any:
+    """The table of a file of samples, which somebody else may have written.
+
+    Raises:
+        RunError: it cannot be read, or is no such table.
+    """
+    table = snapshot.read(path)
+    types = {field.name: str(field.type) for field in table.schema}
+    for name, wanted in module(kind).COLUMNS.items():
+        if types.get(name) != wanted:
+            raise RunError(
+                f"{path.name} is no file of samples of this version: its column {name} is {types.get(name, 'missing')}",
+                where=str(path),
+                hint="type the same with --again: it measures anew",
+            )
+    return table
 
 
 def require(work: Work, subjects: Sequence[Subject]) -> None:

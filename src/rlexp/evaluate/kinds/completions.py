@@ -24,8 +24,13 @@ IDS = "completion_ids"
 SCORE = "score."
 """Stands before the name of a term in the stored samples."""
 
-SAMPLED = ("row", "prompt_sha256", "sample", "prompt", "completion", "tokens", "truncated", "prefill", "token_ids")
-"""The columns of a table that sampling fills."""
+SAMPLED = {
+    **{"row": "int64", "prompt_sha256": "string", "sample": "int64", "prompt": "string", "completion": "string"},
+    **{"tokens": "int64", "truncated": "bool", "prefill": "string", "token_ids": "list<element: int64>"},
+}
+"""The columns of a table that sampling fills, and Arrow's types of them."""
+COLUMNS = {**SAMPLED, "reward": "double"}
+"""Those of a table that was stored."""
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
@@ -134,7 +139,7 @@ def scores(settled: Settled, table: Any) -> Scores:
         ``tokens``, ``truncated``, ``empty``: metric -> [prompts][samples]; those over several samples have one value.
     """
     task = settled.named.task
-    groups = _groups(table.column("row").to_pylist())
+    groups = _groups(table.column("prompt_sha256").to_pylist())
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     found: Scores = {"reward": _grouped(columns["reward"], groups)}
     for name in settled.reward.terms:
@@ -179,10 +184,10 @@ def _repeated(values: Sequence[Any], n: int) -> list[Any]:
     return [value for value in values for _ in range(n)]
 
 
-def _groups(rows: Sequence[int]) -> list[tuple[int, int]]:
-    """(first, behind the last) of each run of equal rows."""
-    starts = [n for n, row in enumerate(rows) if n == 0 or row != rows[n - 1]]
-    return list(zip(starts, [*starts[1:], len(rows)], strict=True))
+def _groups(prompts: Sequence[str]) -> list[tuple[int, int]]:
+    """(first, behind the last) of each prompt, whose rows stand together."""
+    starts = [n for n, prompt in enumerate(prompts) if n == 0 or prompt != prompts[n - 1]]
+    return list(zip(starts, [*starts[1:], len(prompts)], strict=True))
 
 
 def _grouped(values: Sequence[Any], groups: Sequence[tuple[int, int]]) -> list[list[Any]]:

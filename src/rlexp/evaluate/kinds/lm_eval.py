@@ -34,6 +34,12 @@ SCORE = "score."
 PLAIN = "none"
 """What the harness calls answers that went through no filter."""
 
+COLUMNS = {
+    **{"row": "int64", "task": "string", "prompt_sha256": "string", "document": "string", "sample": "int64"},
+    **{"prompt": "string", "target": "string", "answer": "string"},
+}
+"""Columns of every table of this kind, with Arrow's types."""
+
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [documents][1]."""
 
@@ -232,7 +238,7 @@ def scores(settled: Settled, table: Any) -> Scores:
     Returns:
         What the harness calls them, with ``/FILTER`` where an answer went through one: metric -> [documents][1].
     """
-    names = [name for name in table.column_names if name.startswith(SCORE)]
+    names = [field.name for field in table.schema if field.name.startswith(SCORE) and str(field.type) == "double"]
     columns = {name.removeprefix(SCORE): table.column(name).to_pylist() for name in names}
     return {name: [[value] for value in values] for name, values in columns.items()}
 

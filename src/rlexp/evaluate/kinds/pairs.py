@@ -37,6 +37,10 @@ Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
 
 
+COLUMNS = {"row": "int64", "prompt_sha256": "string"}
+"""Those that every table has, with Arrow's types."""
+
+
 def require(work: Work, subjects: Sequence[Subject]) -> None:
     """Checks whether the task can be measured of the subjects, before anything is loaded.
 
@@ -130,8 +134,8 @@ def scores(settled: Settled, table: Any) -> Scores:
     """The metrics of the stored rows; pure. Rows of one prompt are samples of it.
 
     Returns:
-        Of preference data ``accuracy`` (chosen is more likely; a tie is a half) and ``margin`` (nats), over the whole
-        answers and ``_per_token``, ``chosen_logp`` and ``rejected_logp`` per token. Of answers with a label
+        Of preference data ``accuracy`` (chosen is more likely; a tie is a half) and ``margin`` (nats) of the whole
+        answers, both also per token, ``chosen_logp`` and ``rejected_logp`` per token. Of answers with a label
         ``desirable_logp`` and ``undesirable_logp`` per token, of answers alone ``completion_logp``. With a judge
         ``win_rate`` against the base over both orders, ``judge_agrees`` (both orders say the same), and ``tokens`` and
         ``truncated`` of the own answers.
@@ -161,10 +165,13 @@ def _likelihoods(columns: dict[str, list[Any]]) -> dict[str, list[float | None]]
 
     found: dict[str, list[float | None]] = {}
     if "chosen.logp" in columns:
-        for end, of in (("", summed), ("_per_token", per_token)):
+        for accuracy, margin, of in (
+            ("accuracy", "margin", summed),
+            ("accuracy_per_token", "margin_per_token", per_token),
+        ):
             margins = [one - other for one, other in zip(of("chosen"), of("rejected"), strict=True)]
-            found[f"accuracy{end}"] = [(_side(margin, 0.0) + 1) / 2 for margin in margins]
-            found[f"margin{end}"] = list(margins)
+            found[accuracy] = [(_side(difference, 0.0) + 1) / 2 for difference in margins]
+            found[margin] = [*margins]
         found["chosen_logp"], found["rejected_logp"] = [*per_token("chosen")], [*per_token("rejected")]
     elif "completion.logp" in columns and "label" in columns:
         for name, wanted in (("desirable_logp", True), ("undesirable_logp", False)):
