@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -70,7 +71,7 @@ class Harness(Work):
             raise RunError("lm-evaluation-harness is not installed", where=f"eval={self.name}", hint=pip("eval"))
         from lm_eval.tasks import TaskManager
 
-        with quiet(Path(os.devnull)), contextlib.chdir(self.file.parent if self.file else Path.cwd()):
+        with _silent(), contextlib.chdir(self.file.parent if self.file else Path.cwd()):
             manager = TaskManager(include_path=str(Path.cwd()) if self.file else None, include_defaults=not self.file)
             if self.task not in manager.all_tasks:
                 raise self._unknown(manager.all_tasks)
@@ -181,20 +182,20 @@ def measure(work: Work, candidate: Candidate) -> Any:
     assert isinstance(work, Harness)
     run, task = work.settled.on(candidate.subject.run), work.settled.named.task
     system = run.model.system_prompt if task.lm_eval.chat else None
+    seeds = {f"{name}_random_seed": work.seed for name in ("numpy", "torch", "fewshot")}
     try:
-        found = simple_evaluate(
-            model=model_of(candidate, run),
-            tasks=list(work.tasks.values()),
-            limit=task.rows,
-            bootstrap_iters=0,
-            log_samples=True,
-            system_instruction=system,
-            apply_chat_template=task.lm_eval.chat,
-            random_seed=work.seed,
-            numpy_random_seed=work.seed,
-            torch_random_seed=work.seed,
-            fewshot_random_seed=work.seed,
-        )
+        with _silent():
+            found = simple_evaluate(
+                model=model_of(candidate, run),
+                tasks=list(work.tasks.values()),
+                limit=task.rows,
+                bootstrap_iters=0,
+                log_samples=True,
+                system_instruction=system,
+                apply_chat_template=task.lm_eval.chat,
+                random_seed=work.seed,
+                **seeds,
+            )
     except Exception as error:  # of the task's own code and templates, too
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         hint = "look at its prompts and metrics; eval/lm_eval/sums_choice.yaml is one that works"
@@ -241,6 +242,18 @@ def scores(settled: Settled, table: Any) -> Scores:
     names = [field.name for field in table.schema if field.name.startswith(SCORE) and str(field.type) == "double"]
     columns = {name.removeprefix(SCORE): table.column(name).to_pylist() for name in names}
     return {name: [[value] for value in values] for name, values in columns.items()}
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing is printed or logged: the harness, the hub and datasets say a lot."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with quiet(Path(os.devnull)):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _plain(value: Any) -> Any:
