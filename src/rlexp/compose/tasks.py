@@ -99,14 +99,13 @@ def _text(override: str) -> Any:
     Raises:
         RunError: it sweeps, or Hydra cannot read it.
     """
-    raw = override.partition("=")[2]
     try:
-        parsed = OverridesParser.create().parse_overrides([f"{ROOT}={raw}"])[0]
+        parsed = OverridesParser.create().parse_overrides([f"{ROOT}={override.partition('=')[2]}"])[0]
     except OverrideParseException as error:
         hint = f"put quotes around it: '{override.partition('=')[0]}=\"...\"'"
         raise RunError("this cannot be read", where=override, hint=hint) from error
     if parsed.is_sweep_override():
-        key = override.partition("=")[0]
+        key, _, raw = override.partition("=")
         hint = f"type {key}={raw.replace(',', '+')}" if key == ROOT else f"type one value: {key}={raw.split(',')[0]}"
         raise RunError("an evaluation is not swept: all of its tasks go into one", where=override, hint=hint)
     return parsed.value()

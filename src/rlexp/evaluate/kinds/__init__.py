@@ -40,7 +40,7 @@ def module(kind: Kind) -> Any:
 def work_of(settled: Settled, inputs: Inputs, run: Run, seed: int) -> Work:
     """The work of a task: of the harness's the documents are its own."""
     if settled.named.task.kind is Kind.lm_eval:
-        from rlexp.evaluate.kinds.lm_eval import Harness
+        from rlexp.evaluate.harness import Harness
 
         return Harness(settled, inputs, run, seed)
     return Work(settled, inputs, run, seed)
