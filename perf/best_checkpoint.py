@@ -1,15 +1,16 @@
-"""The best checkpoint: base, checkpoints, the chosen one and the last, with intervals; and what a bad reward does to it.
+"""The best checkpoint: base, checkpoints, the chosen one and the last, with intervals; and what a bad reward does.
 
 In FOLDER, which becomes a copy of the project, on a CPU with the tiny model:
 
 - grpo, dpo: a run that measures other rows of the task ``sums`` every N steps and chooses by ``correct`` there
   (``held_out.task``); then base and every checkpoint, the last one too, are evaluated on the rows that chose nothing.
-- length: the trained reward pays for length beside right answers. Three seeds; the checkpoint chosen by the task, the last
-  one and the one with the highest trained reward side by side.
+- length: the trained reward pays for length beside right answers. Three seeds; the checkpoint chosen by the task, the
+  last one and the one with the highest trained reward side by side.
 
 A run that finished before in FOLDER is not trained again.
 
-Usage: python perf/best_checkpoint.py FOLDER [grpo dpo length] [--steps 40] [--every 10] (five minutes on two free cores)
+Usage: python perf/best_checkpoint.py FOLDER [grpo dpo length] [--steps 40] [--every 10]
+       [--correct 1.0] (the weight of right answers beside the length)
 """
 
 from __future__ import annotations
@@ -73,15 +74,16 @@ def curve(place: Path, part: str, steps: int, every: int) -> None:
     print(f"Measuring took {cost['seconds']:.1f} s, {100 * cost['share']:.0f}% of the run until training ended.")
 
 
-def length(place: Path, steps: int, every: int) -> None:
+def length(place: Path, steps: int, every: int, correct: float) -> None:
     """Prints three ways to choose, for three seeds of a reward that pays for length."""
     words = [*PARTS["length"], *paid_for_length(place), f"method.max_steps={steps}", f"held_out.every={every}"]
+    words.append(f"reward.terms.correct.weight={correct:g}")
     print(f"\n## length: {' '.join(words)}\n")
     print("| seed | chosen by | step | trained reward | accuracy on `sums` | tokens |")
     print("|---|---|---:|---:|---:|---:|")
     found: dict[str, list[float]] = {}
     for seed in range(3):
-        run = train(place, folder := f"outputs/length{seed}", [*words, f"seed={seed}"])
+        run = train(place, folder := f"outputs/length{correct:g}_{seed}", [*words, f"seed={seed}"])
         logged = [json.loads(line) for line in (place / folder / "metrics.jsonl").read_text().splitlines()]
         rewards = {line["step"]: line["reward"] for line in logged if "reward" in line}
         checkpoints = [one["step"] for one in run["selection"]["measured"] if one["step"]]
@@ -105,12 +107,13 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS))
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--correct", type=float, default=1.0)
     options = parser.parse_args()
     place = project(options.folder)
     print(f"{platform.machine()}, torch {version('torch')}, trl {version('trl')}; {options.steps} steps")
     for part in options.parts:
         if part == "length":
-            length(place, options.steps, options.every)
+            length(place, options.steps, options.every, options.correct)
         else:
             curve(place, part, options.steps, options.every)
 

@@ -1,8 +1,8 @@
 """Does ``eval=general`` show forgetting? The main job as it is, and with 20 times its learning rate, against the base.
 
 Both train in FOLDER, which becomes a copy of the project, and one evaluation measures them on the tasks of general: for
-the tiny model sums in words and layouts that it was not trained on. Printed are the scores with their 95% intervals, the
-paired differences from the base, and what is called forgotten. A run that finished before in FOLDER is not trained again.
+the tiny model sums in words and layouts that it was not trained on. Printed are the scores with their 95% intervals,
+the paired differences from the base, and what is called forgotten. A run that finished before is not trained again.
 
 Usage: python perf/forgetting.py FOLDER [--steps 40] [--times 20] (three minutes on two free cores)
 """
@@ -45,7 +45,7 @@ def main() -> None:
             answer(place, *shared, "preflight.smoke=never", f"method.learning_rate={own}", f"hydra.run.dir={folder}")
     found = answer(place, "evaluate", *runs, "eval=general")
     print(f"{platform.machine()}, torch {version('torch')}, trl {version('trl')}; {' '.join(shared)}\n")
-    print("| task, metric | base | normal run, rate %g | rate %g |" % tuple(runs.values()))
+    print(f"| task, metric | base | {' | '.join(f'{name}, rate {own:g}' for name, own in runs.items())} |")
     print("|---|---:|---:|---:|")
     for task, subjects in found["results"].items():
         claimed = next(one["metric"] for one in found["differences"][task] if one["claimed"])

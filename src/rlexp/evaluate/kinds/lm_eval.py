@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness: its prompts and its metrics, document by document, so that the statistics are ours."""
+"""Tasks of lm-evaluation-harness: its prompts and metrics, document by document, so that the statistics are ours."""
 
 from __future__ import annotations
 
