@@ -248,12 +248,17 @@ def typed(*arguments: str) -> Callable[[Path], list[str]]:
     return lambda project: list(arguments)
 
 
-def gamed(project: Path) -> list[str]:
-    """Length is paid for, and whether the sum is right is only watched."""
+def paid_for_length(project: Path) -> list[str]:
+    """Length is paid for beside right answers."""
     (project / "rewards/padding.py").write_text(PADDING)
     (project / "conf/reward/padding.yaml").write_text("terms: {padding: {file: rewards/padding.py}}\n")
+    return ["reward=correct+padding"]
+
+
+def gamed(project: Path) -> list[str]:
+    """Length is paid for, and whether the sum is right is only watched."""
     rules = "health.rules.truncated.stop=null"  # the longest completions are cut: the other thing wrong with it
-    return ["reward=correct+padding", "reward.terms.correct.weight=0", rules, "health.rules.reward_hacking.stop=0.5"]
+    return [*paid_for_length(project), "reward.terms.correct.weight=0", rules, "health.rules.reward_hacking.stop=0.5"]
 
 
 PREFERENCES = ("method=dpo", "dataset=arithmetic_preferences")

@@ -73,7 +73,7 @@ def plan_of(
     context = (trained or [one for one in found if not one.url] or found)[0]
     settled, typed = settle_all(asked, context.run, root)
     inputs = all_of(*(lambda one=one: _inputs(one, context, root) for one in settled))
-    work = [Work(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
+    work = [kinds.work_of(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
     for one in work:
         kinds.require(one, found)
     if typed.want:
@@ -217,8 +217,8 @@ def require_ready(asked: Asked, run: Run, root: Path) -> None:
     settled, typed = settle_all(asked, run, root)
     subject = Subject(run.model.name, run)
     inputs = all_of(*(lambda one=one: _inputs(one, subject, root) for one in settled if one.name != HELD_OUT))
-    if typed.want:
-        others = [one for one in settled if one.name != HELD_OUT]
-        for one, has in zip(others, inputs, strict=True):
-            if one.named.task.kind is not Kind.lm_eval:
-                sizing.sized(Work(one, has, run, typed.seed), typed.want)
+    for one, has in zip((one for one in settled if one.name != HELD_OUT), inputs, strict=True):
+        work = kinds.work_of(one, has, run, typed.seed)
+        kinds.require(work, [subject])
+        if typed.want and one.named.task.kind is not Kind.lm_eval:
+            sizing.sized(work, typed.want)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlexp.console import show_table
 from rlexp.evaluate.evaluation import Evaluated, Plan
+from rlexp.evaluate.regression import GENERAL
 from rlexp.evaluate.results import main_metric
 from rlexp.evaluate.subjects import BASE
 
@@ -41,7 +42,26 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
                 print("  " + difference(one, short))
         if (smallest := content["detectable"][work.name]) is not None:
             print(f"  differences of {work.settled.name} from {smallest:.3f} on are seen by so many at 80% power")
+    for line in general(plan, content, short):
+        print(line)
     print(f"\nrecord: {os.path.relpath(done.file, root)}")
+
+
+def general(plan: Plan, content: dict[str, Any], short: dict[str, str]) -> list[str]:
+    """What is forgotten of the tasks that were not trained; nothing where none was asked for or nothing was trained."""
+    tasks = [work.name for work in plan.work if work.settled.named.suite == GENERAL]
+    trained = [one.name for one in plan.subjects if not one.base]
+    if not tasks or not any(one.base for one in plan.subjects):
+        return []
+    lines = [
+        f"  forgotten: {short[one['subject']]} is worse at {one['task']} than {short[one['base']]}: {one['metric']} "
+        f"{one['mean']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]"
+        for one in content["forgotten"]
+    ]
+    kept = [short[name] for name in trained if name not in {one["subject"] for one in content["forgotten"]}]
+    return ["", f"{GENERAL}: {', '.join(tasks)}", *lines] + (
+        [f"  {', '.join(kept)}: nothing is forgotten that so many prompts can see"] if kept else []
+    )
 
 
 def labels(names: list[str]) -> dict[str, str]:

@@ -46,6 +46,16 @@ SHARED = record(
     },
     "what the run's training rows share with the task's; a run that shares nothing is not named",
 )
+FORGOTTEN = record(
+    {
+        "task": text("of the suite general"),
+        "subject": text("what is worse at it"),
+        "base": text("than this"),
+        "metric": text("what is compared"),
+        **INTERVAL,
+    },
+    "a paired difference whose interval lies below 0",
+)
 EVALUATION: Fields = {
     "file": text("the record"),
     "key": text("the hash of what the evaluation is of"),
@@ -69,6 +79,7 @@ EVALUATION: Fields = {
     "detectable": mapping(
         maybe(number("the smallest difference that so many prompts and samples see at 80% power")), "by task", "TASK"
     ),
+    "forgotten": items(FORGOTTEN, "of what was not trained; none without eval=general"),
     "contamination": mapping(mapping(SHARED, "by run", "RUN"), "rows that were trained on", "TASK"),
     "measured": items(
         record({"task": text("a task"), "subject": text("a subject"), "seconds": number("what it took")}),

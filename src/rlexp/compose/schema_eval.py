@@ -29,11 +29,9 @@ class LmEval:
     """A task of lm-evaluation-harness."""
 
     task: str | None = None
-    """Its name there."""
-    folder: str | None = None
-    """The folder that holds it, from the place of ``eval/``; None for the harness's own tasks."""
-    limit: int | None = ranged(None, COUNT)
-    """Documents at most; null for all."""
+    """Its name: of ``eval/lm_eval/NAME.yaml``, else of one of the harness's own tasks."""
+    chat: bool = True
+    """Ask through the chat template; false: the plain text, as models without a template are asked."""
 
 
 @dataclass

@@ -96,7 +96,10 @@ def settle(named: Named, run: Run, root: Path) -> Settled:
         return Settled(named, _whole(run.dataset), reward, own)
     held_out = HeldOut(rows=rows, draw=Draw.prompt_hash, temperature=task.temperature, max_new_tokens=limit)
     if task.kind is Kind.lm_eval:
-        return Settled(named, run.dataset, run.reward, held_out)
+        if not task.lm_eval.task:
+            hint = "write lm_eval: {task: NAME}, or type eval=lm_eval:NAME"
+            raise RunError("the eval task names no task of the harness", where=str(named.file), hint=hint)
+        return Settled(named, run.dataset, unscored, held_out)
     if not task.dataset:
         raise RunError(
             "the eval task names no data", where=str(named.file), hint="write dataset: NAME, an option of conf/dataset"

@@ -33,7 +33,7 @@ HELD_OUT, HELD_OUT_PAIRS = "held_out", "held_out_pairs"
 """The tasks of a data set's own held-out rows, and of the answers in them: ``held_out.*`` of the run says them."""
 OWN = (HELD_OUT, HELD_OUT_PAIRS)
 """What a run is evaluated on where no task is named: the second only where its data is preference data."""
-LM_EVAL = "lm_eval:"
+LM_EVAL, LM_EVAL_FOLDER = "lm_eval:", f"{FOLDER}/lm_eval"
 """Stands before the name of a task of lm-evaluation-harness."""
 NAME = re.compile(r"[\w-]+|lm_eval:[\w.-]+", re.A)
 
@@ -100,7 +100,7 @@ def _text(override: str) -> Any:
         RunError: it sweeps, or Hydra cannot read it.
     """
     try:
-        parsed = OverridesParser.create().parse_overrides([override.lstrip("+")])[0]
+        parsed = OverridesParser.create().parse_overrides([f"{ROOT}={override.partition('=')[2]}"])[0]
     except OverrideParseException as error:
         hint = f"put quotes around it: '{override.partition('=')[0]}=\"...\"'"
         raise RunError("this cannot be read", where=override, hint=hint) from error
@@ -130,7 +130,8 @@ def _names(override: str) -> tuple[str, ...]:
 
 def present(places: Places) -> list[str]:
     """The tasks that there are: those of files, and those of a run's own held-out rows."""
-    return [*OWN, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml"))]
+    local = [f"{LM_EVAL}{Path(name).stem}" for name in places.names(f"{LM_EVAL_FOLDER}/*.yaml")]
+    return [*OWN, *(Path(name).stem for name in places.names(f"{FOLDER}/*.yaml")), *local]
 
 
 def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
@@ -198,7 +199,7 @@ def _read(name: str, run: Run) -> Named:
     if name.startswith(LM_EVAL):
         task = Task(kind=Kind.lm_eval, about="a task of lm-evaluation-harness", rows=None)
         task.lm_eval.task = name.removeprefix(LM_EVAL)
-        return Named(name, task, place=places.holder(f"{FOLDER}/lm_eval"))
+        return Named(name, task)
     file = f"{FOLDER}/{name}.yaml"
     path = places.path(file)
     if not path.is_file():

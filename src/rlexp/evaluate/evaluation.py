@@ -13,7 +13,7 @@ from typing import Any
 
 from rlexp import files
 from rlexp.compose.schema_eval import Kind
-from rlexp.evaluate import kinds, results, sizing
+from rlexp.evaluate import kinds, regression, results, sizing
 from rlexp.evaluate.candidates import Candidates
 from rlexp.evaluate.kinds import completions
 from rlexp.evaluate.subjects import Subject
@@ -185,6 +185,9 @@ def _content(plan: Plan) -> dict[str, Any]:
         samples = work.settled.named.task.samples
         found["detectable"][work.name] = sizing.after(found["differences"][work.name], samples)
     results.adjust(found["differences"])
+    general = [work.name for work in plan.work if work.settled.named.suite == regression.GENERAL]
+    bases = [one.name for one in plan.subjects if one.base]
+    found["forgotten"] = regression.forgotten(found["differences"], general, bases)
     found["contamination"] = {
         task: {name: shared.to_json() for name, shared in of.items()} for task, of in plan.contamination.items()
     }

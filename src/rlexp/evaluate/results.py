@@ -14,6 +14,8 @@ from rlexp.evaluate.statistics.estimate import estimate
 Scores = dict[str, list[list[float | None]]]
 SHARES = ("accuracy", "pass@", "pass^", "majority@", "truncated", "empty", "win_rate", "judge_agrees")
 """How the metrics begin that lie between 0 and 1."""
+HARNESS_SHARES = ("acc", "acc_norm", "exact_match")
+"""Those of lm-evaluation-harness."""
 
 
 def main_metric(settled: Settled, found: Sequence[str]) -> str:
@@ -30,7 +32,7 @@ def bounds_of(metric: str, declared: Mapping[str, tuple[float, float] | None]) -
     Args:
         declared: term -> those of its file.
     """
-    if metric.startswith(SHARES):
+    if metric.startswith(SHARES) or metric.partition("/")[0] in HARNESS_SHARES:
         return 0.0, 1.0
     return declared.get(metric) or (None, None)
 

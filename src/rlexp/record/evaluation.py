@@ -32,6 +32,12 @@ DIFFERENCE = record(
     },
     {"p_holm": OR_NONE, "claimed": {"type": "boolean"}, "data_noise": OR_NONE, "prediction_noise": OR_NONE},
 )
+FORGOTTEN = record(
+    {
+        **{"task": TASK_NAME, "subject": SHOWN, "base": SHOWN, "metric": METRIC},
+        **{"mean": OR_NONE, "low": OR_NONE, "high": OR_NONE},
+    }
+)
 ROWS = {"type": "array", "items": COUNT}
 SHARED = record({"rows": COUNT, "exact": ROWS, "near": ROWS})
 SCHEMA = record(
@@ -47,6 +53,7 @@ SCHEMA = record(
     },
     {
         "detectable": mapping(OR_NONE, TASK_NAME),
+        "forgotten": {"type": "array", "items": FORGOTTEN, "maxItems": 10_000},
         "contamination": mapping(mapping(SHARED, SHOWN), TASK_NAME),
         "rescored": record({"of": KEY}),
     },

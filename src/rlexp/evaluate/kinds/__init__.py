@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.compose.task_run import Settled
 from rlexp.errors import RunError
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.work import Work
 from rlexp.inputs import snapshot
+from rlexp.inputs.find import Inputs
 
 Scores = dict[str, list[list[float | None]]]
 """Metric -> [prompts][samples]."""
@@ -33,13 +35,24 @@ def module(kind: Kind) -> Any:
         from rlexp.evaluate.kinds import pairs
 
         return pairs
-    raise NotImplementedError(kind)
+    from rlexp.evaluate.kinds import lm_eval
+
+    return lm_eval
+
+
+def work_of(settled: Settled, inputs: Inputs, run: Run, seed: int) -> Work:
+    """The work of a task: of the harness's the documents are its own."""
+    if settled.named.task.kind is Kind.lm_eval:
+        from rlexp.evaluate.harness import Harness
+
+        return Harness(settled, inputs, run, seed)
+    return Work(settled, inputs, run, seed)
 
 
 def engine_of(kind: Kind, engine: str) -> str:
     """What measures a kind where the evaluation samples by ``engine``: only transformers says how likely given answers
-    are."""
-    return Sampled.transformers.name if kind is Kind.pairs else engine
+    are, and has the model that the harness asks."""
+    return Sampled.transformers.name if kind in (Kind.pairs, Kind.lm_eval) else engine
 
 
 def read(kind: Kind, path: Path) -> Any:
