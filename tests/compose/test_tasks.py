@@ -23,11 +23,17 @@ def place(tmp_path_factory):
         "nodata": "version: 1\n",
         "right": OWN.replace("right: correct", "right: format_"),
         "odd": OWN.replace("arithmetic", "arithmetik"),
+        "old": "dataset: arithmetic\n",
+        "metric": OWN + "metric: acuracy\n",
+        "many": OWN + "metric: pass@8\nsamples: 2\npass_at: [1, 8]\n",
+        "split": OWN + "split: validation\n",
+        "größe": OWN,
+        "a b": OWN,
         "list": "- a\n",
         "open": "version: [1\n",
-        "both": "kind: suite\ntasks: [own, sums]\nof_model: {other: [sums]}\n",
-        "round": "kind: suite\ntasks: [round]\n",
-        "empty": "kind: suite\n",
+        "both": "version: 1\nkind: suite\ntasks: [own, sums]\nof_model: {other: [sums]}\n",
+        "round": "version: 1\nkind: suite\ntasks: [round]\n",
+        "empty": "version: 1\nkind: suite\n",
     }.items():
         (root / f"eval/{name}.yaml").write_text(text)
     return root, CommandLine(root, ["held_out.rows=10", "held_out.temperature=0.5"]).points()[0].run
@@ -57,6 +63,11 @@ def test_the_held_out_rows_are_a_task_as_the_run_configures_them(place):
     assert one.task.rows == 3
 
 
+def test_a_name_may_have_any_letters(place):
+    assert read(place, "eval=größe")[0][0].name == "größe"
+    assert "a b" not in tasks.present(place[1].places)
+
+
 def test_a_suite_is_its_tasks_by_the_model_too(place):
     assert [(one.name, one.suite) for one in read(place, "eval=both")[0]] == [("own", "both"), ("sums", "both")]
 
@@ -74,11 +85,15 @@ def test_a_suite_is_its_tasks_by_the_model_too(place):
         (["eval=own", "eval.samples=[1"], "cannot be read", "quotes"),
         (["eval=onw"], "no eval task 'onw'", "did you mean eval=own?"),
         (["eval=own", "eval.owl.rows=2"], "no task 'owl'", "type eval.own.KEY=VALUE"),
+        (["eval=own", "eval.sums.rows=2"], "no task 'sums'", "type eval=sums too"),
+        (["eval=old"], "has no version", "write version: 1"),
+        (["eval=split"], "Invalid value 'validation'", "write split: test"),
+        (["eval=a b"], "no name of an eval task", "type eval=NAME"),
         (["eval=own", "eval.rwos=2"], "no key rwos", "did you mean rows?"),
         (["eval=own", "eval.own.rows=0"], "eval.own.rows is 0", "type eval.own.rows=1"),
         (["eval=own", "eval.samples=x"], "could not be converted", "type eval.samples=VALUE"),
         (["eval=typo"], "no key sampels", "did you mean samples?"),
-        (["eval=far"], "samples is 0", "=1"),
+        (["eval=far"], "samples is 0", "write samples: 1"),
         (["eval=list"], "a mapping of keys", "write version: 1"),
         (["eval=open"], "no YAML", "close what is open"),
         (["eval=round"], "holds itself", "take round out"),
@@ -97,6 +112,8 @@ def test_mistakes_are_one_message(place, typed, what, hint):
         ("nodata", "names no data", "write dataset: NAME"),
         ("right", "right names format_", "write right: format"),
         ("odd", "arithmetik", "arithmetic"),
+        ("metric", "measures no 'acuracy'", "write metric: accuracy"),
+        ("many", "measures no 'pass@8'", "one of: reward"),
     ],
 )
 def test_what_a_task_names_must_be_there(place, name, what, hint):

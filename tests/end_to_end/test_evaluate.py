@@ -95,7 +95,7 @@ def test_checkpoints_and_models_stand_beside_runs_and_samples_are_scored_again(p
 @pytest.mark.parametrize(
     ("words", "what", "hint"),
     [
-        (["evaluate", "outputs/b"], "there is no folder outputs/b", "name a folder"),
+        (["evaluate", "outputs/b"], "names nothing that can be evaluated", "RUN@STEP"),
         (["evaluate", "outputs/a", "seed=1"], "evaluated as it was locked", "leave it out"),
         (["evaluate", "outputs/a@9"], "no checkpoint of step 9", "checkpoint"),
         (["evaluate", "outputs/a@best"], "best", "held_out.every"),

@@ -8,7 +8,7 @@ import pytest
 
 from rlexp.compose.schema import DatasetType
 from rlexp.compose.schema_eval import Kind, Task
-from rlexp.compose.tasks import Named
+from rlexp.compose.task_file import Named
 from rlexp.errors import RunError
 from rlexp.evaluate.kinds.pairs import require, scores
 

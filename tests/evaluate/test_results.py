@@ -8,8 +8,8 @@ import pytest
 
 from rlexp.compose.schema import HeldOut, Reward, Term
 from rlexp.compose.schema_eval import Task
+from rlexp.compose.task_file import Named
 from rlexp.compose.task_run import Settled
-from rlexp.compose.tasks import Named
 from rlexp.errors import RunError
 from rlexp.evaluate import kinds, results, sizing
 from rlexp.evaluate.answers import answer_of
@@ -156,6 +156,18 @@ def test_a_difference_that_is_wanted_says_the_prompts_or_the_samples():
     assert sizing.sized(work(), least).settled.held_out.rows <= 100  # what it says to type is right
 
 
+def test_no_two_scores_differ_by_more_than_their_range():
+    with pytest.raises(RunError, match="no two can differ by 2"):
+        sizing.sized(work(), 2)
+
+
+def test_the_metrics_that_a_task_may_name_are_those_that_it_has():
+    made = settled(samples=3, pass_at=[1, 2, 4])
+    found = completions.scores(made, table([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    assert set(found) <= set(made.metrics) and "pass@4" not in made.metrics
+    assert set(made.metrics) - set(found) == {"format"}  # which the stand-in lacks
+
+
 def test_a_score_without_a_range_cannot_be_sized():
     made = work(right="correct")
     unknown = SimpleNamespace(rewards={name: Bounded(None) for name in REWARD.terms})
@@ -166,9 +178,8 @@ def test_a_score_without_a_range_cannot_be_sized():
 
 
 def test_after_it_the_noise_that_was_met_says_what_is_seen():
-    claim = {"claimed": True, "error": 0.05, "prompts": 100, "data_noise": None, "prediction_noise": None}
-    assert sizing.after([claim], 1) == pytest.approx(2.8 * 0.05, rel=0.01)
-    assert sizing.after([{**claim, "data_noise": 0.1, "prediction_noise": 0.4}], 16) < sizing.after(
-        [{**claim, "data_noise": 0.1, "prediction_noise": 0.4}], 1
-    )
-    assert sizing.after([{**claim, "claimed": False}], 1) is None
+    claim = {"claimed": True, "error": 0.05, "low": 0.1 - 1.96 * 0.05, "high": 0.1 + 1.96 * 0.05}
+    assert sizing.after([claim], (0.0, 1.0)) == pytest.approx(2.8 * 0.05, rel=0.01)  # Miller: 2.8 standard errors
+    assert sizing.after([claim], (0.0, 0.1)) is None  # no two scores differ by so much
+    for nothing in ({"claimed": False}, {"error": 0.0}, {"low": None}):
+        assert sizing.after([{**claim, **nothing}], None) is None

@@ -16,8 +16,9 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Evaluation as Typed
 from rlexp.compose.schema_eval import Kind, Sampled
+from rlexp.compose.task_file import HELD_OUT, OWN
 from rlexp.compose.task_run import Settled, settle, settle_all
-from rlexp.compose.tasks import HELD_OUT, OWN, Asked
+from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, kinds, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
@@ -64,11 +65,10 @@ def plan_of(
     trained = [one for one in found if one.original]
     unread = [one for one in rest if not subjects.OF_HARDWARE.match(one)]
     if unread and trained:
-        names = ", ".join(tasks.present(trained[0].run.places))
         raise RunError(
             "a run is evaluated as it was locked, and this would not be read",
             where=" ".join(unread),
-            hint=f"leave it out; an evaluation reads eval=TASK ({names}), eval.KEY=VALUE and hardware=NAME",
+            hint="leave it out; an evaluation reads eval=TASKS, eval.KEY=VALUE and hardware=NAME",
         )
     context = (trained or [one for one in found if not one.url] or found)[0]
     settled, typed = settle_all(asked, context.run, root)
@@ -183,8 +183,15 @@ def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:
         return dataclasses.replace(context.inputs, rewards=judges)
     if settled.named.task.kind is Kind.lm_eval:
         run = dataclasses.replace(run, reward=dataclasses.replace(run.reward, terms={}))
-    with contextlib.redirect_stdout(sys.stderr):
-        return prepare(run, root, model=context.url is None)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return prepare(run, root, model=context.url is None)
+    except RunError as error:
+        if not settled.named.file:
+            raise
+        raise RunError(
+            error.what, where=f"{settled.named.file}: {error.where or settled.dataset.name}", hint=error.hint
+        ) from error
 
 
 def _contamination(work: Work, trained: Sequence[Subject]) -> dict[str, Any]:
@@ -194,7 +201,9 @@ def _contamination(work: Work, trained: Sequence[Subject]) -> dict[str, Any]:
         return {}
     rows = {row for half in Half for row in dataclasses.replace(work, half=half).rows_or_none()}
     data = {one.inputs.data: one.name for one in trained if one.inputs and one.weights}
-    looked = {name: contamination.look(path, work.inputs.data, task.split, sorted(rows)) for path, name in data.items()}
+    looked = {
+        name: contamination.look(path, work.inputs.data, task.split.name, sorted(rows)) for path, name in data.items()
+    }
     return {name: found for name, found in looked.items() if not found.clean}
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rlexp.compose.task_run import Settled
 from rlexp.console import show_table
 from rlexp.evaluate.evaluation import Evaluated, Plan
 from rlexp.evaluate.regression import GENERAL
@@ -20,7 +21,9 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
     content = done.content
     short = labels(list(content["subjects"]))
     print()
-    show_table(["", ""], [(short[name], name) for name in short if short[name] != name])
+    for name in short:
+        if short[name] != name:
+            print(f"{short[name]}  {name}")
     for work in plan.work:
         results = content["results"][work.name]
         metrics = list(dict.fromkeys(name for found in results.values() for name in found))
@@ -40,6 +43,8 @@ def show(plan: Plan, done: Evaluated, root: Path) -> None:
         for one in content["differences"][work.name]:
             if one["claimed"]:
                 print("  " + difference(one, short))
+        for line in _unsaid(work.settled, first["prompts"]):
+            print(f"  {line}")
         if (smallest := content["detectable"][work.name]) is not None:
             print(f"  differences of {work.settled.name} from {smallest:.3f} on are seen by so many at 80% power")
     for line in general(plan, content, short):
@@ -62,6 +67,13 @@ def general(plan: Plan, content: dict[str, Any], short: dict[str, str]) -> list[
     return ["", f"{GENERAL}: {', '.join(tasks)}", *lines] + (
         [f"  {', '.join(kept)}: nothing is forgotten that so many prompts can see"] if kept else []
     )
+
+
+def _unsaid(settled: Settled, prompts: int) -> list[str]:
+    """What was asked for and cannot be said."""
+    task = settled.named.task
+    over = [f"pass@{k}" for k in task.pass_at if k > task.samples]
+    return [f"{', '.join(over)} left out: {task.samples} samples were drawn of each prompt"] if over else []
 
 
 def labels(names: list[str]) -> dict[str, str]:

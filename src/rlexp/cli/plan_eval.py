@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import Kind
+from rlexp.compose.task_file import HELD_OUT
 from rlexp.compose.task_run import Settled, settle_all
-from rlexp.compose.tasks import HELD_OUT, Asked
+from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError
 from rlexp.evaluate import sizing
 from rlexp.evaluate.held_out import Half, rows_of
@@ -36,7 +37,8 @@ def _choice(run: Run) -> str:
     """How a checkpoint will be chosen."""
     own = run.held_out
     rows = "the held-out rows that do not report" if own.task is None else f"the rows of {own.task} that do not report"
-    return f"chosen every {own.every} steps by {own.metric} of {rows}; {own.keep} are kept for it"
+    kept = f"{own.keep} of the highest are kept for it" if own.keep else "the one that would be chosen is kept"
+    return f"chosen every {own.every} steps by {own.metric} of {rows}; {kept}"
 
 
 def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:
@@ -44,7 +46,11 @@ def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:
     if task.kind is Kind.lm_eval:
         return f"lm-evaluation-harness: {task.lm_eval.task}"
     number = _rows(settled, run, root)
-    count = f"{number} prompts" if number is not None else f"at most {task.rows or 'all'} prompts (data not made yet)"
+    count = (
+        f"{number} prompt{'s' * (number != 1)}"
+        if number is not None
+        else f"at most {task.rows or 'all'} prompts (data not made yet)"
+    )
     samples = f", {task.samples} samples each" if task.samples > 1 else ", one sample each"
     sources = inputs.rewards if settled.name == HELD_OUT else reward_sources(settled.on(run))
     smallest = sizing.before(settled, sources, number or task.rows or 0)
@@ -59,6 +65,6 @@ def _rows(settled: Settled, run: Run, root: Path) -> int | None:
     if snapshot.describe(folder) is None:
         return None
     try:
-        return len(rows_of(settled.on(run), folder, Half.report, settled.named.task.split))
+        return len(rows_of(settled.on(run), folder, Half.report, settled.named.task.split.name))
     except RunError:
         return 0

@@ -24,6 +24,13 @@ class Kind(Enum):
     """Other tasks under one name."""
 
 
+class Split(Enum):
+    """A split of a snapshot."""
+
+    test = "test"
+    train = "train"
+
+
 @dataclass
 class LmEval:
     """A task of lm-evaluation-harness."""
@@ -45,8 +52,7 @@ class Task:
     """What it asks, in one line."""
     dataset: str | None = None
     """Options of conf/dataset (``a+b``): the snapshot that its rows come from."""
-    split: str = "test"
-    """train or test."""
+    split: Split = Split.test
     rows: int | None = ranged(256, COUNT)
     """Rows of the half that is measured, at most; null for all."""
     scorer: str | None = None

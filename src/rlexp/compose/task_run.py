@@ -14,7 +14,8 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Evaluation, Kind
-from rlexp.compose.tasks import OWN, Asked, Named, read
+from rlexp.compose.task_file import OWN, Named
+from rlexp.compose.tasks import Asked, read
 from rlexp.errors import RunError, all_of, nearest
 
 METHOD_OF = {
@@ -25,6 +26,12 @@ METHOD_OF = {
 }
 """Type of data -> the method that reads its rows as they are."""
 EVERY_ROW = 2**31 - 1
+OF_SEVERAL, OF_LENGTH = ("pass@", "pass^", "majority@"), ("tokens", "truncated", "empty")
+OF_PAIRS = (
+    *("accuracy", "margin", "accuracy_per_token", "margin_per_token", "chosen_logp", "rejected_logp"),
+    *("completion_logp", "desirable_logp", "undesirable_logp"),
+)
+"""The metrics of each kind: of several samples, of every completion, of pairs (a test holds them against the kinds)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,18 @@ class Settled:
         """The term that says whether a completion is right: the one that the task names, else ``correct``."""
         named = self.named.task.right
         return named or ("correct" if "correct" in self.reward.terms else None)
+
+    @property
+    def metrics(self) -> list[str] | None:
+        """What is measured of it; None of a task of lm-evaluation-harness, which says it by itself."""
+        task = self.named.task
+        if task.kind is Kind.lm_eval:
+            return None
+        if task.kind is Kind.pairs:
+            return [*OF_PAIRS, *(("win_rate", "judge_agrees") if task.judge else ())]
+        of_right = [f"{name}{k}" for k in task.pass_at if 1 < k <= task.samples for name in OF_SEVERAL]
+        right = ["accuracy", *of_right] if self.right else []
+        return ["reward", *self.reward.terms, *right, *OF_LENGTH]
 
     def on(self, run: Run) -> Run:
         """The run of a model with the task's data, rewards and sampling: what is measured of it."""
@@ -74,6 +93,25 @@ def settle_all(asked: Asked, run: Run, root: Path) -> tuple[list[Settled], Evalu
 
 
 def settle(named: Named, run: Run, root: Path) -> Settled:
+    """Composes what a task names, and checks that it measures what speaks for it.
+
+    Args:
+        run: the one that is evaluated, whose rewards and lengths count where the task names none.
+        root: the project's folder.
+
+    Raises:
+        RunError: an option is none, it names no data, or its metric is none.
+    """
+    settled = _settled(named, run, root)
+    metric, known = named.task.metric, settled.metrics
+    if metric and known is not None and metric not in known:
+        where = f"{named.file or f'eval.{named.name}'}: metric"
+        hint = f"write metric: {nearest(metric, known) or known[0]} (one of: {', '.join(known)})"
+        raise RunError(f"{named.name} measures no {metric!r}", where=where, hint=hint)
+    return settled
+
+
+def _settled(named: Named, run: Run, root: Path) -> Settled:
     """Composes what a task names.
 
     Args:

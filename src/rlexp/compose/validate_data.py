@@ -77,7 +77,7 @@ def metric_of(held_out: HeldOut, terms: Collection[str]) -> None:
         raise RunError(
             "held_out.task is measured while the run trains, every held_out.every steps, and that is 0",
             where=f"held_out.task={held_out.task}",
-            hint=f"type held_out.every=10 too; for a measurement behind the training: eval={held_out.task}",
+            hint="type held_out.every=10 too; for a measurement behind the training: eval=TASKS",
         )
     if held_out.task is None:
         require_metric(held_out.metric, terms)

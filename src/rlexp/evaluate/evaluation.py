@@ -182,8 +182,8 @@ def _content(plan: Plan) -> dict[str, Any]:
         }
         found["results"][work.name] = {name: results.estimates(of, declared) for name, of in scores.items()}
         found["differences"][work.name] = results.differences(work.settled, scores, declared)
-        samples = work.settled.named.task.samples
-        found["detectable"][work.name] = sizing.after(found["differences"][work.name], samples)
+        reach = sizing.bounds(work.settled, work.inputs.rewards)
+        found["detectable"][work.name] = sizing.after(found["differences"][work.name], reach)
     results.adjust(found["differences"])
     general = [work.name for work in plan.work if work.settled.named.suite == regression.GENERAL]
     bases = [one.name for one in plan.subjects if one.base]

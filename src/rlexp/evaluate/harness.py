@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rlexp.compose.tasks import LM_EVAL_FOLDER
+from rlexp.compose.task_file import LM_EVAL_FOLDER
 from rlexp.console import quiet
 from rlexp.errors import RunError, nearest
 from rlexp.evaluate.work import Work

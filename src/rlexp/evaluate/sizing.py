@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 from rlexp.compose.schema_eval import Kind
 from rlexp.compose.task_run import EVERY_ROW, Settled
 from rlexp.errors import RunError
-from rlexp.evaluate.statistics.power import Before, detectable, detectable_before, prompts_before
+from rlexp.evaluate.statistics.power import Before, detectable_before, prompts_before
 from rlexp.evaluate.work import Work
 from rlexp.inputs.reward_source import RewardSource
 
+SEEN = 1 + NormalDist().inv_cdf(0.8) / NormalDist().inv_cdf(0.975)
+"""What is seen at 80% power, in halves of a 95% interval (Miller, Adding Error Bars to Evals, 2024, section 5)."""
 SAMPLES = (1, 2, 4, 8, 16)
 """Samples of a prompt that are tried where the prompts are too few."""
 
@@ -39,15 +42,20 @@ def before(settled: Settled, sources: Mapping[str, RewardSource], rows: int) -> 
     return detectable_before(rows, settled.named.task.samples, *found) if found and rows > 1 else None
 
 
-def after(differences: Sequence[Mapping[str, Any]], samples: int) -> float | None:
-    """The same, by the noise of the first difference that is claimed; None where nothing was compared."""
-    first = next((one for one in differences if one["claimed"] and one["error"] is not None), None)
+def after(differences: Sequence[Mapping[str, Any]], found: tuple[float, float] | None) -> float | None:
+    """The same, by the interval of the first difference that is claimed: half of it is what chance does to 95%.
+
+    Args:
+        found: the lowest and highest value of the metric, where they are known.
+
+    Returns:
+        None where nothing was compared, nothing varied, or no difference that there can be would be seen.
+    """
+    first = next((one for one in differences if one["claimed"] and one["low"] is not None and one["error"]), None)
     if first is None:
         return None
-    data, prediction = first["data_noise"], first["prediction_noise"]
-    if data is None or prediction is None:
-        data, prediction = first["error"] * first["prompts"] ** 0.5, 0.0
-    return detectable(first["prompts"], samples, data, prediction)
+    smallest = (first["high"] - first["low"]) / 2 * SEEN
+    return smallest if found is None or smallest < found[1] - found[0] else None
 
 
 def sized(work: Work, want: float) -> Work:
@@ -64,6 +72,10 @@ def sized(work: Work, want: float) -> Work:
             where="eval.want",
             hint=f"declare the range in the reward's file (docs/add-a-reward.md), or type eval.{work.name}.rows=NUMBER",
         )
+    if want > found[1] - found[0]:
+        hint = f"type eval.want=NUMBER, at most {(found[1] - found[0]) / 2:g} or so"
+        what = f"{work.name} has scores from {found[0]:g} to {found[1]:g}, and no two can differ by {want:g}"
+        raise RunError(what, where=f"eval.want={want:g}", hint=hint)
     tried = (1,) if task.kind is Kind.pairs else SAMPLES
     present = len(_with(work, EVERY_ROW, task.samples).rows)
     needed = [(n, int(prompts_before(want, n, *found).value)) for n in tried if n >= task.samples]

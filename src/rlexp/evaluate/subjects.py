@@ -36,6 +36,7 @@ from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import template_time
 
 BASE = "base"
+STEPS = ("best", "last", BASE)
 OF_HARDWARE = re.compile(r"hardware[.=]")
 """The overrides that a run is evaluated with: the rest is as it was locked."""
 
@@ -108,7 +109,11 @@ def read(words: Sequence[str], overrides: list[str], here: Path, root: Path) -> 
         found = [Subject(run.model.name, run, _prepared(run, root))]
     if begun := next((one for one in found if one.original and one.inputs), None):
         found.insert(0, dataclasses.replace(begun, name=BASE, weights=None))
-    return list({one.key: one for one in found}.values())
+    kept: dict[str, Subject] = {}
+    for one in found:
+        if (first := kept.setdefault(one.key, one)) is not one and first.name != one.name:
+            print(f"note: {one.name} has the weights of {first.name}, and stands once", file=sys.stderr)
+    return list(kept.values())
 
 
 def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subject]:
@@ -133,6 +138,14 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
     raise _nothing(word, named, root)
 
 
+def _is_run(named: str, here: Path, root: Path) -> bool:
+    """Whether a run lies there: a folder with a lock, or the lock."""
+    for path in (here / named, root / named):
+        if (path / finished.LOCK).is_file() or (path.name == finished.LOCK and path.is_file()):
+            return True
+    return False
+
+
 def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path) -> Subject:
     original = finished.open(named, here, root)
     run = locked_config.on_this_machine(original.run, root)
@@ -140,7 +153,11 @@ def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path)
         run = locked_config.on_hardware(run, hardware, root)
     run = _by_transformers(run)
     name = os.path.relpath(original.run_dir, root) + (f"@{step}" if step else "")
-    weights = None if step == BASE else original.weights(_step(step))
+    try:
+        weights = None if step == BASE else original.weights(_step(step))
+    except RunError as error:
+        hint = (error.hint or "").replace("type checkpoint=", f"type {named}@")
+        raise RunError(error.what, where=f"evaluate {name}", hint=hint) from error
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)
     for note in notes:

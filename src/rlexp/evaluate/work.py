@@ -45,7 +45,7 @@ class Work:
     @functools.cached_property
     def rows(self) -> list[int]:
         """The rows of the split that are measured, by their place in it."""
-        return rows_of(self.settled.on(self.run), self.inputs.data, self.half, self.settled.named.task.split)
+        return rows_of(self.settled.on(self.run), self.inputs.data, self.half, self.settled.named.task.split.name)
 
     def rows_or_none(self) -> list[int]:
         """The rows; none where this half has none."""
@@ -61,7 +61,7 @@ class Work:
     def digest(self) -> dict[str, Any]:
         """What the task is, by its hashes: what an evaluation locks of it."""
         named, task = self.settled.named, self.settled.named.task
-        prompts = snapshot.read(self.inputs.data / f"{task.split}.parquet", ["prompt"])["prompt"].to_pylist()
+        prompts = snapshot.read(self.inputs.data / f"{task.split.name}.parquet", ["prompt"])["prompt"].to_pylist()
         used = {name: self.inputs.rewards[name] for name in self.settled.reward.terms}
         config = self.settled.on(self.run).config()
         return {
@@ -69,7 +69,7 @@ class Work:
             "kind": task.kind.name,
             "file": named.file,
             "md5": file_md5(named.place / named.file) if named.file else None,
-            "split": task.split,
+            "split": task.split.name,
             "half": self.half.value,
             "rows": len(self.rows),
             "prompts_sha256": json_sha256([prompt_hash(prompts[row]) for row in self.rows]),

@@ -106,7 +106,7 @@ def rescored(work: Work, run: Run, table: Any) -> Any:
 def _rows(work: Work, run: Run) -> Any:
     """The rows that are measured, as the run's model is asked."""
     task, of_task = work.settled.named.task, work.settled.on(run)
-    return dataset.load(of_task, work.inputs.data, task.split, work.rows, work.inputs.wanted_columns)
+    return dataset.load(of_task, work.inputs.data, task.split.name, work.rows, work.inputs.wanted_columns)
 
 
 def _scored(work: Work, rubric: Rubric, rows: Any, n: int, said: dict[str, Any]) -> Any:

@@ -78,7 +78,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
     import pyarrow as pa
 
     run, task = work.settled.on(candidate.subject.run), work.settled.named.task
-    rows = dataset.load(run, work.inputs.data, task.split, work.rows, work.inputs.wanted_columns)
+    rows = dataset.load(run, work.inputs.data, task.split.name, work.rows, work.inputs.wanted_columns)
     likelihood = TransformersLikelihood(run, candidate.model, candidate.tokenizer) if candidate.model else None
     tables = []
     for start in range(0, len(rows), PART):
