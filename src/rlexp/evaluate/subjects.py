@@ -126,12 +126,16 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
                 model = asked.served()
         return [Subject(f"{url}#{model}", run, url=url, model=model)]
     named, _, step = word.rpartition("@")
-    if not named or (not step.isdecimal() and step not in ("best", "last", BASE)):
+    if _is_run(word, here, root) or not named:  # a folder's own name goes before a step
         named, step = word, ""
-    for folder in (here / named, root / named):
-        if (folder / finished.LOCK).is_file() or (folder.name == finished.LOCK and folder.is_file()):
-            return [_of_run(named, step, overrides, here, root)]
-    if typed_ids.names_a_place(word) or Places.of(root).option_file(f"model/{word}").is_file():
+    if _is_run(named, here, root):
+        if word != named and not step.isdecimal() and step not in STEPS:
+            guess = nearest(step, STEPS) or STEPS[0]
+            what = f"{named} is a run, and {step!r} none of its steps"
+            raise RunError(what, where=f"evaluate {word}", hint=f"type {named}@{guess}, or the step of a checkpoint")
+        return [_of_run(named, step, overrides, here, root)]
+    there = any((place / word).is_dir() for place in (here, root)) or word.startswith(typed_ids.PREFIX)
+    if there or Places.of(root).option_file(f"model/{word}").is_file():
         (typed,) = typed_ids.from_project([f"model={word}"], here, root)
         run = _composed([*overrides, typed], root)
         return [Subject(typed.partition("=")[2], run, _prepared(run, root))]
