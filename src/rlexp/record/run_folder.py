@@ -41,6 +41,8 @@ OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "inputs_changed", "p
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
 
+NUMBER = {"type": "number"}
+ERRORS = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2, "description": "the errors before and after"}
 SCHEMA = record(
     {"status": NAME},
     {
@@ -56,7 +58,7 @@ SCHEMA = record(
         "ended": TEXT,
         "started_unix": {"type": "number"},
         "git": record({}, {"sha": TEXT, "left_out": mapping(TEXT, TEXT)}),
-        "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
+        "held_out": mapping(record({"before": NUMBER, "after": NUMBER}, {"standard_error": ERRORS}), TEXT),
         "patches": mapping(record({"status": TEXT}), NAME),
         "reward_md5s": mapping(MD5, NAME),
         "inputs_changed": {"type": "array", "items": TEXT},
