@@ -41,6 +41,9 @@ OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "selection", "inputs
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
 
+NUMBER = {"type": "number"}
+ERRORS = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2, "description": "the errors before and after"}
+MORE = {"standard_error": ERRORS, "best": NUMBER, "best_standard_error": {"type": ["number", "null"]}}
 SCHEMA = record(
     {"status": NAME},
     {
@@ -56,7 +59,7 @@ SCHEMA = record(
         "ended": TEXT,
         "started_unix": {"type": "number"},
         "git": record({}, {"sha": TEXT, "left_out": mapping(TEXT, TEXT)}),
-        "held_out": mapping(record({"before": {"type": "number"}, "after": {"type": "number"}}), TEXT),
+        "held_out": mapping(record({"before": NUMBER, "after": NUMBER}, MORE), TEXT),
         "selection": chosen.SHAPE,
         "patches": mapping(record({"status": TEXT}), NAME),
         "reward_md5s": mapping(MD5, NAME),
