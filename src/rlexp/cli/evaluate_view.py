@@ -100,4 +100,7 @@ def difference(one: dict[str, Any], short: dict[str, str]) -> str:
     if one["low"] is not None:
         text += f" [{one['low']:+.3f}, {one['high']:+.3f}]"
     p = one.get("p_holm")
-    return text + (f", p {p:.2g} (Holm)" if p is not None else "")
+    text += f", p {p:.2g} (Holm)" if p is not None else ""
+    if one["prediction_noise"] is not None:
+        text += f"; noise of the data {one['data_noise']:.2f}, of a sample {one['prediction_noise']:.2f}"
+    return text
