@@ -79,7 +79,7 @@ def test_it_is_shown_in_one_line_and_in_a_notebook_with_curve_and_table(pinned):
 
 def test_what_a_stranger_wrote_steers_no_notebook(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["held_out"] = {"<script>alert(1)</script>\x1b[31m": {"before": 0.0, "after": 1.0, "standard_error": "x"}}
+    manifest["held_out"] = {"<script>alert(1)</script>\x1b[31m": {"before": 0.0, "after": 1.0}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     lines = [{"step": "1", "reward": 2.0}, {"step": 1, "reward": "<b>"}, {"reward": 1.0}, {"step": True, "timing": [1]}]
     lines += [{"step": 1, "loss": 1e400}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.25, "timing": {"a": "<i>"}}]
@@ -88,6 +88,10 @@ def test_what_a_stranger_wrote_steers_no_notebook(folder):
     shown = run._repr_html_()
     assert "<script>" not in shown and "<b>" not in shown and "loss by step" in shown
     assert "\x1b" not in repr(run) and len(run.metrics_table()) == len(lines)
+    manifest["held_out"]["reward"] = {"before": 0.0, "after": 1.0, "standard_error": "x"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(api.RunError, match="which is not the errors before and after"):
+        api.open(folder, root=ROOT)
     (folder / "metrics.jsonl").write_text("{}\nno\n")
     with pytest.raises(api.RunError, match=r"a line of metrics\.jsonl is no entry"):
         run.metrics_table()
