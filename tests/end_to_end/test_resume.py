@@ -77,22 +77,22 @@ def line_words(line: str) -> list[str]:
 
 
 def test_a_forked_run_begins_from_its_checkpoint_and_a_finished_one_does_not_go_on(shared_project):
-    done = rlexp(shared_project, *SHORT, "hydra.run.dir=outputs/whole")
+    done = rlexp(shared_project, *SHORT, "hydra.run.dir=outputs/unforked")
     assert done.returncode == 0, done.stdout + done.stderr
-    again = rlexp(shared_project, "resume=outputs/whole")
-    assert again.returncode == 2 and "finished" in again.stderr and "fork=outputs/whole" in again.stderr
-    typed = ("fork=outputs/whole@4", "method.max_steps=5", "method.beta=0.04", "held_out.rows=0")
+    again = rlexp(shared_project, "resume=outputs/unforked")
+    assert again.returncode == 2 and "finished" in again.stderr and "fork=outputs/unforked" in again.stderr
+    typed = ("fork=outputs/unforked@4", "method.max_steps=5", "method.beta=0.04", "held_out.rows=0")
     fork = rlexp(shared_project, *typed, "hydra.run.dir=outputs/fork")
     assert fork.returncode == 0, fork.stdout + fork.stderr
     record = manifest(shared_project / "outputs/fork")
-    identity = manifest(shared_project / "outputs/whole")["identity"]
-    assert record["fork"] == {"run": "outputs/whole", "step": 4, "identity": identity}
+    identity = manifest(shared_project / "outputs/unforked")["identity"]
+    assert record["fork"] == {"run": "outputs/unforked", "step": 4, "identity": identity}
     assert record["steps"] == {"done": 5, "asked": 5} and record["status"] == "finished"
     replayed = rlexp(shared_project, "replay", "outputs/fork", "--check")
-    assert replayed.returncode == 0 and "outputs/whole@4" in replayed.stdout
-    shutil.rmtree(shared_project / "outputs/whole/checkpoints")
+    assert replayed.returncode == 0 and "outputs/unforked@4" in replayed.stdout
+    shutil.rmtree(shared_project / "outputs/unforked/checkpoints")
     missing = rlexp(shared_project, "replay", "outputs/fork", "--check")
-    assert missing.returncode == 2 and "is not there: step 4 of outputs/whole" in missing.stderr
+    assert missing.returncode == 2 and "is not there: step 4 of outputs/unforked" in missing.stderr
 
 
 @pytest.mark.long
