@@ -87,7 +87,7 @@ class Export:
     at_most: float = ranged(0.03, Range(0, 1))
     """Of ``want``: the loss of the task's metric that is taken, with 95% confidence."""
     push: str | None = None
-    """Where the artifacts are copied to: ``dir:FOLDER``, ``s3://BUCKET/...``, ``hf://ORG/NAME``; broken ones are not."""
+    """Where the artifacts are copied to: dir:FOLDER, s3://BUCKET/..., hf://ORG/NAME; broken ones are not."""
     dir: str | None = None
     """The folder of the export; null: exports/ and the name of the run."""
 

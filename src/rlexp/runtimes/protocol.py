@@ -7,7 +7,7 @@ Each has its own template engine and tokenizer; what goes in between (token ids)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +46,12 @@ class Spec:
     """Requests that are answered at once, at most."""
     template_kwargs: dict[str, Any] = field(default_factory=dict)
     """What is handed to the chat template."""
+    rounding: str | None = None
+    """Rounds the weights to q8_0 or q4_0 (blocks of 32) after loading; transformers only."""
+
+    def rounded(self, rounding: str) -> Spec:
+        """The same with its weights rounded."""
+        return replace(self, rounding=rounding)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""The gate of an export: the reference once, then every artifact that was not held against it yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlexp.export.gate import reference as of_reference
+from rlexp.export.gate.measure import measure
+from rlexp.export.gate.reference import Asked
+from rlexp.export.source import Source
+from rlexp.inputs.digest import json_sha256
+from rlexp.record import exports
+from rlexp.record.exports import Artifact
+from rlexp.runtimes.protocol import Spec
+
+FOLDER, REFERENCE, BASELINES = "gate", "reference", "baselines.json"
+
+
+def spec_of(one: Artifact, like: Spec) -> Spec:
+    """How an artifact is loaded: in its own runtime, as large as the reference."""
+    return Spec(
+        one.content["runtime"],
+        one.path,
+        device=like.device,
+        threads=like.threads,
+        context=like.context,
+        together=like.together,
+        template_kwargs=one.content["template_kwargs"],
+    )
+
+
+def measured(
+    source: Source,
+    artifacts: Sequence[Artifact],
+    asked: Asked,
+    trained: Spec,
+    folder: Path,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, dict[str, Any]]:
+    """Holds artifacts against the model as it was trained.
+
+    What was measured before of the same files is not measured again. The reference's log-probabilities are deleted once
+    every artifact is through.
+
+    Args:
+        folder: of the export.
+
+    Returns:
+        Artifact -> what was measured, with ``baselines``.
+
+    Raises:
+        Died: the model as it was trained cannot be loaded.
+    """
+    key = json_sha256(
+        {
+            "subject": source.subject.digest,
+            "dialogues": asked.dialogues,
+            "greedy": asked.greedy,
+            "tokens": asked.tokens,
+            "seed": asked.seed,
+            "max_new_tokens": asked.max_new_tokens,
+        }
+    )
+    found: dict[str, dict[str, Any]] = {}
+    missing = []
+    for one in artifacts:
+        kept = exports.read_json(folder / FOLDER / f"{one.name}.json")
+        if kept.get("key") == json_sha256({"reference": key, **one.digest}):
+            found[one.name] = kept["found"]
+        else:
+            missing.append(one)
+    if missing:
+        place = folder / FOLDER / REFERENCE
+        untrained = source.untrained(trained.context, trained.together, trained.threads)
+        known = of_reference.measure(asked, trained, untrained, place, say)
+        for one in missing:
+            say(f"{one.name}: in {one.content['runtime']}, against the model as it was trained")
+            found[one.name] = {**measure(spec_of(one, trained), known, asked, place), "baselines": known.baselines}
+            content = {"key": json_sha256({"reference": key, **one.digest}), "found": found[one.name]}
+            exports.write_json(folder / FOLDER / f"{one.name}.json", content)
+        shutil.rmtree(place)
+    return found

@@ -1,0 +1,139 @@
+"""The record of an export: ``exports/RUN/`` with an artifact a folder, and ``manifest.json`` with hashes and verdicts.
+
+Each artifact's folder has an ``artifact.json``: what it is of, what made it, its files. The manifest collects them with
+what the gate and the benchmark found; it is written anew after every stage from the files of the stages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlexp import files, shapes
+from rlexp.errors import RunError
+from rlexp.shapes import COUNT, INSIDE, NAME, PATH, SHA256, TEXT, mapping, record
+
+FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
+FORMAT = 1
+NUMBER = {"type": "number"}
+OR_NONE = {"type": ["number", "null"]}
+RUNTIME = {"enum": ["transformers", "llama.cpp", "onnxruntime-genai", "vllm"]}
+VERDICTS = ("identical", "equivalent", "degraded", "broken")
+OF = record({"run": PATH, "subject": {"type": "object"}, "identity": NAME}, {"step": {"type": ["integer", "null"]}})
+FILE = record({"sha256": SHA256, "size": COUNT})
+SCHEMA = record(
+    {
+        "format": {"const": FORMAT},
+        "name": NAME,
+        "kind": NAME,
+        "type": NAME,
+        "runtime": RUNTIME,
+        "path": {"anyOf": [{"const": "."}, INSIDE]},
+        "of": OF,
+        "files": mapping(FILE, INSIDE),
+        "seconds": NUMBER,
+        "tools": mapping(TEXT, NAME),
+        "mix": mapping(NUMBER, NAME),
+        "note": {"anyOf": [TEXT, {"type": "null"}]},
+        "template_kwargs": {"type": "object"},
+    },
+)
+"""The shape of ``artifact.json``."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact, as its folder tells it."""
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """FORMAT-TYPE."""
+        return self.content["name"]
+
+    @property
+    def path(self) -> Path:
+        """What its runtime loads."""
+        return (self.folder / self.content["path"]).resolve() if self.content["path"] != "." else self.folder
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(one["size"] for one in self.content["files"].values())
+
+    @property
+    def digest(self) -> dict[str, Any]:
+        """What it is by its hashes, wherever it lies."""
+        return {"artifact": self.name, "files": {name: one["sha256"] for name, one in self.content["files"].items()}}
+
+
+def folder_of(run_dir: Path, root: Path) -> Path:
+    """Where the exports of a run lie: ``exports/`` with the run's path behind ``outputs/`` or ``multirun/``."""
+    try:
+        parts = run_dir.resolve().relative_to(root.resolve()).parts
+    except ValueError:
+        parts = (run_dir.name,)
+    rest = parts[1:] if len(parts) > 1 and parts[0] in ("outputs", "multirun") else parts
+    return root.joinpath(FOLDER, *rest)
+
+
+def hashed(folder: Path) -> dict[str, dict[str, Any]]:
+    """File -> its hash and size, of every file of a folder."""
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": _sha256(path), "size": path.stat().st_size}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ARTIFACT
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read(folder: Path) -> Artifact | None:
+    """The artifact of a folder; None where it holds none.
+
+    Raises:
+        RunError: its description has another shape.
+    """
+    file = folder / ARTIFACT
+    return Artifact(folder, shapes.read_json(file, SCHEMA, "artifact")) if file.is_file() else None
+
+
+def require_whole(one: Artifact) -> None:
+    """Holds the files of an artifact against its description.
+
+    Raises:
+        RunError: one is missing or another, or lies outside of its folder.
+    """
+    hint = f"delete {one.folder.name}/ and export again"
+    if not files.lies_inside(one.path, one.folder):
+        raise RunError(f"{one.name} names a file outside of its folder", where=str(one.folder / ARTIFACT), hint=hint)
+    found = hashed(one.folder)
+    for name, wanted in one.content["files"].items():
+        if found.get(name, {}).get("sha256") != wanted["sha256"]:
+            what = f"{name} of {one.name} is {'not the one that was exported' if name in found else 'missing'}"
+            raise RunError(what, where=str(one.folder / name), hint=hint)
+
+
+def artifacts(folder: Path) -> list[Artifact]:
+    """The artifacts of an export, the merged model first, by name."""
+    found = [one for path in sorted(folder.glob(f"*/{ARTIFACT}")) if (one := read(path.parent))]
+    return sorted(found, key=lambda one: (one.content["kind"] != "merged", one.name))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file of a stage, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a stage wrote; empty where it did not yet."""
+    return json.loads(path.read_text()) if path.is_file() else {}
