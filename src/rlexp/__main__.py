@@ -33,6 +33,7 @@ VERBS = {
     "inspect": "rlexp.cli.inspect",
     "ladder": "rlexp.cli.ladder",
     "evaluate": "rlexp.cli.evaluate",
+    "export": "rlexp.cli.export",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

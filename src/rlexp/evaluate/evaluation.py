@@ -69,7 +69,7 @@ class Plan:
         return found
 
     def _asked(self, work: Work, subject: Subject) -> dict[str, Any]:
-        engine = "" if subject.url else self.engine_of(work)
+        engine = "" if subject.url or subject.artifact else self.engine_of(work)
         found, first = {"task": work.digest(), "subject": subject.digest, "engine": engine}, self.subjects[0]
         return {**found, "against": first.digest} if work.settled.named.task.judge and subject is not first else found
 

@@ -32,6 +32,12 @@ class Source:
         return self.adapter or self.base
 
     @property
+    def step(self) -> int | None:
+        """The step of the checkpoint that they are of; None for what the run left at its end."""
+        name = (self.adapter or self.base).resolve().name
+        return int(name[11:]) if name.startswith("checkpoint-") and name[11:].isdecimal() else None
+
+    @property
     def device(self) -> str:
         """cpu or cuda."""
         return "cuda" if self.subject.run.hardware.device is Device.cuda else "cpu"

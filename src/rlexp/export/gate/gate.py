@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlexp.evaluate.artifact_sampler import spec_of
 from rlexp.export.gate import reference as of_reference
 from rlexp.export.gate.measure import measure
 from rlexp.export.gate.reference import Asked
@@ -16,20 +18,12 @@ from rlexp.record import exports
 from rlexp.record.exports import Artifact
 from rlexp.runtimes.protocol import Spec
 
-FOLDER, REFERENCE, BASELINES = "gate", "reference", "baselines.json"
+FOLDER, REFERENCE = "gate", "reference"
 
 
-def spec_of(one: Artifact, like: Spec) -> Spec:
-    """How an artifact is loaded: in its own runtime, as large as the reference."""
-    return Spec(
-        one.content["runtime"],
-        one.path,
-        device=like.device,
-        threads=like.threads,
-        context=like.context,
-        together=like.together,
-        template_kwargs=one.content["template_kwargs"],
-    )
+def _like(one: Spec, trained: Spec) -> Spec:
+    """An artifact's, as large as the reference."""
+    return dataclasses.replace(one, context=trained.context, together=trained.together, threads=trained.threads)
 
 
 def measured(
@@ -78,7 +72,10 @@ def measured(
         known = of_reference.measure(asked, trained, untrained, place, say)
         for one in missing:
             say(f"{one.name}: in {one.content['runtime']}, against the model as it was trained")
-            found[one.name] = {**measure(spec_of(one, trained), known, asked, place), "baselines": known.baselines}
+            found[one.name] = {
+                **measure(_like(spec_of(one, source.subject.run), trained), known, asked, place),
+                "baselines": known.baselines,
+            }
             content = {"key": json_sha256({"reference": key, **one.digest}), "found": found[one.name]}
             exports.write_json(folder / FOLDER / f"{one.name}.json", content)
         shutil.rmtree(place)

@@ -1,0 +1,189 @@
+"""Export: the artifacts of a run, each held against the run in its own runtime; the one way to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlexp.api.evaluate import evaluate_plan, plan_of
+from rlexp.backend import dataset
+from rlexp.backend.prompts import prompt_of
+from rlexp.compose import exports as composed
+from rlexp.compose.exports import Wanted
+from rlexp.compose.schema import Device
+from rlexp.errors import RunError
+from rlexp.evaluate import subjects
+from rlexp.evaluate.evaluation import Plan
+from rlexp.export import build, source
+from rlexp.export.gate import gate, verdict
+from rlexp.export.gate.reference import Asked
+from rlexp.export.source import Source
+from rlexp.record import exports
+from rlexp.record.exports import Artifact
+from rlexp.runtimes.host import Died, Host
+from rlexp.runtimes.protocol import Sampling
+
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An export, checked before anything is loaded."""
+
+    wanted: Wanted
+    source: Source
+    folder: Path
+    plan: Plan
+    """The evaluation of the run on the task: its rows and inputs."""
+    root: Path
+    here: Path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was made."""
+
+    folder: Path
+    content: dict[str, Any]
+    """What the manifest holds."""
+
+    @property
+    def broken(self) -> list[str]:
+        """The artifacts that the gate found broken."""
+        return [name for name, one in self.content["artifacts"].items() if one["verdict"] == "broken"]
+
+
+def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Planned:
+    """What is to be exported.
+
+    Args:
+        word: the run: RUN, RUN@STEP, RUN@best.
+        overrides: ``export=``, ``export.KEY=`` and ``hardware=``.
+
+    Raises:
+        RunError: the word names no run, a format is unknown, a package or an input is missing.
+    """
+    rest, asked = composed.take(overrides)
+    if unread := [one for one in rest if not subjects.OF_HARDWARE.match(one)]:
+        hint = "leave it out; an export reads export=FORMATS, export.KEY=VALUE and hardware=NAME"
+        raise RunError("a run is exported as it was trained, and this would not be read", " ".join(unread), hint)
+    found = subjects.read([word], rest, here, root)
+    one = next((one for one in found if one.original and one.weights), found[-1])
+    of = source.of(one)
+    wanted = composed.read(asked, one.run.places, one.run.hardware.device is Device.cuda)
+    build.formats.require(list(wanted.types))
+    size = wanted.typed.gate.want or wanted.typed.gate.margin
+    tasks = (
+        [f"eval={wanted.typed.task}", f"eval.want={size}"] if wanted.typed.gate.want else [f"eval={wanted.typed.task}"]
+    )
+    plan = plan_of([word], [*tasks, *rest], here, root)
+    assert one.original
+    folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
+    others = exports.artifacts(folder)
+    if clash := next((a for a in others if a.content["of"]["run"] != one.name.partition("@")[0]), None):
+        hint = f"type {composed.ROOT}.dir=exports/NAME"
+        what = f"the exports of {clash.content['of']['run']} lie there"
+        raise RunError(what, where=os.path.relpath(folder, root), hint=hint)
+    return Planned(wanted, of, folder, plan, root, here)
+
+
+def _tasks(wanted: Wanted) -> list[str]:
+    """The overrides of the evaluation that scores the artifacts."""
+    size = wanted.typed.gate.want
+    return [f"eval={wanted.typed.task}", *([f"eval.want={size}"] if size else [])]
+
+
+def export(asked: Planned, say: Said = lambda line: None) -> Exported:
+    """Makes the artifacts, holds each against the run, and writes the manifest.
+
+    Raises:
+        RunError: a format cannot be made of this model.
+    """
+    of = asked.source
+    made = build.make(asked.wanted, of, asked.folder, lambda model: _own(asked, model), say)
+    on = _asked(asked)
+    context = of.subject.run.model.max_seq_length
+    together = 16 if of.device == "cpu" else 64
+    trained = of.reference(context, together, os.cpu_count() or 1)
+    try:
+        found = gate.measured(of, made, on, trained, asked.folder, say)
+    except Died as error:
+        hint = "python -m rlexp inspect RUN says whether the run answers at all"
+        raise RunError(f"the run itself cannot be loaded: {error}", where=of.subject.name, hint=hint) from error
+    scored = _scored(asked, made, found, say)
+    content = manifest(asked, made, found, scored)
+    exports.write_json(asked.folder / exports.MANIFEST, content)
+    return Exported(asked.folder, content)
+
+
+def _asked(asked: Planned) -> Asked:
+    """The prompts of the task, as the run is asked them."""
+    work = asked.plan.work[0]
+    run = work.settled.on(asked.source.subject.run)
+    rows = dataset.load(run, work.inputs.data, work.settled.named.task.split.name, work.rows, ())
+    prompts = [prompt_of(row) for row in rows]
+    dialogues = [[{"role": "user", "content": one}] if isinstance(one, str) else list(one) for one in prompts]
+    settings = asked.wanted.typed.gate
+    return Asked(dialogues, settings.rows, settings.tokens, work.settled.held_out.max_new_tokens)
+
+
+def _own(asked: Planned, model: Path) -> list[list[int]]:
+    """The run's own completions with their prompts, sampled for formats that calibrate."""
+    spec = dataclasses.replace(asked.source.reference(asked.source.subject.run.model.max_seq_length, 16, 2), path=model)
+    on = _asked(asked)
+    wanted, turn = asked.wanted.typed.gguf.imatrix_tokens, 0
+    found: list[list[int]] = []
+    with Host(dataclasses.replace(spec, adapter=None)) as host:
+        prompts = host.encode(host.render(on.dialogues))
+        while sum(map(len, found)) < wanted:
+            at = turn * spec.together % len(prompts)
+            some = prompts[at : at + spec.together]
+            answers = host.generate(some, Sampling(on.max_new_tokens, 1.0), 10_000 + turn, spec.together)
+            found += [prompt + one.ids for prompt, one in zip(some, answers, strict=True)]
+            turn += 1
+    return found
+
+
+def _scored(asked: Planned, made: list[Artifact], found: dict[str, Any], say: Said) -> dict[str, dict[str, Any]]:
+    """Artifact -> the paired difference of the task's metric from the run; those that could not be loaded are left
+    out."""
+    alive = [one for one in made if "died" not in found[one.name]]
+    names = [os.path.relpath(one.folder, asked.root) for one in alive]
+    run = asked.source.subject.name
+    plan = plan_of([run, *names], _tasks(asked.wanted), asked.root, asked.root)
+    content = evaluate_plan(plan, say, lambda total: _silent()).content
+    (differences,) = (content["differences"][name] for name in content["tasks"])
+    of = {one["other"]: one for one in differences if one["claimed"] and one["one"] == run}
+    margin = asked.wanted.typed.gate.margin
+    return {one.name: {**of[name], "margin": margin} for one, name in zip(alive, names, strict=True) if name in of}
+
+
+class _silent:
+    def __enter__(self) -> Callable[[int], None]:
+        return lambda done: None
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
+def manifest(
+    asked: Planned, made: list[Artifact], found: dict[str, Any], scored: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """What the export's manifest says."""
+    artifacts = {}
+    for one in made:
+        judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name))
+        artifacts[one.name] = {
+            **{key: one.content[key] for key in ("kind", "type", "runtime", "path", "seconds", "tools", "mix", "note")},
+            "files": one.content["files"],
+            "bytes": one.size,
+            "verdict": judged.verdict,
+            "reasons": judged.reasons,
+            "gate": found[one.name],
+            "task": scored.get(one.name),
+        }
+    return {"format": exports.FORMAT, "of": made[0].content["of"], "artifacts": artifacts}
