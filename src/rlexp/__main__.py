@@ -34,6 +34,8 @@ VERBS = {
     "ladder": "rlexp.cli.ladder",
     "evaluate": "rlexp.cli.evaluate",
     "export": "rlexp.cli.export",
+    "card": "rlexp.cli.card",
+    "ship": "rlexp.cli.ship",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

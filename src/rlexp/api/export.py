@@ -18,7 +18,7 @@ from rlexp.compose.schema import Device
 from rlexp.errors import RunError
 from rlexp.evaluate import subjects
 from rlexp.evaluate.evaluation import Plan
-from rlexp.export import build, source
+from rlexp.export import build, snippets, source
 from rlexp.export.gate import gate, verdict
 from rlexp.export.gate.reference import Asked
 from rlexp.export.source import Source
@@ -93,8 +93,9 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
 
 def _tasks(wanted: Wanted) -> list[str]:
     """The overrides of the evaluation that scores the artifacts."""
-    size = wanted.typed.gate.want
-    return [f"eval={wanted.typed.task}", *([f"eval.want={size}"] if size else [])]
+    gate = wanted.typed.gate
+    sized = [f"eval.want={gate.want}"] if gate.want else []
+    return [f"eval={wanted.typed.task}", f"eval.temperature={gate.temperature}", *sized]
 
 
 def export(asked: Planned, say: Said = lambda line: None) -> Exported:
@@ -115,7 +116,8 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
         hint = "python -m rlexp inspect RUN says whether the run answers at all"
         raise RunError(f"the run itself cannot be loaded: {error}", where=of.subject.name, hint=hint) from error
     scored = _scored(asked, made, found, say)
-    content = manifest(asked, made, found, scored)
+    shown = _shown(asked, on, made, found, say)
+    content = manifest(asked, made, found, scored, shown)
     exports.write_json(asked.folder / exports.MANIFEST, content)
     return Exported(asked.folder, content)
 
@@ -170,8 +172,30 @@ class _silent:
         return None
 
 
+def _shown(
+    asked: Planned, on: Asked, made: list[Artifact], found: dict[str, Any], say: Said
+) -> dict[str, dict[str, Any]]:
+    """Artifact -> the program that asks it, and whether its answer is the one that the gate saw."""
+    shown = {}
+    for one in made:
+        first = found[one.name].get("first")
+        if first is None:
+            continue
+        kwargs = one.content["template_kwargs"]
+        program = snippets.program(one.content["runtime"], on.dialogues[0], on.max_new_tokens, kwargs)
+        say(f"{one.name}: the program that a card shows")
+        good, said = snippets.ran(program, one.path)
+        same = good and said.strip().endswith(first.strip())
+        shown[one.name] = {"program": program, "same": same, "said": said[-1000:]}
+    return shown
+
+
 def manifest(
-    asked: Planned, made: list[Artifact], found: dict[str, Any], scored: dict[str, dict[str, Any]]
+    asked: Planned,
+    made: list[Artifact],
+    found: dict[str, Any],
+    scored: dict[str, dict[str, Any]],
+    shown: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """What the export's manifest says."""
     artifacts = {}
@@ -185,5 +209,7 @@ def manifest(
             "reasons": judged.reasons,
             "gate": found[one.name],
             "task": scored.get(one.name),
+            "snippet": shown.get(one.name),
         }
-    return {"format": exports.FORMAT, "of": made[0].content["of"], "artifacts": artifacts}
+    prompt = next((one["prompt"] for one in found.values() if "prompt" in one), None)
+    return {"format": exports.FORMAT, "of": made[0].content["of"], "prompt": prompt, "artifacts": artifacts}

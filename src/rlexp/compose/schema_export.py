@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from rlexp.compose.ranges import COUNT, Range, ranged
+from rlexp.compose.ranges import COUNT, FROM_0, Range, ranged
 
 
 class Want(Enum):
@@ -67,7 +67,9 @@ class Gate:
     margin: float = ranged(0.03, Range(0, 1, above=True))
     """The loss of the task's metric that still counts as none: not inferior is what loses less with 95% confidence."""
     want: float | None = ranged(None, Range(0, 1, above=True))
-    """Sizes the task so that a loss of this much is seen at 80% power; null: ``margin``."""
+    """Sizes the task so that a loss of this much is seen at 80% power; null: the rows that the task says."""
+    temperature: float = ranged(0.0, FROM_0)
+    """Of the task: greedy answers of two equal models are equal, so that little noise is left."""
 
 
 @dataclass

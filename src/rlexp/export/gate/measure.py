@@ -33,6 +33,8 @@ def measure(spec: Spec, reference: Reference, asked: Asked, folder: Path) -> dic
                 together=spec.together,
             )
             found["greedy"] = of_reference.agreed(reference.greedy, greedy)
+            found["first"] = host.decode(greedy[0].ids)
+            found["prompt"] = {"text": reference.texts["prompt 0"]}
             found["stopped"] = {"reference": _stopped(reference.greedy), "artifact": _stopped(greedy)}
             try:
                 diverged = of_reference.diverged(reference, folder, host)
