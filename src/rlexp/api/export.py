@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.api.evaluate import evaluate_plan, plan_of
+from rlexp.api.evaluate import require_ready as require_task
 from rlexp.backend import dataset
 from rlexp.backend.prompts import prompt_of
 from rlexp.compose import exports as composed
 from rlexp.compose.exports import Wanted
+from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.compose.second_root import Asked as SecondRoot
 from rlexp.errors import RunError
 from rlexp.evaluate import subjects
 from rlexp.evaluate.evaluation import Plan
-from rlexp.export import build, snippets, source
+from rlexp.export import build, push, snippets, source
 from rlexp.export.gate import gate, verdict
 from rlexp.export.gate.reference import Asked
+from rlexp.export.recommend import recommend
 from rlexp.export.source import Source
 from rlexp.record import exports
 from rlexp.record.exports import Artifact
@@ -76,6 +80,8 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     of = source.of(one)
     wanted = composed.read(asked, one.run.places, one.run.hardware.device is Device.cuda)
     build.formats.require(list(wanted.types))
+    if wanted.typed.push:
+        push.target(wanted.typed.push, root)
     size = wanted.typed.gate.want or wanted.typed.gate.margin
     tasks = (
         [f"eval={wanted.typed.task}", f"eval.want={size}"] if wanted.typed.gate.want else [f"eval={wanted.typed.task}"]
@@ -118,8 +124,15 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     scored = _scored(asked, made, found, say)
     shown = _shown(asked, on, made, found, say)
     content = manifest(asked, made, found, scored, shown)
+    typed = asked.wanted.typed
+    if typed.want:
+        content["ship"] = recommend(content["artifacts"], typed.want, typed.at_most)
     exports.write_json(asked.folder / exports.MANIFEST, content)
-    return Exported(asked.folder, content)
+    done = Exported(asked.folder, content)
+    if typed.push:
+        names = [one.name for one in made if one.name not in done.broken]
+        push.push(asked.folder, names, typed.push, asked.root, say)
+    return done
 
 
 def _asked(asked: Planned) -> Asked:
@@ -213,3 +226,16 @@ def manifest(
         }
     prompt = next((one["prompt"] for one in found.values() if "prompt" in one), None)
     return {"format": exports.FORMAT, "of": made[0].content["of"], "prompt": prompt, "artifacts": artifacts}
+
+
+def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
+    """Composes the formats that are asked for of a run that is to be trained, and sees that what they take is there.
+
+    Raises:
+        RunError: a format or key is unknown, or a package is missing.
+    """
+    wanted = composed.read(asked, run.places, run.hardware.device is Device.cuda)
+    build.formats.require(list(wanted.types))
+    require_task(SecondRoot((wanted.typed.task,)), run, root)
+    if wanted.typed.push:
+        push.target(wanted.typed.push, root)

@@ -134,9 +134,7 @@ def _metadata(
         for content in evaluations
         for task, differences in content["differences"].items()
         for one in differences
-        if one.get("claimed")
-        and one["other"] == own
-        and content["results"][task][one["other"]][one["metric"]]["mean"] is not None
+        if one.get("claimed") and one["other"] == own and one["mean"] is not None
     ]
     name = os.path.basename(run.run_dir)
     card = ModelCardData(**found, model_name=name, eval_results=results or None)

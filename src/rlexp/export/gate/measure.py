@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ def measure(spec: Spec, reference: Reference, asked: Asked, folder: Path) -> dic
         with Host(spec) as host:
             found = {"loaded": host.loaded, "load_s": round(host.load_s, 3)}
             found |= _prompts(host, reference) | _ends(host, reference)
+            began = time.perf_counter()
             greedy = host.generate(
                 [reference.ids[f"prompt {number}"] for number in range(len(reference.greedy))],
                 Sampling(asked.max_new_tokens),
                 together=spec.together,
             )
+            found["tokens_per_s"] = round(sum(len(one.ids) for one in greedy) / (time.perf_counter() - began), 1)
             found["greedy"] = of_reference.agreed(reference.greedy, greedy)
             found["first"] = host.decode(greedy[0].ids)
             found["prompt"] = {"text": reference.texts["prompt 0"]}

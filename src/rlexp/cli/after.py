@@ -1,0 +1,100 @@
+"""``[train] ... eval=TASKS export=FORMATS``: trains a run, then evaluates and exports it, as the verbs do alone.
+
+Tasks and formats are composed and their inputs made before the training begins, so that a mistake in them costs nothing.
+What follows is a process of its own: the trainer and its engine have given the device back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from rlexp.api import export
+from rlexp.api.evaluate import require_ready
+from rlexp.api.train import train_line
+from rlexp.cli import flags, ran
+from rlexp.cli.answer import Answer
+from rlexp.cli.arguments import printed
+from rlexp.compose import exports, task_file
+from rlexp.compose.points import CommandLine
+from rlexp.compose.second_root import Asked
+from rlexp.errors import Failed, RunError
+from rlexp.record import go_on
+from rlexp.train import resume
+from rlexp.train.jobs import Ran
+
+VERBS = {task_file.ROOT: "evaluate", exports.ROOT: "export"}
+DONE = {"evaluate": "evaluation", "export": "export"}
+"""Verb -> the key of its answer beside that of the training."""
+
+
+def command(options: Namespace, line: CommandLine, evals: Asked, formats: Asked, here: Path) -> Answer:
+    """Trains, then evaluates and exports.
+
+    Raises:
+        RunError: the line is a sweep, a task or format cannot be composed, or as the training.
+        Failed: the run was trained, and what follows failed.
+    """
+    wanted = {root: asked for root, asked in zip(VERBS, (evals, formats), strict=True) if asked.typed}
+    for root, asked in wanted.items():
+        if not asked.names:
+            what = f"{root}. changes {'tasks' if root == task_file.ROOT else 'formats'}, and none is asked for"
+            raise RunError(what, where=asked.typed[0], hint=f"type {root}=NAME too, or leave it out")
+    if answer := printed(options, line):
+        return answer
+    point = resume.planned(line, here) if resume.asked(line) else None
+    rest = resume.without(line)
+    typed = [word for asked in wanted.values() for word in asked.typed]
+    if point is None and rest.sweeps:
+        verbs = " and ".join(VERBS[root] for root in wanted)
+        raise RunError(
+            f"{'= and '.join(wanted)}= are for one run when it is trained, and this is a sweep",
+            where=" ".join(typed),
+            hint=f"leave {'them' if len(wanted) > 1 else 'it'} out, and type {verbs} multirun/.../0 {' '.join(typed)} "
+            "behind it",
+        )
+    run = point.point.run if point else rest.points()[0].run
+    if evals.typed:
+        require_ready(evals, run, line.root)
+    if formats.typed:
+        export.require_ready(formats, run, line.root)
+    done = (resume.resume(line, here) if point else None) or train_line(rest)
+    return _followed(done, {VERBS[root]: asked for root, asked in wanted.items()}, line.root)
+
+
+def _followed(done: Ran, wanted: dict[str, Asked], root: Path) -> Answer:
+    trained = ran.of_jobs(done, root)
+
+    def content() -> dict[str, Any]:
+        said = {
+            DONE[verb]: json.loads(_do(verb, done.folder, asked, root, flags.JSON)) for verb, asked in wanted.items()
+        }
+        return {**trained.content(), **said}
+
+    def show() -> None:
+        for verb, asked in wanted.items():
+            print(_do(verb, done.folder, asked, root), end="")
+
+    return Answer(content, show, trained.exit_code)
+
+
+def _do(verb: str, run_dir: Path, asked: Asked, root: Path, *more: str) -> str:
+    """Does a verb in a process of its own.
+
+    Returns:
+        What it answered with ``--json``; nothing where it printed by itself.
+    """
+    words = [verb, os.path.relpath(run_dir, root), *asked.typed, *more]
+    stdout = subprocess.PIPE if more else None
+    ended = subprocess.run([sys.executable, "-m", "rlexp", *words], cwd=root, stdout=stdout, text=True)
+    if ended.returncode:
+        line = go_on.line(*words)
+        failed = Failed(f"the run was trained, and its {DONE[verb]} failed", where=words[1], hint=f"type {line}")
+        failed.exit_code, failed.run_dir = ended.returncode, run_dir
+        raise failed
+    return ended.stdout or ""
