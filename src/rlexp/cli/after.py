@@ -1,7 +1,7 @@
 """``[train] ... eval=TASKS export=FORMATS``: trains a run, then evaluates and exports it, as the verbs do alone.
 
-Tasks and formats are composed and their inputs made before the training begins, so that a mistake in them costs nothing.
-What follows is a process of its own: the trainer and its engine have given the device back.
+Tasks and formats are composed and their inputs made before the training begins, so that a mistake in them costs
+nothing. What follows is a process of its own: the trainer and its engine have given the device back.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def command(options: Namespace, line: CommandLine, evals: Asked, formats: Asked,
     rest = resume.without(line)
     typed = [word for asked in wanted.values() for word in asked.typed]
     if point is None and rest.sweeps:
-        verbs = " and ".join(VERBS[root] for root in wanted)
+        first = next(iter(wanted))
+        many = "multirun/.../0 multirun/.../1" if first == task_file.ROOT else "multirun/.../0"
         raise RunError(
-            f"{'= and '.join(wanted)}= are for one run when it is trained, and this is a sweep",
+            f"{first}= {VERBS[first]}s one run when it is trained, and this is a sweep",
             where=" ".join(typed),
-            hint=f"leave {'them' if len(wanted) > 1 else 'it'} out, and type {verbs} multirun/.../0 {' '.join(typed)} "
-            "behind it",
+            hint=f"leave it out, and type {VERBS[first]} {many} {' '.join(wanted[first].typed)} behind it",
         )
     run = point.point.run if point else rest.points()[0].run
     if evals.typed:
@@ -71,10 +71,8 @@ def _followed(done: Ran, wanted: dict[str, Asked], root: Path) -> Answer:
     trained = ran.of_jobs(done, root)
 
     def content() -> dict[str, Any]:
-        said = {
-            DONE[verb]: json.loads(_do(verb, done.folder, asked, root, flags.JSON)) for verb, asked in wanted.items()
-        }
-        return {**trained.content(), **said}
+        said = {verb: _do(verb, done.folder, asked, root, flags.JSON) for verb, asked in wanted.items()}
+        return {**trained.content(), **{DONE[verb]: json.loads(text) for verb, text in said.items()}}
 
     def show() -> None:
         for verb, asked in wanted.items():
