@@ -1,7 +1,6 @@
 """What every runtime must do: each function holds a loaded one against transformers on the same weights.
 
-``runtime`` and ``reference`` have the methods of ``rlexp.runtimes.protocol.Runtime``: a ``Host``, or the runtime itself.
-A runtime's own tests call ``everything``, and the functions below with bounds of their own.
+``runtime`` and ``reference`` are each a ``Host`` of ``rlexp.runtimes``. A runtime's own tests call ``everything``, and the functions below with bounds of their own.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ ONE, TWO = Sampling(1), Sampling(2)
 GREEDY, SAMPLED = Sampling(24), Sampling(24, temperature=1.0, top_p=0.9, top_k=50)
 
 
-def everything(runtime: Any, reference: Any, same_greedy: float = 1.0) -> None:
+def everything(runtime: Any, reference: Any, same_greedy: float = 1.0, more_ends: tuple[int, ...] = ()) -> None:
     """All that holds of every runtime and every type of weights; the rest takes bounds (``divergence``)."""
     same_prompts(runtime, reference)
-    ends_are_the_references(runtime, reference)
+    ends_are_the_references(runtime, reference, more_ends)
     completions_are_well_formed(runtime, reference)
     greedy_is_the_references(runtime, reference, same_greedy)
     greedy_is_the_likeliest(runtime, reference)
