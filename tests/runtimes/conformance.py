@@ -1,6 +1,7 @@
 """What every runtime must do: each function holds a loaded one against transformers on the same weights.
 
-``runtime`` and ``reference`` are each a ``Host`` of ``rlexp.runtimes``. A runtime's own tests call ``everything``, and the functions below with bounds of their own.
+``runtime`` and ``reference`` are each a ``rlexp.runtimes.host.Host``. A runtime's own tests call ``everything``, and
+``divergence`` with a bound of its own.
 """
 
 from __future__ import annotations
