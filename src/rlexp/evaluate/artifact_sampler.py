@@ -44,7 +44,8 @@ class ArtifactSampler:
         self, dialogues: Sequence[Dialogue], n: int, sampling: Sampling, seed: int, logprobs: bool = False
     ) -> list[list[Completion]]:
         """Does as ``Sampler.sample``; log-probabilities are not handed back."""
-        texts = [one if isinstance(one, str) else self.host.render([one])[0] for one in dialogues]
+        told = iter(self.host.render([one for one in dialogues if not isinstance(one, str)]))
+        texts = [one if isinstance(one, str) else next(told) for one in dialogues]
         prompts = [ids for ids in self.host.encode(texts) for _ in range(n)]
         how = protocol.Sampling(sampling.max_new_tokens, sampling.temperature, sampling.top_p, sampling.top_k)
         answers = self.host.generate(prompts, how, seed, self.host.spec.together)

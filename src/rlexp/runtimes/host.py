@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -72,6 +72,19 @@ class Host:
 
     def render(self, dialogues: Sequence[Messages]) -> list[str]:
         return self._call("render", dialogues)
+
+    def rendered(self, dialogues: Mapping[str, Messages]) -> tuple[dict[str, str], dict[str, str]]:
+        """(name -> text, name -> why of those that the template refuses)."""
+        try:
+            return dict(zip(dialogues, self.render(list(dialogues.values())), strict=True)), {}
+        except Died:
+            texts, refused = {}, {}
+            for name, dialogue in dialogues.items():
+                try:
+                    (texts[name],) = self.render([dialogue])
+                except Died as error:
+                    refused[name] = str(error)
+            return texts, refused
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self._call("encode", texts)

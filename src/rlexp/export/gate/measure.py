@@ -56,12 +56,7 @@ def _stopped(answers: list[Generated]) -> float:
 
 def _prompts(host: Host, reference: Reference) -> dict[str, Any]:
     """Which dialogues the artifact renders or tokenizes otherwise."""
-    texts, refused = {}, {}
-    for name, dialogue in reference.dialogues.items():
-        try:
-            (texts[name],) = host.render([dialogue])
-        except Died as error:
-            refused[name] = str(error)
+    texts, refused = host.rendered(reference.dialogues)
     ids = dict(zip(texts, host.encode(list(texts.values())), strict=True))
     same = dict(zip(reference.texts, host.encode(list(reference.texts.values())), strict=True))
     of_text = [name for name, text in reference.texts.items() if texts.get(name) != text]

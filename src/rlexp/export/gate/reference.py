@@ -123,14 +123,10 @@ def _read(folder: Path) -> Reference:
 
 
 def _answers(asked: Asked, host: Host, spec: Spec) -> Reference:
-    dialogues, texts = {}, {}
-    for name, dialogue in names_of(asked).items():
-        try:
-            (texts[name],) = host.render([dialogue])
-            dialogues[name] = dialogue
-        except Died:
-            if name not in PROBES:
-                raise
+    texts, refused = host.rendered(names_of(asked))
+    if own := [why for name, why in refused.items() if name not in PROBES]:
+        raise Died(own[0])
+    dialogues = {name: one for name, one in names_of(asked).items() if name in texts}
     ids = dict(zip(texts, host.encode(list(texts.values())), strict=True))
     prompts = [ids[f"prompt {number}"] for number in range(len(asked.dialogues))]
     greedy = host.generate(prompts[: asked.greedy], Sampling(asked.max_new_tokens), together=spec.together)
