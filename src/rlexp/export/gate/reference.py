@@ -124,8 +124,8 @@ def _read(folder: Path) -> Reference:
 
 def _answers(asked: Asked, host: Host, spec: Spec) -> Reference:
     texts, refused = host.rendered(names_of(asked))
-    if own := [why for name, why in refused.items() if name not in PROBES]:
-        raise Died(own[0])
+    if faults := [why for name, why in refused.items() if name not in PROBES]:
+        raise Died(faults[0])
     dialogues = {name: one for name, one in names_of(asked).items() if name in texts}
     ids = dict(zip(texts, host.encode(list(texts.values())), strict=True))
     prompts = [ids[f"prompt {number}"] for number in range(len(asked.dialogues))]
