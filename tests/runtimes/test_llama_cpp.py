@@ -61,6 +61,26 @@ def test_is_a_runtime(f16, reference):
     assert "llama.cpp b" in f16.loaded and "F16" in f16.loaded
 
 
+def test_long_prompts_are_taken_in_by_parts(f16, reference):
+    prompts = [[5 + (7 * at + 31 * number) % 370 for at in range(200)] for number in range(5)]
+    found = f16.generate(prompts, conformance.TWO, 0, 4)
+    assert [one.ids for one in found] == [one.ids for one in reference.generate(prompts, conformance.TWO, 0, 1)]
+
+
+def test_what_a_file_says_wrongly_shows(made, f16, tmp_path):
+    from gguf import GGUFReader
+
+    file = tmp_path / "model.gguf"
+    file.write_bytes((made[0] / "gguf-f16" / "model.gguf").read_bytes())
+    fields = GGUFReader(file, "r+").fields
+    for key, value in (("add_bos_token", 1), ("eos_token_id", 5)):
+        fields[f"tokenizer.ggml.{key}"].parts[-1][0] = value
+    with Host(Spec("llama.cpp", file, threads=1, context=64)) as host:
+        assert host.ends == [0, 2, 5]
+        (wrong,), (right,) = host.encode(["a"]), f16.encode(["a"])
+        assert wrong[1:] == right
+
+
 def test_f16_is_the_model_and_q8_0_nearly(made, f16, reference):
     exact = conformance.divergence(f16, reference)
     assert 0 <= exact < 1e-4

@@ -129,8 +129,7 @@ class LlamaCpp:
         rows: list[tuple[int, int, int, bool]] = []
         ready = {}
         for place, one in under_way.items():
-            new = [*one.prompt, *one.ids[-1:]][one.taken :] if one.taken < len(one.prompt) else one.ids[-1:]
-            new = new[: BATCH - len(rows)]
+            new = (one.prompt[one.taken :] or one.ids[-1:])[: BATCH - len(rows)]
             last = one.taken + len(new) == len(one.prompt) + len(one.ids)
             rows += [(token, one.taken + at, place, last and at == len(new) - 1) for at, token in enumerate(new)]
             one.taken += len(new)
