@@ -112,7 +112,7 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     """
     of = asked.source
     made = build.make(asked.wanted, of, asked.folder, lambda model: _own(asked, model), say)
-    on = _asked(asked)
+    on = asked_of(asked)
     context = of.subject.run.model.max_seq_length
     together = 16 if of.device == "cpu" else 64
     trained = of.reference(context, together, os.cpu_count() or 1)
@@ -135,7 +135,7 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     return done
 
 
-def _asked(asked: Planned) -> Asked:
+def asked_of(asked: Planned) -> Asked:
     """The prompts of the task, as the run is asked them."""
     work = asked.plan.work[0]
     run = work.settled.on(asked.source.subject.run)
@@ -149,7 +149,7 @@ def _asked(asked: Planned) -> Asked:
 def _own(asked: Planned, model: Path) -> list[list[int]]:
     """The run's own completions with their prompts, sampled for formats that calibrate."""
     spec = dataclasses.replace(asked.source.reference(asked.source.subject.run.model.max_seq_length, 16, 2), path=model)
-    on = _asked(asked)
+    on = asked_of(asked)
     wanted, turn = asked.wanted.typed.gguf.imatrix_tokens, 0
     found: list[list[int]] = []
     with Host(dataclasses.replace(spec, adapter=None)) as host:

@@ -17,6 +17,12 @@ SENTINEL = {"system": "SYSTEM\u2063TEXT", "user": "USER\u2063TEXT", "assistant":
 Render = Callable[[Messages], str]
 
 
+def of(render: Render, dialogues: Sequence[Messages]) -> dict[str, str] | None:
+    """The parts of a template; None where putting them together does not give its own text."""
+    found = parts(render)
+    return found if found and fits(found, render, dialogues) else None
+
+
 def parts(render: Render) -> dict[str, str] | None:
     """Role -> the text with ``{}`` for the content, and ``opens``, what the generation prompt adds; None where the
     template is not made of turns."""

@@ -60,8 +60,8 @@ def push(folder: Path, names: Sequence[str], typed: str, root: Path, say: Callab
         system.makedirs(path, exist_ok=True)
         for name in (*names, *(one for one in BESIDE if (folder / one).exists())):
             say(f"copying {name} to {masked(typed)}")
-            source = folder / name
-            system.put(str(source), f"{path}/{name}", recursive=source.is_dir())
+            end = "/" if (folder / name).is_dir() else ""  # a folder's content, wherever there is one already
+            system.put(f"{folder / name}{end}", f"{path}/{name}{end}", recursive=bool(end))
     except (OSError, ValueError) as error:
         what = f"it cannot be copied: {masked(str(error))}"
         hint = "look at the rights and the name of the place, and type the same again"
