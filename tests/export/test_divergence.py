@@ -20,7 +20,7 @@ def sequences(scale=1.0, noise=0.0):
     draw = np.random.default_rng(1)
     found = []
     for _ in range(SEQUENCES):
-        before = draw.normal(0, 3, (TOKENS, VOCABULARY))
+        before = draw.normal(0, 1, (TOKENS, VOCABULARY))
         moved = draw.normal(0, 1, (TOKENS, VOCABULARY))
         other = before + scale * moved + noise * draw.normal(0, 1, before.shape)
         came = draw.integers(0, VOCABULARY, TOKENS)

@@ -20,8 +20,7 @@ def renderer(text):
 
 def test_a_template_of_turns_is_said_in_ollamas_language():
     render = renderer(CHATML)
-    found = modelfile.parts(render)
-    assert modelfile.fits(found, render, list(PROBES.values()))
+    found = modelfile.of(render, list(PROBES.values()))
     text = modelfile.text("model.gguf", found, ["<|im_end|>"], {"temperature": 0.7}, "Be brief.")
     assert text.startswith("FROM ./model.gguf\n") and '{{ if eq .Role "user" }}<|im_start|>user\n{{ .Content }}' in text
     assert (
@@ -33,5 +32,5 @@ def test_a_template_of_turns_is_said_in_ollamas_language():
 
 @pytest.mark.parametrize("text", [LOUD, "{{ messages[-1].content }}", "{{ 1 / 0 }}"])
 def test_what_cannot_be_said_is_left_to_ollama(text):
-    assert modelfile.parts(renderer(text)) is None
+    assert modelfile.of(renderer(text), list(PROBES.values())) is None
     assert "takes that of the GGUF" in modelfile.text("model.gguf", None, [], {}, None)
