@@ -38,6 +38,8 @@ LINES = {
     "init": ["init", "mine"],
     "data": ["data"],
     "evaluate": ["evaluate", "outputs/a", "eval.rows=4"],
+    "export": ["export", "outputs/a", "export.gate.rows=4", "export.gate.tokens=40"],
+    "card": ["card", "outputs/a"],
     "difficulty": ["difficulty", "rows=8", "n=2"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
