@@ -88,6 +88,6 @@ def mix(folder: Path) -> dict[str, float]:
     quantized = {node.input[2] for node in graph.node if node.op_type == "GatherBlockQuantized"}
     for one in graph.initializer:
         if one.data_type == FLOAT and one.name not in seen | quantized:
-            held["fp32"] += math.prod(one.dims)
+            held["float32"] += math.prod(one.dims)
     total = held.total()
     return {kind: count / total for kind, count in held.most_common()}
