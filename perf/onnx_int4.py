@@ -21,19 +21,15 @@ from rlexp.export import onnx
 from rlexp.runtimes.host import Host
 from rlexp.runtimes.protocol import Sampling, Spec
 
+MIXED = ("int4", "algo_config=k_quant_mixed")
 WAYS = {
     "int4, the builder's own choice": ("int4",),
-    "int4, k_quant": ("int4", "algo_config=k_quant"),
+    "int4, k_quant_mixed": MIXED,
+    "int4, k_quant_mixed, asymmetric": (*MIXED, "is_symmetric=false"),
+    "int4, k_quant_mixed, blocks of 16": (*MIXED, "block_size=16"),
     "int4, k_quant_last": ("int4", "algo_config=k_quant_last"),
-    "int4, k_quant_mixed": ("int4", "algo_config=k_quant_mixed"),
-    "int4, k_quant_mixed, blocks of 16": ("int4", "algo_config=k_quant_mixed", "block_size=16"),
-    "int4, k_quant_mixed, blocks of 64": ("int4", "algo_config=k_quant_mixed", "block_size=64"),
-    "int4, k_quant_mixed, asymmetric": ("int4", "algo_config=k_quant_mixed", "is_symmetric=false"),
-    "int4, rtn, mixed, asymmetric": (
-        *("int4", "algo_config=rtn", "is_symmetric=false"),
-        "matmul_mixed_precision=last_matmul:int8,mixed_layers:int8",
-    ),
-    "int4, k_quant_mixed, float activations": ("int4", "algo_config=k_quant_mixed", "accuracy_level=1"),
+    "int4, k_quant_mixed, float activations": (*MIXED, "accuracy_level=1"),
+    "int4, k_quant_mixed, blocks of 64": (*MIXED, "block_size=64"),
     "int8, the builder's own choice": ("int8",),
     "int8, k_quant": ("int8", "algo_config=k_quant"),
 }
