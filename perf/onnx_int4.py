@@ -51,7 +51,9 @@ def main(model: Path, tokens: int) -> None:
     count = sum(len(one) for one in reference)
     print(f"# What 4 bits of ONNX lose\n\n    python perf/onnx_int4.py {model.name} {tokens}\n")
     print(f"{count} tokens, onnxruntime-genai {version('onnxruntime-genai')}, onnxruntime {version('onnxruntime')}\n")
-    print("| made how | mean KLD | median | same top, % | MB | s to make | weights |\n|---|---:|---:|---:|---:|---:|---|")
+    print(
+        "| made how | mean KLD | median | same top, % | MB | s to make | weights |\n|---|---:|---:|---:|---:|---:|---|"
+    )
     for name, (precision, *options) in WAYS.items():
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()

@@ -12,25 +12,18 @@ import shutil
 from collections import Counter
 from typing import Any
 
-from rlexp.errors import RunError
 from rlexp.export.formats import Made, Making
 from rlexp.export.merged import TRAVELS
 from rlexp.export.widths import largest_group
 
-ON_GPU = ("int4", "fp8")
-"""Types whose kernels there are for CUDA only."""
-
 
 def make(making: Making) -> Made:
-    """Makes a folder of transformers, with the weights of the layers quantised one by one on the device.
+    """Makes a folder of transformers, with the weights of the layers quantised one by one on the device; int4 and fp8 take CUDA
+    (``compose.exports`` refuses them elsewhere).
 
     Raises:
-        RunError: the type takes a GPU, or no size of a group divides the model's widths.
+        RunError: no size of a group divides the model's widths.
     """
-    if making.type in ON_GPU and making.device != "cuda":
-        hint = "type export.torchao.types=[int8], or set hardware=local_gpu on a machine with a GPU"
-        what = f"torchao has no {making.type} kernels for a CPU"
-        raise RunError(what, where=f"export.torchao.types=[{making.type}]", hint=hint)
     group, note = largest_group(making) if making.type == "int4" else (None, None)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import torch

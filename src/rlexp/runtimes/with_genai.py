@@ -76,9 +76,7 @@ class Genai:
         if any(one[-1] == self._pad for one in prompts):
             together = 1
         starts = range(0, len(prompts), together)
-        return [
-            one for at in starts for one in self._batch(prompts[at : at + together], sampling, (seed + at) % 2**31)
-        ]
+        return [one for at in starts for one in self._batch(prompts[at : at + together], sampling, (seed + at) % 2**31)]
 
     def _batch(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int) -> list[Generated]:
         import numpy
