@@ -1,5 +1,5 @@
-"""What TRL, Unsloth, vLLM and onnxruntime would send about a run (its trainer, architecture, machine) is off unless the user says
-otherwise.
+"""What TRL, Unsloth, vLLM and onnxruntime would send about a run (its trainer, architecture, machine) is off unless
+the user says otherwise.
 
 Sources: ``send_telemetry`` of huggingface_hub, which TRL and transformers call; ``_statistics`` of unsloth (a download
 that counts, and may wait 120 s for it); ``usage_lib`` of vLLM; onnxruntime's libraries, which name the variable.

@@ -18,8 +18,9 @@ from rlexp.export.widths import largest_group
 
 
 def make(making: Making) -> Made:
-    """Makes a folder of transformers, with the weights of the layers quantised one by one on the device; int4 and fp8 take CUDA
-    (``compose.exports`` refuses them elsewhere).
+    """Makes a folder of transformers, with the weights of the layers quantised one by one on the device.
+
+    int4 and fp8 take CUDA (``compose.exports`` refuses them elsewhere).
 
     Raises:
         RunError: no size of a group divides the model's widths.
