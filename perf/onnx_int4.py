@@ -14,6 +14,7 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ NEW, CONTEXT, THREADS = 96, 512, 2
 
 
 def main(model: Path, tokens: int) -> None:
-    spec = {"threads": THREADS, "context": CONTEXT, "together": 8}
+    spec: dict[str, Any] = {"threads": THREADS, "context": CONTEXT, "together": 8}
     with Host(Spec("transformers", model, dtype="float32", **spec)) as host:
         asked = [ASKED[n % len(ASKED)].format(n + 3, 2 * n + 5) for n in range(tokens)]
         prompts = host.encode(host.render([[{"role": "user", "content": text}] for text in asked]))

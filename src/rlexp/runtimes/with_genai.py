@@ -92,7 +92,9 @@ class Genai:
                 **{"top_p": sampling.top_p, "top_k": sampling.top_k},
             }
         longest = min(width + sampling.max_new_tokens, self._context)
-        began, times, steps = time.perf_counter(), [], []
+        began = time.perf_counter()
+        times: list[float] = []
+        steps: list[list[int]] = []
         generator = self._generator(longest, len(prompts), **chosen)
         generator.append_tokens(fed)
         while len(steps) < sampling.max_new_tokens and not generator.is_done():
