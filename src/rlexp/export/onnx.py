@@ -24,7 +24,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "int8": (),
     "int4": ("algo_config=k_quant_mixed", "block_size=32"),
 }
-"""Type -> ``--extra_options`` of the builder; those of int4 lose least (perf/onnx_int4.py)."""
+"""Type -> ``--extra_options`` of the builder; perf/onnx_int4.py measures int4 made in other ways."""
 CACHES = ("cos_cache", "sin_cache")
 """Tables of positions that the builder puts among the weights."""
 FLOAT = 1
