@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from rlexp.compose import second_root
 from rlexp.compose.places import Places
-from rlexp.compose.schema_export import TYPES, Export
+from rlexp.compose.schema_export import ON_GPU, TYPES, Export
 from rlexp.compose.second_root import Asked, SecondRoot
 from rlexp.errors import RunError, nearest
 
@@ -87,6 +87,10 @@ def _types(name: str, typed: Export, on_gpu: bool) -> list[str]:
             guess = nearest(one, TYPES[name])
             hint = f"{f'did you mean {guess}? ' if guess else ''}one of: {', '.join(TYPES[name])}"
             raise RunError(f"{name} has no type {one!r}", where=f"{key}=[{','.join(found)}]", hint=hint)
+        if one in ON_GPU.get(name, ()) and not on_gpu:
+            others = ",".join(other for other in TYPES[name] if other not in ON_GPU[name])
+            hint = f"type {key}=[{others}], or set hardware=local_gpu on a machine with a GPU"
+            raise RunError(f"{name} makes {one} on a GPU only", where=f"{key}=[{','.join(found)}]", hint=hint)
     if not found:
         first = next(iter(TYPES[name]))
         raise RunError(f"no type of {name} is asked for", where=f"{key}=[]", hint=f"type {key}=[{first}]")

@@ -111,3 +111,6 @@ TYPES: dict[str, dict[str, str]] = {
     "compressed": {"fp8": "8-bit floats, activations likewise", "w4a16": "4-bit weights in groups"},
 }
 """Format -> type -> what it is."""
+
+ON_GPU = {"torchao": ("int4", "fp8")}
+"""Format -> types that are made and run on a GPU only."""
