@@ -34,6 +34,7 @@ VERBS = {
     "ladder": "rlexp.cli.ladder",
     "evaluate": "rlexp.cli.evaluate",
     "export": "rlexp.cli.export",
+    "benchmark": "rlexp.cli.benchmark",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlexp.cli.schema import Schema, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_benchmark import BENCHMARK
 from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
@@ -214,6 +215,7 @@ ANSWERS: dict[str, Schema] = {
     "inspect": INSPECT,
     "ladder": LADDER,
     "evaluate": record({**FIELD_FORMAT, **EVALUATION}),
+    "benchmark": record({**FIELD_FORMAT, **BENCHMARK}),
     "pin": PIN,
     "replay": REPLAY,
     "diff": DIFF,
