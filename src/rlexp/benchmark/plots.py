@@ -51,7 +51,8 @@ def _latency(figure: Any, artifacts: dict[str, dict[str, Any]]) -> bool:
 
 def _spread(artifact: dict[str, Any], together: int, key: str) -> tuple[float, float]:
     """The median and the 99th percentile of a level in milliseconds; 0 where it was not reached."""
-    spread = next((one[key] for one in artifact["levels"] if one["together"] == together), {})
+    found = (one[key] for one in artifact["levels"] if one["together"] == together)
+    spread: dict[str, float] = next(found, {})
     return 1e3 * spread.get("p50", 0.0), 1e3 * spread.get("p99", 0.0)
 
 

@@ -23,8 +23,9 @@ NEAR = 1.15
 """The highest rate that kept the limit and the lowest that did not are as near as this: it is found."""
 LOWEST = 1 / 16
 """Of the rate that was begun with: where this does not keep the limit, none does."""
-LEAST, WAVES = 32, 8
-"""Requests of a trial: at least, and as many as fill the runtime so often; fewer would all be answered at any rate."""
+LEAST, SPAN = 32, 8
+"""Requests of a trial, at least; and so many times the limit it lasts, that a queue that grows shows: a rate of more
+than SPAN / (SPAN - 1) of what the runtime can answer is seen to be too much."""
 
 Trial = Callable[[float], list[float | None]]
 """A rate, in requests a second -> seconds of each answer; None of those that were given up as too late."""
@@ -56,23 +57,22 @@ def arrivals(rate: float, number: int, seed: int = 0) -> list[float]:
     return (np.random.default_rng(seed).exponential(1.0, number).cumsum() / rate).tolist()
 
 
-def number_of(together: int) -> int:
+def number_of(rate: float, limit: float) -> int:
     """The requests of a trial."""
-    return max(LEAST, WAVES * together)
+    return max(LEAST, math.ceil(SPAN * limit * rate))
 
 
 def search(
-    trial: Trial, begin: float, limit: float, budget: float, number: int, clock: Callable[[], float] = time.perf_counter
+    trial: Trial, begin: float, limit: float, budget: float, clock: Callable[[], float] = time.perf_counter
 ) -> Found:
     """Looks for the highest rate that keeps the limit.
 
     Args:
         begin: the first rate.
         budget: seconds; a trial that would not be through in them is not begun, but for the first.
-        number: requests of a trial.
     """
     found, began, rate = Found(limit), clock(), begin
-    while not found.trials or clock() - began + number / rate <= budget:
+    while not found.trials or clock() - began + number_of(rate, limit) / rate <= budget:
         seconds = trial(rate)
         late = any(one is None for one in seconds)
         p99 = None if late else float(np.percentile([one for one in seconds if one is not None], 99))
@@ -104,12 +104,13 @@ def of(
         prompts: taken in turn.
         together: requests that the runtime answers at once.
     """
-    number, answers = number_of(together), list[Generated]()
-    asked = [prompts[n % len(prompts)] for n in range(number)]
+    answers: list[Generated] = []
 
     def trial(rate: float) -> list[float | None]:
+        number = number_of(rate, limit)
+        asked = [prompts[n % len(prompts)] for n in range(number)]
         given = host.serve(asked, arrivals(rate, number), sampling, 0, together, limit)
         answers.extend(one for one in given if one)
         return [one.seconds[-1] if one and one.seconds else None for one in given]
 
-    return search(trial, begin, limit, budget, number), answers
+    return search(trial, begin, limit, budget), answers

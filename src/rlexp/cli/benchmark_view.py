@@ -83,11 +83,11 @@ def _rate(rate: dict[str, Any]) -> str:
     if rate["per_s"] is None:
         why = "at no rate that was tried" if rate["bound"] == "runtime" else "not before the time was over"
         return f"{limit}: {why}; not at {rate['above_per_s']:.2g} requests a second"
-    found = f"{limit}: up to {rate['per_s']:.2g} requests a second (p99 {rate['p99_s']:.2g} s)"
+    found = f"{rate['per_s']:.2g} requests a second (p99 {rate['p99_s']:.2g} s)"
     if rate["bound"] == "runtime":
-        return found
-    above = f", below {rate['above_per_s']:.2g}" if rate["above_per_s"] else ", with no end seen"
-    return f"{found} at least{above}: the time was over"
+        return f"{limit}: up to {found}"
+    above = f"below {rate['above_per_s']:.2g}" if rate["above_per_s"] else "with no end seen"
+    return f"{limit}: at least {found}, {above}, as far as the time reached"
 
 
 def _spread(spread: dict[str, float], unit: float) -> str:
