@@ -80,9 +80,10 @@ def _worth(name: str, one: dict[str, Any]) -> list[str]:
 
 def _rate(rate: dict[str, Any]) -> str:
     limit = f"p99 of an answer within {rate['limit_s']:.2g} s"
-    if rate["per_s"] is None:
+    if rate["per_s"] is None or rate["p99_s"] is None:
         why = "at no rate that was tried" if rate["bound"] == "runtime" else "not before the time was over"
-        return f"{limit}: {why}; not at {rate['above_per_s']:.2g} requests a second"
+        above = f"; not at {rate['above_per_s']:.2g} requests a second" if rate["above_per_s"] else ""
+        return f"{limit}: {why}{above}"
     found = f"{rate['per_s']:.2g} requests a second (p99 {rate['p99_s']:.2g} s)"
     if rate["bound"] == "runtime":
         return f"{limit}: up to {found}"
@@ -101,7 +102,7 @@ def _share(value: float | None) -> str:
 def _interval(one: dict[str, Any]) -> str:
     if one["mean"] is None:
         return "-"
-    ends = f" [{one['low']:.3f}, {one['high']:.3f}]" if one["low"] is not None else ""
+    ends = f" [{one['low']:.3f}, {one['high']:.3f}]" if None not in (one["low"], one["high"]) else ""
     return f"{one['mean']:.3f}{ends}"
 
 

@@ -37,8 +37,11 @@ DIED = {
 }
 ESTIMATE = record({"mean": OR_NONE, "low": OR_NONE, "high": OR_NONE})
 SCORE = record(
-    {"task": PATH, "metric": PATH, "samples": COUNT, "prompts": COUNT, **ESTIMATE["properties"]},
-    {"pass_hat": mapping(ESTIMATE, {"type": "string", "pattern": r"\A[0-9]+\Z"}), "run": ESTIMATE, "file": PATH},
+    {
+        **{"task": PATH, "metric": PATH, "samples": COUNT, "prompts": COUNT, **ESTIMATE["properties"]},
+        "pass_hat": mapping(ESTIMATE, {"type": "string", "pattern": r"\A[0-9]+\Z"}),
+        **{"run": ESTIMATE, "file": PATH},
+    }
 )
 MEASURED = record(
     {"died": DIED},
@@ -52,6 +55,10 @@ MEASURED = record(
         ),
     },
 )
+MACHINE = record(
+    {"processor": TEXT, "cpus": {"type": ["integer", "null"]}},
+    {"gpus": {"type": "array", "items": TEXT, "maxItems": 1000}},
+)
 ARTIFACT = record(
     {
         **MEASURED["properties"],
@@ -64,7 +71,7 @@ SCHEMA = record(
     {
         "format": {"const": FORMAT},
         "of": exports.OF,
-        "machine": {"type": "object"},
+        "machine": MACHINE,
         "settings": record({"requests": COUNT, "seconds": NUMBER, "p99": OR_NONE, "max_new_tokens": COUNT}),
         "artifacts": mapping(ARTIFACT, NAME),
         "slow": {"type": "array", "items": TEXT, "maxItems": 10_000},
