@@ -40,7 +40,7 @@ def show(done: Benchmarked, root: Path) -> None:
     for line in content["slow"]:
         print(line)
     if not done.plots:
-        print("plots are left out: pip install matplotlib")
+        print("plots are left out: pip install 'rlexp[export]'")
     for plot in done.plots:
         print(f"plot: {os.path.relpath(plot, root)}")
     print(f"record: {os.path.relpath(done.folder / FILE, root)}")
