@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ SCORE = {
     **{"run": ENDS, "file": "outputs/a/evaluation/0/evaluation.json"},
 }
 ROW = {"kind": "merged", "type": "16bit", "runtime": "transformers", "bytes": 10**6, "tools": {"transformers": "5"}}
-CONTENT = {
+CONTENT: dict[str, Any] = {
     "format": 1,
     "of": {"run": "outputs/a", "step": None, "identity": "0" * 16, "subject": {}},
     "machine": {"processor": "AMD EPYC", "cpus": 2},
