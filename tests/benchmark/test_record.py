@@ -43,7 +43,7 @@ ROW = {"kind": "merged", "type": "16bit", "runtime": "transformers", "bytes": 10
 CONTENT: dict[str, Any] = {
     "format": 1,
     "of": {"run": "outputs/a", "step": None, "identity": "0" * 16, "subject": {}},
-    "machine": {"processor": "AMD EPYC", "cpus": 2},
+    "machine": {"processor": "AMD EPYC", "cpus": 2, "threads": 1},
     "settings": {"requests": 8, "seconds": 10.0, "p99": None, "max_new_tokens": 64},
     "artifacts": {
         "merged": {**ROW, **MEASURED, "score": SCORE},
@@ -63,7 +63,7 @@ def shown(content, folder, capsys):
 
 def test_the_table_names_what_was_measured_and_what_died(tmp_path, capsys):
     out = shown(CONTENT, tmp_path, capsys)
-    assert "CPU, 2 cores: AMD EPYC" in out and "10 / 20 / 30" in out and "4.0 (imports 3.0)" in out
+    assert "CPU, 2 cores, 1 threads: AMD EPYC" in out and "10 / 20 / 30" in out and "4.0 (imports 3.0)" in out
     assert "score: accuracy of sums, 8 prompts x 4 samples; of the run 0.500 [0.400, 0.600]" in out
     assert "4: 0.500" in out and "95%" in out and "1 ended, 1 refused" in out
     assert "merged: p99 of an answer within 0.3 s: up to 8 requests a second (p99 0.25 s)" in out

@@ -162,11 +162,10 @@ def benchmark(
 
 
 def _machine() -> dict[str, Any]:
-    """The machine, with the threads that the runtimes have."""
-    import torch  # noqa: F401  # machine() asks it for GPUs where it is loaded
+    """The machine; its threads, which the runtimes have too, are as many as OMP_NUM_THREADS says, else the cores."""
+    import torch  # noqa: F401  # where it is loaded, machine() asks it
 
-    place = machine()
-    return {**place, "threads": place["cpus"] or 1}
+    return machine()
 
 
 def words(place: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ WORTH = ["artifact", "score", "pass^k", "same alone", "in a crowd", "ended", "ga
 def show(done: Benchmarked, root: Path) -> None:
     """Prints it."""
     content, artifacts = done.content, done.content["artifacts"]
-    print(f"\n{words(content['machine'])}: {content['machine']['processor']}; times as p50 / p95 / p99")
+    place = content["machine"]
+    print(f"\n{words(place)}, {place.get('threads', '?')} threads: {place['processor']}; times as p50 / p95 / p99")
     show_table(SPEED, [row for name, one in artifacts.items() for row in _speed(name, one)])
     if scored := next((one["score"] for one in artifacts.values() if one["score"]), None):
         shape = f"{scored['prompts']} prompts x {scored['samples']} samples"

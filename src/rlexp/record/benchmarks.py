@@ -57,7 +57,7 @@ MEASURED = record(
 )
 MACHINE = record(
     {"processor": TEXT, "cpus": {"type": ["integer", "null"]}},
-    {"gpus": {"type": "array", "items": TEXT, "maxItems": 1000}},
+    {"threads": COUNT, "gpus": {"type": "array", "items": TEXT, "maxItems": 1000}},
 )
 ARTIFACT = record(
     {
