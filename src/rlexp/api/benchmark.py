@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,18 +123,29 @@ def _chosen(there: list[Artifact], formats: Sequence[str], run: str, place: str)
 
 
 def _plan(run: str, artifact: Artifact, evals: list[str], hardware: list[str], root: Path) -> Plan:
-    """The evaluation of an artifact beside its run, with several samples."""
+    """The evaluation of an artifact beside its run, with several samples.
+
+    Raises:
+        RunError: it is of several tasks, or of one that is not of completions.
+    """
     typed = {one.lstrip("+").partition("=")[0] for one in evals}
     name = next(one.partition("=")[2] for one in evals if one.lstrip("+").startswith(f"{task_file.ROOT}="))
+    hint = f"type {task_file.ROOT}={task_file.HELD_OUT}, or another task of completions"
+    refused = RunError("a benchmark is on one task, of completions", f"{task_file.ROOT}={name}", hint)
+    if not re.fullmatch(r"[\w-]+", name):
+        raise refused
+    pass_at = f"{task_file.ROOT}.{name}.pass_at"
     own = {
         f"{task_file.ROOT}.samples": f"{task_file.ROOT}.samples={SAMPLES}",
-        f"{task_file.ROOT}.{name}.pass_at": f"{task_file.ROOT}.{name}.pass_at=[1,{SAMPLES}]",
+        pass_at: f"{pass_at}=[1,{SAMPLES}]",
     }
     more = [override for key, override in own.items() if key not in typed]
-    plan = plan_of([run, os.path.relpath(artifact.folder, root)], [*evals, *more, *hardware], root, root)
+    try:
+        plan = plan_of([run, os.path.relpath(artifact.folder, root)], [*evals, *more, *hardware], root, root)
+    except RunError as error:  # a suite has no settings of its own
+        raise refused if error.where == own[pass_at] else error from error
     if len(plan.work) != 1 or plan.work[0].settled.named.task.kind is not Kind.completions:
-        hint = f"type {task_file.ROOT}={task_file.HELD_OUT}, or another task of completions"
-        raise RunError("a benchmark is on one task, of completions", f"{task_file.ROOT}={name}", hint)
+        raise refused
     return dataclasses.replace(plan, subjects=[one for one in plan.subjects if not one.base])
 
 
