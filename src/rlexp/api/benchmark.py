@@ -143,7 +143,9 @@ def _plan(run: str, artifact: Artifact, evals: list[str], hardware: list[str], r
     try:
         plan = plan_of([run, os.path.relpath(artifact.folder, root)], [*evals, *more, *hardware], root, root)
     except RunError as error:  # a suite has no settings of its own
-        raise refused if error.where == own[pass_at] else error from error
+        if error.where == own[pass_at]:
+            raise refused from error
+        raise
     if len(plan.work) != 1 or plan.work[0].settled.named.task.kind is not Kind.completions:
         raise refused
     return dataclasses.replace(plan, subjects=[one for one in plan.subjects if not one.base])
