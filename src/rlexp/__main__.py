@@ -36,6 +36,7 @@ VERBS = {
     "export": "rlexp.cli.export",
     "card": "rlexp.cli.card",
     "ship": "rlexp.cli.ship",
+    "benchmark": "rlexp.cli.benchmark",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

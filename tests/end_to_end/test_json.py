@@ -41,8 +41,11 @@ LINES = {
     "export": ["export", "outputs/a", "export.gate.rows=4", "export.gate.tokens=40"],
     "card": ["card", "outputs/a"],
     "difficulty": ["difficulty", "rows=8", "n=2"],
+    "benchmark": ["benchmark", "outputs/a", "eval.rows=2", "--requests", "2", "--seconds", "0.1"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
+BEFORE = {"benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"]}
+"""What has to be there."""
 VERB = {"sweep": "train", "stored": "inspect", "check": "replay"}
 
 
@@ -70,7 +73,7 @@ def test_there_is_a_line_for_every_verb():
     assert {VERB.get(name, name) for name in LINES} == set(VERBS)
 
 
-SLOW = ("sweep", "smoke", "ladder", "difficulty")
+SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,8 @@ SLOW = ("sweep", "smoke", "ladder", "difficulty")
 )
 def test_a_verb_answers_one_document_of_its_shape(made, name):
     project, _ = made
+    if name in BEFORE:
+        assert rlexp(project, *BEFORE[name], timeout=600).returncode == 0
     done = rlexp(project, *LINES[name], "--json", timeout=600, HF_HUB_OFFLINE="1")
     said = document(VERB.get(name, name), done.stdout)
     assert "error" not in said, said

@@ -11,8 +11,6 @@ from typing import Any
 
 from rlexp.api.evaluate import evaluate_plan, plan_of
 from rlexp.api.evaluate import require_ready as require_task
-from rlexp.backend import dataset
-from rlexp.backend.prompts import prompt_of
 from rlexp.compose import exports as composed
 from rlexp.compose.exports import Wanted
 from rlexp.compose.run import Run
@@ -20,6 +18,7 @@ from rlexp.compose.schema import Device
 from rlexp.compose.second_root import Asked as SecondRoot
 from rlexp.errors import RunError
 from rlexp.evaluate import subjects
+from rlexp.evaluate.dialogues import dialogues_of
 from rlexp.evaluate.evaluation import Plan
 from rlexp.export import build, push, snippets, source
 from rlexp.export.gate import gate, verdict
@@ -137,12 +136,8 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
 
 def asked_of(asked: Planned) -> Asked:
     """The prompts of the task, as the run is asked them."""
-    work = asked.plan.work[0]
-    run = work.settled.on(asked.source.subject.run)
-    rows = dataset.load(run, work.inputs.data, work.settled.named.task.split.name, work.rows, ())
-    prompts = [prompt_of(row) for row in rows]
-    dialogues = [[{"role": "user", "content": one}] if isinstance(one, str) else list(one) for one in prompts]
-    settings = asked.wanted.typed.gate
+    work, settings = asked.plan.work[0], asked.wanted.typed.gate
+    dialogues = dialogues_of(work, asked.source.subject.run)
     return Asked(dialogues, settings.rows, settings.tokens, work.settled.held_out.max_new_tokens)
 
 

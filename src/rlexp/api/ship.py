@@ -53,12 +53,12 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> list
     name = os.path.relpath(run.run_dir, root)
     choice = read_choice(run.run_dir)
     best = f"{name}@best" if choice and choice["step"] != choice["began"] else name
-    folder = [f"--dir={found.typed.dir}"] if found.typed.dir else []
+    place = found.typed.dir
     return [
         Stage("evaluate", ["evaluate", best, *evals.typed, *rest]),
         Stage("export", ["export", best, *asked, *rest]),
-        Stage("benchmark", ["benchmark", name, *folder]),
-        Stage("card", ["card", name, *folder]),
+        Stage("benchmark", ["benchmark", name, *([f"{exports.ROOT}.dir={place}"] if place else []), *rest]),
+        Stage("card", ["card", name, *([f"--dir={place}"] if place else [])]),
     ]
 
 

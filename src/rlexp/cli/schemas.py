@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlexp.cli.schema import Schema, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_benchmark import BENCHMARK
 from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
@@ -218,6 +219,7 @@ ANSWERS: dict[str, Schema] = {
     "export": record({**FIELD_FORMAT, **EXPORT}, optional={"ship": SHIP}),
     "card": record({**FIELD_FORMAT, **CARD}),
     "ship": record({**FIELD_FORMAT, **SHIPPED}),
+    "benchmark": record({**FIELD_FORMAT, **BENCHMARK}),
     "pin": PIN,
     "replay": REPLAY,
     "diff": DIFF,

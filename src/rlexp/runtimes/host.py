@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rlexp.errors import RunError
+from rlexp.runtimes import serving
 from rlexp.runtimes.protocol import RUNTIMES, Generated, Messages, Sampling, Spec
 
 PROGRAM = (
@@ -31,6 +32,10 @@ LINGER_S = 5.0
 
 class Died(Exception):
     """The runtime's process ended, or it could not do what was asked; the message says how, and what it wrote last."""
+
+
+class Refused(Died):
+    """The runtime raised an error, and its process lives."""
 
 
 class Host:
@@ -97,6 +102,18 @@ class Host:
     ) -> list[Generated]:
         return self._call("generate", prompts, sampling, seed, together)
 
+    def serve(
+        self,
+        prompts: Sequence[Sequence[int]],
+        arrivals: Sequence[float],
+        sampling: Sampling,
+        seed: int = 0,
+        together: int = 1,
+        limit: float | None = None,
+    ) -> list[Generated | None]:
+        """Does as ``serving.serve``, in the way of the runtime where it has one."""
+        return self._call("serve", prompts, arrivals, sampling, seed, together, limit)
+
     def logprobs(self, ids: Sequence[int], begin: int) -> Any:
         return self._call("logprobs", ids, begin)
 
@@ -119,7 +136,7 @@ class Host:
             raise RunError(*text)
         if kind == "NotImplementedError":
             raise NotImplementedError(text)
-        raise Died(f"{self.spec.runtime}: {text}")
+        raise Refused(f"{self.spec.runtime}: {text}")
 
     def _ended(self) -> str:
         try:
@@ -172,6 +189,8 @@ def serve(pipe: Any) -> None:
                 answer: Any = (imported, runtime.ends, runtime.loaded)
             elif method == "peak_gib":
                 answer = _peak_gib(spec)
+            elif method == "serve" and not hasattr(runtime, "serve"):
+                answer = serving.serve(runtime, *arguments)
             else:
                 answer = getattr(runtime, method)(*arguments)
             pipe.send((True, answer))
