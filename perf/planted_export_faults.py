@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -144,7 +143,7 @@ def main() -> None:
     root, say = Path.cwd(), RunConsole().print
     plan: Planned = planned(options.run, options.overrides, root, root)
     source, asked = plan.source, asked_of(plan)
-    trained = source.reference(source.subject.run.model.max_seq_length, 16, os.cpu_count() or 1)
+    trained = source.reference(source.subject.run.model.max_seq_length, 16)
     print(
         "| artifact | prompts that differ (text/ids) | ends missing | stopped | greedy same | same top | mean KLD "
         "| adapter's share | verdict | caught by | right |"
@@ -153,11 +152,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as there:
         place = Path(there)
         made = build.make(plan.wanted, source, place / "honest", lambda model: [], say)
-        untrained = source.untrained(trained.context, trained.together, trained.threads)
+        untrained = source.untrained(trained.context, trained.together)
         known = reference.measure(asked, trained, untrained, place / "reference", say)
 
         def judged(name: str, honest: bool, spec: Spec) -> None:
-            spec = replace(spec, context=trained.context, together=trained.together, threads=trained.threads)
+            spec = replace(spec, context=trained.context, together=trained.together)
             found = measure(spec, known, asked, place / "reference")
             print("| " + " | ".join(row(name, honest, found, known.baselines)) + " |", flush=True)
 

@@ -114,7 +114,7 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     on = asked_of(asked)
     context = of.subject.run.model.max_seq_length
     together = 16 if of.device == "cpu" else 64
-    trained = of.reference(context, together, os.cpu_count() or 1)
+    trained = of.reference(context, together)
     try:
         found = gate.measured(of, made, on, trained, asked.folder, say)
     except Died as error:
@@ -143,7 +143,7 @@ def asked_of(asked: Planned) -> Asked:
 
 def _own(asked: Planned, model: Path) -> list[list[int]]:
     """The run's own completions with their prompts, sampled for formats that calibrate."""
-    spec = dataclasses.replace(asked.source.reference(asked.source.subject.run.model.max_seq_length, 16, 2), path=model)
+    spec = dataclasses.replace(asked.source.reference(asked.source.subject.run.model.max_seq_length, 16), path=model)
     on = asked_of(asked)
     wanted, turn = asked.wanted.typed.gguf.imatrix_tokens, 0
     found: list[list[int]] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.runtimes.protocol import cores
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Making:
     own: Callable[[], list[list[int]]]
     """The run's own completions with their prompts, as token ids: for formats that calibrate. Sampled when called."""
     device: str = "cpu"
-    threads: int = 2
+    threads: int = field(default_factory=cores)
     others: Path | None = None
     """The folder of the export: artifacts that were made before lie there by their names."""
 

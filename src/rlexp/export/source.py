@@ -42,22 +42,21 @@ class Source:
         """cpu or cuda."""
         return "cuda" if self.subject.run.hardware.device is Device.cuda else "cpu"
 
-    def reference(self, context: int, together: int, threads: int) -> Spec:
+    def reference(self, context: int, together: int) -> Spec:
         """The model as it was trained: the adapter unmerged on its base, in float32."""
-        return self._spec(self.base, self.adapter, context, together, threads)
+        return self._spec(self.base, self.adapter, context, together)
 
-    def untrained(self, context: int, together: int, threads: int) -> Spec:
+    def untrained(self, context: int, together: int) -> Spec:
         """What the run began with."""
-        return self._spec(self.before, None, context, together, threads)
+        return self._spec(self.before, None, context, together)
 
-    def _spec(self, path: Path, adapter: Path | None, context: int, together: int, threads: int) -> Spec:
+    def _spec(self, path: Path, adapter: Path | None, context: int, together: int) -> Spec:
         return Spec(
             "transformers",
             path,
             adapter,
             dtype="float32",
             device=self.device,
-            threads=threads,
             context=context,
             together=together,
             template_kwargs=dict(self.subject.run.chat_template_kwargs),

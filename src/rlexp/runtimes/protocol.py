@@ -6,6 +6,7 @@ Each has its own template engine and tokenizer; what goes in between (token ids)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,12 @@ RUNTIMES = {
 """Name -> the module whose ``load(spec)`` gives a ``Runtime``."""
 
 
+def cores() -> int:
+    """Threads that a runtime computes with: as many as OMP_NUM_THREADS says, else the cores that this process has."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True)
 class Spec:
     """What is loaded, and with what: it can be pickled."""
@@ -39,7 +46,7 @@ class Spec:
     """What it is computed in: float32, bfloat16, float16; None for the runtime's own choice."""
     device: str = "cpu"
     """cpu or cuda."""
-    threads: int = 2
+    threads: int = field(default_factory=lambda: cores())
     context: int = 2048
     """Tokens of a sequence, prompt and completion, at most."""
     together: int = 4

@@ -23,7 +23,7 @@ FOLDER, REFERENCE = "gate", "reference"
 
 def _like(one: Spec, trained: Spec) -> Spec:
     """An artifact's, as large as the reference."""
-    return dataclasses.replace(one, context=trained.context, together=trained.together, threads=trained.threads)
+    return dataclasses.replace(one, context=trained.context, together=trained.together)
 
 
 def measured(
@@ -68,7 +68,7 @@ def measured(
             missing.append(one)
     if missing:
         place = folder / FOLDER / REFERENCE
-        untrained = source.untrained(trained.context, trained.together, trained.threads)
+        untrained = source.untrained(trained.context, trained.together)
         known = of_reference.measure(asked, trained, untrained, place, say)
         for one in missing:
             say(f"{one.name}: in {one.content['runtime']}, against the model as it was trained")
