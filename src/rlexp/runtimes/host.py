@@ -133,7 +133,8 @@ class Host:
             return answer
         kind, text = answer
         if kind == "RunError":
-            raise RunError(*text)
+            what, where, hint = text
+            raise RunError(what, where=where, hint=hint)
         if kind == "NotImplementedError":
             raise NotImplementedError(text)
         raise Refused(f"{self.spec.runtime}: {text}")
