@@ -124,7 +124,9 @@ def test_a_commit_counts_as_cached_when_it_is_whole(run, cache):
 
 
 def test_no_input_is_made_for_a_model_that_cannot_be_had(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(prepare, "find_inputs", lambda run, root, *_, **__: Inputs(tmp_path, None, None, None, None, {}))
+    monkeypatch.setattr(
+        prepare, "find_inputs", lambda run, root, *_, **__: Inputs(tmp_path, None, None, None, None, {})
+    )
     with pytest.raises(RunError, match="cannot be reached"):
         prepare.prepare(at(run, COMMIT), tmp_path)
 

@@ -8,6 +8,9 @@ from collections.abc import Collection
 from rlexp.compose.schema import Dataset, HeldOut
 from rlexp.errors import RunError, nearest
 
+OWN_ROWS = "held_out"
+"""The name of a data set's own held-out rows as an eval task."""
+
 
 def mixture_of(dataset: Dataset) -> None:
     """Checks whether the parts of a mixture fit together, as far as the config says; nothing of one data set.
@@ -78,6 +81,12 @@ def metric_of(held_out: HeldOut, terms: Collection[str]) -> None:
             "held_out.task is measured while the run trains, every held_out.every steps, and that is 0",
             where=f"held_out.task={held_out.task}",
             hint="type held_out.every=10 too; for a measurement behind the training: eval=TASKS",
+        )
+    if held_out.every and not held_out.rows and held_out.task in (None, OWN_ROWS):
+        raise RunError(
+            "checkpoints are chosen by held-out rows (held_out.every), and held_out.rows is 0",
+            where=f"held_out.every={held_out.every} held_out.rows=0",
+            hint="type held_out.rows=128, or name a task whose rows choose: held_out.task=TASK",
         )
     if held_out.task is None:
         require_metric(held_out.metric, terms)
