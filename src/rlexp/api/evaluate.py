@@ -14,9 +14,9 @@ from rlexp.api.place import alone, hidden_main, inside, own_logging, project_of,
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.compose.schema_eval import HELD_OUT, Kind, Sampled
 from rlexp.compose.schema_eval import Evaluation as Typed
-from rlexp.compose.schema_eval import Kind, Sampled
-from rlexp.compose.task_file import HELD_OUT, OWN
+from rlexp.compose.task_file import OWN
 from rlexp.compose.task_run import Settled, settle, settle_all
 from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError, all_of

@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema_eval import Kind
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT, Kind
 from rlexp.compose.task_run import Settled, settle_all
 from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError

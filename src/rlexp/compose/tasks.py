@@ -18,8 +18,8 @@ from hydra.errors import OverrideParseException
 from rlexp.compose import task_file
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType
-from rlexp.compose.schema_eval import Evaluation, Kind, Task
-from rlexp.compose.task_file import HELD_OUT, LM_EVAL, NAME, OWN, ROOT, Named, listed, present
+from rlexp.compose.schema_eval import HELD_OUT, Evaluation, Kind, Task
+from rlexp.compose.task_file import LM_EVAL, NAME, OWN, ROOT, Named, listed, present
 from rlexp.errors import RunError, nearest
 
 UNQUOTED = re.compile(r"[\w:.+-]+")

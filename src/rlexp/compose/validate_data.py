@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rlexp.compose.schema import Dataset, HeldOut
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.errors import RunError, nearest
-
-OWN_ROWS = "held_out"
-"""The name of a data set's own held-out rows as an eval task."""
 
 
 def mixture_of(dataset: Dataset) -> None:
@@ -82,7 +80,7 @@ def metric_of(held_out: HeldOut, terms: Collection[str]) -> None:
             where=f"held_out.task={held_out.task}",
             hint="type held_out.every=10 too; for a measurement behind the training: eval=TASKS",
         )
-    if held_out.every and not held_out.rows and held_out.task in (None, OWN_ROWS):
+    if held_out.every and not held_out.rows and held_out.task in (None, HELD_OUT):
         raise RunError(
             "checkpoints are chosen by held-out rows (held_out.every), and held_out.rows is 0",
             where=f"held_out.every={held_out.every} held_out.rows=0",

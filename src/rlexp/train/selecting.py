@@ -14,8 +14,7 @@ from rlexp.backend.loaded import Loaded
 from rlexp.backend.prompts import prefill_of
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
-from rlexp.compose.schema_eval import Kind
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT, Kind
 from rlexp.compose.task_run import settle
 from rlexp.compose.tasks import Asked
 from rlexp.compose.validate_data import require_metric

@@ -17,7 +17,7 @@ from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.schema import Draw
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
