@@ -96,6 +96,8 @@ def test_a_suite_is_its_tasks_by_the_model_too(place):
         (["eval=far"], "samples is 0", "write samples: 1"),
         (["eval=list"], "a mapping of keys", "write version: 1"),
         (["eval=open"], "no YAML", "close what is open"),
+        (["eval=own", "eval.want=0.3", "eval.rows=8"], "so does eval.rows", "leave one of them out"),
+        (["eval=own", "eval.want=0.3", "eval.own.rows=8"], "so does eval.own.rows", "leave one of them out"),
         (["eval=round"], "holds itself", "take round out"),
         (["eval=empty"], "has no tasks for the model tiny", "write tasks:"),
     ],

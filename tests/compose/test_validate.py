@@ -304,3 +304,10 @@ def test_terms_are_combined_as_the_method_can(refused, reward, method, what, hin
         refused(validate.combination_of, reward, METHODS[method], what=what, hint=hint)
     else:
         validate.combination_of(reward, METHODS[method])
+
+
+def test_checkpoints_are_not_chosen_by_no_rows(composed):
+    with pytest.raises(RunError, match=r"held_out\.rows is 0") as error:
+        composed("held_out.every=2", "held_out.rows=0")
+    assert "held_out.rows=128" in error.value.hint
+    assert composed("held_out.every=2", "held_out.rows=0", "held_out.task=sums").held_out.every == 2

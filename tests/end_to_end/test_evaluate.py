@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,6 +57,22 @@ def test_no_lock_and_no_identity_knows_of_it(made):
     assert "eval=" not in lock and "eval.rows" not in lock
     plain = json.loads(rlexp(project, "plan", *SHORT, "--json").stdout)
     assert plain["identity"] == said["identity"]
+
+
+def test_plan_sizes_a_task_as_evaluate_does(made):
+    said = rlexp(made[0], "plan", "eval=sums", "eval.want=0.3")
+    (line,) = [one for one in said.stdout.splitlines() if one.startswith("eval sums")]
+    assert said.returncode == 0 and float(re.search(r"differences from ([\d.]+) on", line)[1]) <= 0.3, line
+    refused = rlexp(made[0], "plan", "eval=sums", "eval.want=0.001")
+    assert refused.returncode == 2 and "prompts to report on" in refused.stderr, refused.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_seen_before_anything_is_sampled(made, tmp_path):
+    (tmp_path / "evaluation").write_text("a file, where a folder is wanted")
+    shutil.copytree(made[0] / "outputs/a", made[0] / "outputs/shut", ignore=shutil.ignore_patterns("evaluation"))
+    (made[0] / "outputs/shut/evaluation").symlink_to(tmp_path / "evaluation")
+    done = rlexp(made[0], "evaluate", "outputs/shut", *TASKS)
+    assert done.returncode != 0 and "prompts" not in done.stdout, done.stdout
 
 
 @pytest.mark.long

@@ -124,5 +124,31 @@ def test_a_url_that_names_no_endpoint_or_a_secret_is_refused_without_showing_it(
     assert "secret" not in f"{error.value.what} {error.value.where} {error.value.hint}" and error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("url", "status", "path", "hint"),
+    [
+        ("http://h:1", 404, "models", "type http://h:1/v1"),
+        ("http://h:1/v1", 404, "models", "look what http://h:1/v1/models lists"),
+        ("http://h:1/v1", 400, "chat/completions", "eval.TASK.max_new_tokens"),
+        ("http://h:1/v1", 401, "models", "put a key of it"),
+    ],
+)
+def test_what_is_typed_after_a_refusal_follows_from_it(url, status, path, hint, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with Endpoint(url) as asked:
+        assert hint in asked._refused(status, "no", path).hint
+
+
+def test_a_key_that_is_refused_is_said_to_be_there(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    with Endpoint("http://h:1/v1") as asked:
+        said = asked._refused(401, "no", "models").hint
+    assert "another key" in said and "the one that is there" in said
+
+
+def test_the_path_of_a_request_is_no_part_of_an_endpoint():
+    assert checked("http://127.0.0.1:8000/v1/chat/completions") == "http://127.0.0.1:8000/v1"
+
+
 def test_a_url_loses_its_last_slash():
     assert checked("http://127.0.0.1:8000/v1/") == "http://127.0.0.1:8000/v1"

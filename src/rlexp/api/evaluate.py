@@ -14,10 +14,10 @@ from rlexp.api.place import alone, hidden_main, inside, own_logging, project_of,
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
+from rlexp.compose.schema_eval import HELD_OUT, Kind, Sampled
 from rlexp.compose.schema_eval import Evaluation as Typed
-from rlexp.compose.schema_eval import Kind, Sampled
 from rlexp.compose.second_root import Asked
-from rlexp.compose.task_file import HELD_OUT, OWN
+from rlexp.compose.task_file import OWN
 from rlexp.compose.task_run import Settled, settle, settle_all
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, kinds, sizing, subjects
@@ -76,8 +76,9 @@ def plan_of(
     work = [kinds.work_of(one, has, context.run, typed.seed) for one, has in zip(settled, inputs, strict=True)]
     for one in work:
         kinds.require(one, found)
-    if typed.want:
-        work = [one if one.settled.named.task.kind is Kind.lm_eval else sizing.sized(one, typed.want) for one in work]
+    for name in sizing.unsized(work, typed.want):
+        print(f"note: eval.want does not size {name}, which has rows of its own (eval.{name}.rows)", file=sys.stderr)
+    work = sizing.sized_all(work, typed.want)
     left = trained[0].original.run_dir if trained and trained[0].original else None
     folder = left / FOLDER if left and left != root / PINNED else root / ELSEWHERE
     engine = _engine(typed, found)
@@ -229,5 +230,4 @@ def require_ready(asked: Asked, run: Run, root: Path) -> None:
     for one, has in zip((one for one in settled if one.name != HELD_OUT), inputs, strict=True):
         work = kinds.work_of(one, has, run, typed.seed)
         kinds.require(work, [subject])
-        if typed.want and one.named.task.kind is not Kind.lm_eval:
-            sizing.sized(work, typed.want)
+        sizing.sized_all([work], typed.want)

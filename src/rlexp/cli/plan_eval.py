@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema_eval import Kind
+from rlexp.compose.schema_eval import HELD_OUT, Kind
 from rlexp.compose.second_root import Asked
-from rlexp.compose.task_file import HELD_OUT
 from rlexp.compose.task_run import Settled, settle_all
 from rlexp.errors import RunError
 from rlexp.evaluate import sizing
 from rlexp.evaluate.held_out import Half, rows_of
+from rlexp.evaluate.work import Work
 from rlexp.inputs import snapshot
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_files import reward_sources
@@ -27,10 +28,15 @@ def rows(run: Run, inputs: Inputs, asked: Asked, root: Path) -> Rows:
     """
     apart = run.held_out.rows and HELD_OUT not in asked.names
     settled = settle_all(Asked((HELD_OUT,)), run, root)[0] if apart else []
-    settled += settle_all(asked, run, root)[0] if asked.names else []
+    wanted, typed = settle_all(asked, run, root) if asked.names else ([], None)
+    settled += wanted
+    want = typed.want if typed else None
     names = ["held out" if one.name == HELD_OUT else f"eval {one.name}" for one in settled]
     chosen = [("best", _choice(run))] if run.held_out.every else []
-    return chosen + [(name, _words(one, run, inputs, root)) for name, one in zip(names, settled, strict=True)]
+    return chosen + [
+        (name, _words(one, run, inputs, root, want if one in wanted else None))
+        for name, one in zip(names, settled, strict=True)
+    ]
 
 
 def _choice(run: Run) -> str:
@@ -38,13 +44,23 @@ def _choice(run: Run) -> str:
     own = run.held_out
     rows = "the held-out rows that do not report" if own.task is None else f"the rows of {own.task} that do not report"
     kept = f"{own.keep} of the highest are kept for it" if own.keep else "the one that would be chosen is kept"
-    return f"chosen every {own.every} steps by {own.metric} of {rows}; {kept}"
+    steps = run.arguments["max_steps"]
+    when = f"every {own.every} steps" if not 0 < steps < own.every else "of what it begins with and what it leaves"
+    return f"chosen {when} by {own.metric} of {rows}; {kept}"
 
 
-def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:
+def _words(settled: Settled, run: Run, inputs: Inputs, root: Path, want: float | None) -> str:
     task = settled.named.task
     if task.kind is Kind.lm_eval:
-        return f"lm-evaluation-harness: {task.lm_eval.task}"
+        rows = f"{task.rows} of its rows at most" if task.rows else "all of its rows"
+        return f"lm-evaluation-harness: {task.lm_eval.task}, {rows}; what they can see is known once it was measured"
+    sources = inputs.rewards if settled.name == HELD_OUT else reward_sources(settled.on(run))
+    if want and snapshot.describe(root / settled.dataset.path) is not None:
+        own = dataclasses.replace(inputs, data=root / settled.dataset.path, rewards=sources)
+        settled = sizing.sized(Work(settled, own, run, run.seed), want).settled
+        task = settled.named.task
+    elif want:
+        return f"as many prompts as a difference of {want:g} takes (data not made yet)"
     number = _rows(settled, run, root)
     count = (
         f"{number} prompt{'s' * (number != 1)}"
@@ -52,7 +68,6 @@ def _words(settled: Settled, run: Run, inputs: Inputs, root: Path) -> str:
         else f"at most {task.rows or 'all'} prompts (data not made yet)"
     )
     samples = f", {task.samples} samples each" if task.samples > 1 else ", one sample each"
-    sources = inputs.rewards if settled.name == HELD_OUT else reward_sources(settled.on(run))
     smallest = sizing.before(settled, sources, number or task.rows or 0)
     if smallest is None:
         return f"{count}{samples}"

@@ -10,6 +10,9 @@ from enum import Enum
 
 from rlexp.compose.ranges import ANY, COUNT, COUNT_FROM_0, FROM_0, Range, ranged
 
+HELD_OUT = "held_out"
+"""The task of a data set's own held-out rows."""
+
 
 class Kind(Enum):
     """What a task measures."""

@@ -16,12 +16,12 @@ from rlexp.compose.config_file import Scene, explain_yaml
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.compose.schema import HeldOut
-from rlexp.compose.schema_eval import Kind, Task
+from rlexp.compose.schema_eval import HELD_OUT, Kind, Task
 from rlexp.errors import RunError, nearest
 
 ROOT, FOLDER = "eval", "eval"
-HELD_OUT, HELD_OUT_PAIRS = "held_out", "held_out_pairs"
-"""The tasks of a data set's own held-out rows, and of the answers in them: ``held_out.*`` of the run says them."""
+HELD_OUT_PAIRS = f"{HELD_OUT}_pairs"
+"""The task of the answers in a data set's own held-out rows: ``held_out.*`` of the run says both."""
 OWN = (HELD_OUT, HELD_OUT_PAIRS)
 """What a run is evaluated on where no task is named: the second only where its data is preference data."""
 LM_EVAL, LM_EVAL_FOLDER = "lm_eval:", f"{FOLDER}/lm_eval"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from rlexp.compose import task_file
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType
-from rlexp.compose.schema_eval import Evaluation, Kind, Task
+from rlexp.compose.schema_eval import HELD_OUT, Evaluation, Kind, Task
 from rlexp.compose.second_root import Asked, SecondRoot
-from rlexp.compose.task_file import HELD_OUT, LM_EVAL, NAME, OWN, ROOT, Named, listed, present
+from rlexp.compose.task_file import LM_EVAL, NAME, OWN, ROOT, Named, listed, present
 from rlexp.errors import RunError, nearest
 
 EVAL = SecondRoot(
@@ -66,6 +66,10 @@ def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:
             raise RunError(f"no task {head!r} is evaluated", where=f"{ROOT}.{setting}", hint=hint)
     settings = task_file.typed(Evaluation, {}, general, ROOT, places)
     whole = {name: getattr(settings, name) for name in ("rows", "samples", "temperature")}
+    sized = [f"{ROOT}.{name}.rows" for name, own in of_task.items() if any(one.startswith("rows=") for one in own)]
+    if settings.want and (rows := [f"{ROOT}.rows"] * (settings.rows is not None) + sized):
+        what = f"{ROOT}.want says how many rows are measured, and so does {rows[0]}"
+        raise RunError(what, where=f"{ROOT}.want={settings.want:g} {rows[0]}", hint="leave one of them out")
     over = [f"{key}={value}" for key, value in whole.items() if value is not None]
     tasks = []
     for one in {one.name: one for one in found}.values():

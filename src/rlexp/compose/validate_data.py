@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rlexp.compose.schema import Dataset, HeldOut
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.errors import RunError, nearest
 
 
@@ -78,6 +79,12 @@ def metric_of(held_out: HeldOut, terms: Collection[str]) -> None:
             "held_out.task is measured while the run trains, every held_out.every steps, and that is 0",
             where=f"held_out.task={held_out.task}",
             hint="type held_out.every=10 too; for a measurement behind the training: eval=TASKS",
+        )
+    if held_out.every and not held_out.rows and held_out.task in (None, HELD_OUT):
+        raise RunError(
+            "checkpoints are chosen by held-out rows (held_out.every), and held_out.rows is 0",
+            where=f"held_out.every={held_out.every} held_out.rows=0",
+            hint="type held_out.rows=128, or name a task whose rows choose: held_out.task=TASK",
         )
     if held_out.task is None:
         require_metric(held_out.metric, terms)

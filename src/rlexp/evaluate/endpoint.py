@@ -23,7 +23,7 @@ WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 LONGEST_WAIT = 60.0
 """Seconds that an endpoint may ask for."""
 TIMEOUT = httpx.Timeout(600.0, connect=10.0)
-REFUSED = (401, 403)
+REFUSED, NOT_FOUND = (401, 403), 404
 
 
 def checked(url: str) -> str:
@@ -47,7 +47,7 @@ def checked(url: str) -> str:
         )
     if not host:
         raise RunError("this is no URL of an endpoint", where=where, hint="type http://HOST:PORT/v1#MODEL")
-    return url.rstrip("/")
+    return url.rstrip("/").removesuffix("/chat/completions")
 
 
 class Endpoint:
@@ -145,7 +145,13 @@ class Endpoint:
     def _refused(self, status: int, problem: str, path: str) -> RunError:
         hint = f"look what {self.url}/models lists, and type {self.url}#MODEL"
         if status in REFUSED:
-            hint = f"put a key of it into the environment variable {KEY}"
+            known = os.environ.get(KEY)
+            hint = f"put {'another' if known else 'a'} key of it into the environment variable {KEY}"
+            hint += ": it refuses the one that is there" if known else ""
+        elif status == NOT_FOUND and not urlsplit(self.url).path:
+            hint = f"type {self.url}/v1"
+        elif path != "models" and status != NOT_FOUND:
+            hint = "change what it refuses: eval.TASK.max_new_tokens=NUMBER, eval.TASK.temperature=NUMBER and the like"
         return RunError(f"the endpoint refuses: {_shown(problem)}", where=f"{self.url}/{path}", hint=hint)
 
     def odd(self, said: Any, path: str) -> RunError:
@@ -153,7 +159,7 @@ class Endpoint:
         return RunError(
             f"the endpoint answers something else than OpenAI's: {_shown(str(said)[:200])}",
             where=f"{self.url}/{path}",
-            hint="name the URL that ends before /chat/completions: http://HOST:PORT/v1",
+            hint="look whether that is its URL (http://HOST:PORT/v1#MODEL); the same command goes on where it stopped",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -96,13 +97,30 @@ def evaluate(
     Raises:
         RunError: a subject cannot be loaded, or a reward failed.
     """
-    took = _rescore(plan) if plan.stored else _measure(plan, say, counter)
+    _require_room(plan.folder)
+    try:
+        took = _rescore(plan) if plan.stored else _measure(plan, say, counter)
+    except OSError as error:
+        if error.errno in files.FULL and error.filename is None:
+            error.filename = str(plan.folder)  # pyarrow does not say where
+        raise
     content = _content(plan)
     file = evaluation.write(plan.folder, content)
     if took:
         cost = {"seconds": {f"{task} {name}": round(s, 3) for (task, name), s in took.items()}}
         files.write_text(file.parent / evaluation.COST, json.dumps(cost, indent=1) + "\n")
     return Evaluated(file, content, took)
+
+
+def _require_room(folder: Path) -> None:
+    """Tries whether the folder of evaluations can be written, before anything is sampled.
+
+    Raises:
+        OSError: it cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _measure(plan: Plan, say: Said, counter: Callable[[int], Any]) -> dict[tuple[str, str], float]:

@@ -58,6 +58,21 @@ def after(differences: Sequence[Mapping[str, Any]], found: tuple[float, float] |
     return smallest if found is None or smallest < found[1] - found[0] else None
 
 
+def sized_all(work: Sequence[Work], want: float | None) -> list[Work]:
+    """Each work with what a difference of ``want`` takes; one of lm-evaluation-harness has its own rows.
+
+    Raises:
+        RunError: as ``sized``.
+    """
+    own = Kind.lm_eval
+    return [one if not want or one.settled.named.task.kind is own else sized(one, want) for one in work]
+
+
+def unsized(work: Sequence[Work], want: float | None) -> list[str]:
+    """The tasks that ``eval.want`` says nothing to."""
+    return [one.name for one in work if want and one.settled.named.task.kind is Kind.lm_eval]
+
+
 def sized(work: Work, want: float) -> Work:
     """The work with the prompts, and the samples of each, that a difference of ``want`` takes.
 

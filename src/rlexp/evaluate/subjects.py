@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.chosen import LINK
+from rlexp.chosen import read as read_choice
 from rlexp.compose import start, typed_ids
 from rlexp.compose.places import Places
 from rlexp.compose.points import CommandLine
@@ -77,7 +79,7 @@ class Subject:
             return self.artifact.digest
         assert self.inputs
         found: dict[str, Any] = {"model": hashes.model_digest(self.run, self.inputs.model)["md5"]}
-        found |= {"load_in_4bit": self.run.model.load_in_4bit, "dtype": str(self.run.hardware.dtype)}
+        found |= {"load_in_4bit": self.run.model.load_in_4bit, "dtype": self.run.hardware.dtype.name}
         begun = self.inputs.start
         if self.weights:
             files = sorted(path.name for path in self.weights.iterdir() if path.name in _files(self.weights))
@@ -168,7 +170,10 @@ def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path)
     try:
         weights = None if step == BASE else original.weights(_step(step))
     except RunError as error:
-        hint = (error.hint or "").replace("type checkpoint=", f"type {named}@")
+        hint = (error.hint or "").replace("type it without checkpoint=", f"type {named}")
+        hint = hint.replace("type checkpoint=", f"type {named}@")
+        if step == LINK and (begun := _begun(original, named)):
+            hint += f", or {begun} for what it began with"
         raise RunError(error.what, where=f"evaluate {name}", hint=hint) from error
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)
@@ -186,6 +191,15 @@ def _artifact(word: str, overrides: list[str], here: Path, root: Path) -> Subjec
             run = _of_run(named, "", [], here, root).run if _is_run(named, here, root) else _composed(overrides, root)
             return Subject(os.path.relpath(folder, root), run, artifact=one)
     return None
+
+
+def _begun(original: FinishedRun, named: str) -> str | None:
+    """What a run that chose what it began with is named by; None of one that chose something else or nothing."""
+    choice = read_choice(original.run_dir)
+    if choice is None or choice["step"] != choice["began"]:
+        return None
+    fork = original.manifest.get("fork")
+    return f"{fork['run']}@{fork['step']}" if fork else f"{named}@{BASE}"
 
 
 def _step(step: str) -> Any:

@@ -14,9 +14,8 @@ from rlexp.backend.loaded import Loaded
 from rlexp.backend.prompts import prefill_of
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
-from rlexp.compose.schema_eval import Kind
+from rlexp.compose.schema_eval import HELD_OUT, Kind
 from rlexp.compose.second_root import Asked
-from rlexp.compose.task_file import HELD_OUT
 from rlexp.compose.task_run import settle
 from rlexp.compose.validate_data import require_metric
 from rlexp.errors import RunError

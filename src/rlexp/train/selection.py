@@ -13,7 +13,7 @@ from typing import Any
 
 from rlexp import files
 from rlexp.chosen import SELECTION, lines
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.errors import RunError
 from rlexp.evaluate import disagreement
 from rlexp.evaluate.measure import Measured

@@ -17,7 +17,7 @@ from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.compose.schema import Draw
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.console import RunConsole
 from rlexp.evaluate import evaluated, measure
 from rlexp.evaluate.held_out import Half, rows_of
@@ -173,7 +173,11 @@ def train(
                 with restore.with_weights(trainer.model, begun_with) if begun_with else trainer.model.disable_adapter():
                     before = compare()
             if choice and choice["step"] == choice["began"]:
-                best = None if run.fork else before  # of a fork that is the base
+                if not run.fork:
+                    best = before
+                elif job.fork:
+                    with restore.with_checkpoint(trainer, job.fork.folder):
+                        best = compare()
             elif selection and choice and choice["step"] != ending.done:
                 with restore.with_checkpoint(trainer, selection.folder(choice["step"])):
                     best = compare()

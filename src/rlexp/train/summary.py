@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rlexp.compose.run import Run
-from rlexp.compose.task_file import HELD_OUT
+from rlexp.compose.schema_eval import HELD_OUT
 from rlexp.evaluate.measure import Measurement
 from rlexp.reward.rubric import source_name
 
