@@ -45,6 +45,15 @@ def test_an_artifact_stands_beside_its_run_in_an_evaluation(made):
     assert found["outputs/a"]["reward"]["mean"] == found["exports/a/merged"]["reward"]["mean"]
 
 
+def test_the_harness_finds_in_an_artifact_what_it_finds_in_the_run(made):
+    tasks = "eval=lm_eval:sums_choice+lm_eval:sums_generate"
+    few = ("eval.lm_eval:sums_choice.rows=6", "eval.lm_eval:sums_generate.rows=3")
+    done = rlexp(made[0], "evaluate", "outputs/a", "exports/a/merged", tasks, *few, "--json")
+    assert done.returncode == 0, done.stderr
+    for found in json.loads(done.stdout)["results"].values():
+        assert found["outputs/a"] == found["exports/a/merged"]
+
+
 def test_a_card_says_what_the_record_says_and_keeps_a_persons_notes(made):
     project = made[0]
     rlexp(project, "card", "outputs/a")

@@ -95,8 +95,8 @@ def require(work: Work, subjects: Sequence[Subject]) -> None:
         RunError: it cannot.
     """
     kind = work.settled.named.task.kind
-    if engine_of(kind, "") and (some := [one.name for one in subjects if one.artifact]):
+    if kind is Kind.pairs and (some := [one.name for one in subjects if one.artifact]):
         hint = f"leave {work.name} out of eval=, or evaluate the run"
         raise RunError(f"{work.name} asks a model of transformers, and {some[0]} is an artifact", some[0], hint)
-    if needs := getattr(module(work.settled.named.task.kind), "require", None):
+    if needs := getattr(module(kind), "require", None):
         needs(work, subjects)
