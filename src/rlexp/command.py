@@ -7,10 +7,10 @@ import time
 _began: float | None = None
 
 
-def begin() -> None:
-    """Notes that a command starts now."""
+def begin(at: float | None = None) -> None:
+    """Notes that a command starts now, or that its time of the monotonic clock was another."""
     global _began
-    _began = time.monotonic()
+    _began = time.monotonic() if at is None else at
 
 
 def began() -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from rlexp.backend.warm import Warm
 from rlexp.compose.run import Run
 from rlexp.record.checkpoints import Checkpoint, require
 from rlexp.record.rewind import require_own
@@ -28,6 +29,8 @@ class Job:
     """The checkpoint of this folder that its training goes on from; None for a run that begins."""
     fork: Checkpoint | None = None
     """The checkpoint of another run that this run goes on from in a folder of its own."""
+    warm: Warm | None = None
+    """What the worker of a sweep keeps from one point to the next; None elsewhere."""
 
     def require_beginning(self) -> None:
         """Checks what the training goes on from, before anything of it is loaded and anything is changed.

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from rlexp import project
 from rlexp.backend import installed
 from rlexp.backend.engine import server_command
+from rlexp.backend.warm import KEPT
 from rlexp.compare import sweep
 from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run
@@ -32,6 +33,7 @@ from rlexp.train import folders, forked, selecting
 from rlexp.train.guards import require_one_process
 from rlexp.train.job import Job
 from rlexp.train.launch import launch
+from rlexp.train.sweeping.worker import FAULT
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,12 @@ def make_ready(run: Run, root: Path, run_dir: Path, inputs: Inputs | None = None
 
 def _one_job(
     work: Callable[[Job], None], checked: bool, over: Callable[[Run, list[str]], Run] | None, cfg: DictConfig
-) -> Exception | None:
+) -> Exception | str | None:
     """Does the work of one point in the folder that Hydra made, which may be in another process.
 
     Returns:
-        what it failed of, of a run that is no point of a sweep; the manifests of a sweep say it.
+        what it failed of, of a run that is no point of a sweep; of a point, whose record says it, FAULT where nobody
+        foresaw it.
     """
     settings, root = HydraConfig.get(), project.root()
     run_dir, overrides = Path(settings.runtime.output_dir), list(settings.overrides.task)
@@ -130,8 +133,10 @@ def _one_job(
     run = over(run, overrides) if over else run
     if not checked:
         make_ready(run, root, run_dir)
-    failure = attempt(work, Job(run, root, run_dir, overrides, fork=forked.checkpoint_of(run, root)))
-    return None if settings.mode is RunMode.MULTIRUN else failure
+    failure = attempt(work, Job(run, root, run_dir, overrides, fork=forked.checkpoint_of(run, root), warm=KEPT.get()))
+    if settings.mode is RunMode.MULTIRUN:
+        return FAULT if failure and not (isinstance(failure, RunError) and failure.exit_code == 2) else None
+    return failure
 
 
 def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:

@@ -103,7 +103,10 @@ def load(
     wanted = read if run.method.online else ()
     rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, wanted, inputs.filtered)
     gate.before_load(rows)
-    model, tokenizer = models.load_begun(run, inputs, patches)
+    if job.warm:
+        model, tokenizer = running.enter_context(job.warm.begun(run, inputs, digest, patches))
+    else:
+        model, tokenizer = models.load_begun(run, inputs, patches)
     if inputs.model is None:
         digest["model"] = hashes.model_digest(run, None)  # the hub's files are there only now
     if serving:

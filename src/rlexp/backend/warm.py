@@ -1,0 +1,96 @@
+"""The model of one point of a sweep, for the next one: put back as it was loaded, its adapter drawn anew.
+
+A warm point is its cold twin: the adapter's weights are drawn as the model that is loaded with the point's seed has
+them, and everything else that a training leaves behind is undone (``restore``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from rlexp.backend import model as models
+from rlexp.backend import restore
+from rlexp.backend.patches import Patches
+from rlexp.compose.run import Run
+from rlexp.inputs.digest import json_sha256
+from rlexp.inputs.find import Inputs
+
+
+class Warm:
+    """Keeps the model that was loaded last, as long as its process lives."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, Any, Any] | None = None
+        self.lent = 0
+        """How often a point found its model loaded."""
+
+    @contextlib.contextmanager
+    def begun(self, run: Run, inputs: Inputs, digest: dict[str, Any], patches: Patches) -> Iterator[tuple[Any, Any]]:
+        """The model that training begins with, as ``models.load_begun`` gives it; the next point may have it when the
+        block ends without an error.
+
+        Args:
+            digest: the hashes of the inputs.
+
+        Yields:
+            (model, tokenizer).
+        """
+        key = key_of(run, digest)
+        kept, self._kept = self._kept, None
+        if kept and kept[0] == key:
+            model, tokenizer = kept[1:]
+            self.lent += 1
+            redraw(model, run.seed)
+            if inputs.start and inputs.start.adapter:
+                models.put_adapter(model, inputs.start.adapter)
+        else:
+            del kept  # its memory is for this one
+            model, tokenizer = models.load_begun(run, inputs, patches)
+        if run.model.full_finetuning:  # its weights are trained, and loaded again for the next
+            yield model, tokenizer
+            return
+        with restore.restored_after(model, tokenizer):
+            yield model, tokenizer
+        self._kept = key, model, tokenizer
+
+
+KEPT: ContextVar[Warm | None] = ContextVar("KEPT", default=None)
+"""What this process keeps; None in one that runs a single command."""
+
+
+def key_of(run: Run, digest: dict[str, Any]) -> str:
+    """What two points must share to share a model: its options and files, and how it is held and sampled."""
+    config = run.config()
+    kept = {name: config[name] for name in ("model", "hardware", "rollout")}
+    return json_sha256({**kept, "files": digest["model"]})
+
+
+def redraw(model: Any, seed: int) -> None:
+    """Draws the adapter anew, in place (an engine may share its tensors), as a model that is loaded with this seed has
+    it.
+
+    Source: ``LoraLayer.update_layer`` of PEFT 0.20: A and B are made as linear layers, which draws from the random
+    state, then A is drawn by ``reset_lora_parameters`` and B is 0; on the CPU, before they are moved.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+    from transformers import set_seed
+
+    set_seed(seed)
+    with torch.no_grad():
+        for layer in model.modules():
+            if not isinstance(layer, LoraLayer):
+                continue
+            for name in layer.lora_A:
+                first: Any = layer.lora_A[name]
+                second: Any = layer.lora_B[name]
+                torch.nn.Linear(first.in_features, first.out_features, bias=False)
+                torch.nn.Linear(second.in_features, second.out_features, bias=False)
+                drawn = torch.empty(first.weight.shape)
+                torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5))
+                first.weight.copy_(drawn)
+                second.weight.zero_()
