@@ -106,3 +106,21 @@ def test_log_probabilities_stand_in_the_order_of_the_vocabulary():
     ]
     np.testing.assert_array_equal(rows([tensors], 7), wanted.numpy())
     np.testing.assert_array_equal(rows(half, 7), wanted.numpy())
+
+
+def test_log_probabilities_are_those_of_the_completion_and_leave_no_request_behind(made):
+    stepped, wanted = Stepped(8), torch.randn(4, 7).log_softmax(-1)
+    ids = torch.arange(7).expand(4, 7)
+    tensors = SimpleNamespace(
+        logprob_token_ids=torch.cat([ids[:, :1], ids], 1), logprobs=torch.cat([wanted[:, :1], wanted], 1)
+    )
+    said = [
+        [],
+        [SimpleNamespace(new_prompt_logprobs_tensors=tensors, finish_reason=None)],
+        [SimpleNamespace(new_prompt_logprobs_tensors=None, finish_reason=1)],
+    ]
+    stepped.engine_core = SimpleNamespace(get_output=lambda: SimpleNamespace(outputs=said.pop(0)))
+    stepped.model_config = SimpleNamespace(get_vocab_size=lambda: 7)
+    found = made(stepped, context=5).logprobs([3, 1, 4, 1, 5], 2)  # as long as the context
+    np.testing.assert_array_equal(found, wanted.numpy()[1:])
+    assert not stepped.requests and stepped.aborted

@@ -1,8 +1,8 @@
 """A vLLM of one artifact, whose requests are stepped through by hand, so that the time of every token is known.
 
 Source: vLLM 0.26: ``LLMEngine.add_request``, ``step`` and ``abort_request`` (v1/engine/llm_engine.py),
-``LogprobsProcessor`` (v1/engine/logprobs.py). The engine runs in this process. What ends a completion is what vLLM
-reads from the artifact.
+``EngineCoreOutput`` (v1/engine/__init__.py). The engine runs in this process. What ends a completion is what vLLM reads
+from the artifact.
 """
 
 from __future__ import annotations
@@ -161,10 +161,11 @@ class ArtifactEngine:
             engine.abort_request(list(under_way))
         return found
 
-    def _add(self, prompt: Sequence[int], how: dict[str, Any], seed: int) -> str:
+    def _add(self, prompt: Sequence[int], how: dict[str, Any], seed: int, spare: int = 0) -> str:
+        """Hands a request over, with so many tokens beyond the context; gives its name."""
         from vllm import SamplingParams
 
-        room = self._context - len(prompt)
+        room = self._context + spare - len(prompt)
         if room <= 0:
             raise ValueError(f"{len(prompt)} tokens, and the context is of {self._context}")
         self._requests += 1
@@ -176,23 +177,22 @@ class ArtifactEngine:
     def logprobs(self, ids: Sequence[int], begin: int) -> Any:
         """Log-probabilities of the whole vocabulary, teacher-forced (``runtimes.protocol.Runtime.logprobs``).
 
-        They are taken as vLLM's model runner hands them over: it would make Python's numbers of them, some seconds for
+        They are taken as vLLM's core hands them over: its front would make Python's numbers of them, some seconds for
         a hundred tokens of a large vocabulary.
         """
         import numpy
-        from vllm import SamplingParams
-        from vllm.v1.engine.logprobs import LogprobsProcessor
 
-        taken: list[Any] = []
-        original = LogprobsProcessor._update_prompt_logprobs
-        LogprobsProcessor._update_prompt_logprobs = lambda self, tensors: taken.append(tensors)
+        engine, parts, ended = self._llm.llm_engine, list[Any](), False
+        name = self._add(ids, {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": -1}, 0, spare=1)
         try:
-            asked = SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=-1, detokenize=False)
-            given: Any = [{"prompt_token_ids": list(ids)}]
-            self._llm.generate(given, asked, use_tqdm=False)
+            while not ended:
+                for one in engine.engine_core.get_output().outputs:
+                    if one.new_prompt_logprobs_tensors is not None:
+                        parts.append(one.new_prompt_logprobs_tensors)
+                    ended = ended or one.finish_reason is not None
         finally:
-            LogprobsProcessor._update_prompt_logprobs = original
-        found = rows(taken, self._llm.llm_engine.model_config.get_vocab_size())
+            engine.abort_request([name])  # of which the front waits for an answer
+        found = rows(parts, engine.model_config.get_vocab_size())
         if len(found) != len(ids) - 1:
             raise ValueError(f"vLLM gave log-probabilities of {len(found)} tokens, not {len(ids) - 1}")
         return numpy.ascontiguousarray(found[begin - 1 :])
