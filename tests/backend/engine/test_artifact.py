@@ -22,7 +22,8 @@ class Stepped:
     def __init__(self, at_once: int, seconds: float = 0.0) -> None:
         self.at_once, self.seconds = at_once, seconds
         self.requests: dict[str, SimpleNamespace] = {}
-        self.most, self.aborted = 0, []
+        self.most = 0
+        self.aborted: list[str] = []
 
     def add_request(self, name, given, params):
         self.requests[name] = SimpleNamespace(ends_at=given["prompt_token_ids"][-1], params=params, ids=[])
