@@ -16,6 +16,7 @@ Usage, from the project folder:
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -95,7 +96,7 @@ def verdicts(options: argparse.Namespace) -> None:
             ended = child.poll() is not None
             for file in sorted(set(folder.glob("gate/*.json")) - seen):
                 seen.add(file)
-                attempt(file.stem, lambda file=file: judged(file))
+                attempt(file.stem, functools.partial(judged, file))
             if ended:
                 break
             if time.time() - began > options.limit:
@@ -202,9 +203,9 @@ def shape(options: argparse.Namespace) -> None:
         if time.time() > until:
             say(artifact=name, left_out="the time is up")
             continue
-        place = attempt(f"{name}: making", lambda name=name: made(name, folder, options))
+        place = attempt(f"{name}: making", functools.partial(made, name, folder, options))
         if place:
-            attempt(f"{name}: asking", lambda name=name, place=place: asked(name, place, options))
+            attempt(f"{name}: asking", functools.partial(asked, name, place, options))
         if name != "merged":
             shutil.rmtree(folder / name, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Weights quantised by torchao through transformers: read by transformers as they are, and by vLLM on a GPU.
 
-Source: torchao 0.17 and 0.18, ``transformers.TorchAoConfig``; ``quantize_`` by itself makes nothing that can be saved. The
-embedding stays in 16 bits, and with it a head that is tied to it.
+Source: torchao 0.17 and 0.18, ``transformers.TorchAoConfig``; ``quantize_`` by itself makes nothing that can be saved.
+The embedding stays in 16 bits, and with it a head that is tied to it.
 """
 
 from __future__ import annotations
