@@ -109,4 +109,9 @@ def version(package: str) -> str | None:
 
 def make(name: str, making: Making) -> Made:
     """Makes an artifact of a format."""
-    return importlib.import_module(FORMATS[name].module).make(making)
+    made = importlib.import_module(FORMATS[name].module).make(making)
+    if making.device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()  # the runtimes, in processes of their own, need the room
+    return made

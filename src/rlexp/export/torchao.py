@@ -40,11 +40,7 @@ def make(making: Making) -> Made:
     for pattern in (*TRAVELS, "generation_config.json"):
         for path in making.merged.glob(pattern):
             shutil.copyfile(path, making.folder / path.name)
-    mix = _mix(model, making.type)
-    del model
-    if making.device == "cuda":
-        torch.cuda.empty_cache()  # the runtimes, in processes of their own, need the room
-    return Made(mix=mix, note=note)
+    return Made(mix=_mix(model, making.type), note=note)
 
 
 def _how(kind: str, group: int | None) -> Any:
