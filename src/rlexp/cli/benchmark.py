@@ -40,7 +40,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         help="a run; and export=FORMATS for some of its artifacts, eval=TASK (its score, "
         f"{SAMPLES} samples a prompt), eval.KEY=VALUE, hardware=NAME",
     )
-    limit = f"what the 99th percentile of a whole answer may take; without it {TIMES:g} times the median answer alone"
+    limit = f"what the 99th percentile of a whole answer may take; without it {TIMES:g} times the 95th of one alone"
     parser.add_argument("--p99", metavar="SECONDS", help=limit)
     for name, meta, what in (
         ("requests", "N", "of every level of requests at once"),
