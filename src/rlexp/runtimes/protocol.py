@@ -24,6 +24,8 @@ RUNTIMES = {
     "vllm": "rlexp.runtimes.with_vllm",
 }
 """Name -> the module whose ``load(spec)`` gives a ``Runtime``."""
+ON_CPU = ("llama.cpp", "onnxruntime-genai")
+"""Those whose wheels compute on a CPU, whatever the machine has."""
 
 
 def cores() -> int:
