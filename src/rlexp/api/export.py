@@ -212,6 +212,7 @@ def manifest(
         artifacts[one.name] = {
             **{key: one.content[key] for key in ("kind", "type", "runtime", "path", "seconds", "tools", "mix", "note")},
             "files": one.content["files"],
+            "modelfile": one.modelfile,
             "bytes": one.size,
             "verdict": judged.verdict,
             "reasons": judged.reasons,

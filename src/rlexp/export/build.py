@@ -60,7 +60,14 @@ def _made(
         else:
             settings = getattr(wanted.typed, name)
             calibration = functools.cache(lambda: own(model))
-            making = Making(model, partial, type_name, settings, calibration, source.device, others=folder)
+            run = source.subject.run
+            making = Making(
+                *(model, partial, type_name, settings, calibration, source.device),
+                others=folder,
+                template_kwargs=dict(run.chat_template_kwargs),
+                system=run.model.system_prompt,
+                context=run.model.max_seq_length,
+            )
             made = formats.make(name, making)
         exports.write_json(partial / ARTIFACT, _described(name, type_name, source, partial, made, began))
     there = exports.read(place)

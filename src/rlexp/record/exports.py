@@ -17,6 +17,7 @@ from rlexp.errors import RunError
 from rlexp.shapes import COUNT, INSIDE, NAME, PATH, SHA256, TEXT, mapping, record
 
 FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
+MODELFILE = "Modelfile"
 FORMAT = 1
 NUMBER = {"type": "number"}
 OR_NONE = {"type": ["number", "null"]}
@@ -60,6 +61,12 @@ class Artifact:
     def path(self) -> Path:
         """What its runtime loads."""
         return (self.folder / self.content["path"]).resolve() if self.content["path"] != "." else self.folder
+
+    @property
+    def modelfile(self) -> str | None:
+        """The text of its Ollama Modelfile; None of another format."""
+        file = self.folder / MODELFILE
+        return file.read_text(encoding="utf-8") if MODELFILE in self.content["files"] else None
 
     @property
     def size(self) -> int:
