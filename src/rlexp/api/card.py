@@ -28,6 +28,7 @@ def card(word: str, here: Path, root: Path, folder: str | None = None) -> Path:
         hint = "name a run folder: python -m rlexp runs lists them"
         raise RunError("a card is written of a run with its record, and this lock stands alone", where=word, hint=hint)
     place = root / folder if folder else exports.folder_of(run.run_dir, root)
+    exports.require_inside(place, root)
     named = run.lock["inputs"]["model"].get("path")
     base = root / named if named else hub.cached(run.run)
     return write.write(run, place, base)

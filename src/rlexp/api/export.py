@@ -88,6 +88,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     plan = plan_of([word], [*tasks, *rest], here, root)
     assert one.original
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
+    exports.require_inside(folder, root)
     others = exports.artifacts(folder)
     if clash := next((a for a in others if a.content["of"]["run"] != one.name.partition("@")[0]), None):
         hint = f"type {composed.ROOT}.dir=exports/NAME"
@@ -210,8 +211,9 @@ def manifest(
     for one in made:
         judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name))
         artifacts[one.name] = {
-            **{key: one.content[key] for key in ("kind", "type", "runtime", "path", "seconds", "tools", "mix", "note")},
+            **{key: one.content[key] for key in exports.TOLD},
             "files": one.content["files"],
+            "modelfile": one.modelfile,
             "bytes": one.size,
             "verdict": judged.verdict,
             "reasons": judged.reasons,

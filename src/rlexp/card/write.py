@@ -12,14 +12,22 @@ from typing import Any
 
 import yaml
 
-from rlexp import files
+from rlexp import files, shapes
 from rlexp.card import metadata, prose, sections
 from rlexp.errors import RunError
-from rlexp.record import curve, evaluation, exports
+from rlexp.record import benchmarks, curve, evaluation, gates
 from rlexp.record.finished import FinishedRun
 
 FOLDER, FILE, NOTES, CURVE = "card", "README.md", "notes.md", "curve.svg"
-BENCHMARK = "benchmark.json"
+OR_NULL = {"anyOf": [shapes.TEXT, {"type": "null"}], "description": "a text"}
+SAID = shapes.record(
+    {},
+    {
+        **dict.fromkeys(("license", "license_name", "use"), OR_NULL),
+        "tags": {"type": ["array", "null"], "items": shapes.TEXT, "description": "a list of texts"},
+    },
+)
+"""The shape of the notes' front matter."""
 EMPTY = """---
 # What the card's head and "Intended use" say. Nothing here is ever overwritten.
 license: unknown
@@ -51,7 +59,7 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
     picture = curve.svg(name, points)
     if picture:
         files.write_text(place / CURVE, picture)
-    manifest = exports.read_json(folder / exports.MANIFEST)
+    manifest = gates.manifest(folder)
     evaluations = [evaluation.read(file) for file in evaluation.of_run(run.run_dir)]
     data = _metadata(run, manifest, said, base, evaluations)
     metadata.require(data, place / FILE)
@@ -69,7 +77,7 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
         ("## Evaluation", own or unsaid),
         ("### What was not trained", sections.regression(evaluations)),
         ("## Artifacts", sections.artifacts(manifest)),
-        ("### Speed and stability", sections.benchmark(exports.read_json(folder / BENCHMARK))),
+        ("### Speed and stability", sections.benchmark(benchmarks.read(folder) or {})),
         ("## Prompt style", prose.prompt_style(run, manifest)),
         ("## Limits", prose.limits(run, manifest, evaluations)),
         ("## Failure patterns", rules or "The samples that were kept show none by rule."),
@@ -96,6 +104,7 @@ def _notes(file: Path) -> tuple[dict[str, Any], str]:
         raise RunError("the notes' front matter is no YAML", where=str(file), hint="mend it between the ---") from error
     if not isinstance(said, dict):
         raise RunError("the notes' front matter is no mapping", where=str(file), hint="write license: apache-2.0")
+    shapes.require(said, SAID, "notes' front matter", file)
     return said, behind.strip()
 
 

@@ -24,6 +24,7 @@ ARTIFACT = record(
         "type": text("the type within it"),
         "runtime": text("what it was held against the run in"),
         "path": text("what the runtime loads, within its folder"),
+        "modelfile": maybe(text("its Ollama Modelfile"), "of another format than gguf"),
         "bytes": count("of its files"),
         "seconds": number("it took to make"),
         "files": mapping(record({"sha256": text("its hash"), "size": count("bytes")}), "its files", "FILE"),

@@ -30,6 +30,12 @@ class Making:
     threads: int = field(default_factory=cores)
     others: Path | None = None
     """The folder of the export: artifacts that were made before lie there by their names."""
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
+    """What the run hands to its chat template."""
+    system: str | None = None
+    """The system prompt that the run was trained with."""
+    context: int | None = None
+    """Tokens of a sequence, prompt and completion, of the run."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ if __name__ == "__main__":
     print(answers[0].outputs[0].text)
 """
 LLAMA_CPP = """\
-import json
 import xllamacpp
 
 params = xllamacpp.CommonParams()
@@ -45,8 +44,7 @@ params.model.path = "FOLDER"
 params.use_jinja, params.n_parallel, params.warmup = True, 1, False
 server = xllamacpp.Server(params)
 asked = {"messages": MESSAGES, "temperature": 0, "max_tokens": LIMIT, "chat_template_kwargs": TEMPLATE}
-said = server.handle_chat_completions(json.dumps(asked))
-said = json.loads(said) if isinstance(said, str) else said
+said = server.handle_chat_completions(asked)
 print(said["choices"][0]["message"]["content"])
 """
 GENAI = """\
@@ -82,7 +80,7 @@ def program(runtime: str, dialogue: Messages, limit: int, template_kwargs: dict[
         dialogue: what is asked.
         limit: tokens of the answer at most.
     """
-    kwargs = "".join(f", {name}={value!r}" for name, value in template_kwargs.items())
+    kwargs = f", **{template_kwargs!r}" if template_kwargs else ""
     text = OF_RUNTIME[runtime].replace("MESSAGES", json.dumps(dialogue, ensure_ascii=False))
     return text.replace("LIMIT", str(limit)).replace("KWARGS", kwargs).replace("TEMPLATE", repr(template_kwargs))
 
