@@ -86,21 +86,23 @@ class Measured:
         return table.to_pylist() if wanted <= set(table.column_names) else []
 
 
-def of(contents: Sequence[dict[str, Any]], own: str, subject: dict[str, Any] | None) -> list[Measured]:
+def of(contents: Sequence[dict[str, Any]], name: str, subject: dict[str, Any] | None) -> list[Measured]:
     """The tasks that were measured; of several evaluations of the same samples the one with what it began with.
 
     Args:
-        own: the name of the weights.
-        subject: what they are by hash; None where that is not known.
+        name: of the run.
+        subject: the weights by hash; None where nothing says them, and the name does.
     """
     found: dict[str, Measured] = {}
     for content in contents:
-        is_it = subject is None or content["subjects"].get(own, {}).get("digest") == subject
+        names = {one: of["digest"] for one, of in content["subjects"].items()}
+        own = next((one for one, digest in names.items() if (digest == subject if subject else one == name)), None)
+        if own is None:
+            continue
         for task, files in content["samples"].items():
-            one = Measured(task, own, content)
-            if not is_it or own not in files or own not in content["results"].get(task, {}):
+            if own not in files or own not in content["results"].get(task, {}):
                 continue
-            key = files[own]["file"]
+            one, key = Measured(task, own, content), files[own]["file"]
             if key not in found or len(one.results) > len(found[key].results):
                 found[key] = one
     return sorted(found.values(), key=lambda one: (one.is_general, one.name))

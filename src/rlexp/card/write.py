@@ -55,8 +55,7 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
     manifest = exports.read_json(folder / exports.MANIFEST)
     evaluations = [evaluation.read(file) for file in evaluation.of_run(run.run_dir)]
     of, own = manifest.get("of") or {}, os.path.relpath(run.run_dir, run.root)
-    step = of.get("step")
-    found = measured.of(evaluations, own if step is None else f"{own}@{step}", of.get("subject"))
+    found = measured.of(evaluations, own, of.get("subject"))
     data = _metadata(run, said, base, found)
     metadata.require(data, place / NOTES)
     rules, clusters = sections.failing(found, run.run_dir)

@@ -17,6 +17,8 @@ from rlexp.errors import RunError
 from rlexp.shapes import COUNT, INSIDE, NAME, PATH, SHA256, TEXT, mapping, record
 
 FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
+SHIPPED = "shipped.json"
+"""What ``ship`` leaves when every stage is done and nothing is wrong."""
 FORMAT = 1
 NUMBER = {"type": "number"}
 OR_NONE = {"type": ["number", "null"]}
