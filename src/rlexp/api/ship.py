@@ -17,8 +17,8 @@ from rlexp.compose import exports, tasks
 from rlexp.compose.schema import Device
 from rlexp.errors import Failed, Interrupted, RunError
 from rlexp.evaluate import subjects
-from rlexp.export import formats
-from rlexp.record import benchmarks, finished, go_on
+from rlexp.export import formats, push
+from rlexp.record import benchmarks, finished, go_on, ship_stage
 from rlexp.record import exports as record
 
 FORMATS = f"{exports.ROOT}=merged+gguf"
@@ -70,6 +70,8 @@ def planned(word: str, overrides: Sequence[str], limits: Sequence[str], here: Pa
     asked = list(wanted.typed) if wanted.names else [FORMATS, *wanted.typed]
     found = exports.read(exports.take(asked)[1], run.run.places, run.run.hardware.device is Device.cuda)
     formats.require(list(found.types))
+    if found.typed.push:
+        push.target(found.typed.push, root)
     if evals.names:
         tasks.read(evals, run.run)
     name, choice = os.path.relpath(run.run_dir, root), read_choice(run.run_dir)
@@ -85,7 +87,7 @@ def planned(word: str, overrides: Sequence[str], limits: Sequence[str], here: Pa
         Stage("benchmark", ["benchmark", name, *limits, *there, *rest], folder / benchmarks.FILE),
         Stage("card", ["card", name, *([f"--dir={place}"] if place else [])]),
     ]
-    shipped = {"format": 1, "identity": run.lock["identity"], "step": step or None, "asked": [*asked, *evals.typed]}
+    shipped = ship_stage.receipt(run.lock["identity"], [*asked, *evals.typed])
     return Planned(stages, folder, shipped, root, go_on.line("ship", word, *overrides, *limits))
 
 
@@ -116,7 +118,7 @@ def ship(asked: Planned, say: Callable[[str], None]) -> list[str]:
         elif code:
             hint = f"see above, then type the same again; the stage alone: {go_on.line(*stage.words)}"
             failed = Failed(f"the stage {stage.name} ended with exit code {code}", where="ship", hint=hint)
-            failed.exit_code, failed.go_on = code, asked.again
+            failed.exit_code, failed.go_on = code, asked.again if code != 2 else None
             raise failed
     if not wrong:
         record.write_json(receipt, asked.shipped)
