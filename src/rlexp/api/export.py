@@ -129,8 +129,7 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     exports.write_json(asked.folder / exports.MANIFEST, content)
     done = Exported(asked.folder, content)
     if typed.push:
-        names = [one.name for one in made if one.name not in done.broken]
-        push.push(asked.folder, names, typed.push, asked.root, say)
+        push.push(asked.folder, push.sound(content["artifacts"], say), typed.push, asked.root, say)
     return done
 
 

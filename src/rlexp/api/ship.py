@@ -44,6 +44,8 @@ class Planned:
     """Of the export."""
     shipped: dict[str, Any]
     """What ``shipped.json`` says at the end: the run's identity and what was asked for, the same on every machine."""
+    push: str | None
+    """Where it is copied to, with the card."""
     root: Path
     again: str
     """The command line, to type again."""
@@ -70,8 +72,10 @@ def planned(word: str, overrides: Sequence[str], limits: Sequence[str], here: Pa
     asked = list(wanted.typed) if wanted.names else [FORMATS, *wanted.typed]
     found = exports.read(exports.take(asked)[1], run.run.places, run.run.hardware.device is Device.cuda)
     formats.require(list(found.types))
-    if found.typed.push:
-        push.target(found.typed.push, root)
+    to = found.typed.push
+    if to:
+        push.target(to, root)
+        asked = ship_stage.without_push(asked)
     if evals.names:
         tasks.read(evals, run.run)
     name, choice = os.path.relpath(run.run_dir, root), read_choice(run.run_dir)
@@ -88,7 +92,7 @@ def planned(word: str, overrides: Sequence[str], limits: Sequence[str], here: Pa
         Stage("card", ["card", name, *([f"--dir={place}"] if place else [])]),
     ]
     shipped = ship_stage.receipt(run.lock["identity"], [*asked, *evals.typed])
-    return Planned(stages, folder, shipped, root, go_on.line("ship", word, *overrides, *limits))
+    return Planned(stages, folder, shipped, to, root, go_on.line("ship", word, *overrides, *limits))
 
 
 def ship(asked: Planned, say: Callable[[str], None]) -> list[str]:
@@ -99,6 +103,7 @@ def ship(asked: Planned, say: Callable[[str], None]) -> list[str]:
 
     Raises:
         Failed: a stage failed; those before it are kept.
+        RunError: it cannot be copied where it was asked for.
         Interrupted: it was stopped.
     """
     receipt = asked.folder / record.SHIPPED
@@ -122,6 +127,9 @@ def ship(asked: Planned, say: Callable[[str], None]) -> list[str]:
             raise failed
     if not wrong:
         record.write_json(receipt, asked.shipped)
+    if asked.push:
+        made = record.read_json(asked.folder / record.MANIFEST)["artifacts"]
+        push.push(asked.folder, push.sound(made, say), asked.push, asked.root, say)
     return wrong
 
 

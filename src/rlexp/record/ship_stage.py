@@ -64,8 +64,13 @@ def read(overrides: Sequence[str], limits: Sequence[str], run: FinishedRun) -> S
     named = [*tasks.read(evals, run.run)[0], *tasks.read(Asked((found.typed.task,)), run.run)[0]]
     names = [one.file for one in named] + [f"{task_file.FOLDER}/{one.suite}.yaml" for one in named if one.suite]
     files = sorted({name for name in names if name and (run.root / name).is_file()})
-    asked = (*wanted.typed, DIR, *evals.typed)
+    asked = (*without_push(wanted.typed), DIR, *evals.typed)
     return Shipping((*wanted.typed, *evals.typed, *limits), asked, tuple(files))
+
+
+def without_push(overrides: Sequence[str]) -> list[str]:
+    """The overrides without ``export.push=``, which changes nothing of what is shipped."""
+    return [one for one in overrides if not one.lstrip("+").startswith(f"{formats.ROOT}.push=")]
 
 
 def receipt(identity: str, asked: Sequence[str]) -> dict[str, Any]:
