@@ -69,7 +69,7 @@ def test_a_stage_replays_the_run_and_one_makes_each_input(project):
 
 def test_what_is_shipped_gets_a_stage_behind_the_replay_and_a_pin_without_it_takes_it_away(project, composed):
     root, lock = project
-    run = made.write(root / "outputs/a", {**lock, "config": composed("hardware=cpu").config()})
+    run = made.write(root / "a", {**lock, "config": composed("hardware=cpu").config()})
     (root / "eval").mkdir()
     shutil.copyfile(ROOT / "eval/sums.yaml", root / "eval/sums.yaml")
     asked = ship_stage.read(["export=merged", "eval=sums", "export.gate.rows=4"], ["--seconds=1"], run)
