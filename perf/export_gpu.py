@@ -65,7 +65,9 @@ def attempt(step: str, function: Callable[[], Any]) -> Any:
 def judged(file: Path) -> None:
     """Says what the gate measured of an artifact."""
     found = json.loads(file.read_text())["found"]
-    of = verdict.judge(found, found["baselines"])
+    copied = file.with_name("merged.json")
+    other = json.loads(copied.read_text())["found"] if copied.is_file() and copied != file else None
+    of = verdict.judge(found, found["baselines"], copied=other)
     divergence = found.get("divergence") or {}
     say(
         artifact=file.stem,

@@ -130,8 +130,7 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     exports.write_json(asked.folder / exports.MANIFEST, content)
     done = Exported(asked.folder, content)
     if typed.push:
-        names = [one.name for one in made if one.name not in done.broken]
-        push.push(asked.folder, names, typed.push, asked.root, say)
+        push.push(asked.folder, push.sound(content["artifacts"], say), typed.push, asked.root, say)
     return done
 
 
@@ -207,9 +206,11 @@ def manifest(
     shown: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """What the export's manifest says."""
-    artifacts = {}
+    artifacts, copied = {}, None
     for one in made:
-        judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name))
+        judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name), copied)
+        if one.name == composed.FIRST and judged.verdict != "broken":
+            copied = found[one.name]
         artifacts[one.name] = {
             **{key: one.content[key] for key in exports.TOLD},
             "files": one.content["files"],

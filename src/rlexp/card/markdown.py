@@ -24,11 +24,12 @@ def _row(cells: Sequence[Any]) -> str:
 def plain(value: Any) -> str:
     """A value on one line, which opens no markup."""
     text = printable(" ".join(str(value).split()))
-    return re.sub(r"([|`<>\[\]*_])", r"\\\1", text) if not re.fullmatch(r"[\w.@/:%+± ,=\[\]-]*", text) else text
+    return re.sub(r"([\\|`<>\[\]*_~&])", r"\\\1", text) if not re.fullmatch(r"[\w.@/:%+± ,=\[\]-]*", text) else text
 
 
 def fence(text: str, language: str = "") -> str:
     """A block of code that holds the text as it is."""
+    text = printable(text)
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     marks = "`" * max(3, longest + 1)
     return f"{marks}{language}\n{text}\n{marks}"

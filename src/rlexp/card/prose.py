@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from rlexp.card.markdown import fence, plain
+from rlexp.card.measured import Measured
 from rlexp.export import snippets
 from rlexp.record.finished import FinishedRun
 
@@ -63,32 +65,35 @@ def prompt_style(run: FinishedRun, manifest: dict[str, Any]) -> str:
             good = "gave the gate's answer"
             said = good if ran["same"] else f"did not give the gate's answer: {plain(ran['said'])}"
             place = name if one["path"] == "." else f"{name}/{one['path']}"
-            text = ran["program"].replace(snippets.FOLDER, place).rstrip()
-            parts.append(f"**{name}** in {one['runtime']}; this program was run and {said}:\n\n{fence(text, 'python')}")
+            text = snippets.placed(ran["program"], place).rstrip()
+            parts.append(
+                f"**{plain(name)}** in {one['runtime']}; this program was run and {said}:\n\n{fence(text, 'python')}"
+            )
         if one.get("modelfile"):
-            parts.append(f"**{name}** in Ollama, written by rule and not run:\n\n{fence(one['modelfile'].rstrip())}")
+            parts.append(
+                f"**{plain(name)}** in Ollama, written by rule and not run:\n\n{fence(one['modelfile'].rstrip())}"
+            )
     return "\n\n".join(parts) or "Through its own chat template: `python -m rlexp export RUN` shows how, and runs it."
 
 
-def limits(run: FinishedRun, manifest: dict[str, Any], evaluations: list[dict[str, Any]]) -> str:
+def limits(run: FinishedRun, manifest: dict[str, Any], measured: Sequence[Measured]) -> str:
     """What is known not to be known, and what is known to be worse."""
     status = run.manifest.get("status", "unknown")
     lines = [] if status == "finished" else [f"- The run {plain(status)}."]
-    for content in evaluations:
-        for task, smallest in (content.get("detectable") or {}).items():
-            if smallest is not None:
-                lines.append(f"- So many prompts cannot see differences of {plain(task)} under {smallest:.3f}.")
-        for task, shared in (content.get("contamination") or {}).items():
-            for name, one in shared.items():
-                rows = f"{len(one['exact']) + len(one['near'])} of {one['rows']} prompts of {plain(task)}"
-                lines.append(f"- {rows} are, or nearly are, among those that {plain(name)} was trained on.")
+    for one in measured:
+        smallest = (one.content.get("detectable") or {}).get(one.task)
+        if smallest is not None:
+            lines.append(f"- Of {plain(one.name)}, differences under {smallest:.3f} are not seen by so few prompts.")
+        for name, shared in ((one.content.get("contamination") or {}).get(one.task) or {}).items():
+            rows = f"{len(shared['exact']) + len(shared['near'])} of {shared['rows']} prompts of {plain(one.task)}"
+            lines.append(f"- {rows} are, or nearly are, among those that {plain(name)} was trained on.")
     for name, one in manifest.get("artifacts", {}).items():
         if one["verdict"] in ("degraded", "broken"):
-            lines.append(f"- {name} is {one['verdict']}: {plain(one['reasons'][-1]['why'])}.")
-    if not evaluations:
+            lines.append(f"- {plain(name)} is {one['verdict']}: {plain(one['reasons'][-1]['why'])}.")
+    if not measured:
         lines.append("- Nothing was measured behind the training.")
     lines.append("- Languages, safety and prompts of other kinds were not measured.")
-    return "\n".join(lines)
+    return "\n".join(dict.fromkeys(lines))
 
 
 def replay(run: FinishedRun) -> str:

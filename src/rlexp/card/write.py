@@ -1,30 +1,34 @@
 """Writes the card of an export: ``exports/RUN/card/README.md``, with the curve beside it.
 
 ``notes.md`` beside it is a person's own: it is made once, with nothing in it, and never written again. Its front matter
-may say ``license``, ``license_name``, ``use``, ``tags``; its text stands at the card's end.
+may say ``license``, ``license_name``, ``language``, ``use``, ``tags``; its text stands at the card's end.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rlexp import files, shapes
-from rlexp.card import metadata, prose, sections
+from rlexp.card import measured, metadata, prose, sections, speed
+from rlexp.card.measured import Measured
 from rlexp.errors import RunError
 from rlexp.record import benchmarks, curve, evaluation, gates
 from rlexp.record.finished import FinishedRun
 
 FOLDER, FILE, NOTES, CURVE = "card", "README.md", "notes.md", "curve.svg"
 OR_NULL = {"anyOf": [shapes.TEXT, {"type": "null"}], "description": "a text"}
+TEXTS = {"type": "array", "items": shapes.TEXT}
 SAID = shapes.record(
     {},
     {
         **dict.fromkeys(("license", "license_name", "use"), OR_NULL),
-        "tags": {"type": ["array", "null"], "items": shapes.TEXT, "description": "a list of texts"},
+        "language": {"anyOf": [shapes.TEXT, TEXTS, {"type": "null"}], "description": "a text or a list of texts"},
+        "tags": {"anyOf": [TEXTS, {"type": "null"}], "description": "a list of texts"},
     },
 )
 """The shape of the notes' front matter."""
@@ -61,11 +65,12 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
         files.write_text(place / CURVE, picture)
     manifest = gates.manifest(folder)
     evaluations = [evaluation.read(file) for file in evaluation.of_run(run.run_dir)]
-    data = _metadata(run, manifest, said, base, evaluations)
-    metadata.require(data, place / FILE)
-    rules, clusters = sections.failing(_samples(run, evaluations))
-    own = "\n\n".join(sections.evaluation(one, run) for one in evaluations)
-    unsaid = f"It was not evaluated: `python -m rlexp evaluate {os.path.relpath(run.run_dir, run.root)}`."
+    of, own = manifest.get("of") or {}, os.path.relpath(run.run_dir, run.root)
+    found = measured.of(evaluations, own, of.get("subject"))
+    data = _metadata(run, said, base, found)
+    metadata.require(data, place / NOTES)
+    rules, clusters = sections.failing(found, run.run_dir)
+    unsaid = f"It was not evaluated: `python -m rlexp evaluate {own}`."
     parts = [
         (f"# {prose.title(run)}", prose.summary(run)),
         ("## Intended use", str(said.get("use") or prose.use(run))),
@@ -74,12 +79,12 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
         ("## Training", sections.training(run)),
         ("", f"![{name} by step]({CURVE})" if picture else ""),
         ("", "\n\n".join(filter(None, [sections.held_out(run), prose.chosen(run)]))),
-        ("## Evaluation", own or unsaid),
-        ("### What was not trained", sections.regression(evaluations)),
+        ("## Evaluation", "\n\n".join(map(sections.evaluation, found)) or unsaid),
+        ("### What was not trained", sections.regression(found)),
         ("## Artifacts", sections.artifacts(manifest)),
-        ("### Speed and stability", sections.benchmark(benchmarks.read(folder) or {})),
+        ("### Speed and stability", speed.section(benchmarks.read(folder) or {})),
         ("## Prompt style", prose.prompt_style(run, manifest)),
-        ("## Limits", prose.limits(run, manifest, evaluations)),
+        ("## Limits", prose.limits(run, manifest, found)),
         ("## Failure patterns", rules or "The samples that were kept show none by rule."),
         ("### Answers that fail alike", clusters),
         ("## Lineage", sections.lineage(run)),
@@ -108,45 +113,36 @@ def _notes(file: Path) -> tuple[dict[str, Any], str]:
     return said, behind.strip()
 
 
-def _metadata(
-    run: FinishedRun,
-    manifest: dict[str, Any],
-    said: dict[str, Any],
-    base: Path | None,
-    evaluations: list[dict[str, Any]],
-) -> dict[str, Any]:
+def _metadata(run: FinishedRun, said: dict[str, Any], base: Path | None, found: Sequence[Measured]) -> dict[str, Any]:
     """The metadata, in the hub's own keys."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    made, model = run.run, run.lock["inputs"]["model"]
-    found: dict[str, Any] = {
+    inputs, method = run.lock["inputs"], run.run.method.name
+    sources = [inputs["data"].get("source") or {}]
+    sources += [part.get("source") or {} for part in sources[0].get("parts", {}).values()]
+    content: dict[str, Any] = {
         "license": said.get("license") or _license(base),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["rlexp", "trl", "unsloth", made.method.name, *(said.get("tags") or [])],
-        "datasets": [made.dataset.name],
+        "tags": ["rlexp", "trl", "unsloth", method, *(said.get("tags") or [])],
+        "datasets": [source["hub_id"] for source in sources if source.get("hub_id")] or None,
     }
-    if said.get("license_name"):
-        found["license_name"] = said["license_name"]
-    if model.get("hub_id"):
-        found["base_model"] = model["hub_id"]
-        found["base_model_relation"] = "finetune" if made.model.full_finetuning else "merge"
-    own = os.path.relpath(run.run_dir, run.root)
+    content |= {key: said[key] for key in ("license_name", "language") if said.get(key)}
+    if hub_id := inputs["model"].get("hub_id"):
+        content |= {"base_model": hub_id, "base_model_relation": "finetune"}
     results = [
         EvalResult(
             task_type="text-generation",
-            dataset_type=task,
-            dataset_name=task,
-            metric_type=one["metric"],
-            metric_value=content["results"][task][one["other"]][one["metric"]]["mean"],
+            dataset_type=one.task,
+            dataset_name=one.task,
+            metric_type=metric,
+            metric_name=f"{metric}, {one.how}" if one.how else metric,
+            metric_value=value,
         )
-        for content in evaluations
-        for task, differences in content["differences"].items()
-        for one in differences
-        if one.get("claimed") and one["other"] == own and one["mean"] is not None
+        for one in found
+        if (metric := one.metric) and (value := one.results[one.own].get(metric, {}).get("mean")) is not None
     ]
-    name = os.path.basename(run.run_dir)
-    card = ModelCardData(**found, model_name=name, eval_results=results or None)
+    card = ModelCardData(**content, model_name=run.run_dir.name, eval_results=results or None)
     return card.to_dict()
 
 
@@ -162,20 +158,3 @@ def _license(base: Path | None) -> str:
     except ValueError:
         return "unknown"
     return known if known in metadata.LICENSES else "unknown"
-
-
-def _samples(run: FinishedRun, evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The samples of the run itself that its evaluations kept, of tasks that have completions."""
-    import pyarrow.parquet as pq
-
-    found: list[dict[str, Any]] = []
-    own = os.path.relpath(run.run_dir, run.root)
-    for content in evaluations:
-        for subjects in content["samples"].values():
-            one = subjects.get(own)
-            file = run.run_dir / evaluation.FOLDER / one["file"] if one else None
-            if file and file.is_file():
-                table = pq.read_table(file)
-                if {"prompt", "completion", "truncated", "reward"} <= set(table.column_names):
-                    found += table.to_pylist()
-    return found

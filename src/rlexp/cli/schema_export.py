@@ -46,4 +46,8 @@ EXPORT: Fields = {
 }
 SHIP = record({"name": maybe(text("the artifact"), "where none qualifies"), "why": text("why this one")})
 CARD: Fields = {"file": text("the card"), "notes": text("a person's own words, which are never overwritten")}
-SHIPPED: Fields = {"folder": text("exports/RUN"), "stages": items(text("a stage"), "what was done, in order")}
+SHIPPED: Fields = {
+    "folder": text("exports/RUN"),
+    "stages": items(text("a stage"), "what was done, in order"),
+    "wrong": items(text("an artifact that is broken or died, and why"), "what is wrong; exit code 1"),
+}

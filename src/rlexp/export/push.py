@@ -5,7 +5,7 @@ Source: https://filesystem-spec.readthedocs.io; ``hf://`` is huggingface_hub's o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rlexp.errors import RunError
 from rlexp.secrets import masked
 
 DIR = "dir:"
-BESIDE = ("manifest.json", "benchmark.json", "card")
+BESIDE = ("manifest.json", "benchmark.json", "shipped.json", "card")
 """What goes along with the artifacts."""
 
 
@@ -43,11 +43,23 @@ def target(typed: str, root: Path) -> tuple[Any, str]:
         raise RunError(f"no file system is known by that name: {error}", where, hint) from error
 
 
+def sound(artifacts: Mapping[str, Any], say: Callable[[str], None]) -> list[str]:
+    """The names of the artifacts that may be copied; a broken one is said.
+
+    Args:
+        artifacts: those of a manifest.
+    """
+    for name, one in artifacts.items():
+        if one["verdict"] == "broken":
+            say(f"{name} is broken, and is not copied")
+    return [name for name, one in artifacts.items() if one["verdict"] != "broken"]
+
+
 def push(folder: Path, names: Sequence[str], typed: str, root: Path, say: Callable[[str], None]) -> str:
     """Copies artifacts with the manifest and the card.
 
     Args:
-        names: the artifacts; broken ones are not among them.
+        names: the artifacts (``sound``).
 
     Returns:
         Where they lie.

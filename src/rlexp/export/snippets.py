@@ -81,8 +81,14 @@ def program(runtime: str, dialogue: Messages, limit: int, template_kwargs: dict[
         limit: tokens of the answer at most.
     """
     kwargs = f", **{template_kwargs!r}" if template_kwargs else ""
-    text = OF_RUNTIME[runtime].replace("MESSAGES", json.dumps(dialogue, ensure_ascii=False))
-    return text.replace("LIMIT", str(limit)).replace("KWARGS", kwargs).replace("TEMPLATE", repr(template_kwargs))
+    text = OF_RUNTIME[runtime].replace("LIMIT", str(limit))
+    text = text.replace("KWARGS", kwargs).replace("TEMPLATE", repr(template_kwargs))
+    return text.replace("MESSAGES", json.dumps(dialogue, ensure_ascii=False))  # last: it may hold any of these words
+
+
+def placed(text: str, folder: str) -> str:
+    """The program with the artifact's place in it."""
+    return text.replace(f'"{FOLDER}"', json.dumps(folder, ensure_ascii=False))
 
 
 def ran(text: str, path: Path) -> tuple[bool, str]:
@@ -91,7 +97,7 @@ def ran(text: str, path: Path) -> tuple[bool, str]:
     Returns:
         (it ended well, what it printed; else the last line of its error).
     """
-    command = [sys.executable, "-c", text.replace(FOLDER, str(path))]
+    command = [sys.executable, "-c", placed(text, str(path))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:

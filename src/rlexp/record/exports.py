@@ -18,6 +18,8 @@ from rlexp.shapes import COUNT, INSIDE, NAME, PATH, SHA256, TEXT, mapping, recor
 
 FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
 MODELFILE = "Modelfile"
+SHIPPED = "shipped.json"
+"""What ``ship`` leaves when every stage is done and nothing is wrong."""
 FORMAT = 1
 NUMBER = {"type": "number"}
 OR_NONE = {"type": ["number", "null"]}
