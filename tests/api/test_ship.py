@@ -7,14 +7,19 @@ import pytest
 
 from rlexp.api import ship
 from rlexp.errors import Failed, Interrupted
-from rlexp.record import exports, ship_stage
+from rlexp.record import benchmarks, exports, ship_stage
 
 BROKEN = {"verdict": "broken", "reasons": [{"name": "adapter.share", "level": "broken", "why": "the adapter is lost"}]}
 
 
 @pytest.fixture
 def asked(tmp_path):
-    names = {"evaluate": None, "export": tmp_path / exports.MANIFEST, "benchmark": tmp_path / "b.json", "card": None}
+    names = {
+        "evaluate": None,
+        "export": tmp_path / exports.MANIFEST,
+        "benchmark": tmp_path / benchmarks.FILE,
+        "card": None,
+    }
     stages = [ship.Stage(name, [name, "outputs/a"], record) for name, record in names.items()]
     shipped = ship_stage.receipt("0123", ["export=merged"])
     exports.write_json(tmp_path / exports.MANIFEST, {"artifacts": {}})
@@ -32,6 +37,9 @@ def done(monkeypatch):
         return ends.get(words[0], lambda: 0)(), ""
 
     monkeypatch.setattr(ship.verb, "run", run)
+    for module, file in ((ship.gates, exports.MANIFEST), (ship.benchmarks, benchmarks.FILE)):
+        reader = "manifest" if module is ship.gates else "read"
+        monkeypatch.setattr(module, reader, lambda folder, file=file: json.loads((folder / file).read_text()))
     return found, ends
 
 
