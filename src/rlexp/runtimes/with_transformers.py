@@ -26,7 +26,8 @@ def load(spec: Spec) -> Transformers:
     torch.set_num_threads(spec.threads)
     tokenizer = AutoTokenizer.from_pretrained(spec.adapter or spec.path)
     dtype = getattr(torch, spec.dtype) if spec.dtype else "auto"
-    model: Any = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, device_map=spec.device)
+    held = _in_4_bits(dtype) if spec.load_in_4bit else {}
+    model: Any = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, device_map=spec.device, **held)
     if spec.adapter:
         from peft import PeftModel
 
@@ -34,6 +35,14 @@ def load(spec: Spec) -> Transformers:
     if spec.rounding:
         _round(model, {"q8_0": 127, "q4_0": 7}[spec.rounding])
     return Transformers(spec, model.eval(), tokenizer)
+
+
+def _in_4_bits(dtype: Any) -> dict[str, Any]:
+    """What has transformers hold weights as Unsloth does. Source: ``BitsAndBytesConfig`` in unsloth/models/llama.py."""
+    from transformers import BitsAndBytesConfig
+
+    kinds: dict[str, Any] = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    return {"quantization_config": BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, **kinds)}
 
 
 def _round(model: Any, steps: int) -> None:
