@@ -110,7 +110,7 @@ HELD = {
     "ends": {"reference": [2], "artifact": [2], "missing": [], "cutting": [7]},
     "greedy": {"rows": 2, "same": 0.5, "first_divergence": None},
     **{"first": "4", "prompt": {"text": "2 + 2"}, "stopped": {"reference": 1.0, "artifact": 0.5}},
-    "baselines": {"q8_0": {"mean_kld": FIGURE}, "q4_0": {"mean_kld": FIGURE}},
+    "baselines": {"q8_0": STATISTICS, "q4_0": STATISTICS},
 }
 """What the gate found of an artifact."""
 ARTIFACT = {
