@@ -34,6 +34,7 @@ def test_what_is_typed_leaves_the_rest_to_hydra():
 @pytest.mark.parametrize(
     ("typed", "what", "hint"),
     [
+        (["export.at_most=0.03"], "would not be read", "type export.want=smallest too"),
         (["export=ggu"], "no format 'ggu'", "did you mean export=gguf?"),
         (["export=gguf", "export.gguf.types=[q4]"], "no type 'q4'", "one of: f16"),
         (["export=gguf", "export.gguf.types=[]"], "no type of gguf", "type export.gguf.types=[f16]"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.api import export_manifest
 from rlexp.api.evaluate import evaluate_plan, plan_of
 from rlexp.api.evaluate import require_ready as require_task
 from rlexp.compose import exports as composed
@@ -21,14 +22,15 @@ from rlexp.evaluate import subjects
 from rlexp.evaluate.dialogues import dialogues_of
 from rlexp.evaluate.evaluation import Plan
 from rlexp.export import build, push, snippets, source
-from rlexp.export.gate import gate, verdict
+from rlexp.export.gate import gate
 from rlexp.export.gate.reference import Asked
 from rlexp.export.recommend import recommend
 from rlexp.export.source import Source
-from rlexp.record import exports
+from rlexp.record import exports, gates, status
 from rlexp.record.exports import Artifact
 from rlexp.runtimes.host import Died, Host
 from rlexp.runtimes.protocol import Sampling
+from rlexp.train.folders import TAKEN
 
 Said = Callable[[str], None]
 
@@ -80,7 +82,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     wanted = composed.read(asked, one.run.places, one.run.hardware.device is Device.cuda)
     build.formats.require(list(wanted.types))
     if wanted.typed.push:
-        push.target(wanted.typed.push, root)
+        push.ready(wanted.typed.push, root)
     size = wanted.typed.gate.want or wanted.typed.gate.margin
     tasks = (
         [f"eval={wanted.typed.task}", f"eval.want={size}"] if wanted.typed.gate.want else [f"eval={wanted.typed.task}"]
@@ -88,7 +90,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     plan = plan_of([word], [*tasks, *rest], here, root)
     assert one.original
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
-    exports.require_inside(folder, root)
+    require_place(folder, root)
     others = exports.artifacts(folder)
     if clash := next((a for a in others if a.content["of"]["run"] != one.name.partition("@")[0]), None):
         hint = f"type {composed.ROOT}.dir=exports/NAME"
@@ -110,7 +112,14 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     Raises:
         RunError: a format cannot be made of this model.
     """
+    with exports.claimed(asked.folder, os.path.relpath(asked.folder, asked.root)):
+        return _export(asked, say)
+
+
+def _export(asked: Planned, say: Said) -> Exported:
     of = asked.source
+    if unfinished := _unfinished(of):
+        say(f"{of.subject.name} is {unfinished}: what it left is exported")
     made = build.make(asked.wanted, of, asked.folder, lambda model: _own(asked, model), say)
     on = asked_of(asked)
     context = of.subject.run.model.max_seq_length
@@ -123,7 +132,10 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
         raise RunError(f"the run itself cannot be loaded: {error}", where=of.subject.name, hint=hint) from error
     scored = _scored(asked, made, found, say)
     shown = _shown(asked, on, made, found, say)
-    content = manifest(asked, made, found, scored, shown)
+    content = export_manifest.manifest(made, found, scored, shown)
+    content["artifacts"] |= export_manifest.rows_kept(
+        asked.folder, gates.manifest(asked.folder).get("artifacts", {}), made, say
+    )
     typed = asked.wanted.typed
     if typed.want:
         content["ship"] = recommend(content["artifacts"], typed.want, typed.at_most)
@@ -132,6 +144,27 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     if typed.push:
         push.push(asked.folder, push.sound(content["artifacts"], say), typed.push, asked.root, say)
     return done
+
+
+def require_place(folder: Path, root: Path) -> None:
+    """Sees that a folder may take an export: new, or one already, in the project.
+
+    Raises:
+        RunError: it holds other things, or leads elsewhere.
+    """
+    shown = os.path.relpath(folder, root)
+    if (top := Path(shown).parts[:1]) and top[0] in TAKEN:
+        hint = f"type {composed.ROOT}.dir=exports/NAME"
+        raise RunError(f"{top[0]} holds other things than exports", where=f"{composed.ROOT}.dir={shown}", hint=hint)
+    exports.require_inside(folder, root)
+    exports.require_own(folder, shown)
+
+
+def _unfinished(of: Source) -> str:
+    """How a run stands that did not finish; nothing of one that did."""
+    original = of.subject.original
+    stands = status.sentence(original.manifest) if original else "finished"
+    return "" if stands in ("finished", "") else stands
 
 
 def asked_of(asked: Planned) -> Asked:
@@ -198,34 +231,6 @@ def _shown(
     return shown
 
 
-def manifest(
-    asked: Planned,
-    made: list[Artifact],
-    found: dict[str, Any],
-    scored: dict[str, dict[str, Any]],
-    shown: dict[str, dict[str, Any]],
-) -> dict[str, Any]:
-    """What the export's manifest says."""
-    artifacts, copied = {}, None
-    for one in made:
-        judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name), copied)
-        if one.name == composed.FIRST and judged.verdict != "broken":
-            copied = found[one.name]
-        artifacts[one.name] = {
-            **{key: one.content[key] for key in exports.TOLD},
-            "files": one.content["files"],
-            "modelfile": one.modelfile,
-            "bytes": one.size,
-            "verdict": judged.verdict,
-            "reasons": judged.reasons,
-            "gate": found[one.name],
-            "task": scored.get(one.name),
-            "snippet": shown.get(one.name),
-        }
-    prompt = next((one["prompt"] for one in found.values() if "prompt" in one), None)
-    return {"format": exports.FORMAT, "of": made[0].content["of"], "prompt": prompt, "artifacts": artifacts}
-
-
 def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
     """Composes the formats that are asked for of a run that is to be trained, and sees that what they take is there.
 
@@ -236,4 +241,4 @@ def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
     build.formats.require(list(wanted.types))
     require_task(SecondRoot((wanted.typed.task,)), run, root)
     if wanted.typed.push:
-        push.target(wanted.typed.push, root)
+        push.ready(wanted.typed.push, root)

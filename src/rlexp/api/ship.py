@@ -74,7 +74,7 @@ def planned(word: str, overrides: Sequence[str], limits: Sequence[str], here: Pa
     formats.require(list(found.types))
     to = found.typed.push
     if to:
-        push.target(to, root)
+        push.ready(to, root)
         asked = ship_stage.without_push(asked)
     if evals.names:
         tasks.read(evals, run.run)

@@ -5,6 +5,7 @@ Source: https://filesystem-spec.readthedocs.io; ``hf://`` is huggingface_hub's o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,26 @@ def target(typed: str, root: Path) -> tuple[Any, str]:
         raise RunError(f"what reaches it is not installed: {error}", where, hint) from error
     except ValueError as error:
         raise RunError(f"no file system is known by that name: {error}", where, hint) from error
+
+
+def ready(typed: str, root: Path) -> None:
+    """Sees that a place can be reached; a folder is made.
+
+    Raises:
+        RunError: as ``target``, or the folder cannot be made or written.
+    """
+    system, path = target(typed, root)
+    if not typed.startswith(DIR):
+        return
+    try:
+        system.makedirs(path, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        what = f"{path} cannot be written: {error.strerror or error}"
+        raise RunError(
+            what, f"export.push={masked(typed)}", "type export.push=dir:FOLDER with one that can be"
+        ) from error
 
 
 def sound(artifacts: Mapping[str, Any], say: Callable[[str], None]) -> list[str]:

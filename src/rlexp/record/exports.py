@@ -6,8 +6,12 @@ what the gate and the benchmark found; it is written anew after every stage from
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,9 @@ FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
 MODELFILE = "Modelfile"
 SHIPPED = "shipped.json"
 """What ``ship`` leaves when every stage is done and nothing is wrong."""
+OWN = (MANIFEST, "benchmark.json", SHIPPED, "card", "gate")
+"""What lies beside the artifacts, and pictures."""
+PICTURES = (".svg", ".png")
 FORMAT = 1
 NUMBER = {"type": "number"}
 OR_NONE = {"type": ["number", "null"]}
@@ -145,6 +152,53 @@ def require_inside(folder: Path, root: Path) -> None:
         if not files.lies_inside(path, root if path == folder else folder) and not path.is_file():
             hint = f"take the link away, or type export.dir=exports/NAME; {MANIFEST} and artifacts are written there"
             raise RunError("a link leads out of the export's folder", where=str(path), hint=hint)
+
+
+def require_own(folder: Path, shown: str) -> None:
+    """Sees that a folder holds an export, or nothing.
+
+    Args:
+        shown: the folder in messages.
+
+    Raises:
+        RunError: it holds a run or other things, or is a file.
+    """
+    hint = "type export.dir=exports/NAME with a folder of its own"
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{shown} is a file", where=f"export.dir={shown}", hint=hint)
+    manifest = folder / MANIFEST
+    if manifest.is_file() and b'"artifacts"' not in manifest.read_bytes():
+        raise RunError(f"{shown} holds a run, and an export would write over its record", f"export.dir={shown}", hint)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        known = path.name in OWN or path.suffix in PICTURES or path.name.startswith(".") or (path / ARTIFACT).is_file()
+        if not known:
+            what = f"{shown} holds other things than an export: {path.name}"
+            raise RunError(what, where=f"export.dir={shown}", hint=hint)
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, shown: str) -> Iterator[None]:
+    """Makes a folder and has it for this process as long as the block lasts.
+
+    Raises:
+        RunError: another process writes there, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        hint = "change the rights of that folder, or type export.dir=exports/NAME"
+        raise RunError(f"{shown} cannot be made: {error.strerror}", where=shown, hint=hint) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        hint = "wait until it ends, or type export.dir=exports/NAME"
+        raise RunError(f"another process exports to {shown} at this moment", where=shown, hint=hint) from error
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def artifacts(folder: Path) -> list[Artifact]:
