@@ -34,9 +34,12 @@ def of(run: FinishedRun, folder: Path) -> Standing:
     """How an export stands; every file of it is read.
 
     Raises:
-        RunError: an artifact has other files than those that were held against the run.
+        RunError: it is of another run, or an artifact has other files than those that were held against the run.
     """
     manifest = gates.manifest(folder)
+    if manifest and manifest["of"]["identity"] != run.lock["identity"]:
+        hint = "type --dir=exports/NAME, where those of this run are, or export it anew"
+        raise RunError(f"the exports of {manifest['of']['run']} as it was then lie there", where=str(folder), hint=hint)
     again = command(run, folder, manifest)
     artifacts, gone = {}, []
     for name, told in manifest.get("artifacts", {}).items():
