@@ -21,7 +21,8 @@ def card(word: str, here: Path, root: Path, folder: str | None = None) -> Path:
         The card's file.
 
     Raises:
-        RunError: the word names no run, or the notes cannot be read.
+        RunError: the word names no run, the notes cannot be read, or an artifact is not the one that was held against
+            the run.
     """
     run = finished.open(word, here, root)
     if run.manifest.get("status") is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +24,20 @@ class Measured:
     @property
     def how(self) -> str:
         """How it was sampled: ``greedy``, ``temperature 1, 4 samples``; empty of a task that samples nothing."""
-        config = self.content["tasks"][self.task].get("config") or {}
-        if config.get("temperature") is None or self.content["tasks"][self.task]["kind"] != "completions":
-            return ""
-        found = f"temperature {config['temperature']:g}" if config["temperature"] else "greedy"
-        samples = config.get("samples") or 1
-        return found if samples == 1 else f"{found}, {samples} samples"
+        return sampled(self.content["tasks"][self.task])
 
     @property
     def name(self) -> str:
         """The task, and how it was sampled."""
         return f"{self.task}, {self.how}" if self.how else self.task
+
+    @property
+    def dataset(self) -> tuple[str, str]:
+        """(name, type) of the data that it asks, by the hub's name where it has one; the task's own name where the
+        evaluation does not say the data."""
+        task = self.content["tasks"][self.task]
+        name = _text(task, "config", "dataset", "name") or self.task
+        return name, _text(task, "data", "source", "hub_id") or name
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -84,6 +88,38 @@ class Measured:
         table = pq.read_table(file)
         wanted = {"prompt", "completion", "truncated", "reward"}
         return table.to_pylist() if wanted <= set(table.column_names) else []
+
+
+def sampled(task: dict[str, Any]) -> str:
+    """How a task of an evaluation was sampled (``Measured.how``)."""
+    config = task.get("config") or {}
+    if config.get("temperature") is None or task["kind"] != "completions":
+        return ""
+    found = f"temperature {config['temperature']:g}" if config["temperature"] else "greedy"
+    samples = config.get("samples") or 1
+    return found if samples == 1 else f"{found}, {samples} samples"
+
+
+def told(contents: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]) -> list[str]:
+    """The tasks with how they were sampled, by which the differences of a gate were found."""
+    keys = ("metric", "one", "other", "mean", "low", "high")
+    wanted = [[one.get(key) for key in keys] for one in differences]
+    return sorted(
+        {
+            Measured(task, one["one"], content).name
+            for content in contents
+            for task, some in content["differences"].items()
+            for one in some
+            if task in content["tasks"] and [one[key] for key in keys] in wanted
+        }
+    )
+
+
+def _text(content: Any, *keys: str) -> str | None:
+    """What stands at keys that an evaluation need not have; None of what is no short text."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, str) and re.fullmatch(r"[^\x00-\x1f\x7f-\x9f]{1,200}", content) else None
 
 
 def of(contents: Sequence[dict[str, Any]], name: str, subject: dict[str, Any] | None) -> list[Measured]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlexp.card import failures
 from rlexp.card.failures import Pattern
-from rlexp.card.markdown import fence, interval, number, plain, table
+from rlexp.card.markdown import code, fence, interval, number, plain, table
 from rlexp.card.measured import Measured
+from rlexp.card.standing import Standing
+from rlexp.preflight.smoke.passes import duration
 from rlexp.record.finished import FinishedRun
 
 
@@ -35,7 +37,7 @@ def training(run: FinishedRun) -> str:
     steps = run.manifest.get("steps") or {}
     rows: list[list[Any]] = [
         ["method", made.method.name],
-        ["steps", f"{steps.get('done', '-')} of {steps.get('asked', '-')}"],
+        *([["steps", f"{steps['done']} of {steps['asked'] or '-'}"]] if steps else []),
         ["trained", "every weight" if made.model.full_finetuning else f"LoRA, rank {made.model.lora.r}"],
         ["learning rate", config["method"].get("learning_rate")],
         ["seed", made.seed],
@@ -54,20 +56,27 @@ def _made_on(run: FinishedRun) -> list[tuple[str, str]]:
     libraries = ("torch", "transformers", "trl", "peft", "unsloth", "vllm")
     return [
         ("machine", f"{len(gpus)} x {gpus[0]}" if gpus else machine.get("processor", "")),
-        ("minutes", f"{took / 60:.1f}" if took else ""),
+        ("took", duration(took) if took else ""),
         ("libraries", ", ".join(f"{name} {versions[name]}" for name in libraries if versions.get(name))),
     ]
 
 
 def held_out(run: FinishedRun) -> str:
-    """The comparison that the run itself made."""
+    """The comparison that the run itself made, with how its completions were sampled."""
     found = run.manifest.get("held_out") or {}
     rows = [
-        [name, number(one.get("before")), number(one.get("after")), number(one.get("change"))]
+        [name, number(one["before"]), number(one["after"]), _change(one["before"], one["after"])]
         for name, one in found.items()
-        if isinstance(one, dict)
     ]
-    return table(["held-out rows", "before", "after", "change"], rows)
+    how = run.run.held_out.temperature
+    said = f"sampled at temperature {how:g}" if how else "greedy"
+    head = f"Of held-out rows before and after the training, a completion a row, {said}:"
+    return f"{head}\n\n{table(['mean of', 'before', 'after', 'change'], rows)}" if rows else ""
+
+
+def _change(before: float, after: float) -> str:
+    """As a share of what it was before, as the training prints it; a dash where it was nothing."""
+    return f"{after / before - 1:+.0%}" if before > 0 else "-"
 
 
 def evaluation(one: Measured) -> str:
@@ -101,8 +110,12 @@ def regression(measured: Sequence[Measured]) -> str:
     )
 
 
-def artifacts(manifest: dict[str, Any]) -> str:
-    """The artifacts with their verdicts."""
+def artifacts(manifest: dict[str, Any], tasks: Sequence[str] = ()) -> str:
+    """The artifacts with their verdicts.
+
+    Args:
+        tasks: those that they were scored on, with how they were sampled.
+    """
     rows = []
     for name, one in manifest.get("artifacts", {}).items():
         far = one["gate"].get("divergence") or {}
@@ -112,15 +125,28 @@ def artifacts(manifest: dict[str, Any]) -> str:
         same = "-" if top is None else f"{top:.1%}"
         rows.append([name, f"{one['bytes'] / 1e6:.1f}", one["verdict"], one["runtime"], kld, same, task])
     heads = ["artifact", "MB", "verdict", "runtime", "mean KLD", "same top token", "task, against the run"]
-    return table(heads, rows)
+    of = f"The task is {plain('; '.join(tasks))}." if tasks and rows else ""
+    return "\n\n".join(filter(None, [table(heads, rows), of]))
 
 
-def patterns(found: Sequence[Pattern]) -> str:
-    """Failure patterns with a real example each."""
+def left_out(stands: Standing) -> str:
+    """The artifacts that nothing can be said of."""
+    lines = [("named by the last export and not there any more", stands.gone)]
+    lines += [("there, and not held against the run by the last export", stands.beside)]
+    said = [f"- {plain(', '.join(names))}: {why}. Nothing here is about it." for why, names in lines if names]
+    return "\n".join(said)
+
+
+def patterns(found: Sequence[Pattern], named: Callable[[str], str]) -> str:
+    """Failure patterns with a real example each.
+
+    Args:
+        named: how the name of one is written.
+    """
     parts = []
     for one in found:
         example = fence("\n---\n".join([one.prompt, one.completion]))
-        parts.append(f"**{plain(one.name)}**: {one.count} of {one.of}\n\n{example}")
+        parts.append(f"{named(one.name)}: {one.count} of {one.of}\n\n{example}")
     return "\n\n".join(parts)
 
 
@@ -136,9 +162,10 @@ def failing(measured: Sequence[Measured], folder: Path) -> tuple[str, str]:
         samples = one.samples(folder)
         best = max((sample["reward"] for sample in samples if sample["reward"] is not None), default=0.0)
         wrong = [sample["reward"] is not None and sample["reward"] < best for sample in samples]
-        for found, some in ((rules, failures.by_rule(samples)), (clusters, failures.by_cluster(samples, wrong))):
-            if some:
-                found.append(f"Of {plain(one.name)}:\n\n{patterns(some)}")
+        if some := failures.by_rule(samples):
+            rules.append(f"Of {plain(one.name)}:\n\n{patterns(some, lambda name: f'**{plain(name)}**')}")
+        if some := failures.by_cluster(samples, wrong):
+            clusters.append(f"Of {plain(one.name)}:\n\n{patterns(some, code)}")
     return "\n\n".join(rules), "\n\n".join(clusters)
 
 

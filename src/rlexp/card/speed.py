@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from rlexp.card.markdown import interval, number, plain, table
+from rlexp.card.markdown import interval, number, plain, short, table
 
 SPEED = (
     *("artifact", "requests at once", "first token p50 / p99, ms", "token p50 / p99, ms", "tokens per second"),
@@ -23,9 +24,18 @@ WORTH = (
 )
 
 
-def section(content: dict[str, Any]) -> str:
-    """The section; empty where nothing was measured."""
-    artifacts = content.get("artifacts", {})
+def section(content: dict[str, Any], manifest: dict[str, Any], how: str, gated: Sequence[str]) -> str:
+    """The section; empty where nothing was measured.
+
+    Args:
+        manifest: of the export; of other artifacts, and of those that were exported anew since, nothing is said.
+        how: the score was sampled; empty where nothing says it.
+        gated: the tasks of the gate, with how they were sampled.
+    """
+    exported = manifest.get("artifacts", {})
+    same = content.get("of") == manifest.get("of")
+    measured = content.get("artifacts", {}) if same else {}
+    artifacts = {name: one for name, one in measured.items() if exported.get(name, {}).get("bytes") == one["bytes"]}
     if not artifacts:
         return ""
     place = content["machine"]
@@ -37,18 +47,27 @@ def section(content: dict[str, Any]) -> str:
         for name, one in artifacts.items()
         if one["died"]
     ]
-    notes += [f"- {plain(line)}" for line in content["slow"]]
+    notes += [f"- {plain(line)}" for line in content["slow"] if line.split(" ")[0] in artifacts]
+    if missing := ", ".join(name for name in exported if name not in artifacts):
+        notes.append(f"- Not measured: {plain(missing)}.")
     scored = next((one["score"] for one in artifacts.values() if one["score"]), None)
     parts = [
         f"On {plain(machine)}; other machines give other figures.",
         table(SPEED, [row for name, one in artifacts.items() for row in _speed(name, one)]),
-        scored
-        and f"Score: {plain(scored['metric'])} of {plain(scored['task'])}, {scored['prompts']} prompts with "
-        f"{scored['samples']} samples each; of the run itself {interval(scored['run'])}.",
+        scored and _scored(scored, how, gated),
         table(WORTH, [_worth(name, one) for name, one in artifacts.items()]),
         "\n".join(notes),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _scored(score: dict[str, Any], how: str, gated: Sequence[str]) -> str:
+    """What the scores are of, and that they are not those of the gate."""
+    name = f"{score['task']}, {how or 'samples a prompt: {}'.format(score['samples'])}"
+    other = "; ".join(one for one in gated if one != name)
+    apart = f" (the verdicts' task is {plain(other)})" if other else ""
+    of = f"Score: {plain(score['metric'])} of {plain(name)}{apart}, {score['prompts']} prompts"
+    return f"{of}; of the run itself {interval(score['run'])}."
 
 
 def _first(text: str) -> str:
@@ -82,16 +101,20 @@ def _worth(name: str, one: dict[str, Any]) -> list[Any]:
 
 def _rate(rate: dict[str, Any]) -> str:
     """The highest rate of requests, as far as it was found."""
-    limit = f"{rate['limit_s']:.2g} s for 99% of the answers"
-    above = f", below {rate['above_per_s']:.2g}" if rate["above_per_s"] else ""
+    limit = f"{_seconds(rate['limit_s'])} for 99% of the answers"
+    above = f"{short(rate['above_per_s'])} a second" if rate["above_per_s"] else ""
     if rate["per_s"] is None:
-        return f"no rate of requests that was tried kept {limit}{above}"
+        return f"no rate of requests kept {limit}" + (f"; the lowest that was tried is {above}" if above else "")
     sure = "" if rate["bound"] == "runtime" else " (the search ran out of time)"
-    return f"{rate['per_s']:.2g} requests a second kept {limit}{above}{sure}"
+    return f"{short(rate['per_s'])} requests a second kept {limit}{above and f', {above} did not'}{sure}"
+
+
+def _seconds(value: float) -> str:
+    return f"{short(value)} s" if value >= 0.1 else f"{short(1e3 * value)} ms"
 
 
 def _spread(spread: dict[str, float]) -> str:
-    return " / ".join(f"{spread[key] * 1e3:.3g}" for key in ("p50", "p99") if key in spread)
+    return " / ".join(short(spread[key] * 1e3, 3) for key in ("p50", "p99") if key in spread)
 
 
 def _share(value: float | None) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from rlexp import files, shapes
-from rlexp.card import measured, metadata, prose, sections, speed
+from rlexp.card import measured, metadata, programs, prose, sections, speed, standing
 from rlexp.card.measured import Measured
 from rlexp.errors import RunError
-from rlexp.record import benchmarks, curve, evaluation, gates
+from rlexp.record import benchmarks, curve, evaluation
 from rlexp.record.finished import FinishedRun
 
 FOLDER, FILE, NOTES, CURVE = "card", "README.md", "notes.md", "curve.svg"
@@ -42,7 +42,7 @@ tags: []
 
 
 def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
-    """Writes the card.
+    """Writes the card; all that can be wrong is found before anything is written.
 
     Args:
         folder: of the export.
@@ -52,24 +52,24 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
         The card's file.
 
     Raises:
-        RunError: the notes cannot be read, or the metadata is none that the hub takes.
+        RunError: the notes cannot be read, the metadata is none that the hub takes, or an artifact has other files
+            than those that were held against the run.
     """
-    place = folder / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
-    if not (place / NOTES).exists():
-        files.write_text(place / NOTES, EMPTY)
+    place, stands = folder / FOLDER, standing.of(run, folder)
+    manifest, own = stands.manifest, os.path.relpath(run.run_dir, run.root)
     said, notes = _notes(place / NOTES)
     name, points = curve.of_entries(run.metrics())
     picture = curve.svg(name, points)
-    if picture:
-        files.write_text(place / CURVE, picture)
-    manifest = gates.manifest(folder)
-    evaluations = [evaluation.read(file) for file in evaluation.of_run(run.run_dir)]
-    of, own = manifest.get("of") or {}, os.path.relpath(run.run_dir, run.root)
-    found = measured.of(evaluations, own, of.get("subject"))
+    evaluations = {os.path.relpath(file, run.root): evaluation.read(file) for file in evaluation.of_run(run.run_dir)}
+    contents = list(evaluations.values())
+    found = measured.of(contents, own, (manifest.get("of") or {}).get("subject"))
+    differences = [one["task"] for one in manifest.get("artifacts", {}).values() if one["task"]]
+    gate = measured.told(contents, differences)
+    benchmark = benchmarks.read(folder) or {}
     data = _metadata(run, said, base, found)
     metadata.require(data, place / NOTES)
     rules, clusters = sections.failing(found, run.run_dir)
+    artifacts = sections.artifacts(manifest, gate)
     unsaid = f"It was not evaluated: `python -m rlexp evaluate {own}`."
     parts = [
         (f"# {prose.title(run)}", prose.summary(run)),
@@ -81,25 +81,37 @@ def write(run: FinishedRun, folder: Path, base: Path | None) -> Path:
         ("", "\n\n".join(filter(None, [sections.held_out(run), prose.chosen(run)]))),
         ("## Evaluation", "\n\n".join(map(sections.evaluation, found)) or unsaid),
         ("### What was not trained", sections.regression(found)),
-        ("## Artifacts", sections.artifacts(manifest)),
-        ("### Speed and stability", speed.section(benchmarks.read(folder) or {})),
-        ("## Prompt style", prose.prompt_style(run, manifest)),
+        ("## Artifacts", "\n\n".join(filter(None, [artifacts, sections.left_out(stands)]))),
+        ("### Speed and stability", speed.section(benchmark, manifest, _how(benchmark, evaluations), gate)),
+        ("## Prompt style", programs.section(run, stands)),
         ("## Limits", prose.limits(run, manifest, found)),
         ("## Failure patterns", rules or "The samples that were kept show none by rule."),
         ("### Answers that fail alike", clusters),
         ("## Lineage", sections.lineage(run)),
-        ("## Replay", prose.replay(run)),
+        ("## Replay", prose.replay(run, stands.again)),
         ("## Notes", notes),
     ]
     body = "\n\n".join("\n\n".join(filter(None, part)) for part in parts if part[1])
     head = yaml.safe_dump(data, sort_keys=False, allow_unicode=True).strip()
+    place.mkdir(parents=True, exist_ok=True)
+    if not (place / NOTES).exists():
+        files.write_text(place / NOTES, EMPTY)
+    if picture:
+        files.write_text(place / CURVE, picture)
     files.write_text(place / FILE, f"---\n{head}\n---\n\n{body}\n")
     return place / FILE
 
 
+def _how(benchmark: dict[str, Any], evaluations: dict[str, dict[str, Any]]) -> str:
+    """How the benchmark's score was sampled; empty where its evaluation is not there."""
+    scores = [one["score"] for one in benchmark.get("artifacts", {}).values() if one["score"]]
+    tasks = [evaluations.get(one["file"], {"tasks": {}})["tasks"].get(one["task"]) for one in scores]
+    return next((measured.sampled(task) for task in tasks if task), "")
+
+
 def _notes(file: Path) -> tuple[dict[str, Any], str]:
     """(what the front matter says, the text behind it)."""
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8") if file.exists() else EMPTY
     head, behind = "", text
     if text.startswith("---\n") and "\n---" in text[3:]:
         head, _, behind = text[4:].partition("\n---")
@@ -133,10 +145,10 @@ def _metadata(run: FinishedRun, said: dict[str, Any], base: Path | None, found: 
     results = [
         EvalResult(
             task_type="text-generation",
-            dataset_type=one.task,
-            dataset_name=one.task,
+            dataset_name=one.dataset[0],
+            dataset_type=one.dataset[1],
             metric_type=metric,
-            metric_name=f"{metric}, {one.how}" if one.how else metric,
+            metric_name=f"{metric} of {one.name}",
             metric_value=value,
         )
         for one in found
