@@ -55,7 +55,7 @@ def source_of(folder: Path, full: bool) -> Source:
         shutil.copyfile(TINY / name, folder / name)
     run = SimpleNamespace(
         chat_template_kwargs={},
-        model=SimpleNamespace(system_prompt=SYSTEM, max_seq_length=256),
+        model=SimpleNamespace(system_prompt=SYSTEM, max_seq_length=256, load_in_4bit=False),
         hardware=SimpleNamespace(device=Device.cpu),
     )
     original = SimpleNamespace(lock={"identity": "0" * 16})

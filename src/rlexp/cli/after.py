@@ -42,8 +42,9 @@ def command(options: Namespace, line: CommandLine, evals: Asked, formats: Asked,
     wanted = {root: asked for root, asked in zip(VERBS, (evals, formats), strict=True) if asked.typed}
     for root, asked in wanted.items():
         if not asked.names:
-            what = f"{root}. changes {'tasks' if root == task_file.ROOT else 'formats'}, and none is asked for"
-            raise RunError(what, where=asked.typed[0], hint=f"type {root}=NAME too, or leave it out")
+            things = "tasks" if root == task_file.ROOT else "formats"
+            hint = f"type {root}={things.upper()} too, or leave it out"
+            raise RunError(f"{root}. changes {things}, and none is asked for", where=asked.typed[0], hint=hint)
     if answer := printed(options, line):
         return answer
     point = resume.planned(line, here) if resume.asked(line) else None
