@@ -19,6 +19,7 @@ from tests.end_to_end.test_replay import tool
 
 pytestmark = pytest.mark.end_to_end
 SHORT = ("method.max_steps=2", "held_out.rows=8", "preflight.smoke=never")
+SHIPPED = ("export=merged", "export.gate.rows=4", "export.gate.tokens=40")
 LINES = {
     "train": ["train", "method.beta=0.04", "hydra.run.dir=outputs/b", *SHORT],
     "sweep": ["-m", "method.beta=0,0.04", "hydra.sweep.dir=multirun/s", *SHORT],
@@ -38,9 +39,15 @@ LINES = {
     "init": ["init", "mine"],
     "data": ["data"],
     "evaluate": ["evaluate", "outputs/a", "eval.rows=4"],
+    "export": ["export", "outputs/a", "export.gate.rows=4", "export.gate.tokens=40"],
+    "card": ["card", "outputs/a"],
     "difficulty": ["difficulty", "rows=8", "n=2"],
+    "benchmark": ["benchmark", "outputs/a", "eval.rows=2", "--requests", "2", "--seconds", "0.1"],
+    "ship": ["ship", "outputs/a", "eval.rows=4", *SHIPPED, "--requests", "2", "--seconds", "0.1"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
+BEFORE = {"benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"]}
+"""What has to be there."""
 VERB = {"sweep": "train", "stored": "inspect", "check": "replay"}
 
 
@@ -68,7 +75,7 @@ def test_there_is_a_line_for_every_verb():
     assert {VERB.get(name, name) for name in LINES} == set(VERBS)
 
 
-SLOW = ("sweep", "smoke", "ladder", "difficulty")
+SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark", "ship")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +83,8 @@ SLOW = ("sweep", "smoke", "ladder", "difficulty")
 )
 def test_a_verb_answers_one_document_of_its_shape(made, name):
     project, _ = made
+    if name in BEFORE:
+        assert rlexp(project, *BEFORE[name], timeout=600).returncode == 0
     done = rlexp(project, *LINES[name], "--json", timeout=600, HF_HUB_OFFLINE="1")
     said = document(VERB.get(name, name), done.stdout)
     assert "error" not in said, said

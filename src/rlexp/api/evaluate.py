@@ -16,9 +16,9 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import HELD_OUT, Kind, Sampled
 from rlexp.compose.schema_eval import Evaluation as Typed
+from rlexp.compose.second_root import Asked
 from rlexp.compose.task_file import OWN
 from rlexp.compose.task_run import Settled, settle, settle_all
-from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, kinds, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan

@@ -1,15 +1,20 @@
-"""What TRL, Unsloth and vLLM would send about a run (its trainer, architecture, machine) is off unless the user says
-otherwise.
+"""What TRL, Unsloth, vLLM and onnxruntime would send about a run (its trainer, architecture, machine) is off unless
+the user says otherwise.
 
 Sources: ``send_telemetry`` of huggingface_hub, which TRL and transformers call; ``_statistics`` of unsloth (a download
-that counts, and may wait 120 s for it); ``usage_lib`` of vLLM.
+that counts, and may wait 120 s for it); ``usage_lib`` of vLLM; onnxruntime's libraries, which name the variable.
 """
 
 from __future__ import annotations
 
 import os
 
-OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "UNSLOTH_DISABLE_STATISTICS": "1", "VLLM_NO_USAGE_STATS": "1"}
+OFF = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "UNSLOTH_DISABLE_STATISTICS": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 """Environment variable -> the value that switches one off; each library reads its own when it is imported."""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import HELD_OUT, Kind
+from rlexp.compose.second_root import Asked
 from rlexp.compose.task_run import Settled, settle_all
-from rlexp.compose.tasks import Asked
 from rlexp.errors import RunError
 from rlexp.evaluate import sizing
 from rlexp.evaluate.held_out import Half, rows_of

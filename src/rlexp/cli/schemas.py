@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from rlexp.cli.schema import Schema, count, flag, items, mapping, maybe, number, record, text, texts
+from rlexp.cli.schema_benchmark import BENCHMARK
 from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_evaluate import EVALUATION
+from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, PLAN, REPLAY, SAVED
 from rlexp.cli.schema_usage import HELP, VERSION
@@ -214,6 +216,10 @@ ANSWERS: dict[str, Schema] = {
     "inspect": INSPECT,
     "ladder": LADDER,
     "evaluate": record({**FIELD_FORMAT, **EVALUATION}),
+    "export": record({**FIELD_FORMAT, **EXPORT}, optional={"ship": SHIP}),
+    "card": record({**FIELD_FORMAT, **CARD}),
+    "ship": record({**FIELD_FORMAT, **SHIPPED}),
+    "benchmark": record({**FIELD_FORMAT, **BENCHMARK}),
     "pin": PIN,
     "replay": REPLAY,
     "diff": DIFF,

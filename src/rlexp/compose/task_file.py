@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from rlexp.compose import ranges
+from rlexp.compose import second_root
 from rlexp.compose.config_file import Scene, explain_yaml
-from rlexp.compose.explain import explain
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.compose.schema import HeldOut
@@ -102,20 +98,10 @@ def typed(schema: type[Any], tree: dict[str, Any], settings: Sequence[str], wher
     Raises:
         RunError: a key is unknown, or a value has another type or range.
     """
-    node = OmegaConf.structured(schema)
     try:
-        node = OmegaConf.merge(node, OmegaConf.create(_plain(tree)))
-        for setting in settings:
-            key, _, raw = setting.partition("=")
-            OmegaConf.update(node, key, OverridesParser.create().parse_overrides([f"value={raw}"])[0].value())
-        found = OmegaConf.to_object(node)
-    except OmegaConfBaseException as error:
-        raise _said(explain(error, places), where) from error
-    try:
-        ranges.require_fields(found)
+        return second_root.composed(schema, _plain(tree), settings, places)
     except RunError as error:
         raise _said(error, where) from error
-    return found
 
 
 def _said(error: RunError, where: str) -> RunError:

@@ -14,8 +14,9 @@ from rlexp.compose.points import CommandLine
 from rlexp.compose.run import Run, resolve
 from rlexp.compose.schema import Dataset, DatasetType, Draw, HeldOut, Reward
 from rlexp.compose.schema_eval import Evaluation, Kind
+from rlexp.compose.second_root import Asked
 from rlexp.compose.task_file import OWN, Named
-from rlexp.compose.tasks import Asked, read
+from rlexp.compose.tasks import read
 from rlexp.errors import RunError, all_of, nearest
 
 METHOD_OF = {

@@ -7,98 +7,30 @@ lock of a run and no identity knows of an evaluation that comes after it.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
 
 from rlexp.compose import task_file
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType
 from rlexp.compose.schema_eval import HELD_OUT, Evaluation, Kind, Task
+from rlexp.compose.second_root import Asked, SecondRoot
 from rlexp.compose.task_file import LM_EVAL, NAME, OWN, ROOT, Named, listed, present
 from rlexp.errors import RunError, nearest
 
-UNQUOTED = re.compile(r"[\w:.+-]+")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was typed about an evaluation."""
-
-    names: tuple[str, ...] = ()
-    """The tasks; none where ``eval=`` was not typed."""
-    settings: tuple[str, ...] = ()
-    """``KEY=VALUE`` behind ``eval.``, as typed."""
-    typed: tuple[str, ...] = ()
-    """The overrides, whole."""
+EVAL = SecondRoot(
+    ROOT,
+    "eval tasks",
+    "an eval task",
+    "an evaluation",
+    HELD_OUT,
+    NAME,
+    f"{ROOT}=NAME, {ROOT}=a+b or {ROOT}={LM_EVAL}NAME",
+)
 
 
 def take(overrides: Sequence[str]) -> tuple[list[str], Asked]:
-    """Takes ``eval=`` and ``eval.KEY=`` out of the overrides.
-
-    Returns:
-        (the other overrides, what was taken).
-
-    Raises:
-        RunError: one is typed twice, sweeps, or cannot be read.
-    """
-    own = [one for one in overrides if re.match(rf"[+~]*{ROOT}(\.[^=]*)?(=|$)", one)]
-    rest = [one for one in overrides if one not in own]
-    names: tuple[str, ...] = ()
-    settings = []
-    for one in own:
-        key, _, raw = one.lstrip("+").partition("=")
-        if one.startswith("~") or not raw:
-            hint = f"type {ROOT}=held_out, or leave it out"
-            raise RunError(f"{ROOT}= names eval tasks", where=one, hint=hint)
-        if key == ROOT:
-            if names:
-                hint = f"type {ROOT}={'+'.join(names)}+{_text(one)}"
-                raise RunError(f"{ROOT}= is typed twice", where=one, hint=hint)
-            names = _names(one)
-        else:
-            _text(one)
-            settings.append(one.lstrip("+").removeprefix(f"{ROOT}."))
-    return rest, Asked(names, tuple(settings), tuple(own))
-
-
-def _text(override: str) -> Any:
-    """The value of an override.
-
-    Raises:
-        RunError: it sweeps, or Hydra cannot read it.
-    """
-    try:
-        parsed = OverridesParser.create().parse_overrides([f"{ROOT}={override.partition('=')[2]}"])[0]
-    except OverrideParseException as error:
-        hint = f"put quotes around it: '{override.partition('=')[0]}=\"...\"'"
-        raise RunError("this cannot be read", where=override, hint=hint) from error
-    if parsed.is_sweep_override():
-        key, _, raw = override.partition("=")
-        hint = f"type {key}={raw.replace(',', '+')}" if key == ROOT else f"type one value: {key}={raw.split(',')[0]}"
-        raise RunError("an evaluation is not swept: all of its tasks go into one", where=override, hint=hint)
-    return parsed.value()
-
-
-def _names(override: str) -> tuple[str, ...]:
-    raw = override.partition("=")[2]
-    value = raw if UNQUOTED.fullmatch(raw) else _text(override)  # Hydra reads no letters but those of ASCII
-    texts = value if isinstance(value, list) else [value]
-    names = [name for text in texts for name in str(text).split("+")]
-    for name in names:
-        if not NAME.fullmatch(name):
-            what = f"{name!r} is no name of an eval task"
-            raise RunError(what, where=override, hint=f"type {ROOT}=NAME, {ROOT}=a+b or {ROOT}={LM_EVAL}NAME")
-        if names.count(name) > 1:
-            once = "+".join(dict.fromkeys(names))
-            raise RunError(f"{ROOT}= names {name} twice", where=override, hint=f"type {ROOT}={once}")
-    if not names:
-        raise RunError(f"{ROOT}= names eval tasks", where=override, hint=f"type {ROOT}={HELD_OUT}")
-    return tuple(names)
+    """Takes ``eval=`` and ``eval.KEY=`` out of the overrides (``SecondRoot.take``)."""
+    return EVAL.take(overrides)
 
 
 def read(asked: Asked, run: Run) -> tuple[list[Named], Evaluation]:

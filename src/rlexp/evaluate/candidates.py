@@ -16,11 +16,13 @@ from rlexp.backend.engine.offline import OfflineEngine, rank_of
 from rlexp.backend.patches import Patches
 from rlexp.console import quiet
 from rlexp.errors import RunError
+from rlexp.evaluate.artifact_sampler import ArtifactSampler, spec_of
 from rlexp.evaluate.sampler import Sampler
 from rlexp.evaluate.subjects import Subject
 from rlexp.evaluate.transformers_sampler import TransformersSampler
 from rlexp.evaluate.url_sampler import UrlSampler
 from rlexp.evaluate.vllm_sampler import VllmSampler
+from rlexp.runtimes.host import Died, Host
 
 TOGETHER = 8192
 """Completions that vLLM is given at once: it fills its batches itself."""
@@ -65,6 +67,10 @@ class Candidates:
         if subject.url:
             yield Candidate(subject, UrlSampler(subject.run, subject.url, str(subject.model)))
             return
+        if subject.artifact:
+            with self._hosted(subject) as hosted:
+                yield hosted
+            return
         with quiet(Path(os.devnull)), contextlib.ExitStack() as stack:
             adapter = adapter_of(subject)
             if self._engine == "vllm":
@@ -76,6 +82,19 @@ class Candidates:
             elif hasattr(model, "disable_adapter"):
                 stack.enter_context(model.disable_adapter())
             yield Candidate(subject, TransformersSampler(subject.run, model, tokenizer), model, tokenizer)
+
+    @contextlib.contextmanager
+    def _hosted(self, subject: Subject) -> Iterator[Candidate]:
+        """An artifact in its own runtime."""
+        assert subject.artifact
+        self.close()
+        spec = spec_of(subject.artifact, subject.run)
+        try:
+            with Host(spec) as host:
+                yield Candidate(subject, ArtifactSampler(host))
+        except Died as error:
+            hint = "python -m rlexp export RUN says what is wrong with it"
+            raise RunError(f"it cannot be sampled: {error}", where=subject.name, hint=hint) from error
 
     def close(self) -> None:
         """Lets go of what is loaded."""

@@ -70,7 +70,7 @@ class Plan:
         return found
 
     def _asked(self, work: Work, subject: Subject) -> dict[str, Any]:
-        engine = "" if subject.url else self.engine_of(work)
+        engine = "" if subject.url or subject.artifact else self.engine_of(work)
         found, first = {"task": work.digest(), "subject": subject.digest, "engine": engine}, self.subjects[0]
         return {**found, "against": first.digest} if work.settled.named.task.judge and subject is not first else found
 
@@ -206,6 +206,7 @@ def _content(plan: Plan) -> dict[str, Any]:
     general = [work.name for work in plan.work if work.settled.named.suite == regression.GENERAL]
     bases = [one.name for one in plan.subjects if one.base]
     found["forgotten"] = regression.forgotten(found["differences"], general, bases)
+    found["general"] = general
     found["contamination"] = {
         task: {name: shared.to_json() for name, shared in of.items()} for task, of in plan.contamination.items()
     }

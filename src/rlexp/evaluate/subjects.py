@@ -1,7 +1,8 @@
 """What is evaluated, as it is named on the command line: a run, a step of it, its base, a model, an endpoint.
 
     RUN, RUN@STEP, RUN@best, RUN@base    the weights that a run left, of a checkpoint, what it began with
-    FOLDER, hub:ORG/NAME, OPTION         a model: a merged or exported artifact, one of the hub, an option of conf/model
+    FOLDER, hub:ORG/NAME, OPTION         a model: merged weights, one of the hub, an option of conf/model
+    exports/RUN/ARTIFACT                 an exported artifact, in its own runtime
     http://HOST/v1[#MODEL]               an OpenAI-compatible endpoint
 
 Imports no torch.
@@ -33,7 +34,8 @@ from rlexp.inputs import hashes
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
-from rlexp.record import finished, locked_config
+from rlexp.record import exports, finished, locked_config
+from rlexp.record.exports import Artifact
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import template_time
 
@@ -60,17 +62,21 @@ class Subject:
     url: str | None = None
     model: str | None = None
     """The model's name at the endpoint; None of any other."""
+    artifact: Artifact | None = None
+    """What ``export`` made."""
 
     @property
     def base(self) -> bool:
         """Says whether it is what a run began with, or a model that no run of ours trained."""
-        return self.weights is None and self.url is None
+        return self.weights is None and self.url is None and self.artifact is None
 
     @functools.cached_property
     def digest(self) -> dict[str, Any]:
         """What was evaluated, by its hashes, the same wherever it lies."""
         if self.url:
             return {"url": self.url, "model": self.model}
+        if self.artifact:
+            return self.artifact.digest
         assert self.inputs
         found: dict[str, Any] = {"model": hashes.model_digest(self.run, self.inputs.model)["md5"]}
         found |= {"load_in_4bit": self.run.model.load_in_4bit, "dtype": self.run.hardware.dtype.name}
@@ -127,6 +133,8 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
             with endpoint.Endpoint(url) as asked:
                 model = asked.served()
         return [Subject(f"{url}#{model}", run, url=url, model=model)]
+    if one := _artifact(word, overrides, here, root):
+        return [one]
     named, _, step = word.rpartition("@")
     if _is_run(word, here, root) or not named:  # a folder's own name goes before a step
         named, step = word, ""
@@ -134,7 +142,7 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
         if word != named and not step.isdecimal() and step not in STEPS:
             guess = nearest(step, STEPS) or STEPS[0]
             what = f"{named} is a run, and {step!r} none of its steps"
-            raise RunError(what, where=f"evaluate {word}", hint=f"type {named}@{guess}, or the step of a checkpoint")
+            raise RunError(what, where=word, hint=f"type {named}@{guess}, or the step of a checkpoint")
         return [_of_run(named, step, overrides, here, root)]
     there = any((place / word).is_dir() for place in (here, root)) or word.startswith(typed_ids.PREFIX)
     if there or Places.of(root).option_file(f"model/{word}").is_file():
@@ -166,12 +174,23 @@ def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path)
         hint = hint.replace("type checkpoint=", f"type {named}@")
         if step == LINK and (begun := _begun(original, named)):
             hint += f", or {begun} for what it began with"
-        raise RunError(error.what, where=f"evaluate {name}", hint=hint) from error
+        raise RunError(error.what, where=name, hint=hint) from error
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     return Subject(name, run, inputs, weights, original)
+
+
+def _artifact(word: str, overrides: list[str], here: Path, root: Path) -> Subject | None:
+    """The artifact that lies at a path, spoken to as the run that it is of, where that run is here."""
+    for folder in (here / word, root / word):
+        if one := exports.read(folder):
+            exports.require_whole(one)
+            named = one.content["of"]["run"]
+            run = _of_run(named, "", [], here, root).run if _is_run(named, here, root) else _composed(overrides, root)
+            return Subject(os.path.relpath(folder, root), run, artifact=one)
+    return None
 
 
 def _begun(original: FinishedRun, named: str) -> str | None:
@@ -208,7 +227,7 @@ def _nothing(word: str, named: str, root: Path) -> RunError:
     guess = nearest(named, [*runs, *options])
     return RunError(
         f"{word} names nothing that can be evaluated",
-        where=f"evaluate {word}",
+        where=word,
         hint=(f"did you mean {guess}? " if guess else "")
         + "name a run (python -m rlexp runs lists them), RUN@STEP, a model folder, an option of conf/model, or a URL",
     )

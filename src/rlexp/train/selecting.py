@@ -15,8 +15,8 @@ from rlexp.backend.prompts import prefill_of
 from rlexp.compose import tasks
 from rlexp.compose.run import Run
 from rlexp.compose.schema_eval import HELD_OUT, Kind
+from rlexp.compose.second_root import Asked
 from rlexp.compose.task_run import settle
-from rlexp.compose.tasks import Asked
 from rlexp.compose.validate_data import require_metric
 from rlexp.errors import RunError
 from rlexp.evaluate import measure

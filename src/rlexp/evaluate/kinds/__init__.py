@@ -94,5 +94,9 @@ def require(work: Work, subjects: Sequence[Subject]) -> None:
     Raises:
         RunError: it cannot.
     """
-    if needs := getattr(module(work.settled.named.task.kind), "require", None):
+    kind = work.settled.named.task.kind
+    if kind is Kind.pairs and (some := [one.name for one in subjects if one.artifact]):
+        hint = f"leave {work.name} out of eval=, or evaluate the run"
+        raise RunError(f"{work.name} asks a model of transformers, and {some[0]} is an artifact", some[0], hint)
+    if needs := getattr(module(kind), "require", None):
         needs(work, subjects)

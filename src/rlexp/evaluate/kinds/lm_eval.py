@@ -9,6 +9,7 @@ from typing import Any
 from rlexp.compose.run import Run
 from rlexp.compose.task_run import Settled
 from rlexp.errors import RunError
+from rlexp.evaluate.artifact_sampler import ArtifactSampler
 from rlexp.evaluate.candidates import Candidate
 from rlexp.evaluate.harness import Harness, silent
 from rlexp.evaluate.subjects import Subject
@@ -46,12 +47,17 @@ def require(work: Work, subjects: Sequence[Subject]) -> None:
         raise RunError(f"{work.name} has no documents", where=f"eval={work.name}", hint="name another task")
 
 
-def model_of(candidate: Candidate, run: Run) -> Any:
-    """The harness's model object of a candidate; one whose model runs elsewhere gets its own here.
+def model_of(candidate: Candidate, run: Run, seed: int) -> Any:
+    """The harness's model object of a candidate.
 
     Args:
         run: says how many sequences the hardware takes at once, and how dialogues are rendered.
+        seed: of what an artifact samples; a model of transformers has torch's.
     """
+    if isinstance(candidate.sampler, ArtifactSampler):
+        from rlexp.evaluate.hosted_lm import HostedLM
+
+        return HostedLM(candidate.sampler.host, seed)
     from lm_eval.models.huggingface import HFLM
 
     whole = candidate.model
@@ -88,7 +94,7 @@ def measure(work: Work, candidate: Candidate) -> Any:
             for one in work.tasks.values():
                 one.set_fewshot_seed(seed=work.seed)
             found = evaluate(
-                model_of(candidate, run),
+                model_of(candidate, run, work.seed),
                 {"tasks": work.tasks, "groups": {}, "group_map": {}},
                 limit=task.rows,
                 bootstrap_iters=0,
