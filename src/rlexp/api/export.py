@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
@@ -131,11 +132,10 @@ def _export(asked: Planned, say: Said) -> Exported:
         hint = "python -m rlexp inspect RUN says whether the run answers at all"
         raise RunError(f"the run itself cannot be loaded: {error}", where=of.subject.name, hint=hint) from error
     scored = _scored(asked, made, found, say)
-    shown = _shown(asked, on, made, found, say)
+    before = gates.manifest(asked.folder).get("artifacts", {})
+    shown = _shown(on, made, found, before, say)
     content = export_manifest.manifest(made, found, scored, shown)
-    content["artifacts"] |= export_manifest.rows_kept(
-        asked.folder, gates.manifest(asked.folder).get("artifacts", {}), made, say
-    )
+    content["artifacts"] |= export_manifest.rows_kept(asked.folder, before, made, say)
     typed = asked.wanted.typed
     if typed.want:
         content["ship"] = recommend(content["artifacts"], typed.want, typed.at_most)
@@ -198,26 +198,22 @@ def _scored(asked: Planned, made: list[Artifact], found: dict[str, Any], say: Sa
     names = [os.path.relpath(one.folder, asked.root) for one in alive]
     run = asked.source.subject.name
     plan = plan_of([run, *names], _tasks(asked.wanted), asked.root, asked.root)
-    content = evaluate_plan(plan, say, lambda total: _silent()).content
+    content = evaluate_plan(plan, say, lambda total: contextlib.nullcontext(lambda done: None)).content
     (differences,) = (content["differences"][name] for name in content["tasks"])
     of = {one["other"]: one for one in differences if one["claimed"] and one["one"] == run}
     margin = asked.wanted.typed.gate.margin
     return {one.name: {**of[name], "margin": margin} for one, name in zip(alive, names, strict=True) if name in of}
 
 
-class _silent:
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: None
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-
 def _shown(
-    asked: Planned, on: Asked, made: list[Artifact], found: dict[str, Any], say: Said
+    on: Asked, made: list[Artifact], found: dict[str, Any], before: dict[str, Any], say: Said
 ) -> dict[str, dict[str, Any]]:
-    """Artifact -> the program that asks it, and whether its answer is the one that the gate saw."""
-    shown, before = {}, gates.manifest(asked.folder).get("artifacts", {})
+    """Artifact -> the program that asks it, and whether its answer is the one that the gate saw.
+
+    Args:
+        before: the artifacts as the manifest told them; a program that gave the gate's answer is not run again.
+    """
+    shown = {}
     for one in made:
         first = found[one.name].get("first")
         if first is None:

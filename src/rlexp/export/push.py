@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.record import exports
 from rlexp.secrets import masked
 
 DIR = "dir:"
-BESIDE = ("manifest.json", "benchmark.json", "shipped.json", "card")
-"""What goes along with the artifacts."""
 
 
 def target(typed: str, root: Path) -> tuple[Any, str]:
@@ -91,7 +90,7 @@ def push(folder: Path, names: Sequence[str], typed: str, root: Path, say: Callab
     system, path = target(typed, root)
     try:
         system.makedirs(path, exist_ok=True)
-        for name in (*names, *(one for one in BESIDE if (folder / one).exists())):
+        for name in (*names, *(one for one in exports.BESIDE if (folder / one).exists())):
             say(f"copying {name} to {masked(typed)}")
             end = "/" if (folder / name).is_dir() else ""  # a folder's content, wherever there is one already
             system.put(f"{folder / name}{end}", f"{path}/{name}{end}", recursive=bool(end))

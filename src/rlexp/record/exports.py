@@ -24,7 +24,9 @@ FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
 MODELFILE = "Modelfile"
 SHIPPED = "shipped.json"
 """What ``ship`` leaves when every stage is done and nothing is wrong."""
-OWN = (MANIFEST, "benchmark.json", SHIPPED, "card", "gate")
+BESIDE = (MANIFEST, "benchmark.json", SHIPPED, "card")
+"""What is handed on beside the artifacts."""
+OWN = (*BESIDE, "gate")
 """What lies beside the artifacts, and pictures."""
 PICTURES = (".svg", ".png")
 FORMAT = 1
