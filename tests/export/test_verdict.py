@@ -90,6 +90,12 @@ def test_a_fault_of_the_making_is_broken_and_named(changes, name):
     assert judged.verdict == "broken" and name in [one["name"] for one in judged.reasons if one["level"] == "broken"]
 
 
+def test_a_probe_that_is_tokenized_otherwise_degrades_and_is_named():
+    judged = judge(found(prompts__tokenized_differ=["odd text"]), BASELINES)
+    assert judged.verdict == "degraded" and judged.reasons[0]["name"] == "prompt.ids"
+    assert judge(found(prompts__tokenized_differ=["odd text", "prompt 3"]), BASELINES).verdict == "broken"
+
+
 def test_a_share_that_cannot_be_told_accuses_nobody():
     unsure = {**said(mean_kld=1e-6, same_top_p=1.0), "adapter_share": {"value": 1.6, "error": 0.5}}
     assert judge(found(divergence=unsure), BASELINES).verdict == "identical"

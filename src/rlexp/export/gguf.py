@@ -14,7 +14,7 @@ from typing import Any
 from rlexp.errors import RunError
 from rlexp.export import gguf_imatrix, gguf_process, modelfile
 from rlexp.export.formats import Made, Making
-from rlexp.export.gguf_pre_tokenizer import name_of
+from rlexp.export.pre_tokenizer import name_of
 from rlexp.runtimes.host import Died, Host
 from rlexp.runtimes.protocol import Spec
 

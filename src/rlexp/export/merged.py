@@ -1,7 +1,7 @@
 """Merged 16-bit safetensors: the standard, and what every other format is made from.
 
-Each weight is summed in float64 and rounded once (``inputs.merge``). Tokenizer, template and generation settings are
-those that the run left beside its weights.
+Each weight is summed in float64 and rounded once, by chance (``inputs.merge``). Tokenizer, template and generation
+settings are those that the run left beside its weights.
 """
 
 from __future__ import annotations
