@@ -30,7 +30,7 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import checkpoints, evaluation, finished
+from rlexp.record import benchmarks, checkpoints, evaluation, exports, finished, gates
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
 from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
@@ -42,6 +42,8 @@ from tests.conftest import copy_project, files, rlexp
 RATES = "data/arithmetic.difficulty"
 CHECKPOINT, SO_FAR = "outputs/run/checkpoints/checkpoint-2", "outputs/run/run_so_far.json"
 EVALUATED = f"outputs/run/{evaluation.FOLDER}/{'0' * 16}/{evaluation.FILE}"
+EXPORTED = "exports/run"
+NOTES = f"{EXPORTED}/card/notes.md"
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
 SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
@@ -96,6 +98,59 @@ FOUND_OUT = {
     "contamination": {"sums": {"outputs/run": {"rows": 4, "exact": [1], "near": [2]}}},
 }
 """What an evaluation found."""
+FIGURE = {"value": 0.1, "error": 0.01}
+STATISTICS = dict.fromkeys(("mean_kld", "p99.9_kld", "same_top_p", "adapter_share"), FIGURE)
+LIKE = {"name": "odd text", "reference": "a", "artifact": None}
+HELD = {
+    **{"loaded": "transformers 5", "load_s": 1.0, "tokens_per_s": 9.0, "peak_gib": 0.5, "divergence": STATISTICS},
+    "prompts": {
+        **{"compared": 2, "refused": {"a system turn": "no"}, "texts_differ": ["odd text"], "ids_differ": []},
+        **{"tokenized_differ": ["prompt 0"], "shown": [LIKE], "shown_ids": [{**LIKE, "reference": [1]}]},
+    },
+    "ends": {"reference": [2], "artifact": [2], "missing": [], "cutting": [7]},
+    "greedy": {"rows": 2, "same": 0.5, "first_divergence": None},
+    **{"first": "4", "prompt": {"text": "2 + 2"}, "stopped": {"reference": 1.0, "artifact": 0.5}},
+    "baselines": {"q8_0": STATISTICS, "q4_0": STATISTICS},
+}
+"""What the gate found of an artifact."""
+ARTIFACT = {
+    **{"format": 1, "name": "merged", "kind": "merged", "type": "16bit", "runtime": "transformers", "path": "."},
+    "of": {"run": "outputs/run", "step": None, "identity": "0" * 16, "subject": {"weights": "0" * 64}},
+    **{"files": {"config.json": {"sha256": "0" * 64, "size": 2}}, "seconds": 1.5, "tools": {"transformers": "5"}},
+    **{"mix": {"float16": 1.0}, "note": "it is", "template_kwargs": {"enable_thinking": False}},
+}
+"""How an artifact describes itself."""
+JUDGED = {
+    **{name: ARTIFACT[name] for name in (*exports.TOLD, "files")},
+    **{"bytes": 2, "verdict": "broken", "gate": HELD, "modelfile": "FROM ./model.gguf"},
+    "reasons": [{"name": "prompt.ids", "level": "broken", "why": "other ids"}],
+    "task": {"metric": "accuracy", "mean": 0.1, "low": 0.0, "high": 0.2, "margin": 0.03},
+    "snippet": {"program": "print(4)", "same": True, "said": "4"},
+}
+EXPORT = {
+    **{"format": 1, "of": ARTIFACT["of"], "prompt": {"text": "2 + 2"}, "artifacts": {"merged": JUDGED}},
+    "ship": {"name": "merged", "why": "it is small"},
+}
+"""The manifest of an export."""
+SPREAD = dict.fromkeys(("p50", "p95", "p99"), 0.1)
+ROW = {
+    **{name: ARTIFACT[name] for name in ("kind", "type", "runtime", "tools")},
+    **{"bytes": 2, "score": None, "died": {"part": "loading", "why": "it was ended"}},
+    "levels": [
+        {
+            **{"together": 1, "requests": 8, "tokens": 80, "tokens_per_s": 9.0, "answers_per_s": 1.0},
+            **dict.fromkeys(("first_token_s", "token_s", "answer_s"), SPREAD),
+        }
+    ],
+}
+SPEED = {
+    **{"format": 1, "of": ARTIFACT["of"], "machine": {"processor": "AMD", "cpus": 2}, "slow": ["merged is slow"]},
+    "settings": {"requests": 8, "seconds": 10.0, "p99": None, "max_new_tokens": 64},
+    "artifacts": {"merged": ROW},
+}
+"""A benchmark."""
+SAID = {"license": "mit", "license_name": "MIT", "use": "sums", "tags": ["sums"]}
+"""What a person's notes say."""
 SAMPLED = {
     **{"groups": 2, "low": 0.0, "high": 1.0, "equal": 0.5, "empty": 0.0, "copied": 0.0, "looping": 0.0},
     **{"variances": {"correct": 0.25}, "ranges": {"correct": 1.0}},
@@ -185,6 +240,33 @@ def read_selection(place: Path) -> None:
     chosen.best(place / "outputs/run", "it", "RUN")
 
 
+def read_notes(file: Path) -> None:
+    """What a card takes of a person's notes."""
+    from rlexp.card import write
+
+    write._notes(file)
+
+
+def shown(folder: Path) -> None:
+    """What a card shows of an export."""
+    from rlexp.card import sections
+
+    sections.artifacts(gates.manifest(folder))
+
+
+def judged(folder: Path) -> None:
+    """The verdict on what the gate kept."""
+    from rlexp.export.gate import verdict
+
+    if found := gates.kept(folder, "merged", "0" * 64):
+        verdict.judge(found, found["baselines"])
+
+
+def whole(folder: Path) -> None:
+    """An artifact, held against its files."""
+    exports.require_whole(exports.artifacts(folder)[0])
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of file that is handed on."""
@@ -199,7 +281,7 @@ class Kind:
     """Keys that ``write`` mends, so that there is nothing to change in them."""
 
     def load(self, place: Path) -> dict[str, Any]:
-        return yaml.safe_load((place / self.file).read_text())
+        return next(yaml.safe_load_all((place / self.file).read_text()))
 
     def cases(self, content: dict[str, Any]) -> list[Case]:
         """Every leaf in every wrong way."""
@@ -230,6 +312,31 @@ KINDS = (
     ),
     Kind("run_so_far.json", SO_FAR, json.dumps, lambda place: read_so_far(place / SO_FAR)),
     Kind(evaluation.FILE, EVALUATED, json.dumps, lambda place: evaluation.read(place / EVALUATED)),
+    Kind(
+        f"{exports.ARTIFACT} of an export",
+        f"{EXPORTED}/merged/{exports.ARTIFACT}",
+        json.dumps,
+        lambda place: whole(place / EXPORTED),
+    ),
+    Kind(
+        f"{exports.MANIFEST} of an export",
+        f"{EXPORTED}/{exports.MANIFEST}",
+        json.dumps,
+        lambda place: shown(place / EXPORTED),
+    ),
+    Kind(benchmarks.FILE, f"{EXPORTED}/{benchmarks.FILE}", json.dumps, lambda place: benchmarks.read(place / EXPORTED)),
+    Kind(
+        "what the gate kept",
+        f"{EXPORTED}/{gates.FOLDER}/merged.json",
+        json.dumps,
+        lambda place: judged(place / EXPORTED),
+    ),
+    Kind(
+        "notes.md",
+        NOTES,
+        lambda said: f"---\n{yaml.safe_dump(said)}---\nSeen.\n",
+        lambda place: read_notes(place / NOTES),
+    ),
     Kind(SELECTION, f"outputs/run/{SELECTION}", lambda line: json.dumps(line) + "\n", read_selection),
 )
 
@@ -260,6 +367,7 @@ def make_place(top: Path) -> Path:
     (project / "outputs/run" / SELECTION).write_text(json.dumps(MEASURED) + "\n")
     (project / EVALUATED).parent.mkdir(parents=True)
     (project / EVALUATED).write_text(json.dumps(FOUND_OUT))
+    make_export(project / EXPORTED)
     (project / CHECKPOINT).mkdir(parents=True)
     for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
         (project / CHECKPOINT / name).write_bytes(b"{}")
@@ -268,6 +376,18 @@ def make_place(top: Path) -> Path:
     (top / "outside/kept.txt").write_text("kept")
     (project / "link").symlink_to(top)
     return project
+
+
+def make_export(folder: Path) -> None:
+    """An export with its records."""
+    for name in ("merged", gates.FOLDER, "card"):
+        (folder / name).mkdir(parents=True)
+    (folder / "merged/config.json").write_text("{}")
+    described = {**ARTIFACT, "files": exports.hashed(folder / "merged")}
+    records = {f"merged/{exports.ARTIFACT}": described, exports.MANIFEST: EXPORT, benchmarks.FILE: SPEED}
+    for name, content in {**records, f"{gates.FOLDER}/merged.json": {"key": "0" * 64, "found": HELD}}.items():
+        (folder / name).write_text(json.dumps(content))
+    (folder / "card/notes.md").write_text(f"---\n{yaml.safe_dump(SAID)}---\nSeen.\n")
 
 
 def state(place: Path) -> set[str]:

@@ -34,9 +34,12 @@ def test_what_is_typed_leaves_the_rest_to_hydra():
 @pytest.mark.parametrize(
     ("typed", "what", "hint"),
     [
+        (["export.at_most=0.03"], "would not be read", "type export.want=smallest too"),
         (["export=ggu"], "no format 'ggu'", "did you mean export=gguf?"),
         (["export=gguf", "export.gguf.types=[q4]"], "no type 'q4'", "one of: f16"),
         (["export=gguf", "export.gguf.types=[]"], "no type of gguf", "type export.gguf.types=[f16]"),
+        (["export=onnx", "export.gguf.types=[q8_0]"], "gguf is not asked for", "type export=merged+onnx+gguf"),
+        (["export.gguf.types=[q4]"], "gguf is not asked for", "type export=merged+gguf"),
         (["export.gate.margn=1"], "no key gate.margn", "did you mean gate.margin?"),
         (["export.gate.margin=2"], "gate.margin is 2", "type export.gate.margin=1"),
         (["export=a,b"], "not swept", "type export=a+b"),

@@ -32,6 +32,7 @@ import yaml
 from rlexp.__main__ import VERBS
 from rlexp.compose.methods import METHODS, Method
 from rlexp.compose.points import points
+from rlexp.export.formats import Making
 from rlexp.health.rules import RULES
 from rlexp.record.finished import run_folders
 from rlexp.record.run_folder import LOCK, MANIFEST
@@ -198,6 +199,7 @@ def undocumented(project: Path) -> set[str]:
         ("README.md", VERBS),
         ("docs/debugging.md", RULES),
         ("docs/add-a-method.md", [field.name for field in dataclasses.fields(Method)]),
+        ("docs/add-a-format.md", [field.name for field in dataclasses.fields(Making)]),
         ("docs/methods.md", METHODS),
         ("docs/security.md", ["code_tests", "sandbox=none"]),
         *(("docs/compose.md", options(group)) for group in ("model", "method", "dataset", "reward")),

@@ -83,9 +83,67 @@ def test_a_mistake_is_one_message(made, words, what):
     assert done.returncode == 2 and what in done.stderr, done.stderr
 
 
-def test_a_planted_fault_is_broken_and_ends_with_1(made, tmp_path):
-    project = tmp_path / "project"
-    shutil.copytree(made[0], project)
+@pytest.fixture
+def copied(made, tmp_path):
+    """A project of its own with an export; beside it a folder that must stay as it is."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/kept.txt").write_text("kept")
+    return shutil.copytree(made[0], tmp_path / "project", symlinks=True)
+
+
+def rewritten(change):
+    def rewrite(file):
+        content = json.loads(file.read_text())
+        change(content)
+        file.write_text(json.dumps(content))
+
+    return rewrite
+
+
+def linked(folder):
+    shutil.rmtree(folder)
+    folder.symlink_to(next(one for one in folder.parents if one.name == "project").parent / "outside")
+
+
+def noted(file):
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("---\ntags: 7\n---\n")
+
+
+ONE, EXPORT, CARD = "merged/artifact.json", ("export", *GATE), ("card",)
+NOT_OURS = "the artifact is not one of rlexp's"
+CODE = {"x=1) or open('../outside/kept.txt', 'w') or dict(y": 1}
+STRANGERS = {
+    "a path above": (ONE, rewritten(lambda one: one.update(path="../../../../outside/kept.txt")), EXPORT, NOT_OURS),
+    "an absolute path": (ONE, rewritten(lambda one: one["files"].update({"/etc/passwd": {}})), EXPORT, NOT_OURS),
+    "code for the program": (ONE, rewritten(lambda one: one["template_kwargs"].update(CODE)), EXPORT, NOT_OURS),
+    "one more file": ("merged/more.bin", lambda file: file.write_bytes(b""), EXPORT, "more.bin is no file of merged"),
+    "an artifact that leads out": ("merged", linked, EXPORT, "a link leads out"),
+    "an export that leads out": ("", linked, CARD, "a link leads out"),
+    "a verdict of its own": (
+        *("gate/merged.json", rewritten(lambda one: one["found"]["ends"].update(missing="none")), EXPORT),
+        "the gate is not one of rlexp's: found.ends.missing",
+    ),
+    "a manifest without a gate": (
+        *("manifest.json", rewritten(lambda one: one["artifacts"]["merged"].pop("gate")), CARD),
+        "the manifest of the export has no artifacts.merged.gate",
+    ),
+    "notes of another shape": ("card/notes.md", noted, CARD, "tags"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_a_stranger_wrote_is_one_message_and_nothing_outside_is_touched(copied, name):
+    file, change, (verb, *more), what = STRANGERS[name]
+    change(copied / "exports/a" / file)
+    done = rlexp(copied, verb, "outputs/a", *more)
+    assert done.returncode == 2 and what in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert [one.name for one in (copied.parent / "outside").iterdir()] == ["kept.txt"]
+    assert (copied.parent / "outside/kept.txt").read_text() == "kept"
+
+
+def test_a_planted_fault_is_broken_and_ends_with_1(copied):
+    project = copied
     folder = project / "exports/a/merged"
     shutil.copyfile(project / "models/tiny/model.safetensors", folder / "model.safetensors")
     refused = rlexp(project, "export", "outputs/a", *GATE)

@@ -19,6 +19,7 @@ from tests.end_to_end.test_replay import tool
 
 pytestmark = pytest.mark.end_to_end
 SHORT = ("method.max_steps=2", "held_out.rows=8", "preflight.smoke=never")
+SHIPPED = ("export=merged", "export.gate.rows=4", "export.gate.tokens=40")
 LINES = {
     "train": ["train", "method.beta=0.04", "hydra.run.dir=outputs/b", *SHORT],
     "sweep": ["-m", "method.beta=0,0.04", "hydra.sweep.dir=multirun/s", *SHORT],
@@ -42,6 +43,7 @@ LINES = {
     "card": ["card", "outputs/a"],
     "difficulty": ["difficulty", "rows=8", "n=2"],
     "benchmark": ["benchmark", "outputs/a", "eval.rows=2", "--requests", "2", "--seconds", "0.1"],
+    "ship": ["ship", "outputs/a", "eval.rows=4", *SHIPPED, "--requests", "2", "--seconds", "0.1"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
 BEFORE = {"benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"]}
@@ -73,7 +75,7 @@ def test_there_is_a_line_for_every_verb():
     assert {VERB.get(name, name) for name in LINES} == set(VERBS)
 
 
-SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark")
+SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark", "ship")
 
 
 @pytest.mark.parametrize(

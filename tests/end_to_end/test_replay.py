@@ -18,6 +18,7 @@ from tests.end_to_end.test_train import manifest, metrics
 
 pytestmark = pytest.mark.end_to_end
 SHORT = ("method.max_steps=3", "held_out.rows=16", "held_out.samples=1")
+SHIP = ("export=merged", "export.gate.rows=4", "export.gate.tokens=40", "eval.rows=4", "--requests=2", "--seconds=0.1")
 ADAPTER = "adapter/adapter_model.safetensors"
 
 
@@ -44,7 +45,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = copy_project(tmp_path_factory.mktemp("origin") / "project")
     tool(project, "git", "init", "-q")
     said(project, "hydra.run.dir=outputs/short", *SHORT)
-    assert "pinned: run" in said(project, "pin", "outputs/short")
+    assert "pinned: run" in said(project, "pin", "outputs/short", *SHIP)
     tool(project, "git", "add", "-A")
     tool(project, "git", "commit", "-qm", "pinned")
     return project
@@ -77,6 +78,12 @@ def test_a_clone_replays_the_pinned_run_to_the_last_digit(origin, clone):
     assert manifest(two)["agreement"]["level"] == "trajectory"
     assert tool(clone, "git", "status", "--porcelain") == "", "dvc.lock is as the origin committed it"
     assert manifest(two)["replay_of"]["identity"] == manifest(one)["identity"]
+
+
+def test_it_goes_through_to_the_card(clone):
+    said, held = (json.loads((clone / f"exports/pinned/{name}.json").read_text()) for name in ("shipped", "manifest"))
+    assert said["identity"] == held["of"]["identity"] and held["artifacts"]["merged"]["verdict"] != "broken"
+    assert "| merged |" in (clone / "exports/pinned/card/README.md").read_text()
 
 
 def test_a_second_repro_does_nothing_and_the_status_is_clean(clone):

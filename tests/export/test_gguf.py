@@ -12,7 +12,7 @@ from rlexp.compose.schema_export import TYPES, Gguf
 from rlexp.errors import RunError
 from rlexp.export import gguf, gguf_process
 from rlexp.export.formats import Making
-from rlexp.export.gguf_pre_tokenizer import BYTES, GPT_2, LLAMA_3, QWEN_2, _split, name_of
+from rlexp.export.pre_tokenizer import BYTES, GPT_2, LLAMA_3, QWEN_2, name_of, split
 
 TINY = Path("models/tiny").resolve()
 DIGITS = {"type": "Digits", "individual_digits": True}
@@ -23,8 +23,8 @@ DIGITS = {"type": "Digits", "individual_digits": True}
     [
         (None, [GPT_2], False, "gpt-2"),
         (None, [DIGITS, GPT_2], False, "smollm"),
-        (None, [_split(LLAMA_3), BYTES], True, "llama-bpe"),
-        ({"type": "NFC"}, [_split(QWEN_2), BYTES], False, "qwen2"),
+        (None, [split(LLAMA_3), BYTES], True, "llama-bpe"),
+        ({"type": "NFC"}, [split(QWEN_2), BYTES], False, "qwen2"),
         (None, [GPT_2], True, None),
         ({"type": "NFC"}, [GPT_2], False, None),
         (None, [{**DIGITS, "individual_digits": False}, GPT_2], False, None),

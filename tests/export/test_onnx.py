@@ -28,6 +28,26 @@ def test_4_bits_are_made_with_the_head_in_8_and_everything_travels(tmp_path):
     assert kept["model"]["vocab"] == json.loads((TINY / "tokenizer.json").read_text())["model"]["vocab"]
 
 
+def test_spaces_before_a_digit_are_read_as_the_run_reads_them(tmp_path):
+    """onnxruntime-genai takes the pre-tokenizers of SmolLM2 for one expression."""
+    import onnxruntime_genai
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    digits, words = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    wanted = Tokenizer(models.BPE())
+    wanted.pre_tokenizer, wanted.decoder = pre_tokenizers.Sequence([digits, words]), decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    wanted.train_from_iterator(["a  1\tb  c"] * 9, trainers.BpeTrainer(vocab_size=262, initial_alphabet=alphabet))
+    shutil.copytree(TINY, tmp_path / "merged")
+    wanted.save(str(tmp_path / "merged/tokenizer.json"))
+    made("onnx", "fp32", tmp_path / "fp32", tmp_path / "merged")
+    found = onnxruntime_genai.Tokenizer(onnxruntime_genai.Model(onnxruntime_genai.Config(str(tmp_path / "fp32"))))
+    for text in ("a  1", "\tx  1234\n\n5 y  z", "it's  \u00bd  7.25  %"):
+        ids = wanted.encode(text).ids
+        assert found.encode(text).tolist() == ids
+        assert Tokenizer.from_file(str(tmp_path / "fp32/tokenizer.json")).encode(text).ids == ids
+
+
 def test_an_architecture_that_the_builder_does_not_know_is_one_message(tmp_path):
     shutil.copytree(TINY, tmp_path / "gpt2")
     config = json.loads((TINY / "config.json").read_text())

@@ -3,7 +3,7 @@
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.export.push import push, target
+from rlexp.export.push import push, ready, target
 
 
 def test_artifacts_go_to_a_folder_with_manifest_and_card(tmp_path):
@@ -25,3 +25,11 @@ def test_what_is_no_place_is_one_message(typed, tmp_path):
     with pytest.raises(RunError) as error:
         target(typed, tmp_path)
     assert error.value.hint
+
+
+def test_a_folder_that_cannot_be_made_is_seen_before_anything_is_exported(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        ready("dir:file/there", tmp_path)
+    ready("dir:out/there", tmp_path)
+    assert (tmp_path / "out/there").is_dir()

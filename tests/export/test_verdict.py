@@ -8,11 +8,12 @@ from rlexp.compose.schema_export import Want
 from rlexp.export.gate.verdict import judge
 from rlexp.export.recommend import recommend
 
-BASELINES = {"q8_0": {"mean_kld": {"value": 0.001}}, "q4_0": {"mean_kld": {"value": 0.05}}}
-
 
 def said(**values):
     return {name: {"value": value, "error": 0.001} for name, value in values.items()}
+
+
+BASELINES = {"q8_0": said(mean_kld=0.001, adapter_share=1.0), "q4_0": said(mean_kld=0.05, adapter_share=1.0)}
 
 
 GOOD = {
@@ -55,6 +56,23 @@ def test_rounding_is_judged_by_what_it_costs_this_model(kld, top, verdict):
     assert judged.verdict == verdict
 
 
+def test_where_four_bits_shorten_the_way_a_rounded_artifact_may_too():
+    """SmolLM2 trained far from its base: 4 bits bring 0.78 of the way, and an honest int4 0.74."""
+    short = {**BASELINES, "q4_0": said(mean_kld=0.07, adapter_share=0.78)}
+    int4 = found(divergence=said(mean_kld=0.06, same_top_p=0.97, adapter_share=0.74))
+    assert judge(int4, short).verdict == "degraded" and judge(int4, BASELINES).verdict == "broken"
+    for share in (0.0, 0.5, 2.0):
+        lost = found(divergence=said(mean_kld=0.06, same_top_p=0.97, adapter_share=share))
+        assert [one["name"] for one in judge(lost, short).reasons if one["level"] == "broken"] == ["adapter.share"]
+
+
+def test_what_the_runtime_costs_the_sixteen_bit_copy_is_not_counted_against_rounding():
+    copied = found(divergence=said(mean_kld=0.004, same_top_p=0.99, adapter_share=1.0))
+    int8 = found(divergence=said(mean_kld=0.011, same_top_p=0.99, adapter_share=1.0))
+    assert judge(int8, BASELINES).verdict == "degraded"
+    assert judge(int8, BASELINES, copied=copied).verdict == "equivalent"
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
@@ -70,6 +88,12 @@ def test_rounding_is_judged_by_what_it_costs_this_model(kld, top, verdict):
 def test_a_fault_of_the_making_is_broken_and_named(changes, name):
     judged = judge(found(**changes), BASELINES)
     assert judged.verdict == "broken" and name in [one["name"] for one in judged.reasons if one["level"] == "broken"]
+
+
+def test_a_probe_that_is_tokenized_otherwise_degrades_and_is_named():
+    judged = judge(found(prompts__tokenized_differ=["odd text"]), BASELINES)
+    assert judged.verdict == "degraded" and judged.reasons[0]["name"] == "prompt.ids"
+    assert judge(found(prompts__tokenized_differ=["odd text", "prompt 3"]), BASELINES).verdict == "broken"
 
 
 def test_a_share_that_cannot_be_told_accuses_nobody():

@@ -99,15 +99,6 @@ def test_a_weight_is_the_base_plus_the_scaled_product_rounded_once(tmp_path, dty
     assert changed == {f"model.layers.0.self_attn.{layer}.weight" for layer in begun.LAYERS}
 
 
-def test_bfloat16_is_rounded_to_the_nearest():
-    torch = pytest.importorskip("torch")
-    values = numpy.random.default_rng(0).normal(size=1000).astype("float32")
-    wanted = torch.tensor(values).to(torch.bfloat16)
-    narrow = merge._narrow(values.astype("float64"), "BF16")
-    assert numpy.array_equal(narrow, wanted.view(torch.int16).numpy().view("uint16"))
-    assert numpy.array_equal(merge._wide(narrow, "BF16"), wanted.double().numpy())
-
-
 @pytest.mark.parametrize(("config", "what"), [({"use_dora": True}, "use_dora"), ({"bias": "all"}, "bias")])
 def test_what_is_more_than_a_plain_lora_is_not_merged(tmp_path, config, what):
     begun.adapter(tmp_path / "adapter", **config)

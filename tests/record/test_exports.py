@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from rlexp.api import export_manifest
 from rlexp.errors import RunError
 from rlexp.record import exports
 
@@ -93,3 +94,43 @@ def test_an_export_lies_where_its_run_says(tmp_path, run, place):
 
 def test_an_export_of_a_run_elsewhere_lies_by_its_name(tmp_path):
     assert exports.folder_of(tmp_path / "there/b", tmp_path / "project") == tmp_path / "project/exports/b"
+
+
+def test_an_export_writes_over_no_run_and_nothing_else(made):
+    folder = made.parent
+    (folder / "gate").mkdir()
+    (folder / "latency.svg").write_text("")
+    exports.require_own(folder, "exports/a")
+    exports.require_own(folder / "new", "exports/new")
+    (folder / "mine.txt").write_text("")
+    with pytest.raises(RunError, match=r"other things than an export: mine\.txt"):
+        exports.require_own(folder, "exports/a")
+    run = folder.parent / "run"
+    run.mkdir()
+    (run / exports.MANIFEST).write_text(json.dumps({"status": "finished"}))
+    with pytest.raises(RunError, match="holds a run"):
+        exports.require_own(run, "exports/run")
+
+
+def test_two_processes_do_not_write_to_one_export(made):
+    with exports.claimed(made.parent, "exports/a"):
+        other = exports.claimed(made.parent, "exports/a")
+        with pytest.raises(RunError, match="another process exports"):
+            other.__enter__()
+    with exports.claimed(made.parent, "exports/a"):
+        assert made.is_dir()
+
+
+def test_the_manifest_keeps_what_it_told_of_artifacts_that_lie_there(made):
+    one = exports.read(made)
+    said: list[str] = []
+    row = {"files": one.content["files"]}
+    told = {"artifacts": {"gguf-q8_0": row, "gone": row}}
+    merged = exports.Artifact(made.parent / "merged", {**one.content, "name": "merged"})
+    other = exports.Artifact(made.parent / "merged", {**merged.content, "of": {**one.content["of"], "step": 4}})
+
+    def kept(made_now):
+        return export_manifest.rows_kept(made.parent, told["artifacts"], made_now, said.append)
+
+    assert kept([merged]) == {"gguf-q8_0": row} and kept([merged, one]) == {} and not said
+    assert kept([other]) == {} and "of other weights" in said[0]

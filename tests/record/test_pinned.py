@@ -96,8 +96,10 @@ def test_the_record_is_kept_without_what_names_this_machine(run):
 
 def test_pinning_writes_the_record_the_parameters_and_the_versions(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(pinned, "write_stages", lambda stages, root: seen.append((stages, root)) or ["a note"])
-    monkeypatch.setattr(pinned, "lock_stages", lambda stages, root: seen.append(stages))
+    monkeypatch.setattr(
+        pinned, "write_stages", lambda stages, root, shipping: seen.append((stages, root)) or ["a note"]
+    )
+    monkeypatch.setattr(pinned, "lock_stages", lambda stages, root, shipping: seen.append(stages))
     assert pinned.pin(run) == ["a note"] and seen == [
         ([(run.lock, run.run_dir / "sources")], run.root),
         [(run.lock, run.manifest["held_out"])],

@@ -9,8 +9,9 @@ import yaml
 
 from rlexp.errors import RunError
 from rlexp.inputs.digest import folder_md5
-from rlexp.record import stages
+from rlexp.record import ship_stage, stages
 from tests.conftest import ROOT
+from tests.record import made
 from tests.record.made import locked
 
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
@@ -64,6 +65,43 @@ def test_a_stage_replays_the_run_and_one_makes_each_input(project):
     ]
     assert "outs" not in run and (root / "pinned/replay").is_dir()
     assert run["metrics"] == ["pinned/replay/scores.json"]
+
+
+def test_what_is_shipped_gets_a_stage_behind_the_replay_and_a_pin_without_it_takes_it_away(project, composed):
+    root, lock = project
+    run = made.write(root / "a", {**lock, "config": composed("hardware=cpu").config()})
+    (root / "eval").mkdir()
+    shutil.copyfile(ROOT / "eval/sums.yaml", root / "eval/sums.yaml")
+    asked = ship_stage.read(["export=merged", "eval=sums", "export.gate.rows=4"], ["--seconds=1"], run)
+    stages.write_stages([(lock, root / "run/sources")], root, asked)
+    found = written(root)
+    words = "export=merged export.gate.rows=4 eval=sums --seconds=1 export.dir=exports/pinned"
+    assert found["ship"]["cmd"] == f"python -m rlexp ship pinned/replay {words}"
+    assert found["ship"]["outs"] == [{"exports/pinned/shipped.json": {"cache": False, "persist": True}}]
+    assert found["run"]["outs"] == [{"pinned/replay/trained.json": {"cache": False, "persist": True}}]
+    assert sorted(found["ship"]["deps"]) == [
+        *("data/arithmetic", "eval/sums.yaml", "models/tiny", "pinned/replay/scores.json"),
+        *("pinned/replay/trained.json", "pinned/run.lock.yaml"),
+    ]
+    stages.write_stages([(lock, root / "run/sources")], root)
+    assert "ship" not in written(root) and "outs" not in written(root)["run"]
+
+
+@pytest.mark.parametrize(
+    ("words", "limits", "what"),
+    [
+        (["export=nix"], [], "no format 'nix'"),
+        (["export=merged", "seed=1"], [], "would not be read"),
+        (["eval=greedy"], [], "belongs to what is shipped"),
+        ([], ["--seconds=1"], "belongs to what is shipped"),
+        (["export=merged", "export.dir=exports/x"], [], "is shipped to exports/pinned"),
+    ],
+)
+def test_what_cannot_be_shipped_is_said_before_anything_is_pinned(project, composed, words, limits, what):
+    run = made.write(project[0] / "outputs/a", {**project[1], "config": composed("hardware=cpu").config()})
+    with pytest.raises(RunError, match=what) as caught:
+        ship_stage.read(words, limits, run)
+    assert caught.value.hint and not (project[0] / "dvc.yaml").exists()
 
 
 def test_an_input_that_a_stage_makes_already_gets_no_other(project):

@@ -92,6 +92,7 @@ def planned(word: str, overrides: Sequence[str], how: Settings, here: Path, root
         raise RunError(f"{word} is no run, and the artifacts of a run are measured", f"benchmark {word}", hint)
     wanted = composed.read(asked, of.run.places, of.run.hardware.device is Device.cuda)
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(of.original.run_dir, root)
+    exports.require_inside(folder, root)
     run = of.name.partition("@")[0]
     artifacts = _chosen(exports.artifacts(folder), asked.names, run, os.path.relpath(folder, root))
     step = artifacts[0].content["of"]["step"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp.api import export_manifest
 from rlexp.api.evaluate import evaluate_plan, plan_of
 from rlexp.api.evaluate import require_ready as require_task
 from rlexp.compose import exports as composed
@@ -21,14 +23,15 @@ from rlexp.evaluate import subjects
 from rlexp.evaluate.dialogues import dialogues_of
 from rlexp.evaluate.evaluation import Plan
 from rlexp.export import build, push, snippets, source
-from rlexp.export.gate import gate, verdict
+from rlexp.export.gate import gate
 from rlexp.export.gate.reference import Asked
 from rlexp.export.recommend import recommend
 from rlexp.export.source import Source
-from rlexp.record import exports
+from rlexp.record import exports, gates, status
 from rlexp.record.exports import Artifact
 from rlexp.runtimes.host import Died, Host
 from rlexp.runtimes.protocol import Sampling
+from rlexp.train.folders import TAKEN
 
 Said = Callable[[str], None]
 
@@ -80,7 +83,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     wanted = composed.read(asked, one.run.places, one.run.hardware.device is Device.cuda)
     build.formats.require(list(wanted.types))
     if wanted.typed.push:
-        push.target(wanted.typed.push, root)
+        push.ready(wanted.typed.push, root)
     size = wanted.typed.gate.want or wanted.typed.gate.margin
     tasks = (
         [f"eval={wanted.typed.task}", f"eval.want={size}"] if wanted.typed.gate.want else [f"eval={wanted.typed.task}"]
@@ -88,6 +91,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     plan = plan_of([word], [*tasks, *rest], here, root)
     assert one.original
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
+    require_place(folder, root)
     others = exports.artifacts(folder)
     if clash := next((a for a in others if a.content["of"]["run"] != one.name.partition("@")[0]), None):
         hint = f"type {composed.ROOT}.dir=exports/NAME"
@@ -109,7 +113,14 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
     Raises:
         RunError: a format cannot be made of this model.
     """
+    with exports.claimed(asked.folder, os.path.relpath(asked.folder, asked.root)):
+        return _export(asked, say)
+
+
+def _export(asked: Planned, say: Said) -> Exported:
     of = asked.source
+    if unfinished := _unfinished(of):
+        say(f"{of.subject.name} is {unfinished}: what it left is exported")
     made = build.make(asked.wanted, of, asked.folder, lambda model: _own(asked, model), say)
     on = asked_of(asked)
     context = of.subject.run.model.max_seq_length
@@ -121,17 +132,39 @@ def export(asked: Planned, say: Said = lambda line: None) -> Exported:
         hint = "python -m rlexp inspect RUN says whether the run answers at all"
         raise RunError(f"the run itself cannot be loaded: {error}", where=of.subject.name, hint=hint) from error
     scored = _scored(asked, made, found, say)
-    shown = _shown(asked, on, made, found, say)
-    content = manifest(asked, made, found, scored, shown)
+    before = gates.manifest(asked.folder).get("artifacts", {})
+    shown = _shown(on, made, found, before, say)
+    content = export_manifest.manifest(made, found, scored, shown)
+    content["artifacts"] |= export_manifest.rows_kept(asked.folder, before, made, say)
     typed = asked.wanted.typed
     if typed.want:
         content["ship"] = recommend(content["artifacts"], typed.want, typed.at_most)
     exports.write_json(asked.folder / exports.MANIFEST, content)
     done = Exported(asked.folder, content)
     if typed.push:
-        names = [one.name for one in made if one.name not in done.broken]
-        push.push(asked.folder, names, typed.push, asked.root, say)
+        push.push(asked.folder, push.sound(content["artifacts"], say), typed.push, asked.root, say)
     return done
+
+
+def require_place(folder: Path, root: Path) -> None:
+    """Sees that a folder may take an export: new, or one already, in the project.
+
+    Raises:
+        RunError: it holds other things, or leads elsewhere.
+    """
+    shown = os.path.relpath(folder, root)
+    if (top := Path(shown).parts[:1]) and top[0] in TAKEN:
+        hint = f"type {composed.ROOT}.dir=exports/NAME"
+        raise RunError(f"{top[0]} holds other things than exports", where=f"{composed.ROOT}.dir={shown}", hint=hint)
+    exports.require_inside(folder, root)
+    exports.require_own(folder, shown)
+
+
+def _unfinished(of: Source) -> str:
+    """How a run stands that did not finish; nothing of one that did."""
+    original = of.subject.original
+    stands = status.sentence(original.manifest) if original else "finished"
+    return "" if stands in ("finished", "") else stands
 
 
 def asked_of(asked: Planned) -> Asked:
@@ -165,25 +198,21 @@ def _scored(asked: Planned, made: list[Artifact], found: dict[str, Any], say: Sa
     names = [os.path.relpath(one.folder, asked.root) for one in alive]
     run = asked.source.subject.name
     plan = plan_of([run, *names], _tasks(asked.wanted), asked.root, asked.root)
-    content = evaluate_plan(plan, say, lambda total: _silent()).content
+    content = evaluate_plan(plan, say, lambda total: contextlib.nullcontext(lambda done: None)).content
     (differences,) = (content["differences"][name] for name in content["tasks"])
     of = {one["other"]: one for one in differences if one["claimed"] and one["one"] == run}
     margin = asked.wanted.typed.gate.margin
     return {one.name: {**of[name], "margin": margin} for one, name in zip(alive, names, strict=True) if name in of}
 
 
-class _silent:
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: None
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-
 def _shown(
-    asked: Planned, on: Asked, made: list[Artifact], found: dict[str, Any], say: Said
+    on: Asked, made: list[Artifact], found: dict[str, Any], before: dict[str, Any], say: Said
 ) -> dict[str, dict[str, Any]]:
-    """Artifact -> the program that asks it, and whether its answer is the one that the gate saw."""
+    """Artifact -> the program that asks it, and whether its answer is the one that the gate saw.
+
+    Args:
+        before: the artifacts as the manifest told them; a program that gave the gate's answer is not run again.
+    """
     shown = {}
     for one in made:
         first = found[one.name].get("first")
@@ -191,36 +220,16 @@ def _shown(
             continue
         kwargs = one.content["template_kwargs"]
         program = snippets.program(one.content["runtime"], on.dialogues[0], on.max_new_tokens, kwargs)
+        told = before.get(one.name, {"files": None})
+        was = told["snippet"] if told["files"] == one.content["files"] else None
+        if was and was["same"] and was["program"] == program:
+            shown[one.name] = was
+            continue
         say(f"{one.name}: the program that a card shows")
         good, said = snippets.ran(program, one.path)
         same = good and said.strip().endswith(first.strip())
         shown[one.name] = {"program": program, "same": same, "said": said[-1000:]}
     return shown
-
-
-def manifest(
-    asked: Planned,
-    made: list[Artifact],
-    found: dict[str, Any],
-    scored: dict[str, dict[str, Any]],
-    shown: dict[str, dict[str, Any]],
-) -> dict[str, Any]:
-    """What the export's manifest says."""
-    artifacts = {}
-    for one in made:
-        judged = verdict.judge(found[one.name], found[one.name]["baselines"], scored.get(one.name))
-        artifacts[one.name] = {
-            **{key: one.content[key] for key in ("kind", "type", "runtime", "path", "seconds", "tools", "mix", "note")},
-            "files": one.content["files"],
-            "bytes": one.size,
-            "verdict": judged.verdict,
-            "reasons": judged.reasons,
-            "gate": found[one.name],
-            "task": scored.get(one.name),
-            "snippet": shown.get(one.name),
-        }
-    prompt = next((one["prompt"] for one in found.values() if "prompt" in one), None)
-    return {"format": exports.FORMAT, "of": made[0].content["of"], "prompt": prompt, "artifacts": artifacts}
 
 
 def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
@@ -233,4 +242,4 @@ def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
     build.formats.require(list(wanted.types))
     require_task(SecondRoot((wanted.typed.task,)), run, root)
     if wanted.typed.push:
-        push.target(wanted.typed.push, root)
+        push.ready(wanted.typed.push, root)

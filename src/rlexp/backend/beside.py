@@ -63,7 +63,7 @@ def card(run: Run, base: dict[str, Any]) -> str:
         )
     else:
         text += ": `AutoPeftModelForCausalLM.from_pretrained(FOLDER)`.\n\n"
-    if str(base.get("path", "")).startswith("models/start_"):
+    if str(base.get("path", "")).startswith("models/merged_"):
         text += (
             f"That base is made: {run.model.path or run.model.hub_id} with the adapter that the run began with merged "
             "in (its folder `start/`). `python -m rlexp inspect RUN` makes it where it is missing.\n\n"

@@ -22,7 +22,7 @@ class Settings:
     """How it is measured."""
 
     p99: float | None = None
-    """Seconds that the 99th percentile of the whole answer may take; None: ``rate.TIMES`` the median answer alone."""
+    """Seconds that the 99th percentile of the whole answer may take; None: ``rate.TIMES`` the 95th of one alone."""
     requests: int = 32
     """Of every level of requests at once."""
     seconds: float = 120.0
@@ -93,7 +93,7 @@ def _in_time(host: Host, asked: Asked, how: Settings, found: dict[str, Any], now
     now(f"the highest rate, {how.seconds:g} s")
     alone, most = found["levels"][0], found["levels"][-1]
     if most["answers_per_s"]:
-        limit = how.p99 or rate.TIMES * alone["answer_s"]["p50"]
+        limit = how.p99 or rate.TIMES * alone["answer_s"]["p95"]
         begin = most["answers_per_s"] / 2
         at, given = rate.of(host, prompts, sampling, most["together"], begin, limit, how.seconds)
         found["rate"] = at.to_json()

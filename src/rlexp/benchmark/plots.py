@@ -44,6 +44,7 @@ def _latency(figure: Any, artifacts: dict[str, dict[str, Any]]) -> bool:
         places = [place + 0.4 - width / 2 for place in range(len(artifacts))]
         axes.set_xticks(places, artifacts, rotation=45, ha="right")
         axes.set_title(title)
+        axes.set_yscale("log")  # runtimes are far apart
         axes.set_ylabel("ms (bar: median, line: to p99)")
         axes.legend()
     return True
@@ -65,12 +66,11 @@ def _size(figure: Any, artifacts: dict[str, dict[str, Any]]) -> bool:
         score, size = one["score"], one["bytes"] / 1e6
         low, high = (score["mean"] if score[end] is None else score[end] for end in ("low", "high"))
         error = [[max(0.0, score["mean"] - low)], [max(0.0, high - score["mean"])]]
-        axes.errorbar([size], [score["mean"]], yerr=error, fmt="o", capsize=3)
-        axes.annotate(name, (size, score["mean"]), xytext=(5, 5), textcoords="offset points")
+        axes.errorbar([size], [score["mean"]], yerr=error, fmt="o", capsize=3, label=name)
     first = next(iter(scored.values()))["score"]
     if first["run"]["mean"] is not None:
         axes.axhline(first["run"]["mean"], linestyle="--", linewidth=1, color="grey", label="the run")
-        axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))  # beside: points of one size lie upon each other
     axes.set_xlabel("MB of files")
     axes.set_ylabel(f"{first['metric']} of {first['task']}, 95% interval")
     return True

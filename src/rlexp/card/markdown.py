@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rlexp.errors import printable
 
 
@@ -24,14 +26,28 @@ def _row(cells: Sequence[Any]) -> str:
 def plain(value: Any) -> str:
     """A value on one line, which opens no markup."""
     text = printable(" ".join(str(value).split()))
-    return re.sub(r"([|`<>\[\]*_])", r"\\\1", text) if not re.fullmatch(r"[\w.@/:%+± ,=\[\]-]*", text) else text
+    return re.sub(r"([\\|`<>\[\]*_~&])", r"\\\1", text) if not re.fullmatch(r"[\w.@/:%+± ,=\[\]-]*", text) else text
 
 
 def fence(text: str, language: str = "") -> str:
     """A block of code that holds the text as it is."""
+    text = printable(text)
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     marks = "`" * max(3, longest + 1)
     return f"{marks}{language}\n{text}\n{marks}"
+
+
+def code(text: str) -> str:
+    """A span of code on one line, which holds the text as it is."""
+    text = printable(" ".join(text.split()))
+    marks = "`" * (1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    room = " " if "`" in text else ""
+    return f"{marks}{room}{text}{room}{marks}"
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A figure with so many digits that tell, never with an exponent: ``140``, ``0.0062``."""
+    return np.format_float_positional(float(value), digits, unique=False, fractional=False, trim="-")
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import shapes
+from rlexp.errors import RunError
 from rlexp.shapes import record
 
 LICENSES = (
@@ -37,6 +38,7 @@ SCHEMA = record(
     },
     {
         "license_name": {"type": "string", "pattern": r"\A[a-z0-9.-]+\Z", "description": "small letters and digits"},
+        "language": {"anyOf": [TEXT, TEXTS]},
         "base_model": {"anyOf": [TEXT, TEXTS]},
         "base_model_relation": {"enum": ["adapter", "merge", "quantized", "finetune"]},
         "datasets": TEXTS,
@@ -51,7 +53,13 @@ SCHEMA = record(
 def require(metadata: dict[str, Any], where: Path) -> None:
     """Holds metadata against the hub's rules.
 
+    Args:
+        where: the notes, which say what a person can say.
+
     Raises:
         RunError: a key has another shape.
     """
-    shapes.require(metadata, SCHEMA, "card's metadata", where)
+    try:
+        shapes.require(metadata, SCHEMA, "card's metadata", where)
+    except RunError as error:
+        raise RunError(error.what, str(where), "mend that key between the --- of the notes") from error

@@ -1,13 +1,14 @@
-"""The prose of a card: what it is for, how it is spoken to, where its limits are."""
+"""The prose of a card: what it is for, where its limits are."""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from rlexp.card.markdown import fence, plain
-from rlexp.export import snippets
+from rlexp.card.measured import Measured
+from rlexp.record import go_on, status
 from rlexp.record.finished import FinishedRun
 
 
@@ -19,8 +20,8 @@ def title(run: FinishedRun) -> str:
 
 def summary(run: FinishedRun) -> str:
     """What stands under the title."""
-    status = run.manifest.get("status", "unknown")
-    return f"A run of rlexp (identity `{run.lock['identity']}`), {plain(status)}. Every figure here is from its record."
+    stands, _ = status.of(run.manifest)
+    return f"A run of rlexp (identity `{run.lock['identity']}`), {plain(stands)}. Every figure here is from its record."
 
 
 def use(run: FinishedRun) -> str:
@@ -48,51 +49,32 @@ def chosen(run: FinishedRun) -> str:
     return f"Chosen by {plain(choice['metric'])} of {plain(choice['task'])}: {step}. {plain(choice['why'])}."
 
 
-def prompt_style(run: FinishedRun, manifest: dict[str, Any]) -> str:
-    """How the model is spoken to: what it reads, and a program a runtime that the gate ran."""
-    parts = []
-    if run.run.model.system_prompt:
-        parts.append(f"It was trained with this system prompt:\n\n{fence(run.run.model.system_prompt)}")
-    if kwargs := run.run.chat_template_kwargs:
-        parts.append(f"Its template was given `{json.dumps(kwargs)}`.")
-    if shown := manifest.get("prompt"):
-        parts.append(f"What the model reads, special tokens included:\n\n{fence(shown['text'])}")
-    for name, one in manifest.get("artifacts", {}).items():
-        ran = one.get("snippet") or {}
-        if ran.get("program"):
-            good = "gave the gate's answer"
-            said = good if ran["same"] else f"did not give the gate's answer: {plain(ran['said'])}"
-            place = name if one["path"] == "." else f"{name}/{one['path']}"
-            text = ran["program"].replace(snippets.FOLDER, place).rstrip()
-            parts.append(f"**{name}** in {one['runtime']}; this program was run and {said}:\n\n{fence(text, 'python')}")
-        if one.get("modelfile"):
-            parts.append(f"**{name}** in Ollama, written by rule and not run:\n\n{fence(one['modelfile'].rstrip())}")
-    return "\n\n".join(parts) or "Through its own chat template: `python -m rlexp export RUN` shows how, and runs it."
-
-
-def limits(run: FinishedRun, manifest: dict[str, Any], evaluations: list[dict[str, Any]]) -> str:
+def limits(run: FinishedRun, manifest: dict[str, Any], measured: Sequence[Measured]) -> str:
     """What is known not to be known, and what is known to be worse."""
-    status = run.manifest.get("status", "unknown")
-    lines = [] if status == "finished" else [f"- The run {plain(status)}."]
-    for content in evaluations:
-        for task, smallest in (content.get("detectable") or {}).items():
-            if smallest is not None:
-                lines.append(f"- So many prompts cannot see differences of {plain(task)} under {smallest:.3f}.")
-        for task, shared in (content.get("contamination") or {}).items():
-            for name, one in shared.items():
-                rows = f"{len(one['exact']) + len(one['near'])} of {one['rows']} prompts of {plain(task)}"
-                lines.append(f"- {rows} are, or nearly are, among those that {plain(name)} was trained on.")
+    stands, _ = status.of(run.manifest)
+    lines = [] if stands == "finished" else [f"- The run did not finish: {plain(status.sentence(run.manifest))}."]
+    for one in measured:
+        smallest = (one.content.get("detectable") or {}).get(one.task)
+        if smallest is not None:
+            lines.append(f"- Of {plain(one.name)}, differences under {smallest:.3f} are not seen by so few prompts.")
+        for name, shared in ((one.content.get("contamination") or {}).get(one.task) or {}).items():
+            rows = f"{len(shared['exact']) + len(shared['near'])} of {shared['rows']} prompts of {plain(one.task)}"
+            lines.append(f"- {rows} are, or nearly are, among those that {plain(name)} was trained on.")
     for name, one in manifest.get("artifacts", {}).items():
         if one["verdict"] in ("degraded", "broken"):
-            lines.append(f"- {name} is {one['verdict']}: {plain(one['reasons'][-1]['why'])}.")
-    if not evaluations:
+            why = "; ".join(reason["why"] for reason in one["reasons"] if reason["level"] == one["verdict"])
+            lines.append(f"- {plain(name)} is {one['verdict']}: {plain(why or one['reasons'][0]['why'])}.")
+    if not measured:
         lines.append("- Nothing was measured behind the training.")
     lines.append("- Languages, safety and prompts of other kinds were not measured.")
-    return "\n".join(lines)
+    return "\n".join(dict.fromkeys(lines))
 
 
-def replay(run: FinishedRun) -> str:
-    """How to have it again."""
-    name = os.path.relpath(run.run_dir, run.root)
-    lines = [f"python -m rlexp replay {name}", f"python -m rlexp export {name}"]
+def replay(run: FinishedRun, export: str) -> str:
+    """How to have it again.
+
+    Args:
+        export: the command that exports it.
+    """
+    lines = [go_on.line("replay", os.path.relpath(run.run_dir, run.root)), export]
     return f"From the project that holds the run:\n\n{fence(chr(10).join(lines), 'console')}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rlexp.card import failures
 from rlexp.card.failures import Pattern
-from rlexp.card.markdown import fence, interval, number, plain, table
+from rlexp.card.markdown import code, fence, interval, number, plain, table
+from rlexp.card.measured import Measured
+from rlexp.card.standing import Standing
+from rlexp.preflight.smoke.passes import duration
 from rlexp.record.finished import FinishedRun
 
 
@@ -34,55 +37,85 @@ def training(run: FinishedRun) -> str:
     steps = run.manifest.get("steps") or {}
     rows: list[list[Any]] = [
         ["method", made.method.name],
-        ["steps", f"{steps.get('done', '-')} of {steps.get('asked', '-')}"],
+        *([["steps", f"{steps['done']} of {steps['asked'] or '-'}"]] if steps else []),
         ["trained", "every weight" if made.model.full_finetuning else f"LoRA, rank {made.model.lora.r}"],
         ["learning rate", config["method"].get("learning_rate")],
         ["seed", made.seed],
     ]
     rows += [[name, config["method"][name]] for name in ("beta", "num_generations") if name in config["method"]]
+    rows += [["context, tokens", made.model.max_seq_length], ["computed in", made.hardware.dtype.name]]
+    rows += [[what, found] for what, found in _made_on(run) if found]
     return table(["", ""], rows)
 
 
+def _made_on(run: FinishedRun) -> list[tuple[str, str]]:
+    """What a person needs to know of the machine and the libraries."""
+    machine, versions = run.manifest.get("machine") or {}, run.lock.get("versions") or {}
+    gpus = machine.get("gpus")
+    took = (run.manifest.get("timings_s") or {}).get("total")
+    libraries = ("torch", "transformers", "trl", "peft", "unsloth", "vllm")
+    return [
+        ("machine", f"{len(gpus)} x {gpus[0]}" if gpus else machine.get("processor", "")),
+        ("took", duration(took) if took else ""),
+        ("libraries", ", ".join(f"{name} {versions[name]}" for name in libraries if versions.get(name))),
+    ]
+
+
 def held_out(run: FinishedRun) -> str:
-    """The comparison that the run itself made."""
+    """The comparison that the run itself made, with how its completions were sampled."""
     found = run.manifest.get("held_out") or {}
     rows = [
-        [name, number(one.get("before")), number(one.get("after")), number(one.get("change"))]
+        [name, number(one["before"]), number(one["after"]), _change(one["before"], one["after"])]
         for name, one in found.items()
-        if isinstance(one, dict)
     ]
-    return table(["held-out rows", "before", "after", "change"], rows)
+    how = run.run.held_out.temperature
+    said = f"sampled at temperature {how:g}" if how else "greedy"
+    head = f"Of held-out rows before and after the training, a completion a row, {said}:"
+    return f"{head}\n\n{table(['mean of', 'before', 'after', 'change'], rows)}" if rows else ""
 
 
-def evaluation(content: dict[str, Any], run: FinishedRun) -> str:
-    """The tasks of an evaluation, what it began with first and the run behind it, with the differences that are
-    claimed."""
-    parts, own = [], os.path.relpath(run.run_dir, run.root)
-    for task, subjects in content["results"].items():
-        names = sorted(subjects, key=lambda name: (name != "base", not name.startswith(own), name))
-        metrics = list(dict.fromkeys(name for found in subjects.values() for name in found))
-        rows = [[metric, *(interval(subjects[name].get(metric) or {}) for name in names)] for metric in metrics]
-        claims = [
-            f"- {plain(one['other'])} - {plain(one['one'])}: {one['metric']} {interval(one, sign='+')}"
-            for one in content["differences"][task]
-            if one.get("claimed")
-        ]
-        parts.append("\n".join([f"**{plain(task)}**", "", table([task, *names], rows), "", *claims]))
-    return "\n\n".join(parts)
+def _change(before: float, after: float) -> str:
+    """As a share of what it was before, as the training prints it; a dash where it was nothing."""
+    return f"{after / before - 1:+.0%}" if before > 0 else "-"
 
 
-def regression(contents: Sequence[dict[str, Any]]) -> str:
+def evaluation(one: Measured) -> str:
+    """A task: what the run began with first and the run behind it, with the difference."""
+    names = list(one.results)
+    metrics = list(dict.fromkeys(name for found in one.results.values() for name in found))
+    rows = [[metric, *(interval(one.results[name].get(metric) or {}) for name in names)] for metric in metrics]
+    prompts = max((found["prompts"] for found in one.results[one.own].values()), default=0)
+    claims = [
+        f"- {plain(claim['metric'])} against {plain(claim['one'])}: {interval(claim, sign='+')}" for claim in one.claims
+    ]
+    head = f"**{plain(one.name)}**, {prompts} prompts, 95% intervals:"
+    return "\n\n".join(filter(None, [head, table(["metric", *names], rows), "\n".join(claims)]))
+
+
+def regression(measured: Sequence[Measured]) -> str:
     """What was forgotten of the suite general, where it was measured."""
-    asked = [one for one in contents if any(task.get("suite") == "general" for task in one["tasks"].values())]
-    lost = [loss for one in contents for loss in one.get("forgotten") or []]
-    rows = [[one["task"], one["subject"], one["metric"], interval(one, sign="+")] for one in lost]
-    if rows:
-        return table(["task", "model", "metric", "against what it began with"], rows)
-    return "Nothing that was measured is worse than before." if asked else ""
+    asked = [one for one in measured if one.is_general]
+    rows = [
+        [one.name, lost["metric"], lost["base"], interval(lost, sign="+")] for one in asked for lost in one.forgotten
+    ]
+    if not asked:
+        return ""
+    names = ", ".join(plain(one.name) for one in asked)
+    lost = table(["task", "metric", "against", "lost"], rows)
+    said = f"Of {names}, which it was not trained on, these are worse than before with 95% confidence:"
+    return (
+        f"{said}\n\n{lost}"
+        if rows
+        else f"None of {names}, which it was not trained on, is seen to be worse than before."
+    )
 
 
-def artifacts(manifest: dict[str, Any]) -> str:
-    """The artifacts with their verdicts."""
+def artifacts(manifest: dict[str, Any], tasks: Sequence[str] = ()) -> str:
+    """The artifacts with their verdicts.
+
+    Args:
+        tasks: those that they were scored on, with how they were sampled.
+    """
     rows = []
     for name, one in manifest.get("artifacts", {}).items():
         far = one["gate"].get("divergence") or {}
@@ -92,44 +125,48 @@ def artifacts(manifest: dict[str, Any]) -> str:
         same = "-" if top is None else f"{top:.1%}"
         rows.append([name, f"{one['bytes'] / 1e6:.1f}", one["verdict"], one["runtime"], kld, same, task])
     heads = ["artifact", "MB", "verdict", "runtime", "mean KLD", "same top token", "task, against the run"]
-    return table(heads, rows)
+    of = f"The task is {plain('; '.join(tasks))}." if tasks and rows else ""
+    return "\n\n".join(filter(None, [table(heads, rows), of]))
 
 
-def benchmark(content: dict[str, Any]) -> str:
-    """What ``benchmark`` measured."""
-    rows = []
-    for name, one in content.get("artifacts", {}).items():
-        for together, found in (one.get("latency") or {}).items():
-            first, each = found["first_token_s"], found["per_token_s"]
-            rows.append(
-                [
-                    *(name, together, number(first["p50"]), number(first["p99"]), number(each["p50"], 4)),
-                    *(number(each["p99"], 4), number(found["tokens_per_s"], 1)),
-                ]
-            )
-    heads = ["artifact", "at once", "first token p50, s", "p99, s", "per token p50, s", "p99, s", "tokens per second"]
-    return table(heads, rows)
+def left_out(stands: Standing) -> str:
+    """The artifacts that nothing can be said of."""
+    lines = [("named by the last export and not there any more", stands.gone)]
+    lines += [("there, and not held against the run by the last export", stands.beside)]
+    said = [f"- {plain(', '.join(names))}: {why}. Nothing here is about it." for why, names in lines if names]
+    return "\n".join(said)
 
 
-def patterns(found: Sequence[Pattern]) -> str:
-    """Failure patterns with a real example each."""
+def patterns(found: Sequence[Pattern], named: Callable[[str], str]) -> str:
+    """Failure patterns with a real example each.
+
+    Args:
+        named: how the name of one is written.
+    """
     parts = []
     for one in found:
         example = fence("\n---\n".join([one.prompt, one.completion]))
-        parts.append(f"**{plain(one.name)}**: {one.count} of {one.of}\n\n{example}")
+        parts.append(f"{named(one.name)}: {one.count} of {one.of}\n\n{example}")
     return "\n\n".join(parts)
 
 
-def failing(samples: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    """(patterns by rule, by cluster) of the samples of the run."""
-    if not samples:
-        return "", ""
-    wrong = [one["reward"] is not None and one["reward"] < _best(samples) for one in samples]
-    return patterns(failures.by_rule(samples)), patterns(failures.by_cluster(samples, wrong))
+def failing(measured: Sequence[Measured], folder: Path) -> tuple[str, str]:
+    """(patterns by rule, by cluster) of the samples of the run, task by task.
 
-
-def _best(samples: Sequence[dict[str, Any]]) -> float:
-    return max((one["reward"] for one in samples if one["reward"] is not None), default=0.0)
+    Args:
+        folder: of the run.
+    """
+    rules: list[str] = []
+    clusters: list[str] = []
+    for one in measured:
+        samples = one.samples(folder)
+        best = max((sample["reward"] for sample in samples if sample["reward"] is not None), default=0.0)
+        wrong = [sample["reward"] is not None and sample["reward"] < best for sample in samples]
+        if some := failures.by_rule(samples):
+            rules.append(f"Of {plain(one.name)}:\n\n{patterns(some, lambda name: f'**{plain(name)}**')}")
+        if some := failures.by_cluster(samples, wrong):
+            clusters.append(f"Of {plain(one.name)}:\n\n{patterns(some, code)}")
+    return "\n\n".join(rules), "\n\n".join(clusters)
 
 
 def lineage(run: FinishedRun) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from rlexp.api import export
+from rlexp.api import export, verb
 from rlexp.api.evaluate import require_ready
 from rlexp.api.train import train_line
 from rlexp.cli import flags, ran
@@ -43,8 +42,9 @@ def command(options: Namespace, line: CommandLine, evals: Asked, formats: Asked,
     wanted = {root: asked for root, asked in zip(VERBS, (evals, formats), strict=True) if asked.typed}
     for root, asked in wanted.items():
         if not asked.names:
-            what = f"{root}. changes {'tasks' if root == task_file.ROOT else 'formats'}, and none is asked for"
-            raise RunError(what, where=asked.typed[0], hint=f"type {root}=NAME too, or leave it out")
+            things = "tasks" if root == task_file.ROOT else "formats"
+            hint = f"type {root}={things.upper()} too, or leave it out"
+            raise RunError(f"{root}. changes {things}, and none is asked for", where=asked.typed[0], hint=hint)
     if answer := printed(options, line):
         return answer
     point = resume.planned(line, here) if resume.asked(line) else None
@@ -71,28 +71,34 @@ def _followed(done: Ran, wanted: dict[str, Asked], root: Path) -> Answer:
     trained = ran.of_jobs(done, root)
 
     def content() -> dict[str, Any]:
-        said = {verb: _do(verb, done.folder, asked, root, flags.JSON) for verb, asked in wanted.items()}
-        return {**trained.content(), **{DONE[verb]: json.loads(text) for verb, text in said.items()}}
+        said = {name: _do(name, done.folder, asked, root, flags.JSON) for name, asked in wanted.items()}
+        return {**trained.content(), **{DONE[name]: json.loads(text) for name, text in said.items()}}
 
     def show() -> None:
-        for verb, asked in wanted.items():
-            print(_do(verb, done.folder, asked, root), end="")
+        for name, asked in wanted.items():
+            print(_do(name, done.folder, asked, root), end="")
 
     return Answer(content, show, trained.exit_code)
 
 
-def _do(verb: str, run_dir: Path, asked: Asked, root: Path, *more: str) -> str:
+def _do(name: str, run_dir: Path, asked: Asked, root: Path, *more: str) -> str:
     """Does a verb in a process of its own.
 
     Returns:
         What it answered with ``--json``; nothing where it printed by itself.
     """
-    words = [verb, os.path.relpath(run_dir, root), *asked.typed, *more]
-    stdout = subprocess.PIPE if more else None
-    ended = subprocess.run([sys.executable, "-m", "rlexp", *words], cwd=root, stdout=stdout, text=True)
-    if ended.returncode:
+    words = [name, os.path.relpath(run_dir, root), *asked.typed, *more]
+    code, said = verb.run(words, root, subprocess.PIPE if more else None)
+    if code:
         line = go_on.line(*words)
-        failed = Failed(f"the run was trained, and its {DONE[verb]} failed", where=words[1], hint=f"type {line}")
-        failed.exit_code, failed.run_dir = ended.returncode, run_dir
+        broken = [one for one, of in _artifacts(said).items() if of["verdict"] == "broken"]
+        why = f"its {DONE[name]} found broken: {', '.join(broken)}" if broken else f"its {DONE[name]} ended with {code}"
+        failed = Failed(f"the run was trained, and {why}", where=words[1], hint=f"see above; again: {line}")
+        failed.exit_code, failed.run_dir = code, run_dir
         raise failed
-    return ended.stdout or ""
+    return said
+
+
+def _artifacts(said: str) -> dict[str, Any]:
+    """The artifacts of an answer of ``export``; none of another."""
+    return json.loads(said).get("artifacts", {}) if said else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         help="a run; and export=FORMATS for some of its artifacts, eval=TASK (its score, "
         f"{SAMPLES} samples a prompt), eval.KEY=VALUE, hardware=NAME",
     )
-    limit = f"what the 99th percentile of a whole answer may take; without it {TIMES:g} times the median answer alone"
-    parser.add_argument("--p99", metavar="SECONDS", help=limit)
-    for name, meta, what in (
-        ("requests", "N", "of every level of requests at once"),
-        ("seconds", "SECONDS", "for the search of the highest rate, an artifact"),
-    ):
-        parser.add_argument(f"--{name}", metavar=meta, help=f"{what}; {getattr(USUAL, name):g}")
+    add_limits(parser)
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     options = parser.parse_intermixed_args(arguments)
     words, overrides = sort_words(options.words, here)
@@ -54,15 +49,40 @@ def command(arguments: list[str], here: Path) -> Answer:
         what = "one run is benchmarked at a time" if words else "no run is named"
         hint = f"type python -m rlexp benchmark {words[0] if words else 'RUN'}"
         raise RunError(what, where=" ".join(["benchmark", *words]), hint=hint)
-    how = Settings(
-        _number("p99", options.p99, USUAL.p99),
-        int(_number("requests", options.requests, USUAL.requests, whole=True) or 0),
-        _number("seconds", options.seconds, USUAL.seconds) or 0.0,
-    )
+    how = _settings(options)
     root, console = project.root(), RunConsole()
     asked = planned(words[0], overrides, how, here, root, options.again)
     done = benchmark(asked, console.print, lambda total: Counter(console, total, "prompts"))
     return Answer(lambda: to_json(done, root), lambda: benchmark_view.show(done, root), 1 if done.died else 0)
+
+
+def add_limits(parser: Parser) -> None:
+    """Adds the options that say how much is measured."""
+    limit = f"what the 99th percentile of a whole answer may take; without it {TIMES:g} times the 95th of one alone"
+    parser.add_argument("--p99", metavar="SECONDS", help=limit)
+    for name, meta, what in (
+        ("requests", "N", "of every level of requests at once"),
+        ("seconds", "SECONDS", "for the search of the highest rate, an artifact"),
+    ):
+        parser.add_argument(f"--{name}", metavar=meta, help=f"{what}; {getattr(USUAL, name):g}")
+
+
+def limits_typed(options: Namespace) -> list[str]:
+    """Those that were typed, as they are typed, for another command line.
+
+    Raises:
+        RunError: one is no number above 0.
+    """
+    _settings(options)
+    return [f"--{name}={found}" for name in ("p99", "requests", "seconds") if (found := getattr(options, name))]
+
+
+def _settings(options: Namespace) -> Settings:
+    return Settings(
+        _number("p99", options.p99, USUAL.p99),
+        int(_number("requests", options.requests, USUAL.requests, whole=True) or 0),
+        _number("seconds", options.seconds, USUAL.seconds) or 0.0,
+    )
 
 
 def _number(name: str, typed: str | None, usual: float | None, whole: bool = False) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlexp.api.export import Exported
 from rlexp.console import show_table
+from rlexp.errors import printable
 
 HEADS = ["artifact", "MB", "verdict", "same top", "mean KLD", "p99.9", "greedy same", "stops", "task", "loaded in"]
 
@@ -20,11 +21,11 @@ def show(done: Exported, root: Path) -> None:
     for name, one in artifacts.items():
         print(f"\n{name}: {one['verdict']}")
         for reason in one["reasons"]:
-            print(f"  [{reason['name']}] {reason['why']}")
+            print(f"  [{reason['name']}] {printable(reason['why'])}")
         if one["mix"]:
             print("  weights: " + ", ".join(f"{kind} {share:.0%}" for kind, share in one["mix"].items()))
         if one["note"]:
-            print(f"  note: {one['note']}")
+            print(f"  note: {printable(one['note'])}")
     if best := done.content.get("ship"):
         print(f"\nship: {best['name'] or 'none'}: {best['why']}")
     print(f"\nrecord: {os.path.relpath(done.folder / 'manifest.json', root)}")

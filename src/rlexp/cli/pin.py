@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli import flags
+from rlexp.cli import benchmark, flags
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.inputs import reward_versions
-from rlexp.record import finished
+from rlexp.record import finished, ship_stage
 from rlexp.record.pinned import pin
 from rlexp.record.run_folder import LOCK
 from rlexp.record.stages import PARAMS, PINNED
 
 
 def command(arguments: list[str], here: Path) -> Answer:
-    """``pin RUN``: checks the run, copies its record to pinned/, and writes DVC's stage and params.yaml.
+    """``pin RUN [export=FORMATS] [eval=TASKS]``: checks the run, copies its record to pinned/, and writes DVC's stages
+    and params.yaml.
 
     Raises:
         RunError: there is no such run, it did not finish, its record is not whole, or its code is not trusted.
@@ -25,9 +26,13 @@ def command(arguments: list[str], here: Path) -> Answer:
     about = f"Makes a finished run (also a point of a sweep) the one that dvc repro replays. {flags.TRUST_HELP}"
     parser = Parser("pin", about)
     parser.add_argument("run", help="a run folder")
-    options, root = parser.parse_args(arguments), project.root()
+    parser.add_argument(
+        "words", metavar="WORD", nargs="*", help="export=FORMATS, eval=TASKS: dvc repro ships it too, to exports/pinned"
+    )
+    benchmark.add_limits(parser)
+    options, root = parser.parse_intermixed_args(arguments), project.root()
     run = finished.open(options.run, here, root)
-    notes = pin(run)
+    notes = pin(run, ship_stage.read(options.words, benchmark.limits_typed(options), run))
     content = {
         "format": FORMAT,
         "identity": run.lock["identity"],

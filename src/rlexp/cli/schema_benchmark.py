@@ -118,7 +118,7 @@ BENCHMARK: Fields = {
         {
             "requests": count("of every level"),
             "seconds": number("for the search of the rate"),
-            "p99": maybe(number("what was typed"), "for three times the median answer alone"),
+            "p99": maybe(number("what was typed"), "for twice the 95th percentile of an answer alone"),
             "max_new_tokens": count("of an answer"),
         }
     ),

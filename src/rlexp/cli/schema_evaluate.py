@@ -80,6 +80,7 @@ EVALUATION: Fields = {
         maybe(number("the smallest difference that so many prompts and samples see at 80% power")), "by task", "TASK"
     ),
     "forgotten": items(FORGOTTEN, "of what was not trained; none without eval=general"),
+    "general": items(text("a task"), "of the suite general: what was not trained"),
     "contamination": mapping(mapping(SHARED, "by run", "RUN"), "rows that were trained on", "TASK"),
     "measured": items(
         record({"task": text("a task"), "subject": text("a subject"), "seconds": number("what it took")}),

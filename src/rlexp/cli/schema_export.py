@@ -24,6 +24,7 @@ ARTIFACT = record(
         "type": text("the type within it"),
         "runtime": text("what it was held against the run in"),
         "path": text("what the runtime loads, within its folder"),
+        "modelfile": maybe(text("its Ollama Modelfile"), "of another format than gguf"),
         "bytes": count("of its files"),
         "seconds": number("it took to make"),
         "files": mapping(record({"sha256": text("its hash"), "size": count("bytes")}), "its files", "FILE"),
@@ -45,4 +46,8 @@ EXPORT: Fields = {
 }
 SHIP = record({"name": maybe(text("the artifact"), "where none qualifies"), "why": text("why this one")})
 CARD: Fields = {"file": text("the card"), "notes": text("a person's own words, which are never overwritten")}
-SHIPPED: Fields = {"folder": text("exports/RUN"), "stages": items(text("a stage"), "what was done, in order")}
+SHIPPED: Fields = {
+    "folder": text("exports/RUN"),
+    "stages": items(text("a stage"), "what was done, in order"),
+    "wrong": items(text("an artifact that is broken or died, and why"), "what is wrong; exit code 1"),
+}

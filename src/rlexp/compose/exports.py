@@ -70,7 +70,15 @@ def read(asked: Asked, places: Places, on_gpu: bool) -> Wanted:
         hint = (error.hint or "docs/export.md lists the keys").replace("type ", f"type {ROOT}.", 1)
         raise RunError(error.what, key, hint) from error
     names = dict.fromkeys([FIRST, *(asked.names or (FIRST,))])
+    for setting in asked.settings:
+        of = re.split(r"[.=]", setting)[0]
+        if of in TYPES and of not in names:
+            hint = f"type {ROOT}={'+'.join([*names, of])}, or leave it out"
+            raise RunError(f"{of} is not asked for, and this would not be read", where=f"{ROOT}.{setting}", hint=hint)
     types = {name: _types(name, typed, on_gpu) for name in names}
+    if typed.want is None and (alone := [one for one in asked.settings if one.startswith("at_most=")]):
+        hint = f"type {ROOT}.want=smallest too, or leave it out"
+        raise RunError("nothing is asked to be named, and this would not be read", f"{ROOT}.{alone[0]}", hint)
     if typed.dir is not None and (PurePosixPath(typed.dir).is_absolute() or ".." in PurePosixPath(typed.dir).parts):
         hint = f"type {ROOT}.dir=exports/NAME, and {ROOT}.push=dir:FOLDER for a copy elsewhere"
         raise RunError("an export lies in the project", where=f"{ROOT}.dir={typed.dir}", hint=hint)

@@ -11,7 +11,7 @@ from rlexp.evaluate.sampler import Completion, Sampling
 from rlexp.record.exports import Artifact
 from rlexp.runtimes import protocol
 from rlexp.runtimes.host import Host
-from rlexp.runtimes.protocol import Spec
+from rlexp.runtimes.protocol import ON_CPU, Spec
 
 TOGETHER = 16
 """Requests at once, at most."""
@@ -19,11 +19,12 @@ TOGETHER = 16
 
 def spec_of(artifact: Artifact, run: Run) -> Spec:
     """How an artifact is loaded on the machine that a run names."""
+    runtime = artifact.content["runtime"]
     together = max(1, min(run.hardware.sequences_per_device or 4, TOGETHER))
     return Spec(
-        artifact.content["runtime"],
+        runtime,
         artifact.path,
-        device="cuda" if run.hardware.device is Device.cuda else "cpu",
+        device="cuda" if run.hardware.device is Device.cuda and runtime not in ON_CPU else "cpu",
         context=run.model.max_seq_length,
         together=together,
         template_kwargs=artifact.content["template_kwargs"],

@@ -206,6 +206,7 @@ def _content(plan: Plan) -> dict[str, Any]:
     general = [work.name for work in plan.work if work.settled.named.suite == regression.GENERAL]
     bases = [one.name for one in plan.subjects if one.base]
     found["forgotten"] = regression.forgotten(found["differences"], general, bases)
+    found["general"] = general
     found["contamination"] = {
         task: {name: shared.to_json() for name, shared in of.items()} for task, of in plan.contamination.items()
     }

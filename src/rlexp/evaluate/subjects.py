@@ -142,7 +142,7 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
         if word != named and not step.isdecimal() and step not in STEPS:
             guess = nearest(step, STEPS) or STEPS[0]
             what = f"{named} is a run, and {step!r} none of its steps"
-            raise RunError(what, where=f"evaluate {word}", hint=f"type {named}@{guess}, or the step of a checkpoint")
+            raise RunError(what, where=word, hint=f"type {named}@{guess}, or the step of a checkpoint")
         return [_of_run(named, step, overrides, here, root)]
     there = any((place / word).is_dir() for place in (here, root)) or word.startswith(typed_ids.PREFIX)
     if there or Places.of(root).option_file(f"model/{word}").is_file():
@@ -174,7 +174,7 @@ def _of_run(named: str, step: str, overrides: list[str], here: Path, root: Path)
         hint = hint.replace("type checkpoint=", f"type {named}@")
         if step == LINK and (begun := _begun(original, named)):
             hint += f", or {begun} for what it began with"
-        raise RunError(error.what, where=f"evaluate {name}", hint=hint) from error
+        raise RunError(error.what, where=name, hint=hint) from error
     with contextlib.redirect_stdout(sys.stderr):
         inputs, notes = original.inputs(run)
     for note in notes:
@@ -227,7 +227,7 @@ def _nothing(word: str, named: str, root: Path) -> RunError:
     guess = nearest(named, [*runs, *options])
     return RunError(
         f"{word} names nothing that can be evaluated",
-        where=f"evaluate {word}",
+        where=word,
         hint=(f"did you mean {guess}? " if guess else "")
         + "name a run (python -m rlexp runs lists them), RUN@STEP, a model folder, an option of conf/model, or a URL",
     )

@@ -37,7 +37,7 @@ def make(
         for one in types:
             place = folder / artifact(name, one)
             there = exports.read(place)
-            if there is None or there.content["of"] != _of(source):
+            if there is None or _told(there.content) != (place.name, name, one, _of(source)):
                 say(
                     f"{place.name}: {'merging the adapter into its base' if name == FIRST else 'from the merged model'}"
                 )
@@ -60,7 +60,14 @@ def _made(
         else:
             settings = getattr(wanted.typed, name)
             calibration = functools.cache(lambda: own(model))
-            making = Making(model, partial, type_name, settings, calibration, source.device, others=folder)
+            run = source.subject.run
+            making = Making(
+                *(model, partial, type_name, settings, calibration, source.device),
+                others=folder,
+                template_kwargs=dict(run.chat_template_kwargs),
+                system=run.model.system_prompt,
+                context=run.model.max_seq_length,
+            )
             made = formats.make(name, making)
         exports.write_json(partial / ARTIFACT, _described(name, type_name, source, partial, made, began))
     there = exports.read(place)
@@ -86,6 +93,10 @@ def _described(name: str, type_name: str, source: Source, partial: Path, made: M
         "note": made.note,
         "template_kwargs": dict(source.subject.run.chat_template_kwargs),
     }
+
+
+def _told(content: dict[str, Any]) -> tuple[Any, ...]:
+    return content["name"], content["kind"], content["type"], content["of"]
 
 
 def _of(source: Source) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """compressed-tensors for vLLM, made without data by llm-compressor: 8-bit floats, or 4-bit integers in groups.
 
-Source: ``llmcompressor.model_free_ptq`` 0.14, which quantises the files' tensors one by one, copies all other files
-and needs no GPU; transformers reads the result on a CPU, decompressed.
+Source: ``llmcompressor.model_free_ptq`` 0.14, which quantises the files' tensors one by one and copies all other files.
+It needs no GPU, but with one a large model takes seconds and not minutes; transformers reads the result on a CPU,
+decompressed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def make(making: Making) -> Made:
         if group:
             scheme.weights.group_size = group
         ignored = [f"re:.*{name}" for name in LEFT]
-        model_free_ptq(making.merged, making.folder, scheme=scheme, ignore=ignored, device="cpu")
+        model_free_ptq(making.merged, making.folder, scheme=scheme, ignore=ignored, device=making.device)
     return Made(mix=_mix(making.folder), note=note)
 
 

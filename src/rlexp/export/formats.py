@@ -30,6 +30,12 @@ class Making:
     threads: int = field(default_factory=cores)
     others: Path | None = None
     """The folder of the export: artifacts that were made before lie there by their names."""
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
+    """What the run hands to its chat template."""
+    system: str | None = None
+    """The system prompt that the run was trained with."""
+    context: int | None = None
+    """Tokens of a sequence, prompt and completion, of the run."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Format:
     """A key of ``runtimes.protocol.RUNTIMES``: what it is gated and measured in."""
     needs: tuple[str, ...] = ()
     """Packages that making and running it take, as pip names them."""
+    extra: str = "export"
+    """Of rlexp, with these packages."""
     gpu_runtime: str | None = None
     """The runtime on a GPU, where it is another one."""
 
@@ -64,7 +72,8 @@ FORMATS = {
     "torchao": Format("rlexp.export.torchao", "transformers", ("torchao",)),
     "onnx": Format("rlexp.export.onnx", "onnxruntime-genai", ("onnxruntime-genai", "onnx", "onnx-ir", "onnxscript")),
     "compressed": Format(
-        "rlexp.export.compressed", "transformers", ("llmcompressor", "compressed-tensors"), gpu_runtime="vllm"
+        *("rlexp.export.compressed", "transformers", ("llmcompressor", "compressed-tensors"), "compressed"),
+        gpu_runtime="vllm",
     ),
 }
 
@@ -81,8 +90,19 @@ def require(names: list[str]) -> None:
             raise RunError(
                 f"the format {name} takes packages that are not installed: {', '.join(missing)}",
                 where=f"export={name}",
-                hint="type pip install 'rlexp[export]' (from a clone: make .venv/.tests)",
+                hint=f"type {_install(name)} (from a clone: make .venv/.tests)",
             )
+
+
+def _install(name: str) -> str:
+    if FORMATS[name].extra == "compressed" and version("vllm"):
+        return BESIDE_VLLM
+    return f"pip install 'rlexp[{FORMATS[name].extra}]'"
+
+
+BESIDE_VLLM = "pip install --no-deps llmcompressor==0.12.0"
+"""vLLM pins compressed-tensors 0.17.0; this is the llm-compressor that runs with it. Its own pins (compressed-tensors
+0.17.1, transformers below 5.11) are stricter than its code; the weights are those of 0.14 to the byte."""
 
 
 def version(package: str) -> str | None:
@@ -95,4 +115,9 @@ def version(package: str) -> str | None:
 
 def make(name: str, making: Making) -> Made:
     """Makes an artifact of a format."""
-    return importlib.import_module(FORMATS[name].module).make(making)
+    made = importlib.import_module(FORMATS[name].module).make(making)
+    if making.device == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()  # the runtimes, in processes of their own, need the room
+    return made

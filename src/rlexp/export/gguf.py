@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError
-from rlexp.export import gguf_imatrix, gguf_process
+from rlexp.export import gguf_imatrix, gguf_process, modelfile
 from rlexp.export.formats import Made, Making
-from rlexp.export.gguf_pre_tokenizer import name_of
+from rlexp.export.pre_tokenizer import name_of
 from rlexp.runtimes.host import Died, Host
 from rlexp.runtimes.protocol import Spec
 
@@ -50,6 +50,7 @@ def make(making: Making) -> Made:
         except (gguf_process.Failed, Died) as error:
             hint = "take another format for it: export=merged+onnx"
             raise RunError(f"llama.cpp makes no {making.type} of it: {error}", str(making.merged), hint) from error
+    modelfile.write(making, out)
     mix = mix_of(out)
     notes += _other_blocks(plain, mix)
     return Made(FILE, mix, "; ".join(notes) or None)

@@ -1,7 +1,7 @@
 """Merged 16-bit safetensors: the standard, and what every other format is made from.
 
-Each weight is summed in float64 and rounded once (``inputs.merge``). Tokenizer, template and generation settings are
-those that the run left beside its weights.
+Each weight is summed in float64 and rounded once, by chance (``inputs.merge``). Tokenizer, template and generation
+settings are those that the run left beside its weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from rlexp.compose.start import MODEL_FILES
 from rlexp.errors import RunError
@@ -20,6 +19,8 @@ from rlexp.inputs import merge
 TRAVELS = ("tokenizer*", "*.jinja", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")
 """Files of a tokenizer and its template."""
 LARGEST_HALF = 65504.0
+SHORT = {"F16": "float16", "BF16": "bfloat16"}
+"""Types of a safetensors file that are merged."""
 
 
 def make(making: Making) -> Made:
@@ -53,24 +54,27 @@ def write(source: Source, folder: Path) -> Made:
 def _to_16_bits(folder: Path) -> str:
     """Rounds 32-bit weights to 16 bits, each once; says the type that the files have."""
     import torch
+    from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    files = sorted(folder.glob("*.safetensors"))
-    kinds: set[Any] = set()
-    for file in files:
-        tensors = load_file(file)
-        if any(one.dtype is torch.float32 for one in tensors.values()):
+    kinds: set[str] = set()
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as held:
+            found = {held.get_slice(name).get_dtype() for name in held.keys()}  # noqa: SIM118
+        if "F32" in found:
+            tensors = load_file(file)
             most = max(float(one.abs().max()) for one in tensors.values() if one.is_floating_point())
             kind = torch.float16 if most < LARGEST_HALF else torch.bfloat16
             tensors = {name: one.to(kind) if one.dtype is torch.float32 else one for name, one in tensors.items()}
             save_file(tensors, file, metadata={"format": "pt"})
-        kinds |= {one.dtype for one in tensors.values() if one.is_floating_point()}
-    if len(kinds) != 1 or not kinds <= {torch.float16, torch.bfloat16}:
-        held = ", ".join(sorted(str(one).removeprefix("torch.") for one in kinds)) or "none"
-        what = f"the model's weights are {held}, and 16-bit floats are merged"
+            found = found - {"F32"} | {"F16" if kind is torch.float16 else "BF16"}
+        kinds |= {one for one in found if one.startswith(("F", "BF"))}
+    if len(kinds) != 1 or not kinds <= SHORT.keys():
+        held_as = ", ".join(sorted(kinds)) or "none"
+        what = f"the model's weights are {held_as}, and 16-bit floats are merged"
         hint = "train on a base whose files hold 16-bit or 32-bit floats"
         raise RunError(what, where=str(folder), hint=hint)
-    return str(kinds.pop()).removeprefix("torch.")
+    return SHORT[kinds.pop()]
 
 
 def _generation(source: Source, folder: Path) -> None:

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from rlexp.errors import RunError
+from rlexp.export import pre_tokenizer
 from rlexp.export.formats import Made, Making
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -67,10 +68,24 @@ def build(merged: Path, folder: Path, precision: str, options: tuple[str, ...], 
             hint="leave onnx out, as in export=merged+gguf: the builder knows the architectures that its pages list",
         )
     shutil.copyfile(merged / "generation_config.json", folder / "generation_config.json")
+    _digits_apart(folder / "tokenizer.json")
     file = folder / "genai_config.json"
     config = json.loads(file.read_text())
     config["model"]["eos_token_id"] = json.loads((merged / "generation_config.json").read_text())["eos_token_id"]
     file.write_text(json.dumps(config, indent=4) + "\n")
+
+
+def _digits_apart(file: Path) -> None:
+    """Writes a pre-tokenizer of digits and of GPT-2's expression as two splits, which say the same.
+
+    onnxruntime-genai 0.18 takes both for one expression, and reads spaces before a digit otherwise.
+    """
+    content = json.loads(file.read_text())
+    if pre_tokenizer.steps(content) == pre_tokenizer.DIGITS_AND_GPT_2:
+        splits = [pre_tokenizer.split(one) for one in (r"\p{N}", pre_tokenizer.GPT_2_WORDS)]
+        splits.append({**pre_tokenizer.BYTES, "trim_offsets": True})
+        content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": splits}
+        file.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def mix(folder: Path) -> dict[str, float]:

@@ -5,16 +5,16 @@ Source: https://filesystem-spec.readthedocs.io; ``hf://`` is huggingface_hub's o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunError
+from rlexp.record import exports
 from rlexp.secrets import masked
 
 DIR = "dir:"
-BESIDE = ("manifest.json", "benchmark.json", "card")
-"""What goes along with the artifacts."""
 
 
 def target(typed: str, root: Path) -> tuple[Any, str]:
@@ -43,11 +43,43 @@ def target(typed: str, root: Path) -> tuple[Any, str]:
         raise RunError(f"no file system is known by that name: {error}", where, hint) from error
 
 
+def ready(typed: str, root: Path) -> None:
+    """Sees that a place can be reached; a folder is made.
+
+    Raises:
+        RunError: as ``target``, or the folder cannot be made or written.
+    """
+    system, path = target(typed, root)
+    if not typed.startswith(DIR):
+        return
+    try:
+        system.makedirs(path, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        what = f"{path} cannot be written: {error.strerror or error}"
+        raise RunError(
+            what, f"export.push={masked(typed)}", "type export.push=dir:FOLDER with one that can be"
+        ) from error
+
+
+def sound(artifacts: Mapping[str, Any], say: Callable[[str], None]) -> list[str]:
+    """The names of the artifacts that may be copied; a broken one is said.
+
+    Args:
+        artifacts: those of a manifest.
+    """
+    for name, one in artifacts.items():
+        if one["verdict"] == "broken":
+            say(f"{name} is broken, and is not copied")
+    return [name for name, one in artifacts.items() if one["verdict"] != "broken"]
+
+
 def push(folder: Path, names: Sequence[str], typed: str, root: Path, say: Callable[[str], None]) -> str:
     """Copies artifacts with the manifest and the card.
 
     Args:
-        names: the artifacts; broken ones are not among them.
+        names: the artifacts (``sound``).
 
     Returns:
         Where they lie.
@@ -58,7 +90,7 @@ def push(folder: Path, names: Sequence[str], typed: str, root: Path, say: Callab
     system, path = target(typed, root)
     try:
         system.makedirs(path, exist_ok=True)
-        for name in (*names, *(one for one in BESIDE if (folder / one).exists())):
+        for name in (*names, *(one for one in exports.BESIDE if (folder / one).exists())):
             say(f"copying {name} to {masked(typed)}")
             end = "/" if (folder / name).is_dir() else ""  # a folder's content, wherever there is one already
             system.put(f"{folder / name}{end}", f"{path}/{name}{end}", recursive=bool(end))

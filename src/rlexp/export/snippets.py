@@ -37,7 +37,6 @@ if __name__ == "__main__":
     print(answers[0].outputs[0].text)
 """
 LLAMA_CPP = """\
-import json
 import xllamacpp
 
 params = xllamacpp.CommonParams()
@@ -45,8 +44,7 @@ params.model.path = "FOLDER"
 params.use_jinja, params.n_parallel, params.warmup = True, 1, False
 server = xllamacpp.Server(params)
 asked = {"messages": MESSAGES, "temperature": 0, "max_tokens": LIMIT, "chat_template_kwargs": TEMPLATE}
-said = server.handle_chat_completions(json.dumps(asked))
-said = json.loads(said) if isinstance(said, str) else said
+said = server.handle_chat_completions(asked)
 print(said["choices"][0]["message"]["content"])
 """
 GENAI = """\
@@ -82,9 +80,15 @@ def program(runtime: str, dialogue: Messages, limit: int, template_kwargs: dict[
         dialogue: what is asked.
         limit: tokens of the answer at most.
     """
-    kwargs = "".join(f", {name}={value!r}" for name, value in template_kwargs.items())
-    text = OF_RUNTIME[runtime].replace("MESSAGES", json.dumps(dialogue, ensure_ascii=False))
-    return text.replace("LIMIT", str(limit)).replace("KWARGS", kwargs).replace("TEMPLATE", repr(template_kwargs))
+    kwargs = f", **{template_kwargs!r}" if template_kwargs else ""
+    text = OF_RUNTIME[runtime].replace("LIMIT", str(limit))
+    text = text.replace("KWARGS", kwargs).replace("TEMPLATE", repr(template_kwargs))
+    return text.replace("MESSAGES", json.dumps(dialogue, ensure_ascii=False))  # last: it may hold any of these words
+
+
+def placed(text: str, folder: str) -> str:
+    """The program with the artifact's place in it."""
+    return text.replace(f'"{FOLDER}"', json.dumps(folder, ensure_ascii=False))
 
 
 def ran(text: str, path: Path) -> tuple[bool, str]:
@@ -93,7 +97,7 @@ def ran(text: str, path: Path) -> tuple[bool, str]:
     Returns:
         (it ended well, what it printed; else the last line of its error).
     """
-    command = [sys.executable, "-c", text.replace(FOLDER, str(path))]
+    command = [sys.executable, "-c", placed(text, str(path))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:

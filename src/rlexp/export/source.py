@@ -43,7 +43,8 @@ class Source:
         return "cuda" if self.subject.run.hardware.device is Device.cuda else "cpu"
 
     def reference(self, context: int, together: int) -> Spec:
-        """The model as it was trained: the adapter unmerged on its base, in float32."""
+        """The model as it was trained: the adapter unmerged on its base, in float32; on the base in 4 bits where it was
+        trained on that."""
         return self._spec(self.base, self.adapter, context, together)
 
     def untrained(self, context: int, together: int) -> Spec:
@@ -60,6 +61,7 @@ class Source:
             context=context,
             together=together,
             template_kwargs=dict(self.subject.run.chat_template_kwargs),
+            load_in_4bit=self.subject.run.model.load_in_4bit,
         )
 
 

@@ -1,7 +1,7 @@
 """Weights quantised by torchao through transformers: read by transformers as they are, and by vLLM on a GPU.
 
-Source: torchao 0.18, ``transformers.TorchAoConfig``; ``quantize_`` by itself makes nothing that can be saved. The
-embedding stays in 16 bits, and with it a head that is tied to it.
+Source: torchao 0.17 and 0.18, ``transformers.TorchAoConfig``; ``quantize_`` by itself makes nothing that can be saved.
+The embedding stays in 16 bits, and with it a head that is tied to it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _how(kind: str, group: int | None) -> Any:
     from torchao import quantization
 
     if kind == "int8":
-        return quantization.Int8WeightOnlyConfig()
+        return quantization.Int8WeightOnlyConfig(version=2)  # 1 is the default of 0.17, and cannot be saved
     if kind == "fp8":
         return quantization.Float8DynamicActivationFloat8WeightConfig(granularity=quantization.PerRow())
     return quantization.Int4WeightOnlyConfig(group_size=group, int4_packing_format="tile_packed_to_4d")

@@ -1,15 +1,21 @@
 """An adapter in the weights of its base, as a model folder: what a run with ``model.start_merged=true`` begins from.
 
 Each weight is summed in float64, one rank after the other, and rounded once to the type of its file: the bytes are the
-same on every machine. Source: LoRA, https://arxiv.org/abs/2106.09685; scale of rslora, https://arxiv.org/abs/2312.03732.
+same on every machine. To 16 bits it is rounded up or down by chance, as far as it is from either, on draws of the
+weight's name: the base's weights are on that grid, and to the nearest every change below half a step is lost
+(perf/merge_rounding.py). Source: LoRA, https://arxiv.org/abs/2106.09685; scale of rslora,
+https://arxiv.org/abs/2312.03732; stochastic rounding, https://arxiv.org/abs/1502.02551.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +25,9 @@ from rlexp.files import whole_folder
 
 PLAIN = {"use_dora": False, "bias": "none", "rank_pattern": {}, "alpha_pattern": {}, "modules_to_save": None}
 """Keys of an adapter's config -> what they hold where it is nothing but B A on linear layers."""
-BLOCK = 1024
-"""Rows of a weight that are summed at a time."""
+LARGEST_HALF = 65504.0
+BLOCK = 2**16
+"""Numbers of a weight that are summed at a time: they stay in a core's cache."""
 
 
 def write(base: Path, adapter: Path | None, folder: Path, names: Collection[str] | None = None) -> None:
@@ -99,24 +106,52 @@ def _wide(raw: Any, dtype: str) -> Any:
     return raw.astype(numpy.float64)
 
 
-def _narrow(values: Any, dtype: str) -> Any:
+def _narrow(values: Any, dtype: str, draws: Any) -> Any:
+    """Rounds to the type of a file; to 16 bits upwards with the chance that leaves the mean where it is.
+
+    Args:
+        draws: a 16-bit number for each value, as ``_draws`` gives them.
+    """
     import numpy
 
-    if dtype != "BF16":
-        return values.astype({"F64": "<f8", "F32": "<f4", "F16": "<f2"}[dtype])
-    bits = values.astype(numpy.float32).view(numpy.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(numpy.uint16)  # to the nearest, ties to even
+    if dtype == "BF16":
+        return ((values.astype(numpy.float32).view(numpy.uint32) + draws) >> 16).astype(numpy.uint16)
+    if dtype != "F16":
+        return values.astype({"F64": "<f8", "F32": "<f4"}[dtype])
+    low = numpy.clip(values, -LARGEST_HALF, LARGEST_HALF).astype("<f2")
+    low = numpy.where(abs(low) > abs(values), numpy.nextafter(low, numpy.float16(0)), low)
+    high = numpy.nextafter(low, numpy.copysign(LARGEST_HALF, values).astype("<f2"))
+    return numpy.where(abs(values - low) * 2**16 > abs(high.astype("<f8") - low) * (draws + 0.5), high, low)
+
+
+def _draws(name: str, begin: int, rows: int, width: int) -> Any:
+    """16-bit random numbers, [rows, width], of a weight's rows from ``begin`` on: they depend on nothing else."""
+    import numpy
+
+    blocks = -(-width // 16)  # a counter of Philox gives 4 numbers of 64 bits
+    source = numpy.random.Philox(key=int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little"))
+    source.advance(begin * blocks)
+    raw = source.random_raw(rows * blocks * 4).astype("<u8").view("<u2")
+    return raw.reshape(rows, blocks * 16)[:, :width].astype(numpy.uint32)
 
 
 def _add(file: Path, name: str, up: Any, down: Any, scale: float) -> None:
     """Adds scale x up x down, [out, rank] x [rank, in], to a weight in its file. No product of matrices of a library:
     each sums in an order of its own."""
+    import numpy
+
     entry = _tensors(file)[name]
     weight = _raw(file, entry, write=True)
-    for begin in range(0, weight.shape[0], BLOCK):
-        rows = slice(begin, begin + BLOCK)
+    up, some = scale * up, max(1, BLOCK // weight.shape[1])
+
+    def add(begin: int) -> None:
+        rows = slice(begin, begin + some)
         total = _wide(weight[rows], entry["dtype"])
+        part = numpy.empty_like(total)
         for rank in range(down.shape[0]):
-            total += (scale * up[rows, rank, None]) * down[rank]
-        weight[rows] = _narrow(total, entry["dtype"])
+            total += numpy.multiply(up[rows, rank, None], down[rank], out=part)
+        weight[rows] = _narrow(total, entry["dtype"], _draws(name, begin, *total.shape))
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(add, range(0, weight.shape[0], some)))
     weight.flush()

@@ -2,7 +2,7 @@
 of them.
 
 An adapter goes on beside its base. Merged, or where every weight was trained, it is the base: a folder of its own,
-``models/start_HASH``, which is made once, or the ``model/`` of the run that trained it.
+``models/merged_HASH``, which is made once, or the ``model/`` of the run that trained it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Begun:
 
 def merged_place(sha256: str) -> str:
     """The folder of a base that was made of a start, from the project's."""
-    return f"models/start_{sha256[:12]}"
+    return f"models/merged_{sha256[:12]}"
 
 
 def find(run: Run, root: Path, model: Path | None) -> Begun | None:

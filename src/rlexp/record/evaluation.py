@@ -39,11 +39,13 @@ FORGOTTEN = record(
     }
 )
 ROWS = {"type": "array", "items": COUNT}
+SAMPLED = record({}, {"temperature": OR_NONE, "samples": {"type": ["integer", "null"]}})
+"""How a task was sampled, among other keys."""
 SHARED = record({"rows": COUNT, "exact": ROWS, "near": ROWS})
 SCHEMA = record(
     {
         "format": {"const": FORMAT},
-        "tasks": mapping(record({"version": COUNT, "kind": NAME}), TASK_NAME),
+        "tasks": mapping(record({"version": COUNT, "kind": NAME}, {"config": SAMPLED}), TASK_NAME),
         "subjects": mapping(record({"digest": {"type": "object"}}), SHOWN),
         "samples": mapping(mapping(record({"file": INSIDE, "sha256": SHA256}), SHOWN), TASK_NAME),
         "results": mapping(mapping(mapping(ESTIMATE, METRIC), SHOWN), TASK_NAME),
@@ -54,6 +56,7 @@ SCHEMA = record(
     {
         "detectable": mapping(OR_NONE, TASK_NAME),
         "forgotten": {"type": "array", "items": FORGOTTEN, "maxItems": 10_000},
+        "general": {"type": "array", "items": TASK_NAME, "maxItems": 10_000},
         "contamination": mapping(mapping(SHARED, SHOWN), TASK_NAME),
         "rescored": record({"of": KEY}),
     },

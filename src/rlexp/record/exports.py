@@ -6,8 +6,12 @@ what the gate and the benchmark found; it is written anew after every stage from
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,19 @@ from rlexp.errors import RunError
 from rlexp.shapes import COUNT, INSIDE, NAME, PATH, SHA256, TEXT, mapping, record
 
 FOLDER, ARTIFACT, MANIFEST = "exports", "artifact.json", "manifest.json"
+MODELFILE = "Modelfile"
+SHIPPED = "shipped.json"
+"""What ``ship`` leaves when every stage is done and nothing is wrong."""
+BESIDE = (MANIFEST, "benchmark.json", SHIPPED, "card")
+"""What is handed on beside the artifacts."""
+OWN = (*BESIDE, "gate")
+"""What lies beside the artifacts, and pictures."""
+PICTURES = (".svg", ".png")
 FORMAT = 1
 NUMBER = {"type": "number"}
 OR_NONE = {"type": ["number", "null"]}
 RUNTIME = {"enum": ["transformers", "llama.cpp", "onnxruntime-genai", "vllm"]}
-VERDICTS = ("identical", "equivalent", "degraded", "broken")
+LEVEL = {"enum": ["identical", "equivalent", "degraded", "broken"]}
 OF = record({"run": PATH, "subject": {"type": "object"}, "identity": NAME}, {"step": {"type": ["integer", "null"]}})
 FILE = record({"sha256": SHA256, "size": COUNT})
 SCHEMA = record(
@@ -38,10 +50,12 @@ SCHEMA = record(
         "tools": mapping(TEXT, NAME),
         "mix": mapping(NUMBER, NAME),
         "note": {"anyOf": [TEXT, {"type": "null"}]},
-        "template_kwargs": {"type": "object"},
+        "template_kwargs": mapping({}, {"type": "string", "pattern": r"\A[A-Za-z_][A-Za-z0-9_]*\Z"}),
     },
 )
 """The shape of ``artifact.json``."""
+TOLD = ("kind", "type", "runtime", "path", "seconds", "tools", "mix", "note")
+"""What the manifest takes over of it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,12 @@ class Artifact:
     def path(self) -> Path:
         """What its runtime loads."""
         return (self.folder / self.content["path"]).resolve() if self.content["path"] != "." else self.folder
+
+    @property
+    def modelfile(self) -> str | None:
+        """The text of its Ollama Modelfile; None of another format."""
+        file = self.folder / MODELFILE
+        return file.read_text(encoding="utf-8") if MODELFILE in self.content["files"] else None
 
     @property
     def size(self) -> int:
@@ -112,7 +132,7 @@ def require_whole(one: Artifact) -> None:
     Raises:
         RunError: one is missing or another, or lies outside of its folder.
     """
-    hint = f"delete {one.folder.name}/ and export again"
+    hint = f"delete {one.folder} and export again"
     if not files.lies_inside(one.path, one.folder):
         raise RunError(f"{one.name} names a file outside of its folder", where=str(one.folder / ARTIFACT), hint=hint)
     found = hashed(one.folder)
@@ -120,11 +140,72 @@ def require_whole(one: Artifact) -> None:
         if found.get(name, {}).get("sha256") != wanted["sha256"]:
             what = f"{name} of {one.name} is {'not the one that was exported' if name in found else 'missing'}"
             raise RunError(what, where=str(one.folder / name), hint=hint)
+    if more := sorted(found.keys() - one.content["files"].keys()):
+        raise RunError(f"{more[0]} is no file of {one.name}", where=str(one.folder / more[0]), hint=hint)
+
+
+def require_inside(folder: Path, root: Path) -> None:
+    """Sees that what is written and replaced below the folder of an export lies in the project.
+
+    Raises:
+        RunError: the folder, or one in it, is a link that leads elsewhere.
+    """
+    for path in (folder, *(folder.iterdir() if folder.is_dir() else ())):
+        if not files.lies_inside(path, root if path == folder else folder) and not path.is_file():
+            hint = f"take the link away, or type export.dir=exports/NAME; {MANIFEST} and artifacts are written there"
+            raise RunError("a link leads out of the export's folder", where=str(path), hint=hint)
+
+
+def require_own(folder: Path, shown: str) -> None:
+    """Sees that a folder holds an export, or nothing.
+
+    Args:
+        shown: the folder in messages.
+
+    Raises:
+        RunError: it holds a run or other things, or is a file.
+    """
+    hint = "type export.dir=exports/NAME with a folder of its own"
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{shown} is a file", where=f"export.dir={shown}", hint=hint)
+    manifest = folder / MANIFEST
+    if manifest.is_file() and b'"artifacts"' not in manifest.read_bytes():
+        raise RunError(f"{shown} holds a run, and an export would write over its record", f"export.dir={shown}", hint)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        known = path.name in OWN or path.suffix in PICTURES or path.name.startswith(".") or (path / ARTIFACT).is_file()
+        if not known:
+            what = f"{shown} holds other things than an export: {path.name}"
+            raise RunError(what, where=f"export.dir={shown}", hint=hint)
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, shown: str) -> Iterator[None]:
+    """Makes a folder and has it for this process as long as the block lasts.
+
+    Raises:
+        RunError: another process writes there, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        hint = "change the rights of that folder, or type export.dir=exports/NAME"
+        raise RunError(f"{shown} cannot be made: {error.strerror}", where=shown, hint=hint) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        hint = "wait until it ends, or type export.dir=exports/NAME"
+        raise RunError(f"another process exports to {shown} at this moment", where=shown, hint=hint) from error
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def artifacts(folder: Path) -> list[Artifact]:
     """The artifacts of an export, the merged model first, by name."""
-    found = [one for path in sorted(folder.glob(f"*/{ARTIFACT}")) if (one := read(path.parent))]
+    found = [one for path in sorted(folder.glob(f"[!.]*/{ARTIFACT}")) if (one := read(path.parent))]
     return sorted(found, key=lambda one: (one.content["kind"] != "merged", one.name))
 
 
@@ -132,8 +213,3 @@ def write_json(path: Path, content: Any) -> None:
     """Writes a file of a stage, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a stage wrote; empty where it did not yet."""
-    return json.loads(path.read_text()) if path.is_file() else {}

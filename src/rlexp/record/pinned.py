@@ -24,6 +24,7 @@ from rlexp.inputs.trust import Code
 from rlexp.record import chain, status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST, METRICS, PATCH, SOURCES
+from rlexp.record.ship_stage import Shipping
 from rlexp.record.stages import PARAMS, PINNED, lock_stages, write_stages
 
 KEPT_FILES = (LOCK, METRICS, PATCH)
@@ -36,8 +37,11 @@ FACTS = (
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
 
 
-def pin(run: FinishedRun) -> list[str]:
+def pin(run: FinishedRun, shipping: Shipping | None = None) -> list[str]:
     """Checks a run, copies its record to ``pinned/``, and writes DVC's stages and ``params.yaml``.
+
+    Args:
+        shipping: what the stage that ships it does; None for no such stage.
 
     Returns:
         What a colleague would lack: the inputs that DVC cannot make or restore.
@@ -52,11 +56,11 @@ def pin(run: FinishedRun) -> list[str]:
         rewards += check(before)
     for stage in stages[:-1]:
         keep_start(stage)
-    notes = write_stages([(stage.lock, stage.run_dir / SOURCES) for stage in stages], root)
+    notes = write_stages([(stage.lock, stage.run_dir / SOURCES) for stage in stages], root, shipping)
     reward_versions.record(root, rewards)
     copy(stages, root / PINNED)
     (root / PARAMS).write_text(PARAMS_HEAD + OmegaConf.to_yaml(OmegaConf.create(run.lock["config"])))
-    lock_stages([(stage.lock, stage.manifest.get("held_out", {})) for stage in stages], root)
+    lock_stages([(stage.lock, stage.manifest.get("held_out", {})) for stage in stages], root, shipping)
     return notes
 
 

@@ -12,9 +12,10 @@ from rlexp.inputs import store
 from rlexp.inputs.digest import folder_md5
 from rlexp.inputs.locked_start import REPLAYED
 from rlexp.inputs.start import KEPT
-from rlexp.record import input_stages
+from rlexp.record import input_stages, ship_stage
 from rlexp.record.dvc_repository import STAGE, makers, repository
 from rlexp.record.run_folder import LOCK, METRICS, SOURCES
+from rlexp.record.ship_stage import Shipping
 
 PINNED, PARAMS = "pinned", "params.yaml"
 EARLIER = "start_"
@@ -23,10 +24,16 @@ SCORES = f"{PINNED}/{REPLAYED}/scores.json"
 """The held-out numbers, where DVC reads its metrics. Of a replay they are those of the run that is replayed, so that
 dvc.lock is the same on every machine."""
 
+TRAINED = f"{PINNED}/{REPLAYED}/trained.json"
+"""The identity of the run that lies there. It is not cached, where the run is shipped: with the numbers restored from
+its cache alone, DVC would ship the weights of another run."""
 
-def write_stages(chain: Sequence[tuple[dict[str, Any], Path]], root: Path) -> list[str]:
-    """Writes the stage that replays the pinned run, one for each run before it in its chain, and one for each input
-    that no stage makes yet.
+
+def write_stages(
+    chain: Sequence[tuple[dict[str, Any], Path]], root: Path, shipping: Shipping | None = None
+) -> list[str]:
+    """Writes the stage that replays the pinned run, one for each run before it in its chain, one for each input that no
+    stage makes yet, and the one that ships it where that is asked for.
 
     DVC deletes the outs of a stage before it runs it. So none is declared but what the stage's command makes in an
     empty place, and those are kept where they are there (``persist``): the command itself never writes over them.
@@ -45,6 +52,7 @@ def write_stages(chain: Sequence[tuple[dict[str, Any], Path]], root: Path) -> li
     with repository(root) as repo:
         for stage in [one for one in repo.index.stages if re.fullmatch(rf"{EARLIER}\d+", getattr(one, "name", ""))]:
             repo.remove(stage.addressing)  # of a chain that was pinned before
+        ship_stage.remove(repo)
         for depth in reversed(range(len(chain))):  # the first one first
             lock, sources = chain[depth]
             place = _place(depth)
@@ -60,8 +68,12 @@ def write_stages(chain: Sequence[tuple[dict[str, Any], Path]], root: Path) -> li
                 deps=dependencies,
                 params=[{PARAMS: []}] if varied else [],
                 metrics=[_scores(depth)],
+                outs_persist_no_cache=[TRAINED] if varied and shipping else [],
                 force=True,
             )
+        if shipping:
+            inputs = [one for one in dependencies if one not in (f"{PINNED}/{METRICS}", f"{PINNED}/{SOURCES}")]
+            ship_stage.add(repo, shipping, f"{PINNED}/{REPLAYED}", [*inputs, SCORES, TRAINED])
     return list(dict.fromkeys(notes))
 
 
@@ -110,7 +122,9 @@ def _pass_rates(repo: Any, root: Path, digest: dict[str, Any]) -> str:
     return input_stages.not_made(repo, root, path)
 
 
-def lock_stages(chain: Sequence[tuple[dict[str, Any], dict[str, Any]]], root: Path) -> None:
+def lock_stages(
+    chain: Sequence[tuple[dict[str, Any], dict[str, Any]]], root: Path, shipping: Shipping | None = None
+) -> None:
     """Notes in dvc.lock what the stages of the pinned run have, so that the first ``dvc repro`` of a clone leaves it as
     it is. Nothing is run, and nothing that is left keeps DVC from running it.
 
@@ -120,13 +134,15 @@ def lock_stages(chain: Sequence[tuple[dict[str, Any], dict[str, Any]]], root: Pa
     Raises:
         RunError: DVC refused.
     """
-    there: dict[Path, bytes | None] = {}
-    for depth, (_, held_out) in enumerate(chain):
-        scores = root / _scores(depth)
-        scores.parent.mkdir(parents=True, exist_ok=True)
-        there[scores] = scores.read_bytes() if scores.is_file() else None
-        write_scores(scores.parent, held_out)
+    outs = [root / _scores(depth) for depth in range(len(chain))]
+    outs += [place.with_name(Path(TRAINED).name) for place in outs] + [root / ship_stage.RECEIPT] * bool(shipping)
+    there = {place: place.read_bytes() if place.is_file() else None for place in outs}
+    for depth, (lock, held_out) in enumerate(chain):
+        (root / _scores(depth)).parent.mkdir(parents=True, exist_ok=True)
+        write_scores((root / _scores(depth)).parent, held_out, lock["identity"])
     own = {_stage(depth) for depth in range(len(chain))}
+    if shipping:
+        ship_stage.write(root, ship_stage.receipt(chain[0][0]["identity"], shipping.asked))
     with repository(root) as repo, repo.lock:
         for depth in reversed(range(len(chain))):
             inputs = chain[depth][0]["inputs"]
@@ -142,12 +158,16 @@ def lock_stages(chain: Sequence[tuple[dict[str, Any], dict[str, Any]]], root: Pa
                         if stage.name not in own:  # with its scores in the cache DVC would not run it
                             stage.commit()
                         stage.dump(update_pipeline=False)
-    for scores, before in there.items():
-        scores.unlink()
+        for stage in makers(repo, root, ship_stage.RECEIPT) if shipping else ():
+            stage.save(run_cache=False)
+            stage.dump(update_pipeline=False)
+    for place, before in there.items():
+        place.unlink(missing_ok=True)
         if before is not None:
-            scores.write_bytes(before)
+            place.write_bytes(before)
 
 
-def write_scores(run_dir: Path, held_out: dict[str, Any]) -> None:
-    """Writes the held-out numbers beside a run, where DVC reads its metrics."""
+def write_scores(run_dir: Path, held_out: dict[str, Any], identity: str) -> None:
+    """Writes the held-out numbers beside a run, where DVC reads its metrics, and which run it is."""
     (run_dir / Path(SCORES).name).write_text(json.dumps(held_out, indent=1) + "\n")
+    (run_dir / Path(TRAINED).name).write_text(json.dumps({"identity": identity}) + "\n")

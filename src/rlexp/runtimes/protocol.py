@@ -24,6 +24,8 @@ RUNTIMES = {
     "vllm": "rlexp.runtimes.with_vllm",
 }
 """Name -> the module whose ``load(spec)`` gives a ``Runtime``."""
+ON_CPU = ("llama.cpp", "onnxruntime-genai")
+"""Those whose wheels compute on a CPU, whatever the machine has."""
 
 
 def cores() -> int:
@@ -53,12 +55,14 @@ class Spec:
     """Requests that are answered at once, at most."""
     template_kwargs: dict[str, Any] = field(default_factory=dict)
     """What is handed to the chat template."""
+    load_in_4bit: bool = False
+    """Holds the weights in bitsandbytes' 4 bits, as Unsloth trains on them; transformers on a GPU only."""
     rounding: str | None = None
     """Rounds the weights to q8_0 or q4_0 (blocks of 32) after loading; transformers only."""
 
     def rounded(self, rounding: str) -> Spec:
-        """The same with its weights rounded."""
-        return replace(self, rounding=rounding)
+        """The same with its weights rounded, those of a base in 4 bits as its files hold them."""
+        return replace(self, rounding=rounding, load_in_4bit=False)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def load(spec: Spec) -> Transformers:
     torch.set_num_threads(spec.threads)
     tokenizer = AutoTokenizer.from_pretrained(spec.adapter or spec.path)
     dtype = getattr(torch, spec.dtype) if spec.dtype else "auto"
-    model: Any = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, device_map=spec.device)
+    held = _in_4_bits(dtype) if spec.load_in_4bit else {}
+    model: Any = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, device_map=spec.device, **held)
     if spec.adapter:
         from peft import PeftModel
 
@@ -34,6 +35,14 @@ def load(spec: Spec) -> Transformers:
     if spec.rounding:
         _round(model, {"q8_0": 127, "q4_0": 7}[spec.rounding])
     return Transformers(spec, model.eval(), tokenizer)
+
+
+def _in_4_bits(dtype: Any) -> dict[str, Any]:
+    """What has transformers hold weights as Unsloth does. Source: ``BitsAndBytesConfig`` in unsloth/models/llama.py."""
+    from transformers import BitsAndBytesConfig
+
+    kinds: dict[str, Any] = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    return {"quantization_config": BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, **kinds)}
 
 
 def _round(model: Any, steps: int) -> None:
@@ -66,6 +75,9 @@ class Transformers:
         self._spec = spec
         self._model = model
         self._tokenizer = tokenizer
+        self._read: list[int] = []
+        """The tokens that ``_cache`` holds: sequences that begin alike (a system turn) are read from there on."""
+        self._cache: Any = None
         tokenizer.padding_side = "left"
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token_id = tokenizer.eos_token_id
@@ -132,9 +144,24 @@ class Transformers:
         import torch
 
         with torch.inference_mode():
-            given = torch.tensor([list(ids)], device=self._model.device)
-            logits = self._model(given).logits[0, begin - 1 : -1]
+            held = self._keep(ids, begin - 1)
+            given = torch.tensor([list(ids[held:])], device=self._model.device)
+            logits = self._model(given, past_key_values=self._cache, use_cache=True).logits[0, begin - 1 - held : -1]
+            self._read = list(ids)
             return logits.float().log_softmax(dim=-1).cpu().numpy()
+
+    def _keep(self, ids: Sequence[int], most: int) -> int:
+        """Leaves in the cache what it shares with a sequence, at most so many tokens, and says how many these are."""
+        from transformers.cache_utils import DynamicCache, DynamicLayer
+
+        shared = next((at for at, (a, b) in enumerate(zip(self._read, ids, strict=False)) if a != b), len(self._read))
+        shared = min(shared, most)
+        plain = self._cache is not None and all(type(one) is DynamicLayer for one in self._cache.layers)
+        if plain and shared:
+            self._cache.crop(shared - len(self._read))
+        else:  # nothing is shared, or a layer holds a window or a state
+            self._cache, shared = DynamicCache(config=self._model.config), 0
+        return shared
 
 
 def _until(row: list[int], ends: Sequence[int], times: list[float]) -> Generated:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlexp.backend.engine import artifact
 from rlexp.runtimes.protocol import Generated, Messages, Sampling, Spec
+from rlexp.runtimes.serving import LATE
 
 
 def import_libraries() -> None:
@@ -48,14 +49,36 @@ class Vllm:
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, together: int = 1
     ) -> list[Generated]:
-        how = {
-            "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k or -1,
-        }
-        seeds = [(seed + place) % 2**31 for place in range(len(prompts))]
-        return [Generated(*one) for one in self._engine.generate(prompts, how, seeds, together)]
+        found = self._engine.generate(prompts, _how(sampling), _seeds(prompts, seed), together)
+        return [Generated(*one) for one in found]
+
+    def serve(
+        self,
+        prompts: Sequence[Sequence[int]],
+        arrivals: Sequence[float],
+        sampling: Sampling,
+        seed: int = 0,
+        together: int = 1,
+        limit: float | None = None,
+    ) -> list[Generated | None]:
+        """As ``serving.serve``, by vLLM's own scheduler: what arrives joins those that are under way, ``Spec.together``
+        of them at most."""
+        late = LATE * len(prompts)
+        found = self._engine.serve(prompts, arrivals, _how(sampling), _seeds(prompts, seed), limit, late)
+        return [Generated(*one) if one else None for one in found]
 
     def logprobs(self, ids: Sequence[int], begin: int) -> Any:
         return self._engine.logprobs(ids, begin)
+
+
+def _how(sampling: Sampling) -> dict[str, Any]:
+    return {
+        "max_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k or -1,
+    }
+
+
+def _seeds(prompts: Sequence[Sequence[int]], seed: int) -> list[int]:
+    return [(seed + place) % 2**31 for place in range(len(prompts))]

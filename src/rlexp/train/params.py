@@ -51,7 +51,8 @@ def train_params(original: FinishedRun, file: str, directory: str | None) -> Pat
     except RunError as error:
         raise _in_a_queue(error, root) from error
     session.train(Job(run, root, run_dir, changed, fork=forked.checkpoint_of(run, root)), inputs)
-    write_scores(run_dir, (read_manifest(run_dir) or {}).get("held_out", {}))
+    left = read_manifest(run_dir) or {}
+    write_scores(run_dir, left.get("held_out", {}), left["identity"])
     return run_dir
 
 

@@ -116,7 +116,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
     reached = found.reaches(wanted)
     source = {"run": os.path.relpath(where, root), "identity": lock["identity"], "checksum": lock["checksum"]}
     update_manifest(run_dir, replay_of=source, agreement={**found.to_json(), "asked": wanted, "reached": reached})
-    write_scores(run_dir, original.manifest.get("held_out", {}))
+    write_scores(run_dir, original.manifest.get("held_out", {}), lock["identity"])
     print(printable(_sentence(found)))
     if lock["fresh_adapter_sha256"] != lock_now["fresh_adapter_sha256"]:
         notes.append("the fresh adapter is not the lock's: its seed is drawn otherwise by this software or machine")

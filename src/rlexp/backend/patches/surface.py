@@ -103,8 +103,15 @@ up."""
 
 VLLM: dict[str, tuple[str, ...]] = {
     "entrypoints/llm.py:LLM": ("llm_engine", "reset_prefix_cache", "get_tokenizer", "apply_model"),
-    "v1/engine/llm_engine.py:LLMEngine": ("engine_core", "model_executor", "model_config", "add_request", "step"),
-    "v1/engine/core_client.py:InprocClient": ("shutdown",),
+    "v1/engine/llm_engine.py:LLMEngine": (
+        "engine_core",
+        "model_executor",
+        "model_config",
+        "add_request",
+        "step",
+        "abort_request",
+    ),
+    "v1/engine/core_client.py:InprocClient": ("shutdown", "get_output"),
     "v1/executor/uniproc_executor.py:UniProcExecutor": ("driver_worker",),
     "v1/worker/worker_base.py:WorkerWrapperBase": ("worker", "__getattr__"),
     "v1/worker/gpu_worker.py:Worker": ("model_runner",),
@@ -113,6 +120,9 @@ VLLM: dict[str, tuple[str, ...]] = {
     "v1/worker/gpu/sample/logprob.py:compute_token_logprobs()": ("logits", "token_ids"),
     "distributed/parallel_state.py:": ("cleanup_dist_env_and_memory",),
     "logprobs.py:FlatLogprobs": ("start_indices", "end_indices", "logprobs", "token_ids"),
+    "v1/engine/__init__.py:EngineCoreOutputs": ("outputs",),
+    "v1/engine/__init__.py:EngineCoreOutput": ("new_prompt_logprobs_tensors", "finish_reason"),
+    "v1/outputs.py:LogprobsTensors": ("logprob_token_ids", "logprobs"),
     "config/model.py:ModelConfig": ("try_get_generation_config", "get_vocab_size", "quantization", "dtype"),
     "sampling_params.py:SamplingParams": ("detokenize", "flat_logprobs", "logprobs", "min_tokens"),
     "model_executor/models/llama.py:LlamaForCausalLM": ("packed_modules_mapping",),

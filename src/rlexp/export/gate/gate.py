@@ -14,16 +14,21 @@ from rlexp.export.gate.measure import measure
 from rlexp.export.gate.reference import Asked
 from rlexp.export.source import Source
 from rlexp.inputs.digest import json_sha256
-from rlexp.record import exports
+from rlexp.record import gates
 from rlexp.record.exports import Artifact
 from rlexp.runtimes.protocol import Spec
 
-FOLDER, REFERENCE = "gate", "reference"
+REFERENCE = "reference"
 
 
 def _like(one: Spec, trained: Spec) -> Spec:
     """An artifact's, as large as the reference."""
     return dataclasses.replace(one, context=trained.context, together=trained.together)
+
+
+def _key(reference: str, one: Artifact) -> str:
+    """What is measured of an artifact, by hash."""
+    return json_sha256({"reference": reference, **one.digest})
 
 
 def measured(
@@ -61,22 +66,21 @@ def measured(
     found: dict[str, dict[str, Any]] = {}
     missing = []
     for one in artifacts:
-        kept = exports.read_json(folder / FOLDER / f"{one.name}.json")
-        if kept.get("key") == json_sha256({"reference": key, **one.digest}):
-            found[one.name] = kept["found"]
-        else:
+        kept = gates.kept(folder, one.name, _key(key, one))
+        if kept is None:
             missing.append(one)
+        else:
+            found[one.name] = kept
     if missing:
-        place = folder / FOLDER / REFERENCE
+        place = folder / gates.FOLDER / REFERENCE
         untrained = source.untrained(trained.context, trained.together)
-        known = of_reference.measure(asked, trained, untrained, place, say)
+        known = of_reference.measure(asked, trained, untrained, place, say, key)
         for one in missing:
             say(f"{one.name}: in {one.content['runtime']}, against the model as it was trained")
             found[one.name] = {
                 **measure(_like(spec_of(one, source.subject.run), trained), known, asked, place),
                 "baselines": known.baselines,
             }
-            content = {"key": json_sha256({"reference": key, **one.digest}), "found": found[one.name]}
-            exports.write_json(folder / FOLDER / f"{one.name}.json", content)
+            gates.keep(folder, one.name, _key(key, one), found[one.name])
         shutil.rmtree(place)
     return found

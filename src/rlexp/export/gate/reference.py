@@ -7,7 +7,6 @@ large (tokens x vocabulary x 4 bytes).
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from rlexp import files
+from rlexp import shapes
+from rlexp.errors import RunError
 from rlexp.export.gate.divergence import Divergences, top_of
+from rlexp.record import exports, gates
 from rlexp.runtimes.host import Died, Host
 from rlexp.runtimes.protocol import Generated, Messages, Sampling, Spec
+from rlexp.shapes import COUNT, PATH, SHA256, mapping, record
 
 PROBES: dict[str, Messages] = {
     "a user's turn alone": [{"role": "user", "content": "Say hello."}],
@@ -33,6 +35,18 @@ PROBES: dict[str, Messages] = {
 }
 """Dialogues whose rendering is compared beside those of the task; those that the template refuses are left out."""
 KEPT, TOPS = "reference.json", "top.npz"
+ARRAY = {"type": "array", "maxItems": 100_000}
+IDS = {**ARRAY, "items": COUNT}
+ANSWER = record({"ids": IDS, "ended": {"type": "boolean"}, "seconds": {**ARRAY, "items": {"type": "number"}}})
+SCHEMA = record(
+    {
+        **{"key": SHA256, "texts": mapping(gates.ANY_TEXT, PATH, 100_000), "ids": mapping(IDS, PATH, 100_000)},
+        **{"ends": IDS, "greedy": {**ARRAY, "items": ANSWER}, "baselines": gates.BASELINES},
+        "dialogues": mapping({**ARRAY, "items": {"type": "object"}}, PATH, 100_000),
+        "own": {**ARRAY, "items": {**ARRAY, "prefixItems": [IDS, COUNT], "minItems": 2, "maxItems": 2}},
+    }
+)
+"""The shape of KEPT."""
 ROUNDINGS = ("q8_0", "q4_0")
 """The model's own weights rounded to 8 and to 4 bits in blocks of 32: what an honest quantisation costs this model."""
 
@@ -80,20 +94,27 @@ def names_of(asked: Asked) -> dict[str, Messages]:
 
 
 def measure(
-    asked: Asked, trained: Spec, untrained: Spec, folder: Path, say: Callable[[str], None] = lambda line: None
+    asked: Asked,
+    trained: Spec,
+    untrained: Spec,
+    folder: Path,
+    say: Callable[[str], None] = lambda line: None,
+    key: str = "0" * 64,
 ) -> Reference:
-    """Measures the reference, or reads what was measured before.
+    """Measures the reference, or reads what was measured before of the same.
 
     Args:
         trained: the model as it was trained.
         untrained: what the run began with.
         folder: takes its files.
+        key: of the model and of what is asked, by hash.
 
     Raises:
         Died: a model cannot be loaded.
+        RunError: what was measured before has another shape.
     """
-    if (folder / KEPT).is_file():
-        return _read(folder)
+    if (known := _read(folder, key)) is not None:
+        return known
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     say(f"the model as it was trained: {asked.tokens} tokens of its own completions")
@@ -110,15 +131,28 @@ def measure(
             found.baselines[rounding] = diverged(found, folder, host).statistics()
     tops = {f"{name}{at}": one[side] for at, one in enumerate(found.top) for side, name in enumerate(("top", "before"))}
     np.savez(folder / TOPS, **tops)
-    files.write_text(folder / KEPT, json.dumps(dataclasses.asdict(dataclasses.replace(found, top=[]))))
+    kept = {name: value for name, value in dataclasses.asdict(found).items() if name != "top"}
+    exports.write_json(folder / KEPT, {**kept, "key": key})
     return found
 
 
-def _read(folder: Path) -> Reference:
-    said = json.loads((folder / KEPT).read_text())
-    said["greedy"] = [Generated(**one) for one in said["greedy"]]
-    with np.load(folder / TOPS) as tops:
-        said["top"] = [(tops[f"top{at}"], tops[f"before{at}"]) for at in range(len(said["own"]))]
+def _read(folder: Path, key: str) -> Reference | None:
+    content = shapes.read_json(folder / KEPT, SCHEMA, "gate's reference")
+    if content is None or content["key"] != key:
+        return None
+    said = {name: content[name] for name in SCHEMA["required"] if name != "key"}
+    said["greedy"] = [Generated(one["ids"], one["ended"], one["seconds"]) for one in content["greedy"]]
+    try:
+        with np.load(folder / TOPS) as tops:
+            said["top"] = [(tops[f"top{at}"], tops[f"before{at}"]) for at in range(len(said["own"]))]
+        for number, ((ids, begin), (top, before)) in enumerate(zip(said["own"], said["top"], strict=True)):
+            held = logprobs(folder, number)
+            good = held.ndim == 2 and held.dtype == np.float32 and len(held) == len(ids) - begin == len(top)
+            if not good or top.shape != before.shape or top.dtype.kind != "i" or not 0 <= top.max() < held.shape[1]:
+                raise ValueError(f"{number}.npy is not of its sequence")
+    except (OSError, ValueError, KeyError) as error:
+        hint = f"delete {folder}: it is measured again"
+        raise RunError(f"the gate's reference cannot be read: {error}", where=str(folder), hint=hint) from error
     return Reference(**said)
 
 
