@@ -15,7 +15,8 @@ from rlexp.errors import RunError
 from rlexp.record import go_on
 from rlexp.train import resume as going_on
 from rlexp.train import session
-from rlexp.train.jobs import Ran, run_jobs
+from rlexp.train.jobs import run_jobs
+from rlexp.train.ran import Ran
 
 
 def train(run: Run) -> finished.FinishedRun:

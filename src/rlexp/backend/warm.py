@@ -25,8 +25,18 @@ class Warm:
 
     def __init__(self) -> None:
         self._kept: tuple[str, Any, Any] | None = None
+        self._loader: str | None = None
         self.lent = 0
         """How often a point found its model loaded."""
+
+    def takes(self, loader: str) -> bool:
+        """Whether this process can train a point of this loader: Unsloth rewrites TRL's classes for good."""
+        self._loader = self._loader or loader
+        return loader == self._loader
+
+    def drop(self) -> None:
+        """Lets go of what is kept."""
+        self._kept = None
 
     @contextlib.contextmanager
     def begun(self, run: Run, inputs: Inputs, digest: dict[str, Any], patches: Patches) -> Iterator[tuple[Any, Any]]:

@@ -25,7 +25,7 @@ from rlexp.compose.second_root import Asked
 from rlexp.errors import Failed, RunError
 from rlexp.record import go_on
 from rlexp.train import resume
-from rlexp.train.jobs import Ran
+from rlexp.train.ran import Ran
 
 VERBS = {task_file.ROOT: "evaluate", exports.ROOT: "export"}
 DONE = {"evaluate": "evaluation", "export": "export"}

@@ -124,7 +124,8 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
     Raises:
         RunError: a folder of options is not there.
     """
-    from rlexp.compose import typed_ids
+    from rlexp.compose import schema_sweep, typed_ids
+    from rlexp.compose.places import Places
     from rlexp.compose.points import CommandLine
     from rlexp.train import forked
 
@@ -142,13 +143,17 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
             where=f"--config-path={options.config_path}",
             hint="leave out --config-path for conf/; for a folder beside it: type --config-dir",
         )
+    root = project.root()
+    typed, sweep, of_sweep = schema_sweep.take(options.overrides if overrides is None else overrides, Places.of(root))
     line = CommandLine(
-        project.root(),
-        typed_ids.from_project(options.overrides if overrides is None else overrides, here, project.root()),
+        root,
+        typed_ids.from_project(typed, here, root),
         options.multirun,
         here / options.config_path if options.config_path else None,
         here / options.config_dir if options.config_dir else None,
         options.config_name or "config",
+        sweep=sweep,
+        typed=of_sweep,
     )
     return forked.over(line, here)
 

@@ -25,7 +25,7 @@ from rlexp.record.claim import SWEEP, held
 from rlexp.train import session
 from rlexp.train.folders import SWEEP_KEY
 from rlexp.train.job import Job
-from rlexp.train.jobs import attempt, make_ready
+from rlexp.train.one_job import attempt, make_ready
 
 DEFAULTS = ("method.max_steps=20", "held_out.samples=0", "preflight.smoke=never")
 """A rung is a short run; what is typed goes before."""

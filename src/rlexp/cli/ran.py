@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.compare import sweep
+from rlexp.errors import printable
 from rlexp.record import metrics, status
 from rlexp.record.run_folder import HEALTH, main_metric, read_manifest
-from rlexp.train.jobs import Ran
+from rlexp.train.ran import Ran
 from rlexp.verdict import Level
 
-KEPT = ("selection", "start", "step_time_s", "memory_gib", "smoke", "timings_s")
+KEPT = ("selection", "start", "step_time_s", "memory_gib", "smoke", "timings_s", "warm")
 """Keys of the manifest that are answered as they are."""
 
 
@@ -23,11 +25,24 @@ def of_jobs(ran: Ran, root: Path) -> Answer:
     points = ran.points
     if points is None:
         return Answer(lambda: {"format": FORMAT, **of_run(ran.folder, root)})
-    content = {"format": FORMAT, "sweep_dir": os.path.relpath(ran.folder, root)}
+    content = {
+        "format": FORMAT,
+        "sweep_dir": os.path.relpath(ran.folder, root),
+        "impossible": [dataclasses.asdict(one) for one in ran.impossible],
+        **({"ended": ran.ended} if ran.ended else {}),
+    }
+
+    def show() -> None:
+        sweep.show(ran.folder, points)
+        for one in ran.impossible:
+            print(printable(f"left out: {' '.join(one.overrides)}: {one.reason}"))
+        if ran.ended:
+            print(printable(ran.ended))
+
     return Answer(
         lambda: {**content, "points": [{"varied": p.varied, **of_run(p.run_dir, root)} for p in points]},
-        lambda: sweep.show(ran.folder, points),
-        int(not all(point.finished for point in points)),
+        show,
+        ran.exit_code,
     )
 
 
@@ -40,7 +55,7 @@ def of_run(run_dir: Path, root: Path) -> dict[str, Any]:
     manifest = read_manifest(run_dir)
     content: dict[str, Any] = {"run_dir": os.path.relpath(run_dir, root)}
     if manifest is None:
-        return {**content, "status": "no record"}
+        return {**content, "status": sweep.NOT_BEGUN}
     stands, reason = status.of(manifest)
     main = main_metric(manifest)
     weights = next((run_dir / name for name in ("adapter", "model") if (run_dir / name).is_dir()), None)

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rlexp.record import status
+from rlexp.record import status, sweeps
 from rlexp.record.run_folder import main_metric, read_manifest
+
+NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True)
@@ -32,37 +34,41 @@ class SweepPoint:
         return self.manifest is not None and self.manifest["status"] == "finished"
 
 
-def read(sweep_dir: Path, folders: Sequence[Path] = ()) -> list[SweepPoint]:
-    """The points of a sweep, as their folders tell them.
+def read(sweep_dir: Path) -> list[SweepPoint]:
+    """The points of a sweep: those that were planned, or, where its sweeper made them as it went, those that lie there.
 
-    Args:
-        sweep_dir: the folder of the sweep.
-        folders: those of its points; by default what lies in ``sweep_dir``.
+    Raises:
+        RunError: a record has another shape.
     """
-    lie = folders or [path for path in sorted(sweep_dir.iterdir(), key=_number) if path.is_dir()]
-    manifests = {path: read_manifest(path) for path in lie}
-    typed = [set(manifest["overrides"]) for manifest in manifests.values() if manifest]
-    common = set.intersection(*typed) if typed else set()
-    return [
-        SweepPoint(path, manifest or None, [o for o in (manifest or {}).get("overrides", []) if o not in common])
-        for path, manifest in manifests.items()
-    ]
+    plan = sweeps.read(sweep_dir)
+    if plan and plan.points:
+        folders = [sweep_dir / point.folder for point in plan.points]
+        varied = plan.varied()
+    else:
+        folders = [path for path in sorted(sweep_dir.iterdir(), key=_number) if _own(path)]
+        typed = [(read_manifest(path) or {}).get("overrides", []) for path in folders]
+        common = set.intersection(*map(set, typed)) if typed else set()
+        varied = [[one for one in overrides if one not in common] for overrides in typed]
+    return [SweepPoint(path, read_manifest(path), own) for path, own in zip(folders, varied, strict=True)]
 
 
 def show(sweep_dir: Path, points: Sequence[SweepPoint]) -> None:
-    """Prints one row for each point that left a record: what it varied, its status, its main held-out number before
+    """Prints one row for each point: what it varied, its status, its main held-out number before
     and after."""
     table = Table(title=os.path.relpath(sweep_dir), title_justify="left", box=None, pad_edge=False)
     for column in ("point", "varied", "status", "held out", "before", "after"):
         table.add_column(column)
     for point in points:
-        if point.manifest is None:
-            continue
-        main = main_metric(point.manifest)
+        main = main_metric(point.manifest or {})
         numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
-        said = escape(status.sentence(point.manifest))
+        said = escape(status.sentence(point.manifest) if point.manifest else NOT_BEGUN)
         table.add_row(point.run_dir.name, escape(" ".join(point.varied)), said, *numbers)
     Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _own(path: Path) -> bool:
+    """Whether a folder of a sweep is a point's; attempts that died and claims are none."""
+    return path.is_dir() and not path.name.startswith(".") and ".died" not in path.name
 
 
 def _number(path: Path) -> tuple[bool, int, str]:

@@ -42,6 +42,10 @@ TYPED_ONLY = {
         "leave it out there, and type eval=TASKS behind the command, or evaluate RUN eval=TASKS; what chooses a "
         "checkpoint while it trains is held_out.task",
     ),
+    "sweep": (
+        "sweep. says how a sweep is run, and is no part of a point: no file of conf/ holds it",
+        "leave it out there, and type it behind -m: sweep.workers=2",
+    ),
 }
 """What is typed, and no key of the tree -> what it is, and what to type."""
 

@@ -27,6 +27,7 @@ from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.file_shape import require_method
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run
+from rlexp.compose.schema_sweep import Sweep
 from rlexp.compose.search_path import Loader
 from rlexp.compose.sweep import folders_of, impossible, require_one_kind, require_plugins, require_values, typed_of
 from rlexp.compose.tree import of_tree
@@ -51,6 +52,8 @@ class Point:
     """The folder of the sweep; of a run alone ``run_dir``."""
     choices: dict[str, str] = field(default_factory=dict)
     """Group -> option."""
+    of_hydra: tuple[str, ...] = ()
+    """Overrides of Hydra's own keys beside them, for the launcher."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class CommandLine:
     config_name: str = "config"
     over: Callable[[Run, list[str]], Run] | None = None
     """What is done with every run that was composed: the config of a locked one goes before it."""
+    sweep: Sweep = field(default_factory=Sweep)
+    """What was typed about the sweep itself."""
+    typed: tuple[str, ...] = ()
+    """How that was typed."""
     loader: Loader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +168,18 @@ class CommandLine:
         Raises:
             RunError: the first point that is not possible; for a sweep the message names every one of them.
         """
+        made, refused = self.composed
+        if refused and not (self.sweep.skip_impossible and made):
+            raise impossible([*[p.overrides for p in made], *[o for o, _ in refused]], refused)
+        return made
+
+    @cached_property
+    def composed(self) -> tuple[list[Point], list[tuple[list[str], RunError]]]:
+        """(every point that can be, the overrides of each that cannot with why).
+
+        Raises:
+            RunError: the overrides cannot be read, or the methods of a sweep take other data.
+        """
         lists = [overrides for batch in self.batches for overrides in batch]
         made, refused = [], []
         if self.sweeps:
@@ -171,10 +190,9 @@ class CommandLine:
                 made.append(self._point(number, overrides))
             except RunError as error:
                 refused.append((overrides, error))
-        if refused:
-            raise impossible(lists, refused) if len(lists) > 1 else refused[0][1]
-        require_one_kind([point.run for point in made])
-        return made
+        if not refused:
+            require_one_kind([point.run for point in made])
+        return made, refused
 
     def _point(self, number: int, overrides: list[str]) -> Point:
         config = self.config

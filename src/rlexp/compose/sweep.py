@@ -64,12 +64,14 @@ def require_plugins(config: DictConfig) -> None:
 
 
 def impossible(lists: Sequence[list[str]], refused: Sequence[tuple[list[str], RunError]]) -> RunError:
-    """The answer to a sweep some of whose points cannot be.
+    """The answer to a run that cannot be, or a sweep some of whose points cannot.
 
     Args:
         lists: the overrides of all points.
         refused: those of each that cannot be, and why.
     """
+    if len(lists) == 1:
+        return refused[0][1]
     varied = [item for item in range(len(lists[0])) if len({point[item] for point in lists}) > 1]
     named = "\n".join(f"  {' '.join(point[i] for i in varied)}: {error.what}" for point, error in refused)
     hint, left = refused[0][1].hint, [point for point in lists if point not in [bad for bad, _ in refused]]

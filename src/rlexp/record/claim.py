@@ -96,8 +96,9 @@ def claim_started(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def going_on(folder: Path, shown: str) -> Iterator[None]:
-    """Claims the folder of a run that goes on, while the block lasts: of several processes that ask one gets it.
+def going_on(folder: Path, shown: str, key: str = "resume") -> Iterator[None]:
+    """Claims the folder of a run or a sweep that goes on, while the block lasts: of several processes that ask one gets
+    it.
 
     Each claim is a file of its own, with the next number, that only one process can make; one whose process is gone
     stays, and counts no more.
@@ -111,12 +112,12 @@ def going_on(folder: Path, shown: str) -> Iterator[None]:
         numbers = sorted(int(path.name) for path in home.iterdir() if path.name.isdecimal())
         for number in numbers:
             if (note := _read(home / str(number))) is None or status.of(note)[0] == "running":
-                raise _other(shown, note or {})
+                raise _other(shown, note or {}, key)
         mine = home / str(max(numbers, default=0) + 1)
         with mine.open("x") as stream:
             stream.write(_note())
     except FileExistsError as error:
-        raise _other(shown, {}) from error
+        raise _other(shown, {}, key) from error
     except OSError as error:
         fault = disk_fault(error)
         hint = fault.hint if fault else "change the rights of that folder"
@@ -145,11 +146,11 @@ def _read(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
-def _other(shown: str, note: dict[str, Any]) -> RunError:
+def _other(shown: str, note: dict[str, Any], key: str) -> RunError:
     process = f" (process {note['pid']} on {note['host']})" if {"pid", "host"} <= note.keys() else ""
     return RunError(
         f"another process goes on with {shown} at this moment{process}",
-        where=f"resume={shown}",
+        where=f"{key}={shown}",
         hint="wait until it ends: python -m rlexp runs shows how it stands",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,16 @@ from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from rlexp.compose.points import CommandLine
+from rlexp.compose.points import CommandLine, Point
 from rlexp.compose.sweep import typed_of
 
 
-def launch(line: CommandLine, task: Callable[[DictConfig], Any], config: DictConfig | None = None) -> Any:
+def launch(
+    line: CommandLine,
+    task: Callable[[DictConfig], Any],
+    config: DictConfig | None = None,
+    points: Sequence[Point] = (),
+) -> Any:
     """Runs the points of a command line in the folders they were composed with.
 
     Source: hydra 1.3, ``_internal/hydra.py`` (run, multirun) and ``BasicSweeper.sweep``, less the second composing of
@@ -26,6 +31,7 @@ def launch(line: CommandLine, task: Callable[[DictConfig], Any], config: DictCon
         line: composed and checked.
         task: what is done with the config of a point; a launcher may send it to another process.
         config: of a run alone, where another one is kept than the line composes.
+        points: of a sweep whose points are known.
 
     Returns:
         what the task returned; of a sweep nothing.
@@ -48,11 +54,11 @@ def launch(line: CommandLine, task: Callable[[DictConfig], Any], config: DictCon
         OmegaConf.save(config, folder / "multirun.yaml")
         with line.explained():
             launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
-        number = 0
-        for batch in line.batches:
-            for done in launcher.launch(batch, initial_job_idx=number):
+        lists = [[*point.overrides, *point.of_hydra] for point in points]
+        size = config.hydra.sweeper.max_batch_size or len(lists) or 1
+        for begin in range(0, len(lists), size):
+            for done in launcher.launch(lists[begin : begin + size], initial_job_idx=begin):
                 _ = done.return_value  # raises what was no failure of the work itself
-            number += len(batch)
     else:
         with line.explained():
             sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)

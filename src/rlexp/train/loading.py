@@ -104,7 +104,9 @@ def load(
     rows = dataset.load(run, inputs.data, "train", run.dataset.train_rows, wanted, inputs.filtered)
     gate.before_load(rows)
     if job.warm:
+        lent = job.warm.lent
         model, tokenizer = running.enter_context(job.warm.begun(run, inputs, digest, patches))
+        record.content["warm"] = job.warm.lent > lent
     else:
         model, tokenizer = models.load_begun(run, inputs, patches)
     if inputs.model is None:

@@ -23,8 +23,9 @@ from rlexp.record.lock import template_time
 from rlexp.record.run_folder import LOCK, read_manifest
 from rlexp.train import continued, forked, resume_auto, session
 from rlexp.train.job import Job
-from rlexp.train.jobs import Ran, attempt, make_ready
 from rlexp.train.launch import launch
+from rlexp.train.one_job import attempt, make_ready
+from rlexp.train.ran import Ran
 from rlexp.train.replay import require_same_model, same_threads
 from rlexp.train.same_run import drift, require_same
 

@@ -42,7 +42,7 @@ def find(line: CommandLine) -> Path | None:
             continue
         if run.status == "running":
             others.append(f"{run.folder} is running on {run.manifest.get('host')}")
-        elif why := _differs(run.place / LOCK, digest):
+        elif why := differs(run.place / LOCK, digest):
             others.append(f"{run.folder} {why}")
         else:
             print(f"resume=auto: {go_on.override('resume', run.folder)}", flush=True)
@@ -60,7 +60,7 @@ def _digest(run: Run, root: Path) -> dict[str, Any] | None:
     return inputs_digest(run, inputs)
 
 
-def _differs(file: Path, digest: dict[str, Any] | None) -> str:
+def differs(file: Path, digest: dict[str, Any] | None) -> str:
     """What of a run's lock is otherwise now; empty where nothing is."""
     try:
         locked = read_lock(file)

@@ -26,7 +26,9 @@ from rlexp.compose.sweep import folders_of
 from rlexp.console import RunConsole
 from rlexp.errors import Interrupted
 from rlexp.nvidia import gpus
-from rlexp.train.sweeping.worker import FAULT, Answer, Asked
+from rlexp.train.sweeping.aside import aside
+from rlexp.train.sweeping.point import ANOTHER, FAULT
+from rlexp.train.sweeping.worker import Answer, Asked
 
 PROGRAM = (
     "import sys; from multiprocessing.connection import Connection; pipe = Connection({pipe});"
@@ -35,10 +37,6 @@ PROGRAM = (
 """The program of a worker. Its sys.path is that of its parent, so that the same imports find the same files."""
 TRIES = 2
 """How often a point is begun whose process dies."""
-
-
-DIED = ".died"
-"""Stands behind the folder of an attempt whose process died, or could not go on."""
 
 
 class Worker:
@@ -147,6 +145,12 @@ def run(
                         fault = answer is None or answer.returned == FAULT
                         if answer and answer.interrupted:
                             ended = ended or Interrupted(answer.interrupted - 128)
+                        if answer and answer.returned == ANOTHER:
+                            workers.remove(worker)
+                            worker.close()
+                            tried[point.number] -= 1
+                            waiting.appendleft(point)
+                            continue
                         if fault:
                             workers.remove(worker)
                             how = worker.close()
@@ -186,9 +190,7 @@ def _aside(point: Asked) -> None:
     config = point.hydra_context.config_loader.load_sweep_config(point.config, point.overrides)
     with open_dict(config):
         config.hydra.job.num, config.hydra.job.id = point.number, str(point.number)
-    folder = Path(folders_of(config, True)[1])
-    if folder.is_dir():
-        folder.rename(folder.with_name(folder.name + DIED))
+    aside(Path(folders_of(config, True)[1]))
 
 
 def _return(point: Asked, answer: Answer) -> JobReturn:

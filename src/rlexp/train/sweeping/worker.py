@@ -19,9 +19,6 @@ from rlexp.backend import telemetry
 from rlexp.backend.warm import KEPT, Warm
 from rlexp.errors import Interrupted
 
-FAULT = "fault"
-"""What a point returns that ended in an error which nobody foresaw: its process is not to be trusted."""
-
 
 @dataclass(frozen=True)
 class Asked:

@@ -1,0 +1,114 @@
+"""``sweep.json``: what a sweep was to be, written before its first point begins. Each point's own record says the rest.
+
+A point is a folder below it, named by identity and seed, so that a sweep can grow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlexp import files, shapes
+from rlexp.errors import RunError
+from rlexp.shapes import INSIDE, NAME, TEXT, record
+
+FILE, FORMAT = "sweep.json", 1
+WORDS = {"type": "array", "items": TEXT, "maxItems": 10_000}
+POINT = record({"folder": INSIDE, "overrides": WORDS, "identity": NAME, "seed": {"type": "integer"}})
+IMPOSSIBLE = record({"overrides": WORDS, "reason": TEXT})
+SCHEMA = record(
+    {
+        "format": {"enum": [FORMAT]},
+        "typed": WORDS,
+        "launcher": NAME,
+        "points": {"type": "array", "items": POINT, "maxItems": 10_000},
+        "impossible": {"type": "array", "items": IMPOSSIBLE, "maxItems": 10_000},
+    }
+)
+"""The shape of FILE."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A point that was planned."""
+
+    folder: str
+    """From that of the sweep."""
+    overrides: list[str]
+    identity: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """A point that was left out."""
+
+    overrides: list[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep was to be."""
+
+    typed: list[str]
+    """The overrides of the command that began it, as typed."""
+    launcher: str
+    points: list[Planned]
+    impossible: list[Impossible] = field(default_factory=list)
+
+    def varied(self) -> list[list[str]]:
+        """Of each point the overrides that not every point has."""
+        typed = [set(point.overrides) for point in self.points]
+        common = set.intersection(*typed) if typed else set()
+        return [[one for one in point.overrides if one not in common] for point in self.points]
+
+    def grown(self, other: Plan) -> Plan:
+        """With the points of another plan that it does not hold yet."""
+        held = {point.folder for point in self.points}
+        left_out = [one for one in other.impossible if one not in self.impossible]
+        more = [point for point in other.points if point.folder not in held]
+        return dataclasses.replace(self, points=[*self.points, *more], impossible=[*self.impossible, *left_out])
+
+
+def write(folder: Path, plan: Plan) -> None:
+    """Writes FILE, whole."""
+    content = {"format": FORMAT, **dataclasses.asdict(plan)}
+    files.write_text(folder / FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read(folder: Path) -> Plan | None:
+    """What a sweep was to be; None where its folder holds no FILE.
+
+    Raises:
+        RunError: the file has another shape.
+    """
+    content = shapes.read_json(folder / FILE, SCHEMA, "sweep")
+    if content is None:
+        return None
+    return Plan(
+        content["typed"],
+        content["launcher"],
+        [Planned(**_known(Planned, one)) for one in content["points"]],
+        [Impossible(**_known(Impossible, one)) for one in content["impossible"]],
+    )
+
+
+def require(folder: Path, where: str) -> Plan:
+    """What a sweep was to be.
+
+    Raises:
+        RunError: the folder holds none.
+    """
+    found = read(folder)
+    if found is None:
+        hint = "name the folder of a sweep, as multirun/2026-11-30/14-00-00.000000"
+        raise RunError(f"{where} holds no sweep: {FILE} is not there", where=where, hint=hint)
+    return found
+
+
+def _known(kind: type[Any], content: dict[str, Any]) -> dict[str, Any]:
+    return {one.name: content[one.name] for one in dataclasses.fields(kind)}

@@ -1,0 +1,153 @@
+"""A sweep: its points are listed and checked, written down, and run by whatever launcher; then their records are read.
+
+What comes out is read from the folders of the points that were planned, so that it is the same with every launcher,
+and whatever ended it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rlexp.compare import sweep as compared
+from rlexp.compose.points import CommandLine, Point
+from rlexp.compose.schema import Loader
+from rlexp.compose.sweep import impossible
+from rlexp.console import RunConsole
+from rlexp.errors import Interrupted, RunError
+from rlexp.record import claim, go_on, sweeps
+from rlexp.record.lock import identity
+from rlexp.record.sweeps import Impossible, Plan, Planned
+from rlexp.train import folders
+from rlexp.train.job import Job
+from rlexp.train.launch import launch
+from rlexp.train.one_job import make_ready
+from rlexp.train.ran import Ran
+from rlexp.train.sweeping import into, point
+from rlexp.train.sweeping.naming import named
+
+INTO = "sweep.into"
+OWN = "workers"
+"""The launcher of ours."""
+IN_ONE_PROCESS = ("basic", "joblib")
+"""Launchers that may run several points in one process."""
+
+
+def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
+    """Runs a sweep.
+
+    Args:
+        line: the command line; where its sweeper makes the points as it goes, each is checked when its turn comes.
+        work: what is done with every point, such as ``session.train``.
+
+    Raises:
+        RunError: a point is not possible, or the folder is not free. What points failed of, their records say.
+    """
+    line, before = into.settled(line)
+    launcher = line.choice("hydra/launcher")
+    points = named(line, line.points()) if line.listed else []
+    if launcher in IN_ONE_PROCESS:
+        one_loader(points)
+    with _claimed(line, points, before) as folder:
+        points, left_out = _ready(line, points, folder)
+        left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
+        plan = Plan([*line.overrides, *line.typed], launcher, _planned(line, points, folder), left_out)
+        plan = before.grown(plan) if before else plan
+        todo = into.missing(line, points) if before else into.Todo(points)
+        if line.listed:
+            sweeps.write(folder, plan)
+        swept = Ran(folder, impossible=plan.impossible)
+        _launch(line, work, todo, swept)
+    swept.points = compared.read(swept.folder)
+    swept.exit_code = swept.exit_code or int(not all(one.finished for one in swept.points))
+    return swept
+
+
+def one_loader(points: list[Point]) -> None:
+    """Checks whether the points of a sweep can be trained one after another in one process.
+
+    Raises:
+        RunError: some are trained with Unsloth, which rewrites TRL's classes for good, and some without.
+    """
+    names = {one: [p.run.rollout.name for p in points if p.run.rollout.loader is one] for one in Loader}
+    if all(names.values()):
+        raise RunError(
+            "this launcher runs points in one process, and Unsloth rewrites TRL there: some points are trained with it "
+            f"(rollout={names[Loader.unsloth][0]}) and some without ({names[Loader.transformers][0]})",
+            where="rollout, model",
+            hint="leave out hydra/launcher, or sweep over them in two commands",
+        )
+
+
+@contextlib.contextmanager
+def _claimed(line: CommandLine, points: list[Point], before: Plan | None) -> Iterator[Path]:
+    """Claims the folder of a new sweep, or of one that goes on, while it lasts."""
+    if before is None:
+        with folders.claimed(line, points) as folder, claim.going_on(folder, _shown(folder, line.root), INTO):
+            yield folder
+        return
+    folders.require_apart(line, points)
+    folder = into.folder_of(line)
+    with claim.going_on(folder, _shown(folder, line.root), INTO):
+        yield folder
+
+
+def _shown(folder: Path, root: Path) -> str:
+    return os.path.relpath(folder, root)
+
+
+def _ready(line: CommandLine, points: list[Point], folder: Path) -> tuple[list[Point], list[Impossible]]:
+    """Makes what the points take; those that cannot be are left out where that was asked for.
+
+    Raises:
+        RunError: points cannot be trained.
+    """
+    good, refused = [], []
+    for one in points:
+        try:
+            make_ready(one.run, line.root, folder)
+            good.append(one)
+        except RunError as error:
+            refused.append((one.overrides, error))
+    if refused and not (line.sweep.skip_impossible and good):
+        alike = len({str(error) for _, error in refused}) == 1 and not good
+        raise refused[0][1] if alike else impossible([one.overrides for one in points], refused)
+    return good, [Impossible(overrides, error.what) for overrides, error in refused]
+
+
+def _planned(line: CommandLine, points: list[Point], folder: Path) -> list[Planned]:
+    return [
+        Planned(os.path.relpath(one.run_dir, folder), one.overrides, identity(one.run), one.run.seed) for one in points
+    ]
+
+
+def _launch(line: CommandLine, work: Callable[[Job], None], todo: into.Todo, swept: Ran) -> None:
+    task = functools.partial(point.run, work, line.listed, line.over, todo.begun)
+    for name in todo.kept:
+        RunConsole().print(f"{name} was trained already, and is not trained again", markup=False)
+    if line.listed and not todo.points:
+        return
+    again = go_on.line("-m", go_on.override(INTO, _shown(swept.folder, line.root)))
+    try:
+        launch(line, task, points=_together(todo.points))
+    except RunError:
+        raise
+    except KeyboardInterrupt as error:
+        number = error.exit_code - 128 if isinstance(error, Interrupted) else signal.SIGINT
+        swept.ended, swept.exit_code = f"{Interrupted(number).reason}; to go on: {again}", 128 + number
+    except Exception as error:
+        said = str(error).splitlines()[0] if str(error) else "it gave no reason"
+        swept.ended, swept.exit_code = f"the launcher ended: {type(error).__name__}: {said}; to go on: {again}", 1
+
+
+def _together(points: list[Point]) -> list[Point]:
+    """The points in their order, those that can share a loaded model one behind the other."""
+    groups: dict[str, list[Point]] = {}
+    for one in points:
+        config = one.run.config()
+        groups.setdefault(str([config[name] for name in ("model", "hardware", "rollout")]), []).append(one)
+    return [one for group in groups.values() for one in group]
