@@ -1,4 +1,4 @@
-"""The model of one point of a sweep, for the next one: put back as it was loaded, its adapter drawn anew.
+"""Model and engine of one point of a sweep, for the next one: put back as it was loaded, its adapter drawn anew.
 
 A warm point is its cold twin: the adapter's weights are drawn as the model that is loaded with the point's seed has
 them, and everything else that a training leaves behind is undone (``restore``).
@@ -14,17 +14,20 @@ from typing import Any
 
 from rlexp.backend import model as models
 from rlexp.backend import restore
+from rlexp.backend.engine.engine import Engine
 from rlexp.backend.patches import Patches
 from rlexp.compose.run import Run
+from rlexp.compose.schema import VllmMode
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.find import Inputs
 
 
 class Warm:
-    """Keeps the model that was loaded last, as long as its process lives."""
+    """Keeps the model that was loaded last, and the vLLM that samples with it, as long as its process lives."""
 
     def __init__(self) -> None:
         self._kept: tuple[str, Any, Any] | None = None
+        self._engine: tuple[str, Engine] | None = None
         self._loader: str | None = None
         self.lent = 0
         """How often a point found its model loaded."""
@@ -36,7 +39,31 @@ class Warm:
 
     def drop(self) -> None:
         """Lets go of what is kept."""
-        self._kept = None
+        self._kept, engine, self._engine = None, self._engine, None
+        if engine:
+            engine[1].close()
+
+    @contextlib.contextmanager
+    def engine(self, run: Run, inputs: Inputs, digest: dict[str, Any], patches: Patches) -> Iterator[Engine]:
+        """The vLLM of a run; one in this process is kept for the next, unless the block ends with an error.
+
+        Args:
+            digest: the hashes of the inputs.
+        """
+        key = key_of(run, digest)
+        if any(held and held[0] != key for held in (self._kept, self._engine)):
+            self.drop()  # their memory is for this one
+        kept, self._engine = self._engine, None
+        engine = kept[1].lend(run, patches) if kept else Engine(run, inputs.model, patches)
+        try:
+            yield engine
+        except BaseException:
+            engine.close()
+            raise
+        if run.rollout.vllm_mode is VllmMode.colocate:
+            self._engine = key, engine
+        else:
+            engine.close()
 
     @contextlib.contextmanager
     def begun(self, run: Run, inputs: Inputs, digest: dict[str, Any], patches: Patches) -> Iterator[tuple[Any, Any]]:
@@ -76,7 +103,7 @@ def key_of(run: Run, digest: dict[str, Any]) -> str:
     """What two points must share to share a model: its options and files, and how it is held and sampled."""
     config = run.config()
     kept = {name: config[name] for name in ("model", "hardware", "rollout")}
-    return json_sha256({**kept, "files": digest["model"]})
+    return json_sha256({**kept, "files": digest.get("model")})
 
 
 def redraw(model: Any, seed: int) -> None:

@@ -91,7 +91,8 @@ def load(
     serving = running.enter_context(server.started(run, inputs.model, record.run_dir))
     patches = Patches(run.rollout.patches, console.warn)
     running.callback(lambda: record.content.update(patches=patches.to_json()))
-    engine = running.enter_context(contextlib.closing(Engine(run, inputs.model, patches)))
+    warm = job.warm.engine(run, inputs, digest, patches) if job.warm else None
+    engine = running.enter_context(warm or contextlib.closing(Engine(run, inputs.model, patches)))
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
     models.import_libraries(run, patches)

@@ -1,4 +1,4 @@
-"""The vLLM of a run: started by the first trainer that is built, and given to every later one.
+"""The vLLM of a run, or of several in one process: started by the first trainer, and given to every later one.
 
 TRL starts an engine, or meets a server, whenever a trainer is built; the trainer of a smoke and that of the run behind
 it would hold one each. Both sample with the same here: what the first left in the engine is overwritten before the
@@ -45,9 +45,16 @@ class Engine:
         self.patches = patches
         self.made: Any = None
         """``vllm.LLM`` or ``VLLMClient``, once a trainer has been built."""
+        self.asked: dict[str, Any] = {}
+        """The arguments that ``made`` was made with."""
         self.weights: Any = None
         """``merged_weights.InPlace``: the adapted weights in it; only a new engine can be searched for them."""
         self.before = {name: os.environ.get(name) for name in LAUNCHED}
+
+    def lend(self, run: Run, patches: Patches) -> Engine:
+        """Hands it on to the next run of this process, on the same model."""
+        self.run, self.patches = run, patches
+        return self
 
     def close(self) -> None:
         """Lets go of it: its memory, and the port where weights are exchanged, are free for the next run of a sweep,
@@ -55,6 +62,14 @@ class Engine:
 
         A fault is logged and ends nothing: what was trained is saved by then.
         """
+        self._end()
+        for name, value in self.before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        gc.unfreeze()  # the run's trainers (patches.prepare_sampling)
+
+    def _end(self) -> None:
         made, self.made, self.weights = self.made, None, None
         try:
             if made is not None and self.run.rollout.vllm_mode is VllmMode.server:
@@ -66,11 +81,6 @@ class Engine:
                 cleanup_dist_env_and_memory()
         except Exception:
             logging.getLogger(__name__).exception("vLLM was not shut down")
-        for name, value in self.before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-        gc.unfreeze()  # the run's trainers (patches.prepare_sampling)
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
@@ -102,12 +112,17 @@ class Engine:
             self.made = getattr(generation, "llm", None) or getattr(generation, "vllm_client", None)
 
     def _give(self, original: type, **given: Any) -> Any:
-        """The engine of the run, made of TRL's class at the first call."""
+        """The engine of the run, made of TRL's class at the first call, and again where other arguments are asked."""
+        in_process = self.run.rollout.vllm_mode is VllmMode.colocate
+        if in_process:
+            given = {**options(self.run, self.model_dir), **arguments.defaults(self.run), **given}
+            given = arguments.over(given, self.run.rollout.engine)
+            if self.made is not None and given != self.asked:
+                self._end()
         if self.made is None:
             with random_states(), fit(self.run):
-                if self.run.rollout.vllm_mode is VllmMode.colocate:
-                    given = {**options(self.run, self.model_dir), **arguments.defaults(self.run), **given}
-                    self.made = original(**arguments.over(given, self.run.rollout.engine))
+                if in_process:
+                    self.made, self.asked = original(**given), given
                 else:
                     own = self.run.rollout.server_url is None
                     self.made = shared_engine.shared_client(original, own)(**given)
