@@ -17,7 +17,7 @@ from rlexp.errors import RunError
 ROOT = "sweep"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sweep:
     """What is typed about a sweep."""
 
