@@ -26,7 +26,8 @@ class Warm:
     """Keeps the model that was loaded last, and the vLLM that samples with it, as long as its process lives."""
 
     def __init__(self) -> None:
-        self._kept: tuple[str, Any, Any] | None = None
+        self._kept: tuple[str, int, Any, Any] | None = None
+        """Key, the sequences that its own engine decodes at once, model, tokenizer."""
         self._engine: tuple[str, Engine] | None = None
         self._loader: str | None = None
         self.lent = 0
@@ -78,21 +79,21 @@ class Warm:
         """
         key = key_of(run, digest)
         kept, self._kept = self._kept, None
-        if kept and kept[0] == key:
-            model, tokenizer = kept[1:]
+        if kept and kept[0] == key and kept[1] >= sequences(run):
+            model, tokenizer = kept[2:]
             self.lent += 1
             redraw(model, run.seed)
             if inputs.start and inputs.start.adapter:
                 models.put_adapter(model, inputs.start.adapter)
         else:
-            del kept  # its memory is for this one
+            kept = None  # its memory is for this one
             model, tokenizer = models.load_begun(run, inputs, patches)
         if run.model.full_finetuning:  # its weights are trained, and loaded again for the next
             yield model, tokenizer
             return
         with restore.restored_after(model, tokenizer):
             yield model, tokenizer
-        self._kept = key, model, tokenizer
+        self._kept = key, sequences(run) if kept is None else max(kept[1], sequences(run)), model, tokenizer
 
 
 KEPT: ContextVar[Warm | None] = ContextVar("KEPT", default=None)
@@ -104,6 +105,11 @@ def key_of(run: Run, digest: dict[str, Any]) -> str:
     config = run.config()
     kept = {name: config[name] for name in ("model", "hardware", "rollout")}
     return json_sha256({**kept, "files": digest.get("model")})
+
+
+def sequences(run: Run) -> int:
+    """How many an engine that is loaded with the model (Unsloth's) decodes at once; it serves fewer too."""
+    return run.geometry.sequences_per_step if run.rollout.fast_inference else 0
 
 
 def redraw(model: Any, seed: int) -> None:

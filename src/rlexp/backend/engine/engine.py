@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from rlexp.backend.engine import arguments
 from rlexp.backend.patches import Patches, flat_logprobs, sampled_logprobs, shared_engine
 from rlexp.backend.restore import random_states
 from rlexp.compose.run import Run
-from rlexp.compose.schema import VllmMode
+from rlexp.compose.schema import Device, VllmMode
 from rlexp.errors import RunError
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Variables that TRL sets for an engine in the process; a later trainer would take them for a launcher's."""
 
+HOLDS = ("max_num_seqs", "gpu_memory_utilization")
+"""Arguments of which an engine may have more than a run asks for."""
 SHOWN = 250
 """Characters of vLLM's own message that are shown."""
 
@@ -67,9 +69,10 @@ class Engine:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        gc.unfreeze()  # the run's trainers (patches.prepare_sampling)
 
     def _end(self) -> None:
+        import torch
+
         made, self.made, self.weights = self.made, None, None
         try:
             if made is not None and self.run.rollout.vllm_mode is VllmMode.server:
@@ -81,6 +84,12 @@ class Engine:
                 cleanup_dist_env_and_memory()
         except Exception:
             logging.getLogger(__name__).exception("vLLM was not shut down")
+        finally:  # its graphs are gone before another engine captures into the pool that they had
+            made = None
+            gc.unfreeze()  # the run's trainers (patches.prepare_sampling)
+            gc.collect()
+            if self.run.hardware.device is Device.cuda:
+                torch.cuda.empty_cache()
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
@@ -117,7 +126,7 @@ class Engine:
         if in_process:
             given = {**options(self.run, self.model_dir), **arguments.defaults(self.run), **given}
             given = arguments.over(given, self.run.rollout.engine)
-            if self.made is not None and given != self.asked:
+            if self.made is not None and not _serves(self.asked, given):
                 self._end()
         if self.made is None:
             with random_states(), fit(self.run):
@@ -127,6 +136,14 @@ class Engine:
                     own = self.run.rollout.server_url is None
                     self.made = shared_engine.shared_client(original, own)(**given)
         return self.made
+
+
+def _serves(made: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether an engine that was made with some arguments is one for others: it holds as many sequences, in no less
+    memory, and is else the same."""
+    rest = {name: value for name, value in asked.items() if name not in HOLDS}
+    alike = rest == {name: value for name, value in made.items() if name not in HOLDS}
+    return alike and all(made.get(name, 0) >= asked.get(name, 0) for name in HOLDS)
 
 
 def options(run: Run, model_dir: Path | None) -> dict[str, Any]:

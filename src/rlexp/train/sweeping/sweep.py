@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rlexp.compare import sweep as compared
 from rlexp.compose.points import CommandLine, Point
-from rlexp.compose.schema import Loader
+from rlexp.compose.schema import Loader, VllmMode
 from rlexp.compose.sweep import impossible
 from rlexp.console import RunConsole
 from rlexp.errors import Interrupted, RunError
@@ -145,9 +145,13 @@ def _launch(line: CommandLine, work: Callable[[Job], None], todo: into.Todo, swe
 
 
 def _together(points: list[Point]) -> list[Point]:
-    """The points in their order, those that can share a loaded model one behind the other."""
+    """The points with those that can share a loaded model one behind the other; on a GPU the largest first, whose
+    engine serves the smaller ones too."""
     groups: dict[str, list[Point]] = {}
     for one in points:
         config = one.run.config()
         groups.setdefault(str([config[name] for name in ("model", "hardware", "rollout")]), []).append(one)
+    for group in groups.values():
+        if group[0].run.rollout.vllm_mode is not VllmMode.none:
+            group.sort(key=lambda one: -one.run.geometry.sequences_per_step)
     return [one for group in groups.values() for one in group]
