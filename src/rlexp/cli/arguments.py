@@ -122,7 +122,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         overrides: instead of those typed.
 
     Raises:
-        RunError: a folder of options is not there.
+        RunError: a folder of options is not there, or ``sweep.KEY=`` is typed of one run.
     """
     from rlexp.compose import schema_sweep, typed_ids
     from rlexp.compose.places import Places
@@ -155,7 +155,11 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         sweep=sweep,
         typed=of_sweep,
     )
-    return forked.over(line, here)
+    line = forked.over(line, here)
+    if of_sweep and not line.sweeps:
+        what = f"{of_sweep[0]} goes with a sweep, and this is one run"
+        raise RunError(what, where=of_sweep[0], hint="type -m in front of the overrides, or leave it out")
+    return line
 
 
 def printed(options: Namespace, line: CommandLine) -> Answer | None:

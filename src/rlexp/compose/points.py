@@ -191,7 +191,7 @@ class CommandLine:
             except RunError as error:
                 refused.append((overrides, error))
         if not refused:
-            require_one_kind([point.run for point in made])
+            require_one_kind([point.run for point in made], self.overrides)
         return made, refused
 
     def _point(self, number: int, overrides: list[str]) -> Point:
