@@ -124,6 +124,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
     Raises:
         RunError: a folder of options is not there, or ``sweep.KEY=`` is typed of one run.
     """
+    from rlexp.cli import progress
     from rlexp.compose import schema_sweep, typed_ids
     from rlexp.compose.places import Places
     from rlexp.compose.points import CommandLine
@@ -154,6 +155,7 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         options.config_name or "config",
         sweep=sweep,
         typed=of_sweep,
+        watch=progress.watched,
     )
     line = forked.over(line, here)
     if of_sweep and not line.sweeps:
