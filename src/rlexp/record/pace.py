@@ -35,6 +35,7 @@ UNKNOWN = "unknown: no run of this kind here yet"
 class Seen:
     """A run that finished, and its times in seconds."""
 
+    folder: Path
     kind: tuple[Any, ...]
     work: tuple[Any, ...]
     """What its steps compute, and whether a reference is asked."""
@@ -131,9 +132,8 @@ def _seen(row: RunRow) -> Seen | None:
         return None
     total = times["total"] - smoked
     after = max(0.0, times["total"] - times["trained"])
-    return Seen(
-        _kind(row.config), _work(row.config), tokens, step, begin, after, rows, manifest.get("warm", False), done, total
-    )
+    config, warm = row.config, manifest.get("warm", False)
+    return Seen(row.place, _kind(config), _work(config), tokens, step, begin, after, rows, warm, done, total)
 
 
 def _far(a: float, b: float) -> float:
