@@ -37,8 +37,9 @@ def main() -> None:
                 errors.setdefault("similar" if found.similar else "same", []).append(abs(off))
                 rows.append([folder.name, f"{one.total:.1f}", f"{foreseen:.1f}", f"{off:+.0%}", found.source])
     show_table(("run", "took (s)", "foreseen", "off", "source"), rows)
-    for kind, found in errors.items():
-        print(f"{kind}: {len(found)} estimates, median error {statistics.median(found):.0%}, largest {max(found):.0%}")
+    for kind, off_by in errors.items():
+        middle, most = statistics.median(off_by), max(off_by)
+        print(f"{kind}: {len(off_by)} estimates, median error {middle:.0%}, largest {most:.0%}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The time that is expected of a run, from the times of runs that finished."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,12 @@ from rlexp.record.run_folder import MANIFEST
 from tests.record.made import locked, write
 
 TIMES = {"loaded": 3.0, "built": 4.0, "trained": 30.0, "compared": 38.0, "total": 40.0}
-LEFT = {"timings_s": TIMES, "step_time_s": {"step": 2.0}, "steps": {"done": 10, "asked": 10}, "warm": False}
+LEFT: dict[str, Any] = {
+    "timings_s": TIMES,
+    "step_time_s": {"step": 2.0},
+    "steps": {"done": 10, "asked": 10},
+    "warm": False,
+}
 ROWS = ("hardware=cpu", "held_out.rows=8")
 
 
@@ -89,7 +95,8 @@ def test_what_did_not_train_in_one_go_says_nothing(tmp_path, left, facts):
 def test_a_strangers_lock_is_left_out(tmp_path, left):
     left("one")
     folder = tmp_path / "outputs/one"
-    for held in ("x", [], {"held_out": 3}, {"held_out": {"rows": 8}, "method": {"prompts_per_step": "8"}}):
+    strange: list[Any] = ["x", [], {"held_out": 3}, {"held_out": {"rows": 8}, "method": {"prompts_per_step": "8"}}]
+    for held in strange:
         (folder / "run.lock.yaml").write_text(json.dumps({"config": held}))
         assert pace.seen(tmp_path) == []
     (folder / MANIFEST).write_text("[]")
