@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlexp.cli.plan import _preference, preference_note, refuse
+from rlexp.cli.plan_run import _preference, preference_note, refuse
 from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs
 

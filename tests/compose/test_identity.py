@@ -4,7 +4,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from rlexp.cli import plan
+from rlexp.cli import plan_run as plan
 from rlexp.compose.identity import NEW_KEYS
 from rlexp.compose.methods import METHODS, owner
 from rlexp.compose.run import resolve

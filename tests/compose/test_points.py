@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
+import cloudpickle
 import pytest
+from omegaconf import OmegaConf
 
+from rlexp.compose import schema_sweep
+from rlexp.compose.places import Places
 from rlexp.compose.points import CommandLine, points
 from rlexp.errors import RunError
 
@@ -207,3 +212,61 @@ def test_an_experiment_is_chosen_without_a_plus(line):
     with pytest.raises(RunError) as caught:
         line("+experiment=sums_grpo").points()
     assert caught.value.hint.endswith("type experiment=sums_grpo")
+
+
+def test_points_that_share_what_was_read_are_those_of_loaders_of_their_own(line):
+    """A point is put over a copy: neither an earlier one nor another choice of options shows in it."""
+    swept = ["seed=0,1", "hydra.sweep.dir=x"]
+    lists = [["method=grpo", "seed=1", "method.beta=0.04"], ["method=grpo", "~experiment", "model.lora.r=8"]]
+    lists += [["experiment=sums_dpo", "dataset.train_rows=9"], ["reward=format", "+model.params.a=1"], ["method=grpo"]]
+    shared = line(*swept, multirun=True)
+    made = [shared.loader.load_sweep_config(shared.config, one) for one in lists]
+    for config, overrides in zip(made, lists, strict=True):
+        alone = line(*swept, multirun=True)
+        other = alone.loader.load_sweep_config(alone.config, overrides)
+        for tree in (config, other):
+            tree.hydra.sweep.dir = ""  # holds the time
+        assert OmegaConf.to_yaml(config) == OmegaConf.to_yaml(other)
+        assert OmegaConf.get_type(config.method) is OmegaConf.get_type(other.method)
+    assert not pickle.loads(cloudpickle.dumps(shared.loader))._composed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "typed"),
+    [
+        (["method=grpo,dpo", "seed=3"], "type -m experiment=sums_grpo,sums_dpo seed=3"),
+        (["method=dpo,sft", "dataset=arithmetic_demonstrations"], "type -m experiment=sums_dpo,sums_sft"),
+        (["method=grpo,kto"], "write conf/experiment/NAME.yaml with kto and its data, and type -m experiment=sums_gr"),
+    ],
+)
+def test_methods_of_several_kinds_are_answered_with_the_line_that_works(line, overrides, typed):
+    with pytest.raises(RunError, match="the sweep's methods train on") as caught:
+        line(*overrides, multirun=True).points()
+    assert typed in caught.value.hint
+    if "NAME" not in typed:
+        experiment, *rest = caught.value.hint.partition(" -m ")[2].split()
+        made = line(experiment, *rest, multirun=True).points()
+        assert all(point.run.method.dataset_type is point.run.dataset.type for point in made)
+
+
+@pytest.mark.parametrize(
+    ("override", "what", "hint"),
+    [
+        ("sweep.workers=0", "workers is 0", "type sweep.workers=1"),
+        ("sweep.workers=two", "could not be converted", "type sweep.workers=VALUE"),
+        ("sweep.workers=", "has no value", "type sweep.workers=VALUE"),
+        ("~sweep.into", "has no value", "type sweep.into=VALUE"),
+        ("sweep.workers=1,2", "is not swept", "type one value: sweep.workers=1"),
+        ("sweep.worker=1", "no key worker", "did you mean sweep.workers?"),
+        ("sweep=2", "is none itself", "sweep.skip_impossible"),
+    ],
+)
+def test_what_is_wrong_about_a_key_of_the_sweep_is_said(root, override, what, hint):
+    with pytest.raises(RunError, match=what) as caught:
+        schema_sweep.take([override], Places.of(root))
+    assert hint in caught.value.hint
+
+
+def test_keys_of_the_sweep_are_taken_off_the_line(root):
+    rest, sweep, typed = schema_sweep.take(["seed=0,1", "sweep.workers=2", "+sweep.into=multirun/a"], Places.of(root))
+    assert (rest, sweep.workers, sweep.into, len(typed)) == (["seed=0,1"], 2, "multirun/a", 2)

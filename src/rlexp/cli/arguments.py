@@ -122,8 +122,9 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         overrides: instead of those typed.
 
     Raises:
-        RunError: a folder of options is not there.
+        RunError: a folder of options is not there, or ``sweep.KEY=`` is typed of one run.
     """
+    from rlexp.cli import progress
     from rlexp.compose import schema_sweep, typed_ids
     from rlexp.compose.places import Places
     from rlexp.compose.points import CommandLine
@@ -154,8 +155,13 @@ def command_line(options: Namespace, here: Path, overrides: list[str] | None = N
         options.config_name or "config",
         sweep=sweep,
         typed=of_sweep,
+        watch=progress.watched,
     )
-    return forked.over(line, here)
+    line = forked.over(line, here)
+    if of_sweep and not line.sweeps:
+        what = f"{of_sweep[0]} goes with a sweep, and this is one run"
+        raise RunError(what, where=of_sweep[0], hint="type -m in front of the overrides, or leave it out")
+    return line
 
 
 def printed(options: Namespace, line: CommandLine) -> Answer | None:

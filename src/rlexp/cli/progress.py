@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+
+from rlexp.cli import flags
+
+
+def watched(points: Sequence[Any]) -> Iterable[Any]:
+    """The points of a sweep, one after the other, with a line on how far it is where stderr is a terminal."""
+    console = Console(stderr=True)
+    hidden = not console.is_terminal or flags.asks_json(sys.argv[1:]) or len(points) < 2
+    return track(points, "points", console=console, transient=True, disable=hidden)
 
 
 class Counter:

@@ -7,8 +7,9 @@ from rlexp.cli.schema_benchmark import BENCHMARK
 from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
+from rlexp.cli.schema_plan import PLAN, SAVED
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
-from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, PLAN, REPLAY, SAVED
+from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, REPLAY
 from rlexp.cli.schema_usage import HELP, VERSION
 from rlexp.verdict import Level
 

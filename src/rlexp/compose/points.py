@@ -1,17 +1,17 @@
 """Composes what a command line asks for, with Hydra's own config loader: one run, or every point of a sweep.
 
-The points that are checked here are the points that run: ``train.jobs`` hands the same loader, the same composed
-config and the same lists of overrides to Hydra's launcher.
+The points that are checked here are the points that run: ``train.launch`` hands loader, config and overrides on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -26,6 +26,7 @@ from rlexp.compose import typed_ids
 from rlexp.compose.explain import ERRORS, explain, null_group
 from rlexp.compose.file_shape import require_method
 from rlexp.compose.places import Places
+from rlexp.compose.point import Point as Point
 from rlexp.compose.run import Run
 from rlexp.compose.schema_sweep import Sweep
 from rlexp.compose.search_path import Loader
@@ -39,21 +40,6 @@ NAME = "rlexp"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
 OPTIONAL_GROUP = "experiment"
 """The group of which none may be chosen."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One run, the overrides that make it, and the folder that it will get."""
-
-    overrides: list[str]
-    run: Run
-    run_dir: Path
-    sweep_dir: Path
-    """The folder of the sweep; of a run alone ``run_dir``."""
-    choices: dict[str, str] = field(default_factory=dict)
-    """Group -> option."""
-    of_hydra: tuple[str, ...] = ()
-    """Overrides of Hydra's own keys beside them, for the launcher."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,8 @@ class CommandLine:
     """What was typed about the sweep itself."""
     typed: tuple[str, ...] = ()
     """How that was typed."""
+    watch: Callable[[Sequence[Any]], Iterable[Any]] = iter
+    """Goes through points, and shows how far it is."""
     loader: Loader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -185,13 +173,13 @@ class CommandLine:
         if self.sweeps:
             with self.explained():
                 OmegaConf.select(self.config, "hydra.sweep.dir")  # the time in it is one for all points
-        for number, overrides in enumerate(lists):
+        for number, overrides in enumerate(self.watch(lists)):
             try:
                 made.append(self._point(number, overrides))
             except RunError as error:
                 refused.append((overrides, error))
         if not refused:
-            require_one_kind([point.run for point in made])
+            require_one_kind([point.run for point in made], self.overrides)
         return made, refused
 
     def _point(self, number: int, overrides: list[str]) -> Point:
@@ -248,8 +236,7 @@ class CommandLine:
 
     @contextlib.contextmanager
     def explained(self, overrides: list[str] | None = None) -> Iterator[None]:
-        """What goes wrong in Hydra, in plain words: also AssertionError, TypeError and others, as it checks little of
-        what a file or an override may hold."""
+        """What goes wrong in Hydra, in plain words, whatever its type: it checks little of what a file may hold."""
         try:
             yield
         except RunError:
@@ -259,5 +246,5 @@ class CommandLine:
 
 
 def points(conf: Path, overrides: list[str], multirun: bool) -> list[Point]:
-    """Composes and checks every point of a command line, as ``CommandLine.points``, of this conf/ folder."""
+    """The points of a command line, of this conf/ folder."""
     return CommandLine(conf.parent, overrides, multirun, config_path=conf).points()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -124,14 +125,11 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
             where="method.name",
             hint=f"leave out method.name, and type method={guess or 'grpo'}",
         )
-    typed = OmegaConf.structured(RunSchema)
-    with open_dict(typed):
-        typed.method = OmegaConf.structured(schema(name))
     tree = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(tree, dict)
     tree.pop("hydra", None)
     tree = environment.kept(tree)
-    merged = OmegaConf.merge(typed, tree)
+    merged = OmegaConf.merge(_typed(name), tree)
     # Terms in the order of their names: the order in which they were composed says nothing about the run.
     merged.reward.terms = {term: merged.reward.terms[term] for term in sorted(merged.reward.terms)}
     groups: Any = OmegaConf.to_object(merged)
@@ -166,6 +164,15 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
         "shuffle_rows": shuffle_rows,
     }
     return Run(method=method, arguments=arguments, geometry=derived, places=places, **own, **fields)
+
+
+@functools.cache
+def _typed(method: str) -> DictConfig:
+    """The types of a whole tree; merged into, never changed."""
+    typed = OmegaConf.structured(RunSchema)
+    with open_dict(typed):
+        typed.method = OmegaConf.structured(schema(method))
+    return typed
 
 
 def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Workload:

@@ -29,7 +29,7 @@ class Sweep:
     """Leaves points out that cannot be, and names them, instead of refusing the sweep."""
 
 
-SWEEP = SecondRoot(ROOT, "sweeps", "a sweep", "a sweep", "workers", re.compile(r"(?!)"), f"{ROOT}.KEY=VALUE")
+SWEEP = SecondRoot(ROOT, "the points", "a sweep", "a sweep", "workers", re.compile(r"(?!)"), f"{ROOT}.KEY=VALUE")
 
 
 def take(overrides: Sequence[str], places: Places) -> tuple[list[str], Sweep, tuple[str, ...]]:
@@ -47,9 +47,13 @@ def take(overrides: Sequence[str], places: Places) -> tuple[list[str], Sweep, tu
     keys = ", ".join(f"{ROOT}.{name}" for name in Sweep.__dataclass_fields__)
     if bare := [one for one in overrides if one.partition("=")[0].lstrip("+~") == ROOT]:
         raise RunError(f"{ROOT}= holds keys and is none itself", where=bare[0], hint=f"type one of: {keys}")
+    for one in overrides:
+        key, _, raw = one.lstrip("+~").partition("=")
+        if key.startswith(f"{ROOT}.") and (one.startswith("~") or not raw):
+            raise RunError(f"{key} has no value", where=one, hint=f"type {key}=VALUE, or leave it out")
     rest, asked = SWEEP.take(overrides)
     try:
         return rest, composed(Sweep, {}, asked.settings, places), asked.typed
     except RunError as error:
-        hint = error.hint.replace("type ", f"type {ROOT}.", 1) if error.hint else f"one of: {keys}"
+        hint = re.sub(r"^(type |did you mean )", rf"\1{ROOT}.", error.hint) if error.hint else f"one of: {keys}"
         raise RunError(error.what, f"{ROOT}.{error.where}", hint) from error

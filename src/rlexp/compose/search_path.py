@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -10,6 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
 
 from rlexp.compose.explain_search_path import KEY, require_options
 from rlexp.compose.places import Places
@@ -23,8 +27,36 @@ LAST = (SHIPPED, "schema")
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, for which ``hydra.searchpath`` goes before what rlexp ships: Hydra puts it behind all others.
 
-    Its sources are those of what was loaded last.
+    Its sources are those of what was loaded last. Points of a sweep that choose the same options share what was read of
+    them, and differ in what is put over it.
     """
+
+    def __init__(self, config_search_path: Any) -> None:
+        super().__init__(config_search_path)
+        self._read: dict[str, dict[str, Any]] = {}
+        self._composed: dict[str, DictConfig] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: another process reads it again."""
+        return {**vars(self), "_read": {}, "_composed": {}}
+
+    def _parse_overrides_and_create_caching_repo(self, config_name: Any, overrides: list[str]) -> Any:
+        """As Hydra's, with a cache of files that outlives the call."""
+        parsed = OverridesParser.create().parse_overrides(overrides=overrides)
+        repo = CachingConfigRepository(self.repository)
+        searched = [override.input_line for override in parsed if override.key_or_group == "hydra.searchpath"]
+        repo.cache = self._read.setdefault(str([config_name, *searched]), {})
+        self._process_config_searchpath(config_name, parsed, repo)
+        return parsed, repo
+
+    def _compose_config_from_defaults_list(self, defaults: Any, repo: Any) -> DictConfig:
+        """As Hydra's, whose merging keeps nodes of what was read: it is given copies."""
+        key = str([defaults, [(source.provider, source.path) for source in repo.get_sources()]])
+        if key not in self._composed:
+            copied = CachingConfigRepository(repo.delegate)
+            copied.cache = copy.deepcopy(repo.cache)
+            self._composed[key] = super()._compose_config_from_defaults_list(defaults, copied)
+        return copy.deepcopy(self._composed[key])
 
     def _process_config_searchpath(self, config_name: Any, parsed_overrides: Any, repo: Any) -> None:
         super()._process_config_searchpath(config_name, parsed_overrides, repo)

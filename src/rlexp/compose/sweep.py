@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from rlexp.compose.places import Places
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
 
@@ -16,8 +18,11 @@ MISSING = "a value is missing"
 """What is said of a key of an option that must be typed."""
 
 
-def require_one_kind(runs: Sequence[Run]) -> None:
+def require_one_kind(runs: Sequence[Run], typed: Sequence[str]) -> None:
     """Refuses a sweep over methods whose data are of several types, where the data set is not swept along.
+
+    Args:
+        typed: the overrides of the sweep.
 
     Raises:
         RunError: a method does not train on the data of its point.
@@ -29,9 +34,22 @@ def require_one_kind(runs: Sequence[Run]) -> None:
             f"the sweep's methods train on {' and '.join(sorted(kind.name for kind in kinds))} data, and "
             f"{unfit.method.name} would get {unfit.dataset.name}",
             where=f"method={unfit.method.name}, dataset={unfit.dataset.name}",
-            hint="sweep over pairs, each a file of conf/experiment: leave out method and dataset, and "
-            "type -m experiment=sums_grpo,sums_dpo",
+            hint=_over_pairs([*dict.fromkeys(run.method.name for run in runs)], unfit.places, typed),
         )
+
+
+def _over_pairs(methods: Sequence[str], places: Places, typed: Sequence[str]) -> str:
+    """What to type where methods are swept: files of conf/experiment, each a method with its data."""
+    files = sorted(places.option_files("experiment").items(), key=lambda item: len(item[0]))
+    recipes = {
+        method: next((name for name, file in files if f"override /method: {method}\n" in file.read_text()), None)
+        for method in methods
+    }
+    kept = [one for one in typed if one.partition("=")[0] not in ("method", "dataset", "experiment")]
+    line = " ".join(["-m", f"experiment={','.join(name or 'NAME' for name in recipes.values())}", *map(quote, kept)])
+    lacking = [method for method, name in recipes.items() if name is None]
+    first = f"write conf/experiment/NAME.yaml with {' and '.join(lacking)} and its data, and " if lacking else ""
+    return f"sweep over pairs of method and data, each a file of conf/experiment: {first}type {line}"
 
 
 def require_values(override: Override) -> None:

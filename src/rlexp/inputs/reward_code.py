@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import io
 import token
@@ -21,6 +22,7 @@ NEWLINE, INDENT, DEDENT = "\n", "\t", "\b"
 """The ends of statements and blocks in the list of tokens; nothing else in it reads like them."""
 
 
+@functools.cache
 def code_md5(text: str) -> str:
     """The md5 of what a reward file computes: its tokens without comments, docstrings, ``version``, ``cases`` and
     ``explain()``.

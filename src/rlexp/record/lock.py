@@ -5,6 +5,7 @@ Nothing in it is a path outside the project, so that it can be committed and rep
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from datetime import datetime
 from importlib import metadata
@@ -105,13 +106,17 @@ def identity_of(config: dict[str, Any]) -> str:
 
 def versions() -> dict[str, str]:
     """The installed versions of the packages a result depends on."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {package: _version(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    """That of a package; None where it is not installed. A process keeps those that it began with."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def lock(

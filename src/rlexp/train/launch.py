@@ -47,6 +47,8 @@ def launch(
         )
         callbacks.on_run_end(config=config, config_name=name, job_return=done)
         return done.return_value
+    if line.sweep.workers:
+        config.hydra.launcher.workers = line.sweep.workers
     callbacks.on_multirun_start(config=config, config_name=name)
     if line.listed:
         folder = Path(config.hydra.sweep.dir)

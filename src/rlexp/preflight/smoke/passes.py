@@ -114,20 +114,25 @@ def due(run: Run, found: dict[str, Any] | None) -> bool:
     return run.preflight.smoke is When.always
 
 
+def found(run: Run, inputs: Inputs, root: Path) -> dict[str, Any] | None:
+    """The pass of a run, if it has one. Inputs are hashed only where a pass of these settings exists."""
+    there = inputs.description and not inputs.model_prepare
+    if there and any((root / FOLDER).glob(f"{settings_key(run)}-*.json")):
+        return read(path(run, inputs_digest(run, inputs), root))
+    return None
+
+
 def describe(run: Run, inputs: Inputs, root: Path) -> str:
-    """The smoke in one line, for ``plan``. Inputs are hashed only where a pass of these settings exists."""
+    """The smoke in one line, for ``plan``."""
     if run.preflight.smoke is When.never:
         return "never"
     steps = f"{run.preflight.smoke_steps} steps first"
-    found = None
-    there = inputs.description and not inputs.model_prepare
-    if there and any((root / FOLDER).glob(f"{settings_key(run)}-*.json")):
-        found = read(path(run, inputs_digest(run, inputs), root))
-    if found is None:
+    passed = found(run, inputs, root)
+    if passed is None:
         short = run.preflight.smoke is When.auto and no_longer(run)
         return "none: the run is no longer than a smoke" if short else f"not yet: {steps}"
     again = f"; again: {steps}" if run.preflight.smoke is When.always else ""
-    return f"passed {found['passed'][:10]}, {costs(found, run, rows(run, inputs))}{again}"
+    return f"passed {passed['passed'][:10]}, {costs(passed, run, rows(run, inputs))}{again}"
 
 
 def rows(run: Run, inputs: Inputs) -> int:

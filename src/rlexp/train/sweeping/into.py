@@ -17,7 +17,6 @@ from rlexp.record.checkpoints import last_whole
 from rlexp.record.run_folder import LOCK, read_manifest
 from rlexp.record.sweeps import Plan
 from rlexp.train.resume_auto import differs
-from rlexp.train.sweeping.aside import aside
 
 INTO, DIR = "sweep.into", "hydra.sweep.dir"
 LENGTH = ("max_steps", "num_train_epochs")
@@ -34,6 +33,8 @@ class Todo:
     """The folders of those that go on from a checkpoint of their own."""
     kept: list[str] = field(default_factory=list)
     """The folders of those that were trained already."""
+    anew: list[Path] = field(default_factory=list)
+    """The folders of those that are begun anew: what is there is kept beside them."""
 
 
 def settled(line: CommandLine) -> tuple[CommandLine, Plan | None]:
@@ -65,12 +66,12 @@ def folder_of(line: CommandLine) -> Path:
 
 
 def missing(line: CommandLine, points: list[Point]) -> Todo:
-    """What of the points is not trained yet. The folder of one that is begun anew is kept beside it.
+    """What of the points is not trained yet.
 
     Raises:
         RunError: one is being trained by another process.
     """
-    todo, begun, kept = [], set(), []
+    todo, begun, kept, anew = [], set(), [], []
     for one in points:
         manifest = read_manifest(one.run_dir) if one.run_dir.is_dir() else None
         stands = status.of(manifest)[0] if manifest else ""
@@ -86,8 +87,8 @@ def missing(line: CommandLine, points: list[Point]) -> Todo:
         if alike and last_whole(one.run_dir)[0]:
             begun.add(str(one.run_dir))
         else:
-            aside(one.run_dir)
-    return Todo(todo, frozenset(begun), kept)
+            anew.append(one.run_dir)
+    return Todo(todo, frozenset(begun), kept, anew)
 
 
 def _alike(run: Run, folder: Path, root: Path) -> bool:

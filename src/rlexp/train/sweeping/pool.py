@@ -174,6 +174,16 @@ def run(
     return [done.get(one.number) or _return(one, Answer(FAULT, JobStatus.COMPLETED)) for one in asked]
 
 
+def workers(config: DictConfig, number: int | None, points: int) -> int:
+    """How many points are run at once.
+
+    Args:
+        config: what the points have in common.
+        number: that was asked for.
+    """
+    return len(_places(config, number, points))
+
+
 def _places(config: DictConfig, number: int | None, points: int) -> list[str | None]:
     """The GPU of each worker; None on a CPU, and where a point takes several GPUs."""
     cuda = OmegaConf.select(config, "hardware.device") is Device.cuda

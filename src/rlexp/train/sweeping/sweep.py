@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rlexp.compare import sweep as compared
 from rlexp.compose.points import CommandLine, Point
+from rlexp.compose.run import Run
 from rlexp.compose.schema import Loader, VllmMode
 from rlexp.compose.sweep import impossible
 from rlexp.console import RunConsole
@@ -28,6 +29,7 @@ from rlexp.train.launch import launch
 from rlexp.train.one_job import make_ready
 from rlexp.train.ran import Ran
 from rlexp.train.sweeping import into, point
+from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.naming import named
 
 INTO = "sweep.into"
@@ -49,6 +51,7 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     """
     line, before = into.settled(line)
     launcher = line.choice("hydra/launcher")
+    require_own(line, launcher)
     points = named(line, line.points()) if line.listed else []
     if launcher in IN_ONE_PROCESS:
         one_loader(points)
@@ -58,6 +61,8 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
         plan = Plan([*line.overrides, *line.typed], launcher, _planned(line, points, folder), left_out)
         plan = before.grown(plan) if before else plan
         todo = into.missing(line, points) if before else into.Todo(points)
+        for begun_anew in todo.anew:
+            aside(begun_anew)
         if line.listed:
             sweeps.write(folder, plan)
         swept = Ran(folder, impossible=plan.impossible)
@@ -65,6 +70,17 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     swept.points = compared.read(swept.folder)
     swept.exit_code = swept.exit_code or int(not all(one.finished for one in swept.points))
     return swept
+
+
+def require_own(line: CommandLine, launcher: str) -> None:
+    """Checks whether this launcher has the workers that were asked for.
+
+    Raises:
+        RunError: they are of another launcher.
+    """
+    if line.sweep.workers and launcher != OWN:
+        hint = "type hydra.launcher.n_jobs=N for joblib, or leave out hydra/launcher"
+        raise RunError(f"sweep.workers is of the launcher {OWN}", where=f"hydra/launcher={launcher}", hint=hint)
 
 
 def one_loader(points: list[Point]) -> None:
@@ -107,7 +123,7 @@ def _ready(line: CommandLine, points: list[Point], folder: Path) -> tuple[list[P
         RunError: points cannot be trained.
     """
     good, refused = [], []
-    for one in points:
+    for one in line.watch(points):
         try:
             make_ready(one.run, line.root, folder)
             good.append(one)
@@ -133,7 +149,7 @@ def _launch(line: CommandLine, work: Callable[[Job], None], todo: into.Todo, swe
         return
     again = go_on.line("-m", go_on.override(INTO, _shown(swept.folder, line.root)))
     try:
-        launch(line, task, points=_together(todo.points))
+        launch(line, task, points=together(todo.points))
     except RunError:
         raise
     except KeyboardInterrupt as error:
@@ -144,13 +160,18 @@ def _launch(line: CommandLine, work: Callable[[Job], None], todo: into.Todo, swe
         swept.ended, swept.exit_code = f"the launcher ended: {type(error).__name__}: {said}; to go on: {again}", 1
 
 
-def _together(points: list[Point]) -> list[Point]:
+def shared(run: Run) -> str:
+    """What two points must share to share a loaded model."""
+    config = run.config()
+    return str([config[name] for name in ("model", "hardware", "rollout")])
+
+
+def together(points: list[Point]) -> list[Point]:
     """The points with those that can share a loaded model one behind the other; on a GPU the largest first, whose
     engine serves the smaller ones too."""
     groups: dict[str, list[Point]] = {}
     for one in points:
-        config = one.run.config()
-        groups.setdefault(str([config[name] for name in ("model", "hardware", "rollout")]), []).append(one)
+        groups.setdefault(shared(one.run), []).append(one)
     for group in groups.values():
         if group[0].run.rollout.vllm_mode is not VllmMode.none:
             group.sort(key=lambda one: -one.run.geometry.sequences_per_step)
