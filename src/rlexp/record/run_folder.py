@@ -68,6 +68,7 @@ SCHEMA = record(
         "attempts": attempts.SHAPE,
         "fork": record({"run": TEXT, "step": COUNT, "identity": TEXT}),
         "start": start.MANIFEST,
+        "warm": {"type": "boolean"},
     },
 )
 """The shape of a manifest: what is used of it."""
