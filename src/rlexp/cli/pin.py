@@ -20,8 +20,8 @@ from rlexp.record.sweeps import BEST
 
 
 def command(arguments: list[str], here: Path) -> Answer:
-    """``pin RUN|SWEEP@best [export=FORMATS] [eval=TASKS]``: checks the run, copies its record to pinned/, and writes DVC's stages
-    and params.yaml.
+    """``pin RUN|SWEEP@best [export=FORMATS] [eval=TASKS]``: checks the run, copies its record to pinned/, and writes
+    DVC's stages and params.yaml.
 
     Raises:
         RunError: there is no such run, it did not finish, its record is not whole, or its code is not trusted.
@@ -57,16 +57,13 @@ def _chosen(typed: str, metric: str | None, here: Path, root: Path) -> tuple[str
     """
     if not typed.endswith(BEST):
         if metric:
-            hint = f"leave it out, or type SWEEP{BEST}"
-            raise RunError(
-                "--metric chooses among the points of a sweep, and this is one run", f"--metric {metric}", hint
-            )
+            what, hint = "--metric chooses among the points of a sweep", f"leave it out, or type SWEEP{BEST}"
+            raise RunError(f"{what}, and this is one run", f"--metric {metric}", hint)
         return typed, None
     reading, best = best_run(typed, here, root, metric)
     name = reading.metric.name if reading.metric else ""
-    return str(best.row.run_dir), "; ".join(
-        line.strip() for line in sweep_view.best_lines(best, reading.shown, name)[:-1]
-    )
+    *why, _ = sweep_view.best_lines(best, reading.shown, name)
+    return str(best.row.run_dir), "; ".join([*map(str.strip, why), f"its run with the best {name}: {best.row.shown}"])
 
 
 def show(content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""``sweep``: reads a sweep that ran: its points, what each key did, and which setting is best, with what is known of it."""
+"""``sweep``: reads a sweep that ran: its points, what each key did, which setting is best and how sure that is."""
 
 from __future__ import annotations
 
@@ -17,20 +17,15 @@ from rlexp.evaluate.sweeps.reading import Best, Reading, Setting
 
 
 def command(arguments: list[str], here: Path) -> Answer:
-    """``sweep FOLDER [--metric NAME] [--csv FILE] [--parquet FILE]``: reads the records of its points, and runs nothing.
+    """``sweep FOLDER [--metric NAME] [--csv FILE] [--parquet FILE]``: reads the records of its points; runs nothing.
 
     Raises:
         RunError: there is no such sweep or metric, or a file is there already or cannot be written.
     """
-    parser = Parser(
-        "sweep", "Says what came out of a sweep (-m): its points, the effect of each key, the best setting."
-    )
+    parser = Parser("sweep", "Reads a sweep (-m) that ran: its points, the effect of each key, the best setting.")
     parser.add_argument("folder", metavar="FOLDER", help="that of a sweep")
-    parser.add_argument(
-        "--metric",
-        metavar="NAME",
-        help="a held-out metric, or TASK.METRIC of an evaluation; else the main held-out one",
-    )
+    about = "a held-out metric, or TASK.METRIC of an evaluation; by default the main held-out one"
+    parser.add_argument("--metric", metavar="NAME", help=about)
     for kind in ("csv", "parquet"):
         parser.add_argument(f"--{kind}", metavar="FILE", help="writes one row a point, a column a varied key")
     options, root = parser.parse_args(arguments), project.root()

@@ -68,10 +68,8 @@ def best_lines(best: Best, shown: str, metric: str) -> list[str]:
     if best.second:
         lines.append(f"  {_told(best, metric)}")
         if best.more_seeds:
-            lines.append(
-                f"  to see a difference of {abs(found.difference or 0.0):.3f} at 80% power: {found.seeds_needed} seeds of "
-                f"each, {best.more_seeds} more at least; on the other values type -m sweep.into={shown} seed=..."
-            )
+            want, lacking = f"{abs(found.difference or 0.0):.3f}", f"{best.more_seeds} more at least"
+            lines.append(f"  to see {want} at 80% power: {found.seeds_needed} seeds of each setting, {lacking}")
     lines.append(f"  its run with the best {metric}: {best.row.shown}; python -m rlexp pin {shown}{BEST}")
     return lines
 
@@ -80,6 +78,8 @@ def _told(best: Best, metric: str) -> str:
     found = best.found
     assert best.second and found.difference is not None
     against = f"the second, {setting(best.second.values)}: {found.difference:+.3f}"
+    if not found.difference:
+        return f"{setting(best.second.values)} is as good: neither is told from the other"
     if found.p is None:
         return f"not told from {against} ({found.method.removeprefix('none: ')})"
     between = f" [{found.low:+.3f}, {found.high:+.3f}], p {found.p:.2g}"
@@ -136,12 +136,11 @@ def _folded(folded: Any) -> list[str]:
 
 def _effect(one: Effect) -> list[list[str]]:
     """A row a value: the last column says how sure it is, or why nothing is."""
-    said = (
-        f"p {one.p_holm:.2g}{' *' if one.claimed else ''}"
-        if one.p_holm is not None
-        else one.method.removeprefix("none: ")
-    )
-    said = f"cannot be told from {', '.join(map(brief, one.aliased))}" if one.aliased else said
+    said = one.method.removeprefix("none: ")
+    if one.p_holm is not None:
+        said = f"p {one.p_holm:.2g}{', told' if one.claimed else ''}"
+    if one.aliased:
+        said = f"cannot be told from {', '.join(map(brief, one.aliased))}"
     apart = {text(each.value): each for each in one.differences}
     rows = []
     for place, level in enumerate(one.levels):

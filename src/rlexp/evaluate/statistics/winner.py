@@ -98,7 +98,7 @@ def winner(settings: Sequence[Runs], higher: bool = True) -> Winner:
     contrasts[:, best], contrasts[range(len(behind)), behind] = 1, -1
     tested = fit.t_test(contrasts)
     place = int(np.argmax(np.atleast_1d(tested.pvalue)))
-    difference, p = (float(np.atleast_1d(found)[place]) for found in (tested.effect, tested.pvalue))
+    p, difference = float(np.atleast_1d(tested.pvalue)[place]), float(means[best] - means[behind[place]])
     low, high = map(float, np.atleast_2d(tested.conf_int(0.05))[place])
     noise = math.sqrt(2 * fit.mse_resid)
     return Winner(
@@ -130,12 +130,13 @@ def seeds_for(want: float, noise: float, power: float = 0.8) -> int | None:
 
 
 def _optimism(settings: Sequence[Runs], sign: float) -> float | None:
-    """Over the seeds that all settings have; of settings without common seeds over as many of each."""
+    """Over the seeds that all settings have, less what a seed does to all of them, which chooses nothing and would be
+    noise; of settings without common seeds over as many of each."""
     common = [seed for seed in settings[0] if all(seed in runs for runs in settings)]
     table = np.array([[runs[seed] for seed in common] for runs in settings])
     if not common and (fewest := min(map(len, settings))) > 1:
         table = np.array([list(runs.values())[:fewest] for runs in settings])
-    return optimism(sign * table) if table.shape[1] > 1 else None
+    return optimism(sign * (table - table.mean(axis=0))) if table.shape[1] > 1 else None
 
 
 def _fit(settings: Sequence[Runs]) -> tuple[Any, intervals.Array]:
@@ -155,5 +156,6 @@ def _fit(settings: Sequence[Runs]) -> tuple[Any, intervals.Array]:
     both = np.hstack([of_setting, of_seed])
     crossed = np.linalg.matrix_rank(both) == both.shape[1]
     fit = OLS(np.array([value for _, _, value in flat]), both if crossed else of_setting).fit()
-    effects = fit.params[len(settings) :]
-    return fit, fit.params[: len(settings)] + (effects.sum() / len(seeds) if len(effects) else 0.0)
+    if not crossed or all(runs.keys() == settings[0].keys() for runs in settings):
+        return fit, plain
+    return fit, fit.params[: len(settings)] + fit.params[len(settings) :].sum() / len(seeds)

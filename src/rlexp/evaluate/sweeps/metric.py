@@ -95,19 +95,15 @@ def _evaluated(points: Sequence[SweepPoint]) -> dict[tuple[str, str], dict[str, 
     An evaluation of several runs lies in the folder of the first. Where a task was changed between two, those count
     that measured more points, of as many the later.
     """
-    files = sorted(
-        {file for one in points for file in evaluation.of_run(one.run_dir)}, key=lambda file: file.stat().st_mtime
-    )
-    alike: dict[str, dict[str, dict[str, dict[str, Measured]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(dict))
-    )
-    for content in map(evaluation.read, files):
+    files = {file for one in points for file in evaluation.of_run(one.run_dir)}
+    alike: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))  # task, way, metric, run folder
+    for content in map(evaluation.read, sorted(files, key=lambda file: file.stat().st_mtime)):
         for task, results in content["results"].items():
             key = json_sha256([content["tasks"].get(task), content["seed"], content["engine"]])
             for point in points:
                 for name, row in _results(results, point.run_dir).items():
                     alike[task][key][name][str(point.run_dir)] = row
-    found = {}
+    found: dict[tuple[str, str], dict[str, Measured]] = {}
     for task, ways in alike.items():
         most = max(reversed(list(ways.values())), key=lambda metrics: max(map(len, metrics.values())))
         found |= {(EVALUATED, f"{task}.{name}"): of for name, of in most.items()}
