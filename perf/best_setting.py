@@ -2,8 +2,8 @@
 is told from the others and is not the best; and how often noise alone is claimed as the effect of a key.
 
 A run's metric is its setting's truth, plus what its seed does to all settings, plus noise of its own; both have a
-standard deviation of 1, which is the unit. Four kinds of truth: all equal; two equal and the others 3 below (where it is
-easiest to take one of two equals for the best); one that is 1 above all others; evenly spread over 2.
+standard deviation of 1, which is the unit. Four kinds of truth: all equal; two equal and the others 3 below (where one
+of two equals is taken for the best most easily); one that is 1 above all others; evenly spread over 2.
 
 Usage: python perf/best_setting.py [REPETITIONS] (default 1000; four minutes)
 """

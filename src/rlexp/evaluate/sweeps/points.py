@@ -90,7 +90,7 @@ def _locked(run: listed.RunRow, key: str) -> Any:
     found = run.value(key)
     if isinstance(found, bool):
         return str(found).lower()
-    return value(str(found)) if isinstance(found, str | int | float) else None
+    return value(found) if isinstance(found, str) else usable(found) and found
 
 
 def value(text: str) -> Any:
