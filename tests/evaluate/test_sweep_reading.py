@@ -1,9 +1,5 @@
 """A sweep read from made records: points, settings, the metric, tables, and what is answered where there is none."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pandas
 import pytest
 
@@ -13,39 +9,10 @@ from rlexp.cli.schemas import SCHEMAS
 from rlexp.errors import RunError
 from rlexp.evaluate.sweeps import reading, table
 from rlexp.evaluate.sweeps.points import value
-from rlexp.record import evaluation, finished, sweeps
-from rlexp.record.run_folder import MANIFEST
-from rlexp.record.sweeps import Impossible, Plan, Planned
+from rlexp.record import evaluation, finished
+from rlexp.record.sweeps import Impossible
 from tests import hostile
-
-ALWAYS = "method.max_steps=4"
-
-
-def made(root: Path, points: dict[tuple[str, int], Any], impossible: list[Impossible] | None = None) -> Path:
-    """A sweep in multirun/s: (overrides, seed) -> the held-out reward after, a manifest, or None for no record."""
-    folder, planned = root / "multirun/s", []
-    for number, ((typed, seed), after) in enumerate(points.items()):
-        planned.append(Planned(f"p{number}", [ALWAYS, *typed.split(), f"seed={seed}"], f"{number:016x}", seed))
-        (folder / f"p{number}").mkdir(parents=True)
-        if after is None:
-            continue
-        facts = after if isinstance(after, dict) else held_out(reward=(0.5, after))
-        manifest = {"status": "finished", "overrides": planned[-1].overrides, "steps": {"done": 4, "asked": 4}, **facts}
-        manifest |= {"timings_s": {"total": 7.5}, "warm": number > 0}
-        (folder / f"p{number}" / MANIFEST).write_text(json.dumps(manifest))
-    sweeps.write(folder, Plan([ALWAYS, "..."], "workers", planned, impossible or []))
-    return folder
-
-
-def held_out(**rows: tuple[float, float]) -> dict[str, Any]:
-    return {"held_out": {name: {"before": before, "after": after} for name, (before, after) in rows.items()}}
-
-
-def grid(better: float = 0.5) -> dict[tuple[str, int], Any]:
-    """beta x seed: the second beta is better, and the seeds differ."""
-    noise = iter((0.0, 0.02, -0.02, 0.03, 0.0, -0.01))
-    keys = [(beta, seed) for beta in ("0", "4e-2") for seed in (0, 1, 2)]
-    return {(f"method.beta={beta}", seed): 1 + seed + better * (beta != "0") + next(noise) for beta, seed in keys}
+from tests.evaluate.swept import grid, held_out, made
 
 
 def test_points_settings_effects_and_the_best_of_a_sweep(tmp_path):

@@ -75,9 +75,10 @@ def winner(settings: Sequence[Runs], higher: bool = True) -> Winner:
 
     The noise is pooled over the settings (least squares on setting and seed; without the seed where seeds and settings
     are not crossed). The best is tested against each other one with a plain two-sided t-test, and the largest p counts:
-    that the best was chosen by the same numbers needs no correction (Gutmann and Maymin, Annals of Statistics 15, 1987;
-    Hung and Fithian, Annals of Statistics 47, 2019; perf/results/*_best_setting.md). How much its mean flatters it is
-    said as for checkpoints (``checkpoint.optimism``), with seeds for prompts.
+    that the best was chosen by the same numbers needs no correction where settings have as many seeds (Gutmann and
+    Maymin, Annals of Statistics 15, 1987; Hung and Fithian, Annals of Statistics 47, 2019;
+    perf/results/*_best_setting.md). How much its mean flatters it is said as for checkpoints (``checkpoint.optimism``),
+    with seeds for prompts.
 
     Args:
         settings: the runs of each; one at least.

@@ -90,14 +90,19 @@ def _locked(run: listed.RunRow, key: str) -> Any:
     found = run.value(key)
     if isinstance(found, bool):
         return str(found).lower()
-    return value(found) if isinstance(found, str) else usable(found) and found
+    return value(found) if isinstance(found, str) else plain(found)
 
 
 def value(text: str) -> Any:
     """A value as it was typed: a whole number, a number, or the text without its quotes."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
-            number = kind(text)
-            if usable(number) is not None and (kind is float or abs(number) < LARGEST_INT):
+            if (number := plain(kind(text))) is not None:
                 return number
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def plain(number: Any) -> Any:
+    """The number, where it is one that can be reckoned with and kept in a table; else None."""
+    fits = isinstance(number, float) or (isinstance(number, int) and abs(number) < LARGEST_INT)
+    return number if fits and usable(number) is not None else None
