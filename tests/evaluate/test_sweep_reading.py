@@ -77,7 +77,7 @@ def test_an_evaluation_is_a_metric_by_its_task(tmp_path):
     assert found.metric.source == "evaluation" and found.metric.others == ("reward",)
     assert reading.read(folder, tmp_path).metric.name == "reward"
     with pytest.raises(RunError, match="no point has a metric") as refused:
-        reading.read(folder, tmp_path, "sums.acuracy")
+        reading.read(folder, tmp_path, "sums.acc")
     assert "did you mean --metric sums.accuracy?" in refused.value.hint
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from rlexp.evaluate.statistics.effects import MOST_COLUMNS, SPREAD, TOLD
 from rlexp.evaluate.statistics.estimate import STUDENT
 from rlexp.evaluate.statistics.power import prompts_for
 
-Runs = Mapping[Hashable, float]
+Runs = Mapping[Any, float]
 """Seed -> the metric of the run with that seed."""
 HALVED = "the seeds are halved: one half chooses, the other says what the choice is worth"
 UNADJUSTED = "two-sided t of the best against the others, pooled noise; choosing the best needs no more (Hung, Fithian)"
