@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ def read(folder: Path) -> Plan | None:
 
 def holds(folder: Path) -> bool:
     """Says whether a folder is a sweep's; one that another version or a ladder left holds Hydra's file only."""
-    return (folder / FILE).is_file() or (folder / SWEEP).is_file()
+    return any(os.path.isfile(folder / name) for name in (FILE, SWEEP))
 
 
 def refuse(typed: str, here: Path, root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,9 @@ def require_free(file: Path, where: str) -> None:
     Raises:
         RunError: it is there, or its folder is not.
     """
-    if file.exists() or file.is_symlink():
+    if os.path.lexists(file):
         raise RunError(f"{file.name} is there already, and is not written over", where, "name another file")
-    if not file.parent.is_dir():
+    if not os.path.isdir(file.parent):
         raise RunError(f"there is no folder {file.parent}", where, "make it first, or name another file")
 
 
