@@ -11,8 +11,8 @@ from rlexp.evaluate.sweeps.points import Row
 from rlexp.evaluate.sweeps.reading import Best, Reading
 from rlexp.record.sweeps import BEST
 
-REASON = 60
-"""Characters of a reason in the table of points; below it they are whole."""
+WIDEST = 60
+"""Characters of a value in the table of points; --json has it whole."""
 
 
 def show(found: Reading, written: list[str]) -> None:
@@ -23,7 +23,7 @@ def show(found: Reading, written: list[str]) -> None:
     show_table(heads, [_cells(row) for row in found.rows])
     for row in found.rows:
         if row.reason:
-            print(printable(f"{row.run_dir.name} {row.status}: {' '.join(row.reason.split())}"))
+            print(printable(f"{row.run_dir.name} {row.status}: {row.reason.splitlines()[0]}"))
     for one in found.impossible:
         print(printable(f"left out: {' '.join(one.overrides)}: {one.reason}"))
     if metric:
@@ -118,7 +118,7 @@ def _cells(row: Row) -> list[str]:
         ]
     return [
         row.run_dir.name,
-        *(shortened(text(value), REASON) for value in row.values.values()),
+        *(shortened(text(value), WIDEST) for value in row.values.values()),
         text(row.seed),
         row.status,
         *numbers,
@@ -145,7 +145,7 @@ def _effect(one: Effect) -> list[list[str]]:
     rows = []
     for place, level in enumerate(one.levels):
         found = apart.get(text(level.value))
-        cell = f"{found.mean:+.3f}" if found else ""
+        cell = f"{round(found.mean, 3) + 0.0:+.3f}" if found else ""  # no -0.000
         cell += f" [{found.low:+.3f}, {found.high:+.3f}]" if found and found.low is not None else ""
         first = place == 0
         rows.append([brief(one.key) if first else "", text(level.value), str(level.points), f"{level.mean:.3f}", cell])
