@@ -30,7 +30,7 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import benchmarks, checkpoints, evaluation, exports, finished, gates
+from rlexp.record import benchmarks, checkpoints, evaluation, exports, finished, gates, sweeps
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
 from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
@@ -42,7 +42,13 @@ from tests.conftest import copy_project, files, rlexp
 RATES = "data/arithmetic.difficulty"
 CHECKPOINT, SO_FAR = "outputs/run/checkpoints/checkpoint-2", "outputs/run/run_so_far.json"
 EVALUATED = f"outputs/run/{evaluation.FOLDER}/{'0' * 16}/{evaluation.FILE}"
-EXPORTED = "exports/run"
+EXPORTED, SWEPT = "exports/run", "multirun/s"
+PLANNED = {
+    **{"format": 1, "launcher": "workers", "typed": ["seed=0,1", "method.beta=0,0.04"]},
+    "points": [{"folder": "0", "overrides": ["seed=0", "method.beta=0"], "identity": "0" * 16, "seed": 0}],
+    "impossible": [{"overrides": ["method.beta=-1"], "reason": "below 0"}],
+}
+"""What a sweep was to be."""
 NOTES = f"{EXPORTED}/card/notes.md"
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
@@ -66,6 +72,7 @@ VERBS = (
     ("diff", "outputs/run", "outputs/run"),
     ("score", "completions=outputs/run"),
     ("runs",),
+    ("sweep", "multirun/s"),
 )
 BEGUN = {"run": "outputs/sft", "step": 4, "identity": "0" * 16, "sha256": "0" * 64, "full": False, "merged": False}
 WENT_ON = {
@@ -240,6 +247,13 @@ def read_selection(place: Path) -> None:
     chosen.best(place / "outputs/run", "it", "RUN")
 
 
+def read_sweep(place: Path) -> None:
+    """A sweep whose only point is the run, and the table that is written of it."""
+    from rlexp.evaluate.sweeps import reading, table
+
+    table.frame(reading.read(place / SWEPT, place))
+
+
 def read_notes(file: Path) -> None:
     """What a card takes of a person's notes."""
     from rlexp.card import write
@@ -338,6 +352,7 @@ KINDS = (
         lambda place: read_notes(place / NOTES),
     ),
     Kind(SELECTION, f"outputs/run/{SELECTION}", lambda line: json.dumps(line) + "\n", read_selection),
+    Kind(sweeps.FILE, f"{SWEPT}/{sweeps.FILE}", json.dumps, read_sweep),
 )
 
 
@@ -368,6 +383,9 @@ def make_place(top: Path) -> Path:
     (project / EVALUATED).parent.mkdir(parents=True)
     (project / EVALUATED).write_text(json.dumps(FOUND_OUT))
     make_export(project / EXPORTED)
+    (project / SWEPT / "0").mkdir(parents=True)
+    (project / SWEPT / "0" / MANIFEST).write_text(json.dumps({"status": "finished", "held_out": {}}))
+    (project / SWEPT / sweeps.FILE).write_text(json.dumps(PLANNED))
     (project / CHECKPOINT).mkdir(parents=True)
     for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
         (project / CHECKPOINT / name).write_bytes(b"{}")

@@ -37,6 +37,7 @@ VERBS = {
     "card": "rlexp.cli.card",
     "ship": "rlexp.cli.ship",
     "benchmark": "rlexp.cli.benchmark",
+    "sweep": "rlexp.cli.sweep",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
     "diff": "rlexp.cli.diff",

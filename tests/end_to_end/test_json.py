@@ -16,13 +16,14 @@ from rlexp.__main__ import VERBS
 from tests.cli.test_json import document
 from tests.conftest import copy_project, rlexp
 from tests.end_to_end.test_replay import tool
+from tests.evaluate import swept
 
 pytestmark = pytest.mark.end_to_end
 SHORT = ("method.max_steps=2", "held_out.rows=8", "preflight.smoke=never")
 SHIPPED = ("export=merged", "export.gate.rows=4", "export.gate.tokens=40")
 LINES = {
     "train": ["train", "method.beta=0.04", "hydra.run.dir=outputs/b", *SHORT],
-    "sweep": ["-m", "method.beta=0,0.04", "hydra.sweep.dir=multirun/s", *SHORT],
+    "sweep": ["-m", "method.beta=0,0.04", "hydra.sweep.dir=multirun/betas", *SHORT],
     "smoke": ["smoke", "preflight.smoke_steps=4", "hydra.run.dir=outputs/smoke"],
     "ladder": ["ladder", "reward=format+correct", "hydra.sweep.dir=multirun/l", *SHORT],
     "plan": ["plan", "--effective"],
@@ -34,6 +35,7 @@ LINES = {
     "runs": ["runs"],
     "check": ["replay", "outputs/a", "--check"],
     "replay": ["replay", "outputs/a", "--dir", "outputs/again"],
+    "read": ["sweep", "multirun/s"],
     "pin": ["pin", "outputs/a"],
     "doctor": ["doctor"],
     "init": ["init", "mine"],
@@ -48,7 +50,7 @@ LINES = {
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
 BEFORE = {"benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"]}
 """What has to be there."""
-VERB = {"sweep": "train", "stored": "inspect", "check": "replay"}
+VERB = {"sweep": "train", "read": "sweep", "stored": "inspect", "check": "replay"}
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     done = rlexp(project, "--json", "hydra.run.dir=outputs/a", *SHORT)
     rlexp(project, "method.beta=0.04", "hydra.run.dir=outputs/c", *SHORT)
     assert done.returncode == 0, done.stderr
+    swept.made(project, {**swept.grid(), ("method.beta=1", 0): None})
     assert "step 2/2" in done.stderr and "making data/arithmetic" in done.stderr
     return project, document("train", done.stdout)
 

@@ -10,6 +10,7 @@ from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
 from rlexp.cli.schema_plan import PLAN, SAVED
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, REPLAY
+from rlexp.cli.schema_sweep import SWEEP
 from rlexp.cli.schema_usage import HELP, VERSION
 from rlexp.verdict import Level
 
@@ -203,7 +204,8 @@ PIN = record(
         "lock": text("its lock, from the project folder"),
         **NOTES,
         "next": texts("commands that come next"),
-    }
+    },
+    optional={"chosen": text("of `pin SWEEP@best`: the run that was taken, and why")},
 )
 ANSWERS: dict[str, Schema] = {
     "train": JOBS,
@@ -221,6 +223,7 @@ ANSWERS: dict[str, Schema] = {
     "card": record({**FIELD_FORMAT, **CARD}),
     "ship": record({**FIELD_FORMAT, **SHIPPED}),
     "benchmark": record({**FIELD_FORMAT, **BENCHMARK}),
+    "sweep": record({**FIELD_FORMAT, **SWEEP}),
     "pin": PIN,
     "replay": REPLAY,
     "diff": DIFF,

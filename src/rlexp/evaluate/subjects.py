@@ -34,7 +34,7 @@ from rlexp.inputs import hashes
 from rlexp.inputs.digest import json_sha256
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.prepare import prepare
-from rlexp.record import exports, finished, locked_config
+from rlexp.record import exports, finished, locked_config, sweeps
 from rlexp.record.exports import Artifact
 from rlexp.record.finished import FinishedRun
 from rlexp.record.lock import template_time
@@ -144,6 +144,7 @@ def _read(word: str, overrides: list[str], here: Path, root: Path) -> list[Subje
             what = f"{named} is a run, and {step!r} none of its steps"
             raise RunError(what, where=word, hint=f"type {named}@{guess}, or the step of a checkpoint")
         return [_of_run(named, step, overrides, here, root)]
+    sweeps.refuse(word, here, root)
     there = any((place / word).is_dir() for place in (here, root)) or word.startswith(typed_ids.PREFIX)
     if there or Places.of(root).option_file(f"model/{word}").is_file():
         (typed,) = typed_ids.from_project([f"model={word}"], here, root)

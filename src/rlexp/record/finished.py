@@ -24,7 +24,7 @@ from rlexp.inputs.reward_files import read_rewards
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.inputs.start import Begun
 from rlexp.inputs.trust import Code
-from rlexp.record import checkpoints, completions, metrics, status
+from rlexp.record import checkpoints, completions, metrics, status, sweeps
 from rlexp.record.lock import read_lock
 from rlexp.record.locked_config import run_of
 from rlexp.record.run_folder import LOCK, MANIFEST, SOURCES, read_manifest
@@ -197,6 +197,7 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
         file = path if path.is_file() else path / LOCK
         if file.is_file():
             return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root, file)
+    sweeps.refuse(typed, here, root)
     known = [path.relative_to(root).as_posix() for path in run_folders(root)]
     guess = nearest(typed, known)
     for folder in (root / typed, here / typed):

@@ -3,6 +3,7 @@ read them back as they are meant."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -17,7 +18,8 @@ from hydra.errors import OverrideParseException
 from rlexp.chosen import LINK
 from rlexp.compose.typed_ids import PLAIN
 from rlexp.errors import RunError, nearest
-from rlexp.record.claim import MANIFEST, SWEEP
+from rlexp.record import sweeps
+from rlexp.record.claim import MANIFEST
 from rlexp.record.finished import run_folders
 from rlexp.record.run_folder import LOCK
 
@@ -89,14 +91,9 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
             path = path.parent if path.is_file() else path
             if (path / MANIFEST).is_file() or (path / LOCK).is_file():
                 return path
-            if (path / SWEEP).is_file():
-                points = sorted(point for point in path.iterdir() if (point / MANIFEST).is_file())
-                example = place((points or [path / "0"])[0], root)
-                raise RunError(
-                    f"{named[0]} is the folder of a sweep, and {key}= takes one run",
-                    where=f"{key}={named[0]}",
-                    hint=f"name one of its points: {override(key, example)}",
-                )
+            if sweeps.holds(path):
+                shown = place(path, root)
+                raise sweeps.one_run(path, shown, f"{key}={named[0]}", functools.partial(_point, key, shown))
     known = [place(folder, root) for folder in run_folders(root)]
     if key == FORK and named[0] == AUTO:
         hint = "type resume=auto, or fork=RUN@STEP with the run that the new one begins from"
@@ -121,6 +118,10 @@ def folder_of(named: Sequence[str], key: str, here: Path, root: Path) -> Path:
         where=f"{key}={named[0]}",
         hint=f"did you mean {override(key, guess)}? {listed}" if guess else listed,
     )
+
+
+def _point(key: str, sweep: str, name: str) -> str:
+    return override(key, f"{sweep}/{name}")
 
 
 def split(text: str) -> tuple[str, str | None]:

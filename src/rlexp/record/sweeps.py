@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlexp import files, shapes
 from rlexp.errors import RunError
-from rlexp.shapes import INSIDE, NAME, TEXT, record
+from rlexp.record.claim import MANIFEST, SWEEP
+from rlexp.shapes import COUNT, INSIDE, NAME, TEXT, record
 
 FILE, FORMAT = "sweep.json", 1
+BEST = "@best"
+"""Stands behind the folder of a sweep for its best point."""
+NAMED = 3
+"""Points that a message names."""
 WORDS = {"type": "array", "items": TEXT, "maxItems": 10_000}
-POINT = record({"folder": INSIDE, "overrides": WORDS, "identity": NAME, "seed": {"type": "integer"}})
+POINT = record({"folder": INSIDE, "overrides": WORDS, "identity": NAME, "seed": COUNT})
 IMPOSSIBLE = record({"overrides": WORDS, "reason": TEXT})
 SCHEMA = record(
     {
@@ -95,6 +102,39 @@ def read(folder: Path) -> Plan | None:
         [Planned(**_known(Planned, one)) for one in content["points"]],
         [Impossible(**_known(Impossible, one)) for one in content["impossible"]],
     )
+
+
+def holds(folder: Path) -> bool:
+    """Says whether a folder is a sweep's; one that another version or a ladder left holds Hydra's file only."""
+    return any(os.path.isfile(folder / name) for name in (FILE, SWEEP))
+
+
+def refuse(typed: str, here: Path, root: Path) -> None:
+    """Refuses the folder of a sweep, or ``FOLDER@best``, where one run is asked for.
+
+    Args:
+        typed: a path, from the folder the command was typed in or from the project folder.
+
+    Raises:
+        RunError: it is one; its points are named.
+    """
+    for folder in (here / typed.removesuffix(BEST), root / typed.removesuffix(BEST)):
+        if holds(folder):
+            raise one_run(folder, typed, typed, lambda name: f"{typed.removesuffix(BEST)}/{name}")
+
+
+def one_run(folder: Path, typed: str, where: str, point: Callable[[str], str]) -> RunError:
+    """The message for a sweep that was typed where one run is asked for.
+
+    Args:
+        point: what to type for a point, by the name of its folder.
+    """
+    names = sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob(f"*/{MANIFEST}"))
+    more = f" or one of {len(names) - NAMED} more" if len(names) > NAMED else ""
+    shown = typed.removesuffix(BEST)
+    best = f"python -m rlexp sweep {shown} says which is best, and pin {shown}{BEST} takes it"
+    hint = f"name a point: {', '.join(map(point, names[:NAMED]))}{more}; {best}" if names else "no point of it began"
+    return RunError(f"{shown} is the folder of a sweep, and one run is asked for", where=where, hint=hint)
 
 
 def require(folder: Path, where: str) -> Plan:
