@@ -7,7 +7,8 @@ import pytest
 
 from rlexp.errors import RunError
 from rlexp.train.job import Job
-from rlexp.train.jobs import attempt, one_loader
+from rlexp.train.one_job import attempt
+from rlexp.train.sweeping.sweep import one_loader
 
 H100 = ("hardware=h100", "model=qwen3_4b")
 

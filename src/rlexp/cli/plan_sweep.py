@@ -85,7 +85,7 @@ def planned(line: CommandLine) -> Planned:
     sweep.require_own(line, launcher)
     made = named(line, line.points())
     if launcher in sweep.IN_ONE_PROCESS:
-        sweep.one_loader(made)
+        sweep.one_loader([one.run for one in made])
     (folders.require_apart if before else folders.refuse)(line, made)
     known = pace.seen(root)
     good, refused = [], []

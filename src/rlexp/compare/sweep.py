@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from rlexp.console import show_table
 from rlexp.record import status, sweeps
 from rlexp.record.run_folder import main_metric, read_manifest
 
@@ -55,15 +52,14 @@ def read(sweep_dir: Path) -> list[SweepPoint]:
 def show(sweep_dir: Path, points: Sequence[SweepPoint]) -> None:
     """Prints one row for each point: what it varied, its status, its main held-out number before
     and after."""
-    table = Table(title=os.path.relpath(sweep_dir), title_justify="left", box=None, pad_edge=False)
-    for column in ("point", "varied", "status", "held out", "before", "after"):
-        table.add_column(column)
+    rows = []
     for point in points:
         main = main_metric(point.manifest or {})
         numbers = (main[0], f"{main[1]['before']:.3f}", f"{main[1]['after']:.3f}") if main else ("", "", "")
-        said = escape(status.sentence(point.manifest) if point.manifest else NOT_BEGUN)
-        table.add_row(point.run_dir.name, escape(" ".join(point.varied)), said, *numbers)
-    Console(highlight=False, soft_wrap=True).print(table)
+        said = status.sentence(point.manifest) if point.manifest else NOT_BEGUN
+        rows.append((point.run_dir.name, " ".join(point.varied), said, *numbers))
+    print(os.path.relpath(sweep_dir))
+    show_table(("point", "varied", "status", "held out", "before", "after"), rows, folded=("varied", "status"))
 
 
 def _own(path: Path) -> bool:

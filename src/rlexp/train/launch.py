@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
-from hydra.core.utils import configure_log, run_job
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
@@ -59,7 +60,9 @@ def launch(
         lists = [[*point.overrides, *point.of_hydra] for point in points]
         size = config.hydra.sweeper.max_batch_size or len(lists) or 1
         for begin in range(0, len(lists), size):
-            for done in launcher.launch(lists[begin : begin + size], initial_job_idx=begin):
+            with _each_job(line.choice("hydra/launcher")):
+                returned = launcher.launch(lists[begin : begin + size], initial_job_idx=begin)
+            for done in returned:
                 _ = done.return_value  # raises what was no failure of the work itself
     else:
         with line.explained():
@@ -67,3 +70,30 @@ def launch(
         sweeper.sweep(arguments=typed_of(config))
     callbacks.on_multirun_end(config=config, config_name=name)
     return None
+
+
+@contextlib.contextmanager
+def _each_job(launcher: str) -> Iterator[None]:
+    """Has submitit's launchers wait for every job: they would end at the first whose process died, and leave the
+    others behind.
+
+    Source: ``BaseSubmititLauncher.launch`` of hydra-submitit-launcher 1.2, which asks each job for its results.
+    """
+    if not launcher.startswith("submitit"):
+        yield
+        return
+    from submitit.core.core import Job
+
+    original = Job.results
+
+    def results(self: Any) -> list[Any]:
+        try:
+            return original(self)
+        except Exception as error:
+            return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
+
+    Job.results = results
+    try:
+        yield
+    finally:
+        Job.results = original

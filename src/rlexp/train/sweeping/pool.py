@@ -132,7 +132,8 @@ def run(
                             break
                         one = waiting.popleft()
                         tried[one.number] += 1
-                        console.print(f"point {one.number}: {' '.join(one.overrides)}", markup=False)
+                        typed = " ".join(word for word in one.overrides if not word.startswith("hydra."))
+                        console.print(f"point {one.number}: {typed}", markup=False)
                         free.give(one)
                     busy: dict[Any, Worker] = {one.pipe: one for one in workers if one.point}
                     if not busy:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rlexp.compare import sweep as compared
@@ -54,7 +54,7 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     require_own(line, launcher)
     points = named(line, line.points()) if line.listed else []
     if launcher in IN_ONE_PROCESS:
-        one_loader(points)
+        one_loader([one.run for one in points])
     with _claimed(line, points, before) as folder:
         points, left_out = _ready(line, points, folder)
         left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
@@ -83,13 +83,13 @@ def require_own(line: CommandLine, launcher: str) -> None:
         raise RunError(f"sweep.workers is of the launcher {OWN}", where=f"hydra/launcher={launcher}", hint=hint)
 
 
-def one_loader(points: list[Point]) -> None:
+def one_loader(runs: Sequence[Run]) -> None:
     """Checks whether the points of a sweep can be trained one after another in one process.
 
     Raises:
         RunError: some are trained with Unsloth, which rewrites TRL's classes for good, and some without.
     """
-    names = {one: [p.run.rollout.name for p in points if p.run.rollout.loader is one] for one in Loader}
+    names = {one: [run.rollout.name for run in runs if run.rollout.loader is one] for one in Loader}
     if all(names.values()):
         raise RunError(
             "this launcher runs points in one process, and Unsloth rewrites TRL there: some points are trained with it "
