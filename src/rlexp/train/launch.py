@@ -11,10 +11,11 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose.points import CommandLine, Point
 from rlexp.compose.sweep import typed_of
+from rlexp.train.sweeping.naming import BY_IDENTITY, SUBDIR
 
 
 def launch(
@@ -65,6 +66,9 @@ def launch(
             for done in returned:
                 _ = done.return_value  # raises what was no failure of the work itself
     else:
+        if config.hydra.sweep.subdir == BY_IDENTITY:  # nothing is known of its points before
+            with open_dict(config):
+                config.hydra.overrides.hydra.append(f"{SUBDIR}=${{hydra.job.num}}")
         with line.explained():
             sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
         sweeper.sweep(arguments=typed_of(config))

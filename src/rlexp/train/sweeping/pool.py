@@ -27,7 +27,7 @@ from rlexp.console import RunConsole
 from rlexp.errors import Interrupted
 from rlexp.nvidia import gpus
 from rlexp.train.sweeping.aside import aside
-from rlexp.train.sweeping.point import ANOTHER, FAULT
+from rlexp.train.sweeping.point import ANOTHER, FAULT, unforeseen
 from rlexp.train.sweeping.worker import Answer, Asked
 
 PROGRAM = (
@@ -143,7 +143,7 @@ def run(
                         point, answer = worker.point, worker.answer()
                         worker.point = None
                         assert point
-                        fault = answer is None or answer.returned == FAULT
+                        fault = answer is None or unforeseen(answer.returned)
                         if answer and answer.interrupted:
                             ended = ended or Interrupted(answer.interrupted - 128)
                         if answer and answer.returned == ANOTHER:

@@ -150,8 +150,10 @@ def _launch(line: CommandLine, work: Callable[[Job], None], todo: into.Todo, swe
     again = go_on.line("-m", go_on.override(INTO, _shown(swept.folder, line.root)))
     try:
         launch(line, task, points=together(todo.points))
-    except RunError:
-        raise
+    except RunError as error:
+        if line.listed:
+            raise
+        swept.ended, swept.exit_code = f"the sweeper ended: {error.what}", 1
     except KeyboardInterrupt as error:
         number = error.exit_code - 128 if isinstance(error, Interrupted) else signal.SIGINT
         swept.ended, swept.exit_code = f"{Interrupted(number).reason}; to go on: {again}", 128 + number
