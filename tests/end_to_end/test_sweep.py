@@ -82,7 +82,7 @@ def await_step(project: Path, steps: int) -> Path:
 
 
 def test_points_are_warm_equal_to_cold_ones_failures_are_named_and_the_sweep_grows(project):
-    done = rlexp(project, "-m", *SHORT, "seed=0,1", "method.learning_rate=2e-3,1e30", DIR)
+    done = rlexp(project, "-m", *SHORT, "seed=0,1", "method.learning_rate=0.002,1e30", DIR)
     assert done.returncode == 1, done.stdout + done.stderr
     points = {tuple(one["overrides"][-2:]): one for one in plan(project)}
     table = [
@@ -90,10 +90,10 @@ def test_points_are_warm_equal_to_cold_ones_failures_are_named_and_the_sweep_gro
     ]
     assert len(table) == 4 and sum("finished" in line for line in table) == 2
     assert sum("stopped: [health.not_finite]" in line for line in table) == 2
-    last = points["seed=1", "method.learning_rate=2e-3"]
+    last = points["seed=1", "method.learning_rate=0.002"]
     folder = project / "multirun/s" / last["folder"]
     assert trained(folder) == trained(cold(project, last))
-    grown = rlexp(project, "-m", *SHORT, "seed=0,1,2", "sweep.into=multirun/s", "method.learning_rate=2e-3")
+    grown = rlexp(project, "-m", *SHORT, "seed=0,1,2", "sweep.into=multirun/s", "method.learning_rate=0.002")
     assert grown.returncode == 1, "two of its points failed"  # those of before stand in the table
     assert grown.stdout.count("was trained already") == 2 and len(plan(project)) == 5
     assert record(folder)["status"] == "finished" and not list((project / "multirun/s").glob("*.died"))
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_sweep_with_its_table_and_it_goes_on(project):
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_other_launchers_leave_the_same_table(project, launcher):
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
-    done = rlexp(project, "-m", *SHORT, "method.learning_rate=2e-3,1e30", f"hydra/launcher={launcher}", DIR)
+    done = rlexp(project, "-m", *SHORT, "method.learning_rate=0.002,1e30", f"hydra/launcher={launcher}", DIR)
     assert done.returncode == 1, done.stdout + done.stderr
     assert " finished " in done.stdout and "stopped: [health.not_finite]" in done.stdout
     assert [len(list((project / "multirun/s" / one["folder"]).glob("manifest.json"))) for one in plan(project)] == [
