@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 
+from rlexp.compose.points import CommandLine
 from rlexp.errors import RunError
 from rlexp.train.job import Job
 from rlexp.train.one_job import attempt
@@ -13,12 +14,14 @@ from rlexp.train.sweeping.sweep import one_loader
 H100 = ("hardware=h100", "model=qwen3_4b")
 
 
-def test_points_with_and_without_unsloth_are_no_sweep_of_one_process(composed):
+def test_points_with_and_without_unsloth_are_no_sweep_of_one_process(composed, project):
     colocate, unsloth = (composed(*H100, f"rollout={name}") for name in ("colocate", "unsloth"))
-    one_loader([colocate, colocate])
-    one_loader([unsloth, composed(*H100, "rollout=server")])
+    own, basic = (CommandLine(project, ["seed=0,1", *more], True) for more in ([], ["hydra/launcher=basic"]))
+    one_loader(basic, [colocate, colocate])
+    one_loader(basic, [unsloth, composed(*H100, "rollout=server")])
+    one_loader(own, [colocate, unsloth])
     with pytest.raises(RunError, match="one process") as caught:
-        one_loader([colocate, unsloth])
+        one_loader(basic, [colocate, unsloth])
     assert "two commands" in (caught.value.hint or "")
 
 

@@ -82,10 +82,9 @@ def planned(line: CommandLine) -> Planned:
     """
     line, before = into.settled(line)
     launcher, root = line.choice("hydra/launcher"), line.root
-    sweep.require_own(line, launcher)
+    sweep.require_own(line)
     made = named(line, line.points())
-    if launcher in sweep.IN_ONE_PROCESS:
-        sweep.one_loader([one.run for one in made])
+    sweep.one_loader(line, [one.run for one in made])
     (folders.require_apart if before else folders.refuse)(line, made)
     known = pace.seen(root)
     good, refused = [], []

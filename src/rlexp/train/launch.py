@@ -61,7 +61,7 @@ def launch(
         lists = [[*point.overrides, *point.of_hydra] for point in points]
         size = config.hydra.sweeper.max_batch_size or len(lists) or 1
         for begin in range(0, len(lists), size):
-            with _each_job(line.choice("hydra/launcher")):
+            with _each_job(config.hydra.launcher._target_):
                 returned = launcher.launch(lists[begin : begin + size], initial_job_idx=begin)
             for done in returned:
                 _ = done.return_value  # raises what was no failure of the work itself
@@ -83,7 +83,7 @@ def _each_job(launcher: str) -> Iterator[None]:
 
     Source: ``BaseSubmititLauncher.launch`` of hydra-submitit-launcher 1.2, which asks each job for its results.
     """
-    if not launcher.startswith("submitit"):
+    if "submitit" not in launcher:
         yield
         return
     from submitit.core.core import Job

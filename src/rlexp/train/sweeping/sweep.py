@@ -33,9 +33,9 @@ from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.naming import named
 
 INTO = "sweep.into"
-OWN = "workers"
+OWN = "hydra_plugins.rlexp_workers.Workers"
 """The launcher of ours."""
-IN_ONE_PROCESS = ("basic", "joblib")
+IN_ONE_PROCESS = ("BasicLauncher", "JoblibLauncher")
 """Launchers that may run several points in one process."""
 
 
@@ -51,10 +51,9 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     """
     line, before = into.settled(line)
     launcher = line.choice("hydra/launcher")
-    require_own(line, launcher)
+    require_own(line)
     points = named(line, line.points()) if line.listed else []
-    if launcher in IN_ONE_PROCESS:
-        one_loader([one.run for one in points])
+    one_loader(line, [one.run for one in points])
     with _claimed(line, points, before) as folder:
         points, left_out = _ready(line, points, folder)
         left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
@@ -72,23 +71,27 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     return swept
 
 
-def require_own(line: CommandLine, launcher: str) -> None:
+def require_own(line: CommandLine) -> None:
     """Checks whether this launcher has the workers that were asked for.
 
     Raises:
         RunError: they are of another launcher.
     """
-    if line.sweep.workers and launcher != OWN:
+    if line.sweep.workers and line.config.hydra.launcher._target_ != OWN:
+        launcher = line.choice("hydra/launcher")
         hint = "type hydra.launcher.n_jobs=N for joblib, or leave out hydra/launcher"
         raise RunError(f"sweep.workers is of the launcher {OWN}", where=f"hydra/launcher={launcher}", hint=hint)
 
 
-def one_loader(runs: Sequence[Run]) -> None:
-    """Checks whether the points of a sweep can be trained one after another in one process.
+def one_loader(line: CommandLine, runs: Sequence[Run]) -> None:
+    """Checks whether the points of a sweep can be trained one after another in one process, where that is what its
+    launcher does.
 
     Raises:
         RunError: some are trained with Unsloth, which rewrites TRL's classes for good, and some without.
     """
+    if not line.config.hydra.launcher._target_.endswith(IN_ONE_PROCESS):
+        return
     names = {one: [run.rollout.name for run in runs if run.rollout.loader is one] for one in Loader}
     if all(names.values()):
         raise RunError(
