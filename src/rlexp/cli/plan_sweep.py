@@ -103,7 +103,7 @@ def planned(line: CommandLine) -> Planned:
     todo = into.missing(line, [one.point for one in good]).points if before else [one.point for one in good]
     for one in good:
         one.trained = all(one.point is not other for other in todo)
-    workers = pool.workers(line.config, line.sweep.workers, len(todo)) if launcher == sweep.OWN else None
+    workers = pool.workers(line.config, line.sweep.workers, len(todo)) if sweep.own(line) else None
     left_out = [Impossible(overrides, error.what) for overrides, error in [*line.composed[1], *refused]]
     found = Planned(root, made[0].sweep_dir, launcher, workers, good, left_out)
     _clock(found)

@@ -71,13 +71,18 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     return swept
 
 
+def own(line: CommandLine) -> bool:
+    """Whether its launcher is ours."""
+    return bool(line.config.hydra.launcher._target_ == OWN)
+
+
 def require_own(line: CommandLine) -> None:
     """Checks whether this launcher has the workers that were asked for.
 
     Raises:
         RunError: they are of another launcher.
     """
-    if line.sweep.workers and line.config.hydra.launcher._target_ != OWN:
+    if line.sweep.workers and not own(line):
         launcher = line.choice("hydra/launcher")
         hint = "type hydra.launcher.n_jobs=N for joblib, or leave out hydra/launcher"
         raise RunError(f"sweep.workers is of the launcher {OWN}", where=f"hydra/launcher={launcher}", hint=hint)
