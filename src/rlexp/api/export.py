@@ -85,7 +85,7 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     if wanted.typed.push:
         push.ready(wanted.typed.push, root)
     with _named(wanted):
-        plan = plan_of([word], [*_task(wanted), *rest], here, root)
+        plan = plan_of([word], [*wanted.task, *rest], here, root)
     assert one.original
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
     require_place(folder, root)
@@ -106,12 +106,6 @@ def _named(wanted: Wanted) -> Iterator[None]:
         if error.where == f"eval={wanted.typed.task}":
             error.where = f"{composed.ROOT}.task={wanted.typed.task}"
         raise
-
-
-def _task(wanted: Wanted) -> list[str]:
-    """The overrides of the task, and of its size."""
-    want = wanted.typed.gate.want
-    return [f"eval={wanted.typed.task}", *([f"eval.want={want}"] if want else [])]
 
 
 def export(asked: Planned, say: Said = lambda line: None) -> Exported:
@@ -205,7 +199,7 @@ def _scored(asked: Planned, made: list[Artifact], found: dict[str, Any], say: Sa
     names = [os.path.relpath(one.folder, asked.root) for one in alive]
     run = asked.source.subject.name
     temperature = f"eval.temperature={asked.wanted.typed.gate.temperature}"
-    plan = plan_of([run, *names], [*_task(asked.wanted), temperature], asked.root, asked.root)
+    plan = plan_of([run, *names], [*asked.wanted.task, temperature], asked.root, asked.root)
     content = evaluate_plan(plan, say, lambda total: contextlib.nullcontext(lambda done: None)).content
     (differences,) = (content["differences"][name] for name in content["tasks"])
     of = {one["other"]: one for one in differences if one["claimed"] and one["one"] == run}
