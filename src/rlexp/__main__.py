@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -57,6 +58,7 @@ def main() -> None:
     """Runs the verb of the command line; the exit code says how it ended."""
     command.begin()
     telemetry.switch_off()
+    signal.signal(signal.SIGTERM, _heard)
     stream = answer.claim_stdout() if flags.asks_json(sys.argv[1:]) else None
     try:
         own, arguments = flags.take(sys.argv[1:])
@@ -83,6 +85,15 @@ def main() -> None:
         _show_go_on(interrupted.go_on)
         answer.last_words(stream, answer.of_interrupt(interrupted))
         sys.exit(interrupted.exit_code)
+
+
+def _heard(number: int, frame: object) -> None:
+    """SIGTERM ends what is under way as Ctrl-C does: nothing half-written stays.
+
+    Raises:
+        Interrupted: always.
+    """
+    raise Interrupted(number)
 
 
 def _end(error: RunError, stream: TextIO | None) -> None:

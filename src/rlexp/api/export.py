@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,8 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     build.formats.require(list(wanted.types))
     if wanted.typed.push:
         push.ready(wanted.typed.push, root)
-    size = wanted.typed.gate.want or wanted.typed.gate.margin
-    tasks = (
-        [f"eval={wanted.typed.task}", f"eval.want={size}"] if wanted.typed.gate.want else [f"eval={wanted.typed.task}"]
-    )
-    plan = plan_of([word], [*tasks, *rest], here, root)
+    with _named(wanted):
+        plan = plan_of([word], [*wanted.task, *rest], here, root)
     assert one.original
     folder = root / wanted.typed.dir if wanted.typed.dir else exports.folder_of(one.original.run_dir, root)
     require_place(folder, root)
@@ -100,11 +97,15 @@ def planned(word: str, overrides: Sequence[str], here: Path, root: Path) -> Plan
     return Planned(wanted, of, folder, plan, root, here)
 
 
-def _tasks(wanted: Wanted) -> list[str]:
-    """The overrides of the evaluation that scores the artifacts."""
-    gate = wanted.typed.gate
-    sized = [f"eval.want={gate.want}"] if gate.want else []
-    return [f"eval={wanted.typed.task}", f"eval.temperature={gate.temperature}", *sized]
+@contextlib.contextmanager
+def _named(wanted: Wanted) -> Iterator[None]:
+    """A mistake in the task is one in the key that names it here."""
+    try:
+        yield
+    except RunError as error:
+        if error.where == f"eval={wanted.typed.task}":
+            error.where = f"{composed.ROOT}.task={wanted.typed.task}"
+        raise
 
 
 def export(asked: Planned, say: Said = lambda line: None) -> Exported:
@@ -197,7 +198,8 @@ def _scored(asked: Planned, made: list[Artifact], found: dict[str, Any], say: Sa
     alive = [one for one in made if "died" not in found[one.name]]
     names = [os.path.relpath(one.folder, asked.root) for one in alive]
     run = asked.source.subject.name
-    plan = plan_of([run, *names], _tasks(asked.wanted), asked.root, asked.root)
+    temperature = f"eval.temperature={asked.wanted.typed.gate.temperature}"
+    plan = plan_of([run, *names], [*asked.wanted.task, temperature], asked.root, asked.root)
     content = evaluate_plan(plan, say, lambda total: contextlib.nullcontext(lambda done: None)).content
     (differences,) = (content["differences"][name] for name in content["tasks"])
     of = {one["other"]: one for one in differences if one["claimed"] and one["one"] == run}
@@ -240,6 +242,7 @@ def require_ready(asked: SecondRoot, run: Run, root: Path) -> None:
     """
     wanted = composed.read(asked, run.places, run.hardware.device is Device.cuda)
     build.formats.require(list(wanted.types))
-    require_task(SecondRoot((wanted.typed.task,)), run, root)
+    with _named(wanted):
+        require_task(SecondRoot((wanted.typed.task,)), run, root)
     if wanted.typed.push:
         push.ready(wanted.typed.push, root)

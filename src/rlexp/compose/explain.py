@@ -78,7 +78,7 @@ def explain(error: Exception, places: Places, overrides: Sequence[str] = ()) -> 
         if isinstance(cause, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(cause, seen)
         if isinstance(cause, ValidationError):
-            return _wrong_type(cause, seen, places)
+            return _wrong_type(cause, seen, places, overrides)
         if isinstance(cause, MissingMandatoryValue):
             return RunError(MISSING, where=cause.full_key or None, hint=_give(cause.full_key))
         if isinstance(cause, InterpolationResolutionError):
@@ -200,7 +200,7 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, seen: Scene) -> R
     return RunError(f"there is no key {full_key}", where=where, hint=hint)
 
 
-def _wrong_type(error: ValidationError, seen: Scene, places: Places) -> RunError:
+def _wrong_type(error: ValidationError, seen: Scene, places: Places, overrides: Sequence[str]) -> RunError:
     key = error.full_key or seen.key or ""
     if seen.override and SWEEPER in seen.override:
         return of_sweeper(seen.override)
@@ -219,7 +219,8 @@ def _wrong_type(error: ValidationError, seen: Scene, places: Places) -> RunError
         hint = f"type {key}={guess or names[0]} (one of: {', '.join(names)})" if key else f"one of: {', '.join(names)}"
     elif "is not a ListConfig" in what and key:
         what = f"{key} takes a list"
-        hint = f"type {key}=[{(seen.override or '').partition('=')[2] or 'VALUE'}], in brackets"
+        given = seen.override or next((one for one in overrides if one.lstrip("+~").startswith(f"{key}=")), "")
+        hint = f"type {key}=[{given.partition('=')[2] or 'VALUE'}], in brackets"
     else:
         hint = f"type {key}=VALUE with a value of that type" if key else "write a value of that type"
     return RunError(what, where=where, hint=hint)

@@ -38,6 +38,12 @@ class Wanted:
         """The names of the artifacts: FORMAT-TYPE."""
         return [artifact(name, one) for name, types in self.types.items() for one in types]
 
+    @property
+    def task(self) -> list[str]:
+        """The overrides of the task that they are scored on, and of its size."""
+        want = self.typed.gate.want
+        return [f"eval={self.typed.task}", *([f"eval.want={want}"] if want else [])]
+
 
 def artifact(format_name: str, type_name: str) -> str:
     """The name of an artifact: ``gguf-q8_0``; that of the only type of a format is the format's."""

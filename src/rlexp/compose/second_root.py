@@ -138,6 +138,6 @@ def composed(schema: type[Any], tree: dict[str, Any], settings: Sequence[str], p
             OmegaConf.update(node, key, OverridesParser.create().parse_overrides([f"value={raw}"])[0].value())
         found = OmegaConf.to_object(node)
     except OmegaConfBaseException as error:
-        raise explain(error, places) from error
+        raise explain(error, places, settings) from error
     ranges.require_fields(found)
     return found
