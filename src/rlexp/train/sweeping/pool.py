@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,8 @@ class Worker:
     def give(self, asked: Asked) -> None:
         """Has it run a point."""
         self.point = asked
-        self.pipe.send_bytes(cloudpickle.dumps(asked))  # the schemas are classes made at run time
+        with contextlib.suppress(OSError):  # it died meanwhile, which its pipe says
+            self.pipe.send_bytes(cloudpickle.dumps(asked))  # the schemas are classes made at run time
 
     def answer(self) -> Answer | None:
         """How the point ended; None where the process did."""
@@ -105,7 +106,6 @@ def run(
     Raises:
         Interrupted: a signal ended the sweep; points that were under way ended as theirs do.
     """
-    console = RunConsole()
     state = Singleton.get_state()
     asked = [
         Asked(place, list(overrides), config, hydra_context, task_function, state, command.began())
@@ -114,65 +114,95 @@ def run(
     places = _places(config, number, len(points))
     folder = Path(config.hydra.sweep.dir)
     logs = [folder / f"worker-{place}.log" if len(places) > 1 else None for place in range(len(places))]
-    waiting, tried, done = deque(asked), dict.fromkeys((one.number for one in asked), 0), dict[int, JobReturn]()
-    workers: list[Worker] = []
-    ended: Interrupted | None = None
-    with _terminated():
+    pool = Pool(list(zip(places, logs, strict=True)), asked)
+    pool.run()
+    if pool.ended:
+        raise pool.ended
+    lost = Answer(FAULT, JobStatus.COMPLETED)
+    return [_return(one, pool.done.get(one.number, lost)) for one in asked]
+
+
+class Pool:
+    """The workers of a sweep, and the points that wait for one.
+
+    Args:
+        places: (GPU, log) of each worker that may be.
+        points: in their order.
+    """
+
+    def __init__(self, places: list[tuple[str | None, Path | None]], points: Sequence[Asked]) -> None:
+        self.places = places
+        self.waiting = deque(points)
+        self.workers: list[Worker] = []
+        self.tried: Counter[int] = Counter()
+        self.done: dict[int, Answer] = {}
+        self.ended: Interrupted | None = None
+        """The signal that ended the sweep."""
+        self.console = RunConsole()
+
+    def run(self) -> None:
+        """Runs the points; after a signal those that are under way only."""
         try:
             while True:
                 try:
-                    while waiting and ended is None:
-                        free = next((one for one in workers if one.point is None), None)
-                        if free is None and len(workers) < len(places):
-                            taken = {one.log for one in workers} if len(places) > 1 else set()
-                            place = next(at for at in range(len(places)) if logs[at] not in taken or logs[at] is None)
-                            free = Worker(places[place], logs[place])
-                            workers.append(free)
-                        if free is None:
-                            break
-                        one = waiting.popleft()
-                        tried[one.number] += 1
-                        typed = " ".join(word for word in one.overrides if not word.startswith("hydra."))
-                        console.print(f"point {one.number}: {typed}", markup=False)
-                        free.give(one)
-                    busy: dict[Any, Worker] = {one.pipe: one for one in workers if one.point}
-                    if not busy:
-                        break
-                    for pipe in wait(list(busy)):
-                        worker = busy[pipe]
-                        point, answer = worker.point, worker.answer()
-                        worker.point = None
-                        assert point
-                        fault = answer is None or unforeseen(answer.returned)
-                        if answer and answer.interrupted:
-                            ended = ended or Interrupted(answer.interrupted - 128)
-                        if answer and answer.returned == ANOTHER:
-                            workers.remove(worker)
-                            worker.close()
-                            tried[point.number] -= 1
-                            waiting.appendleft(point)
-                            continue
-                        if fault:
-                            workers.remove(worker)
-                            how = worker.close()
-                            if tried[point.number] < TRIES and ended is None:
-                                console.warn(f"point {point.number}: its process {how}; it is begun again")
-                                _aside(point)
-                                waiting.appendleft(point)
-                                continue
-                        if answer:
-                            done[point.number] = _return(point, answer)
+                    if not self._hand_out():
+                        return
+                    at_work: dict[Any, Worker] = {one.pipe: one for one in self.workers if one.point}
+                    for pipe in wait(list(at_work)):
+                        self._take(at_work[pipe])
                 except KeyboardInterrupt as error:
-                    ended = ended or (error if isinstance(error, Interrupted) else Interrupted())
-                    if ended.exit_code != 130:  # Ctrl-C goes to the whole group by itself
-                        for worker in workers:
+                    self.ended = self.ended or (error if isinstance(error, Interrupted) else Interrupted())
+                    if self.ended.exit_code != 130:  # Ctrl-C goes to the whole group by itself
+                        for worker in self.workers:
                             worker.process.terminate()
         finally:
-            for worker in workers:
+            for worker in self.workers:
                 worker.close()
-    if ended:
-        raise ended
-    return [done.get(one.number) or _return(one, Answer(FAULT, JobStatus.COMPLETED)) for one in asked]
+
+    def _hand_out(self) -> bool:
+        """Gives waiting points to workers that are free; says whether any is at work."""
+        while self.waiting and self.ended is None and (worker := self._free()):
+            point = self.waiting.popleft()
+            self.tried[point.number] += 1
+            typed = " ".join(word for word in point.overrides if not word.startswith("hydra."))
+            self.console.print(f"point {point.number}: {typed}", markup=False)
+            worker.give(point)
+        return any(worker.point for worker in self.workers)
+
+    def _free(self) -> Worker | None:
+        found = next((worker for worker in self.workers if worker.point is None), None)
+        if found is None and self.places:
+            found = Worker(*self.places.pop(0))
+            self.workers.append(found)
+        return found
+
+    def _take(self, worker: Worker) -> None:
+        """Takes the end of a point, or of its process."""
+        point, answer = worker.point, worker.answer()
+        assert point
+        worker.point = None
+        if answer and answer.interrupted:
+            self.ended = self.ended or Interrupted(answer.interrupted - 128)
+        if answer and answer.returned == ANOTHER:
+            self._drop(worker)
+            self.tried[point.number] -= 1
+            self.waiting.appendleft(point)
+            return
+        if answer is None or unforeseen(answer.returned):
+            how = self._drop(worker)
+            if self.tried[point.number] < TRIES and self.ended is None:
+                self.console.warn(f"point {point.number}: its process {how}; it is begun again")
+                _aside(point)
+                self.waiting.appendleft(point)
+                return
+        if answer:
+            self.done[point.number] = answer
+
+    def _drop(self, worker: Worker) -> str:
+        """Ends a worker, whose place is free again; says how it ended."""
+        self.workers.remove(worker)
+        self.places.append((worker.gpu, worker.log))
+        return worker.close()
 
 
 def workers(config: DictConfig, number: int | None, points: int) -> int:
@@ -207,17 +237,3 @@ def _aside(point: Asked) -> None:
 def _return(point: Asked, answer: Answer) -> JobReturn:
     """What Hydra is given of a point."""
     return JobReturn(overrides=point.overrides, status=answer.status, _return_value=answer.returned)
-
-
-@contextlib.contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM raises, as Ctrl-C does, while the block lasts."""
-
-    def heard(number: int, frame: Any) -> None:
-        raise Interrupted(number)
-
-    before = signal.signal(signal.SIGTERM, heard)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,9 @@ from rlexp import command
 from rlexp.backend import telemetry
 from rlexp.backend.warm import KEPT, Warm
 from rlexp.errors import Interrupted
+
+SET_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of linux/prctl.h."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,25 @@ def serve(pipe: Any) -> None:
     """Runs the points that come through a pipe until it is closed: what the process does."""
     telemetry.switch_off()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _heard)
+    if sys.platform == "linux":  # where its parent is gone, it ends as by a kill, and saves its point
+        ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
     KEPT.set(Warm())
     while True:
         try:
             asked = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+            pipe.send_bytes(cloudpickle.dumps(_run(asked)))
+        except (EOFError, OSError, KeyboardInterrupt):
             os._exit(0)  # what libraries do at their end takes seconds, and nobody waits for it
-        pipe.send_bytes(cloudpickle.dumps(_run(asked)))
+
+
+def _heard(number: int, frame: object) -> None:
+    """Ends what is under way.
+
+    Raises:
+        Interrupted: always.
+    """
+    raise Interrupted(number)
 
 
 def _run(asked: Asked) -> Answer:
