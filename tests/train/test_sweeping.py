@@ -8,6 +8,7 @@ import pytest
 
 from rlexp.backend.engine.engine import _serves
 from rlexp.backend.warm import Warm
+from rlexp.compare import sweep
 from rlexp.compose.points import CommandLine
 from rlexp.errors import Failed, RunError
 from rlexp.record import sweeps
@@ -17,7 +18,7 @@ from rlexp.train.sweeping import into
 from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.naming import named
 from rlexp.train.sweeping.point import FAULT, unforeseen
-from rlexp.train.sweeping.sweep import together
+from rlexp.train.sweeping.sweep import _claimed, together
 
 
 def points(project, *overrides):
@@ -33,9 +34,47 @@ def test_a_point_is_named_by_what_it_trains(project):
     assert {first.run_dir.name, second.run_dir.name} < again
 
 
-def test_points_of_one_identity_have_folders_of_their_own(project):
+def test_points_of_one_identity_have_folders_of_their_own_and_keep_them(project):
     one, two = points(project, "hardware.sequences_per_device=16,32")
     assert identity(one.run) == identity(two.run) and one.run_dir.name != two.run_dir.name
+    more = points(project, "hardware.sequences_per_device=16,32", "seed=0,1", "held_out.rows=4")
+    assert {one.run_dir.name, two.run_dir.name} < {point.run_dir.name for point in more}
+
+
+@pytest.mark.parametrize("swept", ["seed=1,1", "method.learning_rate=0.002,2e-3"])
+def test_the_same_point_is_trained_once(project, swept):
+    assert len(points(project, swept)) == 1
+
+
+def test_a_finished_twin_in_another_folder_is_not_trained_again(project, monkeypatch):
+    (one,) = points(project, "seed=5")
+    twin = Planned("elsewhere", ["seed=5", "tracking=none"], identity(one.run), 5)
+    (one.sweep_dir / "elsewhere").mkdir(parents=True)
+    (one.sweep_dir / "elsewhere/manifest.json").write_text(json.dumps({"status": "finished"}))
+    line = CommandLine(project, ["seed=5"], multirun=True)
+    assert into.missing(line, [one], Plan([], "workers", [twin])).points == [one], "it was not locked"
+    monkeypatch.setattr(into, "_alike", lambda run, folder, root: True)
+    todo = into.missing(line, [one], Plan([], "workers", [twin]))
+    assert todo.points == [] and todo.elsewhere == {one.run_dir}
+
+
+def test_a_broken_record_is_a_row_and_begun_anew(project):
+    (one,) = points(project, "seed=5")
+    one.run_dir.mkdir(parents=True)
+    (one.run_dir / "manifest.json").write_text('{"status":')
+    plan = Plan([], "workers", [Planned(one.run_dir.name, ["seed=5"], identity(one.run), 5)])
+    sweeps.write(one.sweep_dir, plan)
+    (row,) = sweep.read(one.sweep_dir)
+    assert row.manifest["status"] == "unreadable" and not row.finished
+    todo = into.missing(CommandLine(project, ["seed=5"], multirun=True), [one], plan)
+    assert todo.anew == [one.run_dir]
+
+
+def test_a_sweep_that_was_refused_leaves_no_folder(project):
+    line = CommandLine(project, ["seed=0,1", "hydra.sweep.dir=multirun/r"], multirun=True)
+    with pytest.raises(RunError, match="no"), _claimed(line, named(line, line.points()), None):
+        raise RunError("no")
+    assert not (project / "multirun/r").exists()
 
 
 def test_a_name_that_was_typed_stays(project):
@@ -91,14 +130,14 @@ def test_a_point_that_runs_elsewhere_is_not_taken(project):
     (one.run_dir / "manifest.json").write_text(json.dumps({"status": "running", "host": "elsewhere", "pid": 1}))
     line = CommandLine(project, ["seed=5"], multirun=True)
     with pytest.raises(RunError, match="is being trained"):
-        into.missing(line, [one])
+        into.missing(line, [one], Plan([], "workers", []))
 
 
 def test_a_point_without_a_record_is_begun_anew_and_its_folder_kept(project):
     (one,) = points(project, "seed=5")
     one.run_dir.mkdir(parents=True)
     (one.run_dir / "left").touch()
-    todo = into.missing(CommandLine(project, ["seed=5"], multirun=True), [one])
+    todo = into.missing(CommandLine(project, ["seed=5"], multirun=True), [one], Plan([], "workers", []))
     assert todo.points == [one] and not todo.kept and not todo.begun
     aside(one.run_dir)
     one.run_dir.mkdir()

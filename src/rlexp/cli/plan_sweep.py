@@ -100,7 +100,7 @@ def planned(line: CommandLine) -> Planned:
         raise refused[0][1] if alike else impossible([one.overrides for one in made], refused)
     for one, own in zip(good, varied([one.point for one in good]), strict=True):
         one.varied = own
-    todo = into.missing(line, [one.point for one in good]).points if before else [one.point for one in good]
+    todo = into.missing(line, [one.point for one in good], before).points if before else [one.point for one in good]
     for one in good:
         one.trained = all(one.point is not other for other in todo)
     workers = pool.workers(line.config, line.sweep.workers, len(todo)) if sweep.own(line) else None

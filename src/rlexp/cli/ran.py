@@ -40,19 +40,22 @@ def of_jobs(ran: Ran, root: Path) -> Answer:
             print(printable(ran.ended))
 
     return Answer(
-        lambda: {**content, "points": [{"varied": p.varied, **of_run(p.run_dir, root)} for p in points]},
+        lambda: {**content, "points": [{"varied": p.varied, **of_run(p.run_dir, root, point=True)} for p in points]},
         show,
         ran.exit_code,
     )
 
 
-def of_run(run_dir: Path, root: Path) -> dict[str, Any]:
+def of_run(run_dir: Path, root: Path, point: bool = False) -> dict[str, Any]:
     """A run as JSON values.
+
+    Args:
+        point: of a sweep, which tells a broken record among others.
 
     Raises:
         RunError: its record is damaged.
     """
-    manifest = read_manifest(run_dir)
+    manifest = sweep.manifest_of(run_dir) if point else read_manifest(run_dir)
     content: dict[str, Any] = {"run_dir": os.path.relpath(run_dir, root)}
     if manifest is None:
         return {**content, "status": sweep.NOT_BEGUN}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.console import show_table
+from rlexp.errors import RunError
 from rlexp.record import status, sweeps
 from rlexp.record.run_folder import main_metric, read_manifest
 
@@ -35,7 +36,7 @@ def read(sweep_dir: Path) -> list[SweepPoint]:
     """The points of a sweep: those that were planned, or, where its sweeper made them as it went, those that lie there.
 
     Raises:
-        RunError: a record has another shape.
+        RunError: ``sweep.json`` has another shape.
     """
     plan = sweeps.read(sweep_dir)
     if plan and plan.points:
@@ -43,10 +44,18 @@ def read(sweep_dir: Path) -> list[SweepPoint]:
         varied = plan.varied()
     else:
         folders = [path for path in sorted(sweep_dir.iterdir(), key=_number) if _own(path)]
-        typed = [(read_manifest(path) or {}).get("overrides", []) for path in folders]
+        typed = [(manifest_of(path) or {}).get("overrides", []) for path in folders]
         common = set.intersection(*map(set, typed)) if typed else set()
         varied = [[one for one in overrides if one not in common] for overrides in typed]
-    return [SweepPoint(path, read_manifest(path), own) for path, own in zip(folders, varied, strict=True)]
+    return [SweepPoint(path, manifest_of(path), own) for path, own in zip(folders, varied, strict=True)]
+
+
+def manifest_of(run_dir: Path) -> dict[str, Any] | None:
+    """The manifest of a point; of a broken one the status ``unreadable`` and why. None where there is none."""
+    try:
+        return read_manifest(run_dir)
+    except RunError as error:
+        return {"status": "unreadable", "reason": error.what}
 
 
 def show(sweep_dir: Path, points: Sequence[SweepPoint]) -> None:

@@ -122,11 +122,14 @@ def going_on(folder: Path, shown: str, key: str = "resume") -> Iterator[None]:
         fault = disk_fault(error)
         hint = fault.hint if fault else "change the rights of that folder"
         raise RunError(f"{shown} cannot be written: {error.strerror}", where=shown, hint=hint) from error
-    _claimed[folder.resolve()] = []
+    held = _claimed.get(folder.resolve())
+    _claimed[folder.resolve()] = held or []
     try:
         yield
     finally:
         _claimed.pop(folder.resolve(), None)
+        if held is not None:  # a claim around this one is given back by itself
+            _claimed[folder.resolve()] = held
         with contextlib.suppress(OSError):
             mine.unlink()
             for number in numbers:

@@ -145,7 +145,8 @@ def require(folder: Path, where: str) -> Plan:
     """
     found = read(folder)
     if found is None:
-        hint = "name the folder of a sweep, as multirun/2026-11-30/14-00-00.000000"
+        above = (folder.parent / FILE).is_file()
+        hint = f"name the folder of a sweep{f': that above it, {Path(where).parent}' if above else ''}"
         raise RunError(f"{where} holds no sweep: {FILE} is not there", where=where, hint=hint)
     return found
 

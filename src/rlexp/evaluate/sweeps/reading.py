@@ -169,7 +169,7 @@ def _notes(rows: Sequence[Row], counted: Sequence[Row], settings: Sequence[Setti
         notes.append("one seed of each setting: nothing tells how much of a difference is the seed's; sweep seed=0,1,2")
     elif len({tuple(sorted(map(str, _runs(one.rows)))) for one in settings}) > 1:
         notes.append("the settings do not have the same seeds: what is compared is what least squares makes of them")
-    if not blocked and len({row.seed for row in counted}) > 1:
+    if not blocked and len(settings) > 1 and len({row.seed for row in counted}) > 1:
         notes.append("no seed is shared by two settings, so that the seeds' share is not taken out")
     return notes
 

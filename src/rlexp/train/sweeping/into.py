@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rlexp.compare.sweep import manifest_of
 from rlexp.compose.points import CommandLine, Point
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
@@ -14,7 +15,7 @@ from rlexp.inputs.find import find_inputs
 from rlexp.inputs.hashes import inputs_digest
 from rlexp.record import go_on, lock, status, sweeps
 from rlexp.record.checkpoints import last_whole
-from rlexp.record.run_folder import LOCK, read_manifest
+from rlexp.record.run_folder import LOCK
 from rlexp.record.sweeps import Plan
 from rlexp.train.resume_auto import differs
 
@@ -35,6 +36,8 @@ class Todo:
     """The folders of those that were trained already."""
     anew: list[Path] = field(default_factory=list)
     """The folders of those that are begun anew: what is there is kept beside them."""
+    elsewhere: set[Path] = field(default_factory=set)
+    """The folders that those would have had which were trained already in another."""
 
 
 def settled(line: CommandLine) -> tuple[CommandLine, Plan | None]:
@@ -65,15 +68,15 @@ def folder_of(line: CommandLine) -> Path:
     return line.root / (line.sweep.into or "")
 
 
-def missing(line: CommandLine, points: list[Point]) -> Todo:
-    """What of the points is not trained yet.
+def missing(line: CommandLine, points: list[Point], before: Plan) -> Todo:
+    """What of the points is not trained yet, in a folder of its own or in that of another point which is the same.
 
     Raises:
         RunError: one is being trained by another process.
     """
-    todo, begun, kept, anew = [], set(), [], []
+    todo, begun, kept, anew, elsewhere = [], set(), [], [], set()
     for one in points:
-        manifest = read_manifest(one.run_dir) if one.run_dir.is_dir() else None
+        manifest = manifest_of(one.run_dir) if one.run_dir.is_dir() else None
         stands = status.of(manifest)[0] if manifest else ""
         shown = go_on.place(one.run_dir, line.root)
         if stands == "running":
@@ -83,12 +86,23 @@ def missing(line: CommandLine, points: list[Point]) -> Todo:
         if alike and stands == "finished":
             kept.append(shown)
             continue
+        if twin := next((path for path in _twins(one, before) if _alike(one.run, path, line.root)), None):
+            kept.append(go_on.place(twin, line.root))
+            elsewhere.add(one.run_dir)
+            continue
         todo.append(one)
         if alike and last_whole(one.run_dir)[0]:
             begun.add(str(one.run_dir))
         else:
             anew.append(one.run_dir)
-    return Todo(todo, frozenset(begun), kept, anew)
+    return Todo(todo, frozenset(begun), kept, anew, elsewhere)
+
+
+def _twins(point: Point, before: Plan) -> list[Path]:
+    """The folders of other points that finished and have its identity."""
+    own = lock.identity(point.run)
+    same = [point.sweep_dir / one.folder for one in before.points if one.identity == own]
+    return [path for path in same if path != point.run_dir and (manifest_of(path) or {}).get("status") == "finished"]
 
 
 def _alike(run: Run, folder: Path, root: Path) -> bool:

@@ -108,7 +108,7 @@ def run(
     """
     state = Singleton.get_state()
     asked = [
-        Asked(place, list(overrides), config, hydra_context, task_function, state, command.began())
+        Asked(place, list(overrides), config, hydra_context, task_function, state, command.began(), sys.argv)
         for place, overrides in enumerate(points, first)
     ]
     places = _places(config, number, len(points))

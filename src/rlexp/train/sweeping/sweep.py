@@ -57,9 +57,10 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     with _claimed(line, points, before) as folder:
         points, left_out = _ready(line, points, folder)
         left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
-        plan = Plan([*line.overrides, *line.typed], launcher, _planned(line, points, folder), left_out)
+        todo = into.missing(line, points, before) if before else into.Todo(points)
+        own = [one for one in points if one.run_dir not in todo.elsewhere]
+        plan = Plan([*line.overrides, *line.typed], launcher, _planned(line, own, folder), left_out)
         plan = before.grown(plan) if before else plan
-        todo = into.missing(line, points) if before else into.Todo(points)
         for begun_anew in todo.anew:
             aside(begun_anew)
         if line.listed:

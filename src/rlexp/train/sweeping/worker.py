@@ -39,6 +39,8 @@ class Asked:
     """Hydra's own, of the process that asks."""
     began: float
     """When the command began, by the monotonic clock."""
+    argv: list[str]
+    """What was typed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def _run(asked: Asked) -> Answer:
     warm = KEPT.get()
     assert warm
     command.begin(asked.began)
+    sys.argv = asked.argv
     setup_globals()
     Singleton.set_state(asked.singletons)
     config = asked.hydra_context.config_loader.load_sweep_config(asked.config, list(asked.overrides))
