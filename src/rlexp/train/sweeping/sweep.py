@@ -58,8 +58,8 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
         points, left_out = _ready(line, points, folder)
         left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
         todo = into.missing(line, points, before) if before else into.Todo(points)
-        own = [one for one in points if one.run_dir not in todo.elsewhere]
-        plan = Plan([*line.overrides, *line.typed], launcher, _planned(line, own, folder), left_out)
+        planned = _planned([one for one in points if one.run_dir not in todo.elsewhere], folder)
+        plan = Plan([*line.overrides, *line.typed], launcher, planned, left_out)
         plan = before.grown(plan) if before else plan
         for begun_anew in todo.anew:
             aside(begun_anew)
@@ -86,7 +86,7 @@ def require_own(line: CommandLine) -> None:
     if line.sweep.workers and not own(line):
         launcher = line.choice("hydra/launcher")
         hint = "type hydra.launcher.n_jobs=N for joblib, or leave out hydra/launcher"
-        raise RunError(f"sweep.workers is of the launcher {OWN}", where=f"hydra/launcher={launcher}", hint=hint)
+        raise RunError("sweep.workers is of the launcher workers", where=f"hydra/launcher={launcher}", hint=hint)
 
 
 def one_loader(line: CommandLine, runs: Sequence[Run]) -> None:
@@ -144,7 +144,7 @@ def _ready(line: CommandLine, points: list[Point], folder: Path) -> tuple[list[P
     return good, [Impossible(overrides, error.what) for overrides, error in refused]
 
 
-def _planned(line: CommandLine, points: list[Point], folder: Path) -> list[Planned]:
+def _planned(points: list[Point], folder: Path) -> list[Planned]:
     return [
         Planned(os.path.relpath(one.run_dir, folder), one.overrides, identity(one.run), one.run.seed) for one in points
     ]
