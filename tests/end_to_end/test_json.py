@@ -115,7 +115,8 @@ def test_a_run_that_fails_answers_its_error_and_its_folder_and_a_point_its_reaso
     said = document("train", done.stdout)
     assert done.returncode == said["exit_code"] == 2 and "Traceback" not in done.stderr
     assert "ZeroDivisionError" in said["error"]["what"] and said["run_dir"] == "outputs/failed"
-    done = rlexp(project, "-m", "reward.terms.picky.params.fail=1,0", "hydra.sweep.dir=multirun/f", *line)
+    folders = ("hydra.sweep.dir=multirun/f", "hydra.sweep.subdir=${hydra.job.num}")
+    done = rlexp(project, "-m", "reward.terms.picky.params.fail=1,0", *folders, *line)
     points = document("train", done.stdout)["points"]
     assert done.returncode == 1 and [point["status"] for point in points] == ["failed", "finished"]
     assert "ZeroDivisionError" in points[0]["reason"] and points[0]["run_dir"] == "multirun/f/0"

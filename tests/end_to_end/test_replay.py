@@ -271,7 +271,9 @@ def test_another_trajectory_is_named_by_its_first_difference_and_exit_code_3(cop
 
 @pytest.mark.long
 def test_a_point_of_a_sweep_can_be_pinned_and_two_points_differ_in_beta_alone(copied):
-    said(copied, "-m", "hydra.sweep.dir=multirun/s", "method.beta=0,0.04", *SHORT)
+    said(
+        copied, "-m", "hydra.sweep.dir=multirun/s", "hydra.sweep.subdir=${hydra.job.num}", "method.beta=0,0.04", *SHORT
+    )
     changed = json.loads(said(copied, "diff", "multirun/s/0", "multirun/s/1", "--json"))["changes"]
     assert [change["key"] for change in changed if "follows" not in change] == ["method.beta"]
     assert [(change["key"], change["follows"]) for change in changed[1:]] == [("patches.base_reference", "method.beta")]

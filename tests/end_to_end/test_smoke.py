@@ -28,7 +28,7 @@ def test_a_planted_failure_is_caught_by_the_smoke_and_nothing_is_trained(project
 
 
 def test_one_pass_serves_all_seeds_and_a_run_after_a_smoke_is_the_run_without_it(project):
-    sweep = ("-m", "hydra.sweep.dir=multirun/s", "seed=0,1", "method.beta=0.04")
+    sweep = ("-m", "hydra.sweep.dir=multirun/s", "hydra.sweep.subdir=${hydra.job.num}", "seed=0,1", "method.beta=0.04")
     done = rlexp(project, *sweep, *BRIEF, timeout=600)
     assert done.returncode == 0 and done.stdout.count("smoke passed") == 1, done.stdout + done.stderr
     first, second = (project / "multirun/s" / number for number in "01")

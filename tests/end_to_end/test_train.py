@@ -119,7 +119,8 @@ def test_a_step_of_rloo_in_eight_passes_is_the_step_in_one(shared_project):
 def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_project, short_run):
     done = rlexp(
         shared_project,
-        *("-m", "hydra.sweep.dir=multirun/sweep", "method.beta=0,0.04", "method.num_generations=4,8", *SHORT),
+        *("-m", "hydra.sweep.dir=multirun/sweep", "hydra.sweep.subdir=${hydra.job.num}"),
+        *("method.beta=0,0.04", "method.num_generations=4,8", *SHORT),
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
