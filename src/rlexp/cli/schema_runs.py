@@ -50,6 +50,7 @@ RUN: Schema = record(
         "memory_gib": anything("on a GPU: `estimated` by part, `measured` (`reserved`, `allocated`)"),
         "smoke": anything("the figures of its smoke pass, as in the manifest"),
         "timings_s": mapping(number(""), "seconds since the beginning at which each stage ended; `total`", "STAGE"),
+        "warm": flag("of a point: its worker had loaded the model for an earlier one"),
     },
 )
 
@@ -66,7 +67,12 @@ SWEEP = record(
         **FIELD_FORMAT,
         "sweep_dir": text("the folder of the sweep (`-m`)"),
         "points": items(_with(VARIED), "its points, each with the fields of a run"),
-    }
+        "impossible": items(
+            record({"overrides": texts("as typed"), "reason": text("why it cannot be")}),
+            "points that were left out (`sweep.skip_impossible=true`)",
+        ),
+    },
+    optional={"ended": text("what ended it before all points were tried, and how it goes on")},
 )
 EVALUATED = {"evaluation": anything("of `eval=`: the answer of `evaluate`")}
 CONFIG = record({**FIELD_FORMAT, "config": anything("the composed tree (`--cfg job`)")})
