@@ -8,6 +8,7 @@ Prints the rewards of its steps as JSON.
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
 import json
 import sys
 from pathlib import Path

@@ -1,11 +1,12 @@
 """How well ``plan`` foresees the time of a run: every finished run of a project against what the others say of it.
 
-Run: python perf/pace.py [PROJECT ...]. Each run is left out in turn, and its time held against the estimate from the
+Usage: python perf/pace.py [PROJECT ...]. Each run is left out in turn, and its time held against the estimate from the
 rest, once with the runs of the same work and once with the similar ones alone.
 """
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
 import dataclasses
 import statistics
 import sys

@@ -1,11 +1,12 @@
 """How long ``plan -m`` takes, and the checks of ``train -m`` before its first point: seconds and
 processor seconds, together and a point (those of the processor say what it takes on an idle machine).
 
-Run: python perf/plan_sweep.py [POINTS ...] (in the project; 200 by default). Needs the data of model=tiny.
+Usage: python perf/plan_sweep.py [POINTS ...] (in the project; 200 by default). Needs the data of model=tiny.
 """
 
 from __future__ import annotations
 
+import helped  # isort: skip  # noqa: F401
 import contextlib
 import io
 import sys

@@ -40,7 +40,8 @@ def test_a_planted_failure_is_stopped_by_its_rule(project, planted):
 
 
 def test_a_stopped_point_is_shown_and_does_not_stop_the_others(shared_project):
-    sweep = ("-m", "hydra.sweep.dir=multirun/stopped", "method.learning_rate=10,2e-3")
+    sweep = ("-m", "hydra.sweep.dir=multirun/stopped", "hydra.sweep.subdir=${hydra.job.num}")
+    sweep += ("method.learning_rate=10,2e-3",)
     done = rlexp(shared_project, *sweep, *SHORT, timeout=600)
     assert done.returncode == 1
     assert "stopped: " in done.stdout and "[health.weights_jump]" in done.stdout and "finished" in done.stdout

@@ -138,7 +138,8 @@ def test_a_failed_point_does_not_stop_the_others(project):
         "    return [1 / (1 - fail * ('= ' in text)) for text in completions]\n"
     )
     (project / "conf/reward/picky.yaml").write_text("terms: {picky: {file: rewards/picky.py, params: {fail: 0}}}\n")
-    sweep = ("-m", "hydra.sweep.dir=multirun/s", "reward=format+picky", "reward.terms.picky.params.fail=1,0")
+    sweep = ("-m", "hydra.sweep.dir=multirun/s", "hydra.sweep.subdir=${hydra.job.num}")
+    sweep += ("reward=format+picky", "reward.terms.picky.params.fail=1,0")
     done = rlexp(project, *sweep, *SHORT, timeout=600)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stdout and "finished" in done.stdout

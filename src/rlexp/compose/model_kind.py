@@ -74,7 +74,7 @@ def config(read: Read, names: Callable[[], set[str]], where: str, whole: bool) -
         raise start.not_a_model(lock.parent, where.partition("=")[2], "model")
     if file is None:
         shown = ", ".join(sorted(held)[:5]) or "nothing"
-        artifacts = [name for name in sorted(held) if read(f"{name}/artifact.json")]
+        artifacts = [name for name in sorted(held) if whole and read(f"{name}/artifact.json")]
         hint = "name the folder that config.json lies in, as save_pretrained() of transformers writes it"
         if artifacts:
             hint = f"these are the artifacts of an export: name one, as {where.partition('=')[2]}/{artifacts[0]}"

@@ -49,7 +49,10 @@ def _over_pairs(methods: Sequence[str], places: Places, typed: Sequence[str]) ->
     line = " ".join(["-m", f"experiment={','.join(name or 'NAME' for name in recipes.values())}", *map(quote, kept)])
     lacking = [method for method, name in recipes.items() if name is None]
     first = f"write conf/experiment/NAME.yaml with {' and '.join(lacking)} and its data, and " if lacking else ""
-    return f"sweep over pairs of method and data, each a file of conf/experiment: {first}type {line}"
+    return (
+        f"sweep over pairs of method and data, each a file of conf/experiment: {first}leave out method and dataset, "
+        f"and type {line}"
+    )
 
 
 def require_values(override: Override) -> None:

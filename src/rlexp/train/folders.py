@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from rlexp.compose.points import CommandLine, Point
 from rlexp.errors import RunError
 from rlexp.record.claim import MANIFEST, SWEEP, held, require_free
+from rlexp.train.sweeping.naming import named
 
 RUN_KEY, SWEEP_KEY, POINT_KEY = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 TAKEN = ("conf", "data", "data_prep", "models", "pinned", "rewards", "src", "tests", ".dvc", ".git", ".smoke")
@@ -70,6 +71,7 @@ def require_apart(line: CommandLine, points: Sequence[Point]) -> None:
     """
     raw = OmegaConf.to_container(line.config.hydra.sweep, resolve=False)
     assert isinstance(raw, dict)
+    points = named(line, points)
     above = Counter(point.sweep_dir for point in points)
     if len(above) > 1:
         raise RunError(

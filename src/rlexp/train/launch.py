@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
@@ -96,8 +97,5 @@ def _each_job(launcher: str) -> Iterator[None]:
         except Exception as error:
             return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
 
-    Job.results = results
-    try:
+    with mock.patch.object(Job, "results", results):
         yield
-    finally:
-        Job.results = original
