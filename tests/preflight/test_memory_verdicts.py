@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rlexp.backend import peak_memory
 from rlexp.cli.plan_run import _memory
-from rlexp.cli.plan_sweep import varied
 from rlexp.compose.points import Point
 from rlexp.preflight.memory import fits, shape
+from rlexp.record.sweeps import varied
 from rlexp.verdict import Level
 
 BIG = ("model=qwen3_4b", "hardware=t4_16gb", "rollout=unsloth")
@@ -49,7 +49,7 @@ def test_plan_says_it_in_a_line_and_warns(composed):
 def test_a_point_of_a_sweep_is_called_by_what_varies(composed):
     run = composed("hardware=cpu")
     made = [Point(["model=tiny", f"seed={seed}"], run, Path("x"), Path("x")) for seed in (1, 2, 2)]
-    assert varied(made) == [["seed=1"], ["seed=2"], ["seed=2"]]
+    assert varied([one.overrides for one in made]) == [["seed=1"], ["seed=2"], ["seed=2"]]
 
 
 def test_another_models_shape_is_a_warning_with_the_keys_to_type(composed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,13 @@ from rlexp.cli import plan_eval, plan_json, plan_time, typed_ids
 from rlexp.cli.plan_run import describe, refuse, render
 from rlexp.compose.points import CommandLine, Point
 from rlexp.compose.second_root import Asked
-from rlexp.compose.sweep import impossible
 from rlexp.console import show_table
-from rlexp.errors import RunError
 from rlexp.inputs.find import Inputs, find_inputs
 from rlexp.preflight.memory import describe_total, fits
 from rlexp.preflight.smoke.passes import duration
 from rlexp.record import pace
 from rlexp.record.pace import Pace
-from rlexp.record.sweeps import Impossible
+from rlexp.record.sweeps import Impossible, varied
 from rlexp.train import folders
 from rlexp.train.sweeping import into, pool, sweep
 from rlexp.train.sweeping.naming import named
@@ -87,24 +84,20 @@ def planned(line: CommandLine) -> Planned:
     sweep.one_loader(line, [one.run for one in made])
     (folders.require_apart if before else folders.refuse)(line, made)
     known = pace.seen(root)
-    good, refused = [], []
-    for point in line.watch(made):
-        try:
-            inputs = find_inputs(point.run, root)
-            refuse(point.run, inputs)
-            good.append(PlannedPoint(point, inputs, [], plan_time.expected(point.run, inputs, root, known)))
-        except RunError as error:
-            refused.append((point.overrides, error))
-    if refused and not (line.sweep.skip_impossible and good):
-        alike = len({str(error) for _, error in refused}) == 1 and not good
-        raise refused[0][1] if alike else impossible([one.overrides for one in made], refused)
-    for one, own in zip(good, varied([one.point for one in good]), strict=True):
+
+    def ready(point: Point) -> PlannedPoint:
+        inputs = find_inputs(point.run, root)
+        refuse(point.run, inputs)
+        return PlannedPoint(point, inputs, [], plan_time.expected(point.run, inputs, root, known))
+
+    good, refused = sweep.possible(line, made, ready)
+    for one, own in zip(good, varied([one.point.overrides for one in good]), strict=True):
         one.varied = own
     todo = into.missing(line, [one.point for one in good], before).points if before else [one.point for one in good]
     for one in good:
         one.trained = all(one.point is not other for other in todo)
     workers = pool.workers(line.config, line.sweep.workers, len(todo)) if sweep.own(line) else None
-    left_out = [Impossible(overrides, error.what) for overrides, error in [*line.composed[1], *refused]]
+    left_out = [*(Impossible(overrides, error.what) for overrides, error in line.composed[1]), *refused]
     found = Planned(root, made[0].sweep_dir, launcher, workers, good, left_out)
     _clock(found)
     return found
@@ -125,13 +118,6 @@ def _clock(found: Planned) -> None:
         found.seconds += took
         heapq.heappush(free, (at + took, number, held))
     found.wall = max(at for at, _, _ in free)
-
-
-def varied(points: Sequence[Point]) -> list[list[str]]:
-    """Of each point the overrides that not every point has."""
-    typed = [set(point.overrides) for point in points]
-    common = set.intersection(*typed) if typed else set()
-    return [[one for one in point.overrides if one not in common] for point in points]
 
 
 def show(found: Planned, asked: Asked) -> None:

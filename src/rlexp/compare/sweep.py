@@ -45,8 +45,7 @@ def read(sweep_dir: Path) -> list[SweepPoint]:
     else:
         folders = [path for path in sorted(sweep_dir.iterdir(), key=_number) if _own(path)]
         typed = [(manifest_of(path) or {}).get("overrides", []) for path in folders]
-        common = set.intersection(*map(set, typed)) if typed else set()
-        varied = [[one for one in overrides if one not in common] for overrides in typed]
+        varied = sweeps.varied(typed)
     return [SweepPoint(path, manifest_of(path), own) for path, own in zip(folders, varied, strict=True)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,7 @@ class Plan:
 
     def varied(self) -> list[list[str]]:
         """Of each point the overrides that not every point has."""
-        typed = [set(point.overrides) for point in self.points]
-        common = set.intersection(*typed) if typed else set()
-        return [[one for one in point.overrides if one not in common] for point in self.points]
+        return varied([point.overrides for point in self.points])
 
     def grown(self, other: Plan) -> Plan:
         """With the points of another plan that it does not hold yet."""
@@ -79,6 +77,12 @@ class Plan:
         left_out = [one for one in other.impossible if one not in self.impossible]
         more = [point for point in other.points if point.folder not in held]
         return dataclasses.replace(self, points=[*self.points, *more], impossible=[*self.impossible, *left_out])
+
+
+def varied(lists: Sequence[list[str]]) -> list[list[str]]:
+    """Of each point's overrides those that not every point has."""
+    common = set.intersection(*map(set, lists)) if lists else set()
+    return [[one for one in overrides if one not in common] for overrides in lists]
 
 
 def write(folder: Path, plan: Plan) -> None:

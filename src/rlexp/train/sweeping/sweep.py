@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from rlexp.compare import sweep as compared
 from rlexp.compose.points import CommandLine, Point
@@ -32,6 +33,7 @@ from rlexp.train.sweeping import into, point
 from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.naming import named
 
+T = TypeVar("T")
 INTO = "sweep.into"
 OWN = "hydra_plugins.rlexp_workers.Workers"
 """The launcher of ours."""
@@ -55,7 +57,12 @@ def run(line: CommandLine, work: Callable[[Job], None]) -> Ran:
     points = named(line, line.points()) if line.listed else []
     one_loader(line, [one.run for one in points])
     with _claimed(line, points, before) as folder:
-        points, left_out = _ready(line, points, folder)
+
+        def ready(one: Point) -> Point:
+            make_ready(one.run, line.root, folder)
+            return one
+
+        points, left_out = possible(line, points, ready)
         left_out = [*(Impossible(o, error.what) for o, error in line.composed[1]), *left_out] if line.listed else []
         todo = into.missing(line, points, before) if before else into.Todo(points)
         planned = _planned([one for one in points if one.run_dir not in todo.elsewhere], folder)
@@ -125,8 +132,16 @@ def _shown(folder: Path, root: Path) -> str:
     return os.path.relpath(folder, root)
 
 
-def _ready(line: CommandLine, points: list[Point], folder: Path) -> tuple[list[Point], list[Impossible]]:
-    """Makes what the points take; those that cannot be are left out where that was asked for.
+def possible(
+    line: CommandLine, points: Sequence[Point], ready: Callable[[Point], T]
+) -> tuple[list[T], list[Impossible]]:
+    """Tries what each point takes; those that cannot be are left out where that was asked for.
+
+    Args:
+        ready: answers what is needed of a point, or raises a RunError.
+
+    Returns:
+        (the answers of those that can be, those that cannot).
 
     Raises:
         RunError: points cannot be trained.
@@ -134,8 +149,7 @@ def _ready(line: CommandLine, points: list[Point], folder: Path) -> tuple[list[P
     good, refused = [], []
     for one in line.watch(points):
         try:
-            make_ready(one.run, line.root, folder)
-            good.append(one)
+            good.append(ready(one))
         except RunError as error:
             refused.append((one.overrides, error))
     if refused and not (line.sweep.skip_impossible and good):

@@ -52,8 +52,6 @@ class Answer:
     status: JobStatus = JobStatus.UNKNOWN
     interrupted: int = 0
     """The exit code of an interruption."""
-    warm: bool = False
-    """It found its model loaded."""
 
 
 def serve(pipe: Any) -> None:
@@ -82,8 +80,6 @@ def _heard(number: int, frame: object) -> None:
 
 
 def _run(asked: Asked) -> Answer:
-    warm = KEPT.get()
-    assert warm
     command.begin(asked.began)
     sys.argv = asked.argv
     setup_globals()
@@ -91,7 +87,6 @@ def _run(asked: Asked) -> Answer:
     config = asked.hydra_context.config_loader.load_sweep_config(asked.config, list(asked.overrides))
     with open_dict(config):
         config.hydra.job.num, config.hydra.job.id = asked.number, str(asked.number)
-    before = warm.lent
     try:
         done = run_job(
             hydra_context=asked.hydra_context,
@@ -104,4 +99,4 @@ def _run(asked: Asked) -> Answer:
         return Answer(interrupted=error.exit_code if isinstance(error, Interrupted) else 130)
     finally:
         HydraConfig.instance().cfg = None
-    return Answer(done._return_value, done.status, warm=warm.lent > before)
+    return Answer(done._return_value, done.status)
