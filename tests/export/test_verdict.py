@@ -83,6 +83,7 @@ def test_what_the_runtime_costs_the_sixteen_bit_copy_is_not_counted_against_roun
         ({"ends__cutting": [7]}, "ends.cutting"),
         ({"divergence": said(mean_kld=1e-6, same_top_p=1.0, adapter_share=0.0)}, "adapter.share"),
         ({"divergence": said(mean_kld=1e-6, same_top_p=1.0, adapter_share=2.0)}, "adapter.share"),
+        ({"divergence": said(mean_kld=2.2, same_top_p=0.5, adapter_share=1.21)}, "adapter.share"),  # it saturates
     ],
 )
 def test_a_fault_of_the_making_is_broken_and_named(changes, name):
