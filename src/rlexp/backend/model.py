@@ -243,4 +243,4 @@ def save(run: Run, model: Any, tokenizer: Any, run_dir: Path, base: dict[str, An
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     """The ids that end a completion: those of the generation config, and the tokenizer's."""
-    return {*end_ids(model.generation_config), tokenizer.eos_token_id}
+    return {*end_ids(model.generation_config), tokenizer.eos_token_id} - {None}

@@ -115,7 +115,7 @@ def tokens_in_use(run: Run, model: Any, tokenizer: Any) -> list[tuple[str, str]]
     """The tokens that begin, end and pad a sequence, and the template, as (name, value) rows."""
     template = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
     ends = ", ".join(
-        f"{tokenizer.convert_ids_to_tokens(token)} ({token})" for token in sorted(end_tokens(model, tokenizer) - {None})
+        f"{tokenizer.convert_ids_to_tokens(token)} ({token})" for token in sorted(end_tokens(model, tokenizer))
     )
     rows = [("template", f"sha256 {template[:12]}")]
     for name in ("bos", "pad"):

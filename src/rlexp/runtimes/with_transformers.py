@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rlexp.runtimes.protocol import Generated, Messages, Sampling, Spec
+from rlexp.backend.model import end_tokens
+from rlexp.runtimes.protocol import Generated, Sampling, Spec
+from rlexp.runtimes.tokenized import Tokenized
 
 
 def import_libraries() -> None:
@@ -66,40 +68,24 @@ def _round(model: Any, steps: int) -> None:
             blocks.copy_((blocks / scale).round() * scale)
 
 
-class Transformers:
+class Transformers(Tokenized):
     """A ``Runtime``: batches of one length of time, eager."""
 
     def __init__(self, spec: Spec, model: Any, tokenizer: Any) -> None:
         import transformers
 
-        self._spec = spec
+        super().__init__(tokenizer, spec.template_kwargs)
         self._model = model
-        self._tokenizer = tokenizer
         self._read: list[int] = []
         """The tokens that ``_cache`` holds: sequences that begin alike (a system turn) are read from there on."""
         self._cache: Any = None
         tokenizer.padding_side = "left"
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token_id = tokenizer.eos_token_id
-        stated = model.generation_config.eos_token_id
-        ids = stated if isinstance(stated, list) else [stated]
-        self.ends = sorted({one for one in (*ids, tokenizer.eos_token_id) if one is not None})
+        self.ends = sorted(end_tokens(model, tokenizer))
         quantized = getattr(model.config, "quantization_config", None)
         how = type(quantized).__name__ if quantized else str(model.dtype).removeprefix("torch.")
         self.loaded = f"transformers {transformers.__version__}, {how}"
-
-    def render(self, dialogues: Sequence[Messages]) -> list[str]:
-        kwargs = self._spec.template_kwargs
-        return [
-            self._tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=False, **kwargs)
-            for one in dialogues
-        ]
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=True)
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, together: int = 1

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlexp.backend.engine import artifact
-from rlexp.runtimes.protocol import Generated, Messages, Sampling, Spec
+from rlexp.runtimes.protocol import Generated, Sampling, Spec
 from rlexp.runtimes.serving import LATE
+from rlexp.runtimes.tokenized import Tokenized
 
 
 def import_libraries() -> None:
@@ -24,27 +25,14 @@ def load(spec: Spec) -> Vllm:
     return Vllm(spec, artifact.ArtifactEngine(spec.path, spec.dtype, spec.context, spec.together))
 
 
-class Vllm:
+class Vllm(Tokenized):
     """A ``Runtime``: requests are batched as they come."""
 
     def __init__(self, spec: Spec, engine: artifact.ArtifactEngine) -> None:
-        self._spec = spec
+        super().__init__(engine.tokenizer, spec.template_kwargs)
         self._engine = engine
         self.ends = engine.ends
         self.loaded = engine.loaded
-
-    def render(self, dialogues: Sequence[Messages]) -> list[str]:
-        kwargs = self._spec.template_kwargs
-        return [
-            self._engine.tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=False, **kwargs)
-            for one in dialogues
-        ]
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._engine.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self._engine.tokenizer.decode(ids, skip_special_tokens=True)
 
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, together: int = 1
