@@ -104,6 +104,7 @@ def key_of(run: Run, digest: dict[str, Any]) -> str:
     """What two points must share to share a model: its options and files, and how it is held and sampled."""
     config = run.config()
     kept = {name: config[name] for name in ("model", "hardware", "rollout")}
+    kept["rollout"] = {name: value for name, value in kept["rollout"].items() if name != "why"}  # words
     return json_sha256({**kept, "files": digest.get("model")})
 
 
