@@ -1,4 +1,4 @@
-"""``held_out.json`` of a run folder: the held-out prompts with their completions before and after, and their rewards."""
+"""``held_out.json`` of a run folder: held-out prompts with their completions before and after, and their rewards."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Entry = Mapping[str, Any]
 MOST = 4000
 """Log entries of a run that are drawn; of more every second, third, ... is, and the chart says so."""
 MOST_SERIES = 24
-"""Lines of a chart; the rest is named beside it."""
+"""Lines of a chart; where there are more, it says so."""
 DIGITS = 6
 """Digits of a number that a chart shows."""
 STEP_TIME = "step_time/"
@@ -80,8 +80,6 @@ SUBJECTS = (
     Subject("logps", "Log-probabilities", "of the two sides", ("logps/chosen", "logps/rejected")),
     Subject("held_out", "Held out on the way", "measured while it trained", ("held_out/*",), False),
     Subject("source", "Reward by part of the mixture", "mean of a step", ("source/*/reward",)),
-    Subject("loss", "Loss", "as the trainer logs it", ("loss",)),
-    Subject("token_accuracy", "Token accuracy", "of the next token", ("mean_token_accuracy",)),
     Subject(
         "length",
         "Completion length",
@@ -91,6 +89,8 @@ SUBJECTS = (
     Subject("clipped", "Clipped share", "completions that the limit ended", ("completions/clipped_ratio",)),
     Subject("kl", "KL", "from the reference model", ("kl",)),
     Subject("entropy", "Entropy", "of the policy, a token", ("entropy",)),
+    Subject("loss", "Loss", "as the trainer logs it", ("loss",)),
+    Subject("token_accuracy", "Token accuracy", "of the next token", ("mean_token_accuracy",)),
     Subject("unequal", "Groups without signal", "share whose rewards are all equal", ("frac_reward_zero_std",)),
     Subject("spread", "Spread of the reward", "standard deviation", ("reward_std", "rewards/*/std")),
     Subject("clip_ratio", "Clipped ratios", "share of tokens", ("clip_ratio/*",)),
@@ -189,11 +189,6 @@ def _step_time(entries: Sequence[Entry], note: str) -> Chart | None:
     return Chart("step_time", "Step time", f"seconds, by part{note}", x, series, smooth=False, stacked=True)
 
 
-def main_key(chart: Chart) -> Series:
-    """The line of a chart that stands for it where runs are laid over each other."""
-    return chart.series[0]
-
-
 def over(runs: Mapping[str, Sequence[Chart]]) -> list[Chart]:
     """The main charts of several runs, laid over each other: a line a run.
 
@@ -206,10 +201,9 @@ def over(runs: Mapping[str, Sequence[Chart]]) -> list[Chart]:
         if not own:
             continue
         x = sorted({step for chart in own.values() for step in chart.x})
-        lines = [Series(name, _placed(chart.x, main_key(chart).values, x)) for name, chart in own.items()]
+        lines = [Series(name, _placed(chart.x, chart.series[0].values, x)) for name, chart in own.items()]
         first = next(iter(own.values()))
-        title = first.title if len(first.series) == 1 else main_key(first).name.replace("_", " ").capitalize()
-        found.append(Chart(id, title, first.about, x, lines, first.smooth))
+        found.append(Chart(id, _title(first), first.about, x, lines, first.smooth))
     return found
 
 
@@ -232,18 +226,22 @@ def folded(settings: Mapping[str, Sequence[Sequence[Chart]]]) -> list[Chart]:
         x = sorted({step for charts in own.values() for chart in charts for step in chart.x})
         lines = []
         for name, charts in own.items():
-            rows = zip(*(_placed(chart.x, main_key(chart).values, x) for chart in charts), strict=True)
+            rows = zip(*(_placed(chart.x, chart.series[0].values, x) for chart in charts), strict=True)
             known = [[value for value in row if value is not None] for row in rows]
             means = [number(sum(row) / len(row)) if row else None for row in known]
             low, high = ([limit(row) if row else None for row in known] for limit in (min, max))
             band = len(charts) > 1
             lines.append(Series(f"{name} ({len(charts)})", means, low if band else None, high if band else None))
-        title = first.title if len(first.series) == 1 else main_key(first).name.replace("_", " ").capitalize()
         about = (
             f"{first.about}; mean over the seeds, and from the lowest to the highest; the number of runs in brackets"
         )
-        found.append(Chart(id, title, about, x, lines, first.smooth))
+        found.append(Chart(id, _title(first), about, x, lines, first.smooth))
     return found
+
+
+def _title(chart: Chart) -> str:
+    """What the first line of a chart is of, which stands for it where runs are laid over each other."""
+    return chart.title if len(chart.series) == 1 else chart.series[0].name.replace("_", " ").capitalize()
 
 
 def _placed(x: Sequence[float], values: Values, onto: Sequence[float]) -> Values:

@@ -89,7 +89,11 @@ def whole(run: FinishedRun) -> Verdict:
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         return Verdict(question, BAD, "no", f"{'; '.join(faults[:NAMED])}{more}.")
     stands, _ = status.of(run.manifest)
-    checked = f"{len(outputs)} files are what it left, by hash" if outputs else "nothing that it left is known by hash"
+    checked = (
+        f"what it left is whole, by hash (files: {len(outputs)})"
+        if outputs
+        else "nothing that it left is known by hash"
+    )
     if stands != "finished":
         steps = run.manifest.get("steps")
         done = f" after {steps['done']} of {steps['asked']} steps" if steps and steps["asked"] else ""
@@ -107,7 +111,8 @@ def replayable(run: FinishedRun) -> Verdict:
     try:
         _, notes = run.inputs(make=False)
     except RunError as error:
-        return Verdict(question, WARN, "not from here", f"{error.what.splitlines()[0]}.")
+        what = error.what.splitlines()[0].removesuffix("; nothing was started")
+        return Verdict(question, WARN, "not from here", f"{printable(what)}; replay --check names each.")
     said = "Every locked input is here, by hash"
     if isinstance(agreed, dict) and isinstance(agreed.get("level"), str):
         said += f"; it is itself a replay, and agreed to the level {printable(agreed['level'])}"
