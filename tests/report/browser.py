@@ -1,4 +1,4 @@
-"""Debian's chromium, driven over its pipe by the DevTools protocol: nothing is listened on, and nothing is installed."""
+"""Debian's chromium, driven over its pipe by the DevTools protocol: no port is opened, nothing is installed."""
 
 from __future__ import annotations
 

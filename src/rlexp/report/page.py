@@ -191,7 +191,7 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return printable(str(value))
+    return str(value)
 
 
 def _joined(names: Any) -> str:
@@ -209,9 +209,10 @@ def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # what is safe is Markup
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": cell, "printable": printable}
+    environment.filters["cell"] = cell
     return environment.get_template(TEMPLATE)
