@@ -19,6 +19,8 @@ from typing import Any
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "there is no chromium (apt-get install chromium)"
 HANGS_S = 120
+NO_GESTURE = "NavigationEntryMarkedSkippable"
+"""What it remarks of a step back to what a script, and no person, went to."""
 
 
 class Tab:
@@ -97,7 +99,7 @@ class Tab:
             self.complaints.append(json.dumps(params["exceptionDetails"])[:2000])
         elif method == "Runtime.consoleAPICalled":
             self.complaints.append(json.dumps(params["args"])[:2000])
-        elif method in ("Log.entryAdded", "Audits.issueAdded"):
+        elif method in ("Log.entryAdded", "Audits.issueAdded") and NO_GESTURE not in json.dumps(params):
             self.complaints.append(json.dumps(params)[:2000])
 
 
