@@ -18,7 +18,7 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "there is no chromium (apt-get install chromium)"
-HANGS_S = 120
+HANGS_S = 30
 NO_GESTURE = "NavigationEntryMarkedSkippable"
 """What it remarks of a step back to what a script, and no person, went to."""
 

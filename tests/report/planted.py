@@ -92,12 +92,16 @@ def write(folder: Path, run: Run, steps: int = 8, prompts: int = 3, text: Any = 
     for step in range(1, steps + 1):
         store(folder, step, rows(run, step, prompts, rng, text))
     (folder / HEALTH).write_text(json.dumps(WARNED) + "\n")
-    before = [{"prompt": f"What is {n} + 1?", "before": "no", "after": str(n + 1)} for n in range(20)]
-    told = [
-        {**row, "reward_before": float(n % 3 == 0), "reward_after": 1.0 + (n % 5) / 5} for n, row in enumerate(before)
+    rewards = {"before": [float(n % 3 == 0) for n in range(20)], "after": [1.0 + (n % 5) / 5 for n in range(20)]}
+    told: list[dict[str, Any]] = [
+        {
+            **{"prompt": f"What is {n} + 1?", "before": "no", "after": str(n + 1)},
+            **{f"reward_{side}": values[n] for side, values in rewards.items()},
+        }
+        for n in range(20)
     ]
     (folder / held_out.FILE).write_text(json.dumps(told))
-    means = {side: sum(row[f"reward_{side}"] for row in told) / len(told) for side in ("before", "after")}
+    means = {side: sum(values) / len(values) for side, values in rewards.items()}
     compared = {"reward": {**means, "standard_error": [0.1, 0.1]}, **facts.get("held_out", {})}
     outputs = {METRICS: file_md5(folder / METRICS)}
     manifest = {**found.manifest, "held_out": compared, "outputs": outputs}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,8 @@ def test_evaluations_stand_over_the_steps_of_their_checkpoints_and_the_chosen_on
     (folder / evaluation.FILE).write_text(json.dumps(content))
     manifest = json.loads((place / "outputs/a/manifest.json").read_text())
     measured = [{"step": n, "mean": 0.1 * n, "standard_error": 0.05} for n in (0, 2, 3)]
-    chosen = {**hostile.WENT_ON["selection"], "measured": measured, "step": 2}
+    selection: Any = hostile.WENT_ON["selection"]
+    chosen = {**selection, "measured": measured, "step": 2}
     (place / "outputs/a/manifest.json").write_text(json.dumps({**manifest, "selection": chosen}))
     _, text, data = written(place, "outputs/a")
     task = data["charts"]["task0-0"]

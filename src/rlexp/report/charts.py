@@ -98,8 +98,12 @@ SUBJECTS = (
     Subject("learning_rate", "Learning rate", "as scheduled", ("learning_rate",), False),
 )
 """The charts in their order; one without data is absent."""
-MAIN = ("reward", "margins", "accuracies", "loss", "token_accuracy", "length", "clipped", "kl", "entropy")
+MAIN = ("reward", "margins", "accuracies", "length", "clipped", "kl", "entropy", "loss", "token_accuracy")
 """Those that runs are laid over each other in, and the seeds of a sweep are folded in."""
+
+
+TITLES = {"reward": "Reward", "length": "Mean completion length"}
+"""Of those with several lines, what the first is of: it alone is drawn there."""
 
 
 def of_entries(entries: Sequence[Entry], marks: Sequence[Mark] = ()) -> list[Chart]:
@@ -203,7 +207,7 @@ def over(runs: Mapping[str, Sequence[Chart]]) -> list[Chart]:
         x = sorted({step for chart in own.values() for step in chart.x})
         lines = [Series(name, _placed(chart.x, chart.series[0].values, x)) for name, chart in own.items()]
         first = next(iter(own.values()))
-        found.append(Chart(id, _title(first), first.about, x, lines, first.smooth))
+        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth))
     return found
 
 
@@ -232,16 +236,8 @@ def folded(settings: Mapping[str, Sequence[Sequence[Chart]]]) -> list[Chart]:
             low, high = ([limit(row) if row else None for row in known] for limit in (min, max))
             band = len(charts) > 1
             lines.append(Series(f"{name} ({len(charts)})", means, low if band else None, high if band else None))
-        about = (
-            f"{first.about}; mean over the seeds, and from the lowest to the highest; the number of runs in brackets"
-        )
-        found.append(Chart(id, _title(first), about, x, lines, first.smooth))
+        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth))
     return found
-
-
-def _title(chart: Chart) -> str:
-    """What the first line of a chart is of, which stands for it where runs are laid over each other."""
-    return chart.title if len(chart.series) == 1 else chart.series[0].name.replace("_", " ").capitalize()
 
 
 def _placed(x: Sequence[float], values: Values, onto: Sequence[float]) -> Values:

@@ -18,18 +18,20 @@ function limits(chart, columns) {
   let low = Infinity, high = -Infinity;
   const see = (values) => { for (const v of values ?? []) if (v !== null) { if (v < low) low = v; if (v > high) high = v; } };
   columns.forEach(see);
-  for (const one of chart.series) { see(one.values.length && !chart.stacked ? one.values : []); see(one.low); see(one.high); }
+  for (const one of chart.series) { see(chart.stacked ? [] : one.values); see(one.low); see(one.high); }
   if (low > high) return [0, 1];
   if (chart.stacked) low = 0;
-  return low === high ? [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)] : uPlot.rangeNum(low, high, 0.08, true);
+  return high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high)) ? [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)] : uPlot.rangeNum(low, high, 0.08, true);
 }
+
+const eased = (chart, values) => (chart.smooth && smoothing ? smoothed(values, smoothing) : values);
 
 function columnsOf(chart) {
   if (chart.stacked) {
     const sums = chart.x.map(() => 0);
     return chart.series.map((one) => one.values.map((value, n) => (sums[n] += value ?? 0)));
   }
-  return chart.series.map((one) => (chart.smooth && smoothing ? smoothed(one.values, smoothing) : one.values));
+  return chart.series.map((one) => eased(chart, one.values));
 }
 
 function path(u, values, x, stroke, alpha, width) {
@@ -47,13 +49,14 @@ function path(u, values, x, stroke, alpha, width) {
   ctx.restore();
 }
 
-function band(u, one, x, fill) {
-  const { ctx } = u, places = x.map((_, n) => n).filter((n) => one.low[n] !== null && one.high[n] !== null);
+function band(u, chart, one, fill) {
+  const { ctx } = u, { x } = chart, [low, high] = [one.low, one.high].map((values) => eased(chart, values));
+  const places = x.map((_, n) => n).filter((n) => low[n] !== null && high[n] !== null);
   if (!places.length) return;
   ctx.save();
   ctx.globalAlpha = 0.18; ctx.fillStyle = fill; ctx.beginPath();
-  for (const n of places) ctx.lineTo(u.valToPos(x[n], "x", true), u.valToPos(one.high[n], "y", true));
-  for (const n of places.reverse()) ctx.lineTo(u.valToPos(x[n], "x", true), u.valToPos(one.low[n], "y", true));
+  for (const n of places) ctx.lineTo(u.valToPos(x[n], "x", true), u.valToPos(high[n], "y", true));
+  for (const n of places.reverse()) ctx.lineTo(u.valToPos(x[n], "x", true), u.valToPos(low[n], "y", true));
   ctx.fill();
   ctx.restore();
 }
@@ -111,8 +114,8 @@ function options(chart, columns, width, opens) {
       drawAxes: [(u) => {
         chart.series.forEach((one, n) => {
           if (!u.series[n + 1].show || chart.stacked) return;
-          if (one.low && !one.points) band(u, one, chart.x, strokeOf(n));
-          if (chart.smooth && smoothing && !one.points) path(u, one.values, chart.x, strokeOf(n), 0.28, devicePixelRatio);
+          if (one.low && !one.points) band(u, chart, one, strokeOf(n));
+          else if (chart.smooth && smoothing && !one.points) path(u, one.values, chart.x, strokeOf(n), 0.28, devicePixelRatio);
         });
       }],
       draw: [(u) => {

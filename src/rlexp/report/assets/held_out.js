@@ -1,5 +1,5 @@
 // Held-out rows, with their completions before and after.
-const HELD = 20;
+const HELD = 8;
 function startHeldOut() {
   const held = data.heldOut;
   if (!held || !$("held-out-rows")) return;
