@@ -109,9 +109,7 @@ def _curves(reading: Reading) -> Section:
             found.setdefault(row.setting, []).append(row)
         settings = [(told.setting(dict(setting)), rows) for setting, rows in found.items()]
     runs = {name: [drawn for row in rows if (drawn := _drawn(row.run_dir))] for name, rows in settings[:DRAWN]}
-    lead = [
-        "A line is the mean of a setting's runs, whose number stands behind it; its band is from the lowest to the highest."
-    ]
+    lead = ["A line is the mean of a setting's runs (their number behind it), its band from the lowest to the highest."]
     lead += [f"These are the best {DRAWN} of {len(settings)} settings."] if len(settings) > DRAWN else []
     drawn = charts.folded({name: own for name, own in runs.items() if own})
     return Section("curves", "Curves", lead if drawn else [], drawn)
