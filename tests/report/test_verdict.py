@@ -65,6 +65,8 @@ def test_it_is_whole_where_every_output_is_what_it_left(run, tmp_path):
     stopped = with_(run, status="interrupted", steps={"done": 2, "asked": 9})
     assert "2 of 9 steps" in verdict.whole(stopped).said and verdict.whole(stopped).level == "warn"
     assert "data/x" in verdict.whole(with_(run, inputs_changed=["data/x"])).said
+    alone = with_(run, outputs={**run.manifest["outputs"], "adapter/a": "0" * 32})
+    assert verdict.whole(alone).answer == "without its weights"
     (run.run_dir / "metrics.jsonl").write_text("{}\n")
     (tmp_path / "outside").write_text("x")
     (run.run_dir / "link").symlink_to(tmp_path / "outside")

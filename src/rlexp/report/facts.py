@@ -45,7 +45,7 @@ def arguments(run: FinishedRun) -> Section:
     rows = [[*row[:4], row[4] or ""] for row in rows]
     rows.sort(key=lambda row: (row[3] == "default", str(row[0])))
     head = ["argument", "requested", "effective", "how", "why"]
-    tables = [Table(head, rows, "Arguments of the trainer", sortable=True)] if rows else []
+    tables = [Table(head, rows, "Arguments of the trainer", sortable=True, folded=True)] if rows else []
     patches = [[name, one["status"], one.get("why", "")] for name, one in (run.manifest.get("patches") or {}).items()]
     if patches:
         about = "of TRL, vLLM and Unsloth"

@@ -49,6 +49,8 @@ class Table:
     title: str = ""
     about: str = ""
     sortable: bool = False
+    folded: bool = False
+    """It is long, and few look at it."""
 
 
 @dataclass(frozen=True)

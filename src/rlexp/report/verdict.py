@@ -15,11 +15,12 @@ from rlexp.evaluate.sweeps.metric import number as usable
 from rlexp.inputs.digest import file_md5
 from rlexp.record import status
 from rlexp.record.finished import FinishedRun
-from rlexp.record.run_folder import main_metric
+from rlexp.record.run_folder import METRICS, main_metric
 from rlexp.report.measured import Z
 
 GOOD, BAD, WARN, OPEN = "good", "bad", "warn", "open"
 """The levels of a verdict: yes, no, with reservations, not told."""
+MISSING = "is missing"
 NAMED = 3
 """Things that a sentence names."""
 
@@ -56,7 +57,7 @@ def learned(run: FinishedRun, held_out: Sequence[Mapping[str, Any]]) -> Verdict:
     said = f"{printable(name)} {_figure(row, 0)} → {_figure(row, 1)} on held-out rows"
     low, high, how = _change(name, row, held_out)
     if low is None or high is None:
-        direction = "it moved the right way" if better * (row["after"] - row["before"]) > 0 else "it did not rise"
+        direction = "it moved the right way" if better * (row["after"] - row["before"]) > 0 else "it is not better"
         return Verdict(question, OPEN, "not told", f"{said}; {direction}, and nothing tells by how much it scatters.")
     said += f": {row['after'] - row['before']:+.3f}, 95% [{low:+.3f}, {high:+.3f}] {how}."
     if low <= 0 <= high:
@@ -84,7 +85,10 @@ def healthy(run: FinishedRun, events: Sequence[Mapping[str, Any]]) -> Verdict:
 def whole(run: FinishedRun) -> Verdict:
     """Whether what it left is what the manifest says by hash, and whether it came to its end."""
     question, outputs = "Is it whole?", run.manifest.get("outputs") or {}
-    faults = [f"{name} {why}" for name, md5 in outputs.items() if (why := _fault(run, name, md5))]
+    wrong = {name: why for name, md5 in outputs.items() if (why := _fault(run, name, md5))}
+    if wrong and wrong.keys() == outputs.keys() - {METRICS} and set(wrong.values()) == {MISSING}:  # pinned/, a pack
+        return Verdict(question, WARN, "without its weights", "What else it left is here, by hash.")
+    faults = [f"{name} {why}" for name, why in wrong.items()]
     if faults:
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         return Verdict(question, BAD, "no", f"{'; '.join(faults[:NAMED])}{more}.")
@@ -150,5 +154,5 @@ def _fault(run: FinishedRun, name: str, md5: str) -> str:
     if not files.lies_inside(path, run.run_dir):
         return "lies outside of the run"
     if not path.is_file():
-        return "is missing"
+        return MISSING
     return "" if file_md5(path) == md5 else "is not what it left"
