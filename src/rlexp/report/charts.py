@@ -70,6 +70,7 @@ class Subject:
     keys: tuple[str, ...]
     """TRL's names; ``*`` stands for any one part."""
     smooth: bool = True
+    points: bool = False
 
 
 SUBJECTS = (
@@ -78,7 +79,7 @@ SUBJECTS = (
     Subject("accuracies", "Accuracy", "pairs in which the chosen is preferred", ("rewards/accuracies",)),
     Subject("sides", "Implicit rewards", "of the two sides", ("rewards/chosen", "rewards/rejected")),
     Subject("logps", "Log-probabilities", "of the two sides", ("logps/chosen", "logps/rejected")),
-    Subject("held_out", "Held out on the way", "measured while it trained", ("held_out/*",), False),
+    Subject("held_out", "Held out on the way", "measured while it trained", ("held_out/*",), False, True),
     Subject("source", "Reward by part of the mixture", "mean of a step", ("source/*/reward",)),
     Subject(
         "length",
@@ -113,14 +114,14 @@ def of_entries(entries: Sequence[Entry], marks: Sequence[Mark] = ()) -> list[Cha
     for subject in SUBJECTS:
         keys = [key for key in _keys(kept) if any(_matches(key, pattern) for pattern in subject.keys)]
         order = {key: place for place, pattern in enumerate(subject.keys) for key in keys if _matches(key, pattern)}
-        keys.sort(key=lambda key: order[key])
+        keys.sort(key=lambda key: (order[key], not key.endswith("/reward")))
         x, columns = _columns([(entry["step"], entry) for entry in kept], keys[:MOST_SERIES])
         if not x:
             continue
         about = f"{subject.about}{note}"
         if len(keys) > MOST_SERIES:
             about += f"; {MOST_SERIES} of {len(keys)} lines"
-        series = [Series(_short(key), values) for key, values in columns.items()]
+        series = [Series(_short(key), values, points=subject.points) for key, values in columns.items()]
         found.append(Chart(subject.id, subject.title, about, x, series, subject.smooth, marks=list(marks)))
     if parts := _step_time(kept, note):
         found.append(parts)
