@@ -256,7 +256,8 @@ def read_evaluation(place: Path) -> None:
     from rlexp.report import measured
 
     evaluation.read(place / EVALUATED)
-    for number, task in enumerate(measured.tasks(finished.open("outputs/run", place, place))):
+    run = finished.FinishedRun(place / "outputs/run", {}, {}, place)
+    for number, task in enumerate(measured.tasks(run)):
         measured.charts(task, number)
 
 

@@ -35,6 +35,8 @@ def test_what_is_no_number_is_a_gap_and_two_entries_of_a_step_are_one():
         {"step": 2, "loss": 0.123456789},
         {"step": "3", "loss": 1.0},
         {"loss": 4.0},
+        {"step": 10**400, "loss": 4.0},
+        {"step": 2, "kl": 10**400, "timing": 7},
     ]
     found = {one.id: one for one in charts.of_entries(logged)}
     assert (found["loss"].x, found["loss"].series[0].values) == ([2], [0.123457])

@@ -18,6 +18,8 @@ MOST_SERIES = 24
 DIGITS = 6
 """Digits of a number that a chart shows."""
 STEP_TIME = "step_time/"
+LARGEST = 2**53
+"""A number from which on a step is none."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def thinned(entries: Sequence[Entry], always: set[int]) -> tuple[list[Entry], st
     Args:
         always: steps that are drawn in any case.
     """
-    own = [entry for entry in entries if type(entry.get("step")) is int]
+    own = [entry for entry in entries if type(entry.get("step")) is int and abs(entry["step"]) < LARGEST]
     every = math.ceil(len(own) / MOST)
     if every <= 1:
         return own, ""
