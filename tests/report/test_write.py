@@ -70,6 +70,12 @@ def test_a_run_that_failed_says_why_first(place, composed):
     assert "resume=outputs/f" in text
 
 
+def test_a_run_that_goes_on_is_shown_as_far_as_it_came(place, composed):
+    planted.write(place / "outputs/r", composed("hardware=cpu"), steps=2, status="running")
+    _, text, _ = written(place, "outputs/r")
+    assert "It is still running" in text and "not yet" in text and "It did not finish" not in text
+
+
 def test_a_preference_run_has_curves_of_its_own(place, composed):
     run = composed("method=dpo", "dataset=arithmetic_preferences", "hardware=cpu")
     found = made.write(

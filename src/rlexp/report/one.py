@@ -28,13 +28,11 @@ def gather(run: FinishedRun) -> Page:
     found, rows = events.read(run.run_dir), held_out.read(run.run_dir)
     marks = [Mark(one["step"], f"{one['rule']}: {one['said']}", one["level"]) for one in found]
     drawn = charts.of_entries(metrics.entries(run.run_dir), marks)
-    stands, _ = status.of(run.manifest)
-    sentence = status.sentence(run.manifest)
     return Page(
         "run",
         title(run),
         f"{printable(go_on.place(run.run_dir, run.root))}, identity {run.lock['identity']}",
-        alert="" if stands == "finished" else f"It did not finish. {sentence}" if sentence else "",
+        alert=_alert(run),
         verdicts=verdict.of(run, found, rows),
         facts=_facts(run),
         sections=[
@@ -67,6 +65,14 @@ def composed(run: FinishedRun) -> Run | None:
         return run.run
     except RunError:
         return None
+
+
+def _alert(run: FinishedRun) -> str:
+    """Why it did not come to its end; empty where it did, or nothing says how it went."""
+    stands, _ = status.of(run.manifest)
+    if stands == "running":
+        return "It is still running: this is what there is so far."
+    return f"It did not finish. {status.sentence(run.manifest)}" if stands not in ("finished", "") else ""
 
 
 def _facts(run: FinishedRun) -> list[tuple[str, str]]:

@@ -116,7 +116,8 @@ def _curves(reading: Reading) -> Section:
 
 
 def _named(one: Setting) -> str:
-    return " ".join(f"{told.brief(key)}={told.text(value)}" for key, value in one.values.items()) or "the one setting"
+    typed = " ".join(f"{told.brief(key)}={told.text(value)}" for key, value in one.values.items())
+    return printable(typed) or "the one setting"
 
 
 def _drawn(run_dir: Path) -> list[Chart]:
