@@ -102,7 +102,10 @@ def whole(run: FinishedRun) -> Verdict:
         steps = run.manifest.get("steps")
         done = f" after {steps['done']} of {steps['asked']} steps" if steps and steps["asked"] else ""
         return Verdict(
-            question, WARN, "it did not finish", f"{stands or 'Nothing says how it ended'}{done}; {checked}."
+            question,
+            WARN,
+            "not yet" if stands == "running" else "it did not finish",
+            f"{stands or 'Nothing says how it ended'}{done}; {checked}.",
         )
     if changed := run.manifest.get("inputs_changed"):
         return Verdict(question, WARN, "inputs changed", f"While it trained: {', '.join(changed[:NAMED])}; {checked}.")
