@@ -30,10 +30,11 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import benchmarks, checkpoints, evaluation, exports, finished, gates, sweeps
+from rlexp.record import benchmarks, checkpoints, evaluation, events, exports, finished, gates, held_out, sweeps
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
-from rlexp.record.run_folder import LOCK, MANIFEST, read_manifest
+from rlexp.record.run_folder import HEALTH, LOCK, MANIFEST, read_manifest
+from rlexp.report.page import MARK
 from rlexp.shapes import read_json
 from rlexp.whole import DIGEST
 from tests import pass_rates
@@ -66,6 +67,7 @@ WRONG: dict[str, Any] = {
     "newline": "0" * 32 + "\n",
 }
 """The ways in which a leaf is wrong -> what stands there instead."""
+REPORT = "report.html"
 VERBS = (
     ("replay", "outputs/run", "--check", "--level", "inputs"),
     ("inspect", "outputs/run", "step=1"),
@@ -73,6 +75,8 @@ VERBS = (
     ("score", "completions=outputs/run"),
     ("runs",),
     ("sweep", "multirun/s"),
+    ("report", "outputs/run", "--out", REPORT),
+    ("report", "multirun/s", "--out", REPORT),
 )
 BEGUN = {"run": "outputs/sft", "step": 4, "identity": "0" * 16, "sha256": "0" * 64, "full": False, "merged": False}
 WENT_ON = {
@@ -247,6 +251,16 @@ def read_selection(place: Path) -> None:
     chosen.best(place / "outputs/run", "it", "RUN")
 
 
+def read_evaluation(place: Path) -> None:
+    """An evaluation, as it is read and as a report shows it."""
+    from rlexp.report import measured
+
+    evaluation.read(place / EVALUATED)
+    run = finished.FinishedRun(place / "outputs/run", {}, {}, place)
+    for number, task in enumerate(measured.tasks(run)):
+        measured.charts(task, number)
+
+
 def read_sweep(place: Path) -> None:
     """A sweep whose only point is the run, and the table that is written of it."""
     from rlexp.evaluate.sweeps import reading, table
@@ -325,7 +339,19 @@ KINDS = (
         lambda place: checkpoints.require(Checkpoint(2, place / CHECKPOINT)),
     ),
     Kind("run_so_far.json", SO_FAR, json.dumps, lambda place: read_so_far(place / SO_FAR)),
-    Kind(evaluation.FILE, EVALUATED, json.dumps, lambda place: evaluation.read(place / EVALUATED)),
+    Kind(evaluation.FILE, EVALUATED, json.dumps, read_evaluation),
+    Kind(
+        HEALTH,
+        f"outputs/run/{HEALTH}",
+        lambda line: json.dumps(line) + "\n",
+        lambda place: events.read(place / "outputs/run"),
+    ),
+    Kind(
+        held_out.FILE,
+        f"outputs/run/{held_out.FILE}",
+        json.dumps,
+        lambda place: held_out.read(place / "outputs/run"),
+    ),
     Kind(
         f"{exports.ARTIFACT} of an export",
         f"{EXPORTED}/merged/{exports.ARTIFACT}",
@@ -382,6 +408,8 @@ def make_place(top: Path) -> Path:
     (project / "outputs/run" / SELECTION).write_text(json.dumps(MEASURED) + "\n")
     (project / EVALUATED).parent.mkdir(parents=True)
     (project / EVALUATED).write_text(json.dumps(FOUND_OUT))
+    (project / "outputs/run" / HEALTH).write_text(json.dumps(FOUND) + "\n")
+    (project / REPORT).write_text(MARK)  # the next one takes its place
     make_export(project / EXPORTED)
     (project / SWEPT / "0").mkdir(parents=True)
     (project / SWEPT / "0" / MANIFEST).write_text(json.dumps({"status": "finished", "held_out": {}}))

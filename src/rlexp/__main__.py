@@ -38,6 +38,7 @@ VERBS = {
     "card": "rlexp.cli.card",
     "ship": "rlexp.cli.ship",
     "benchmark": "rlexp.cli.benchmark",
+    "report": "rlexp.cli.report",
     "sweep": "rlexp.cli.sweep",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",

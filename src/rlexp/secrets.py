@@ -11,6 +11,7 @@ import json
 import netrc
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,22 +71,38 @@ def holder(text: str) -> str | None:
     return next((name for name, value in os.environ.items() if value == found), "")
 
 
+def masker() -> Callable[[str], str]:
+    """``masked`` for many texts: the secrets that are known now are looked up once."""
+    forms: dict[str, None] = {}
+    for value in values():
+        written = (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
+        forms |= dict.fromkeys((*written, quote(value, safe=""), quote(value)))
+
+    def mask(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, MASK)
+        return LOGIN.sub(MASK, LOOKS.sub(MASK, text))
+
+    return mask
+
+
 def masked(text: str) -> str:
     """The text with ``***`` in place of every secret, also of those that JSON, ``repr`` or a URL wrote otherwise."""
-    for value in values():
-        for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}:
-            text = text.replace(form, MASK)
-        text = text.replace(quote(value, safe=""), MASK).replace(quote(value), MASK)
-    return LOGIN.sub(MASK, LOOKS.sub(MASK, text))
+    return masker()(text)
 
 
 def masked_tree(tree: Any) -> Any:
     """The same of every text in a tree of JSON values."""
-    if isinstance(tree, dict):
-        return {masked_tree(name): masked_tree(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [masked_tree(value) for value in tree]
-    return masked(tree) if isinstance(tree, str) else tree
+    mask = masker()
+
+    def every(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {every(name): every(value) for name, value in part.items()}
+        if isinstance(part, list):
+            return [every(value) for value in part]
+        return mask(part) if isinstance(part, str) else part
+
+    return every(tree)
 
 
 def clean_file(path: Path) -> None:

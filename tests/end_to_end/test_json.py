@@ -36,6 +36,7 @@ LINES = {
     "check": ["replay", "outputs/a", "--check"],
     "replay": ["replay", "outputs/a", "--dir", "outputs/again"],
     "read": ["sweep", "multirun/s"],
+    "report": ["report", "outputs/a"],
     "pin": ["pin", "outputs/a"],
     "doctor": ["doctor"],
     "init": ["init", "mine"],

@@ -57,6 +57,10 @@ def test_the_wheel_carries_what_is_shipped(wheel, root):
     tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
     shipped = [name for name in tracked if name.startswith(("conf/", "rewards/", "data_prep/", "models/"))]
     assert {f"rlexp/shipped/{name}" for name in shipped} <= carried and len(shipped) > 60
+    assets = [name for name in tracked if name.startswith("src/rlexp/report/assets/")]
+    assert {name.removeprefix("src/") for name in assets} <= carried and any(
+        name.endswith("LICENSE") for name in assets
+    )
     starter = [name for name in tracked if name.startswith("src/rlexp/starter/")]
     assert {name.removeprefix("src/") for name in starter} <= carried and len(starter) >= 8
     assert not [name for name in carried if "__pycache__" in name or name.startswith(("tests/", "perf/"))]

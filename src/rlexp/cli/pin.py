@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import project
-from rlexp.cli import benchmark, flags, sweep_view
+from rlexp.cli import benchmark, flags
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.errors import RunError, printable
+from rlexp.evaluate.sweeps import told
 from rlexp.evaluate.sweeps.reading import best_run
 from rlexp.inputs import reward_versions
 from rlexp.record import finished, ship_stage
@@ -62,7 +63,7 @@ def _chosen(typed: str, metric: str | None, here: Path, root: Path) -> tuple[str
         return typed, None
     reading, best = best_run(typed, here, root, metric)
     name = reading.metric.name if reading.metric else ""
-    *why, _ = sweep_view.best_lines(best, reading.shown, name)
+    *why, _ = told.best_lines(best, reading.shown, name)
     return str(best.row.run_dir), "; ".join([*map(str.strip, why), f"its run with the best {name}: {best.row.shown}"])
 
 

@@ -9,6 +9,7 @@ from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
 from rlexp.cli.schema_plan import PLAN, SAVED
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
+from rlexp.cli.schema_report import REPORT
 from rlexp.cli.schema_runs import FIELD_FORMAT, JOBS, LADDER, NOTES, REPLAY
 from rlexp.cli.schema_sweep import SWEEP
 from rlexp.cli.schema_usage import HELP, VERSION
@@ -223,6 +224,7 @@ ANSWERS: dict[str, Schema] = {
     "card": record({**FIELD_FORMAT, **CARD}),
     "ship": record({**FIELD_FORMAT, **SHIPPED}),
     "benchmark": record({**FIELD_FORMAT, **BENCHMARK}),
+    "report": record({**FIELD_FORMAT, **REPORT}),
     "sweep": record({**FIELD_FORMAT, **SWEEP}),
     "pin": PIN,
     "replay": REPLAY,

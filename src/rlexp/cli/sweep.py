@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,8 @@ from rlexp import project
 from rlexp.cli import sweep_view
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
-from rlexp.evaluate.statistics import winner
-from rlexp.evaluate.sweeps import reading, table
-from rlexp.evaluate.sweeps.points import Row
-from rlexp.evaluate.sweeps.reading import Best, Reading, Setting
+from rlexp.evaluate.sweeps import reading, table, told
+from rlexp.evaluate.sweeps.reading import Reading
 
 
 def command(arguments: list[str], here: Path) -> Answer:
@@ -40,51 +37,4 @@ def command(arguments: list[str], here: Path) -> Answer:
 
 def to_json(found: Reading, written: list[str]) -> dict[str, Any]:
     """A sweep that was read, as JSON values."""
-    metric = found.metric
-    named = metric and {
-        **{"name": metric.name, "source": metric.source, "better": "higher" if metric.higher else "lower"},
-        "others": list(metric.others),
-    }
-    return {
-        "format": FORMAT,
-        "sweep_dir": found.shown,
-        "metric": named,
-        "keys": found.keys,
-        "points": [_row(row) for row in found.rows],
-        "impossible": [dataclasses.asdict(one) for one in found.impossible],
-        "settings": [_setting(one) for one in found.settings],
-        "effects": [dataclasses.asdict(one) for one in found.effects],
-        "best": found.best and _best(found.best),
-        "notes": found.notes,
-        "written": written,
-    }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    metric = row.metric
-    return {
-        **{"run_dir": row.shown, "values": row.values, "seed": row.seed, "status": row.status},
-        **({"reason": row.reason} if row.reason else {}),
-        "before": metric and metric.before,
-        "after": metric and metric.after,
-        "change": metric and metric.change,
-        **{"steps": row.steps, "seconds": row.seconds, "warm": row.warm},
-    }
-
-
-def _setting(one: Setting) -> dict[str, Any]:
-    return {"values": one.values, "runs": [row.shown for row in one.rows], **dataclasses.asdict(one.folded)}
-
-
-def _best(best: Best) -> dict[str, Any]:
-    found, (corrected, low, high) = best.found, best.corrected
-    second = best.second and {
-        **{"values": best.second.values, "mean": best.second.folded.mean, "difference": found.difference},
-        **{"low": found.low, "high": found.high, "p": found.p, "told": found.told, "method": found.method},
-        **{"noise": found.noise, "seeds_needed": found.seeds_needed, "more_seeds": best.more_seeds},
-    }
-    return {
-        **{"values": best.setting.values, "run_dir": best.row.shown, "mean": best.setting.folded.mean},
-        **{"optimism": found.optimism, "corrected": corrected, "low": low, "high": high, "method": winner.HALVED},
-        "second": second,
-    }
+    return {"format": FORMAT, **told.to_json(found), "written": written}

@@ -8,8 +8,8 @@ from rlexp.console import shortened, show_table
 from rlexp.errors import printable
 from rlexp.evaluate.statistics.effects import Effect
 from rlexp.evaluate.sweeps.points import Row
-from rlexp.evaluate.sweeps.reading import Best, Reading
-from rlexp.record.sweeps import BEST
+from rlexp.evaluate.sweeps.reading import Reading
+from rlexp.evaluate.sweeps.told import best_lines, brief, text
 
 WIDEST = 60
 """Characters of a value in the table of points; --json has it whole."""
@@ -49,62 +49,6 @@ def show(found: Reading, written: list[str]) -> None:
         print(f"note: evaluated, too: --metric {printable(', '.join(others))}")
     for file in written:
         print(f"written: {printable(file)}")
-
-
-def best_lines(best: Best, shown: str, metric: str) -> list[str]:
-    """What is known of the best setting, and what to type next."""
-    found, folded = best.found, best.setting.folded
-    lines = [f"best: {setting(best.setting.values)}, {metric} {folded.mean:.3f} over {_seeds(folded.seeds)}"]
-    corrected, low, high = best.corrected
-    if best.second is None:
-        lines[0] += "; it is the only setting"
-    elif corrected is None:
-        lines.append("  chosen for being the best, it is flattered; with one seed in common nothing says by how much")
-    else:
-        between = f" [{low:.3f}, {high:.3f}]" if low is not None else ""
-        lines.append(
-            f"  less {found.optimism:.3f} for having been chosen (by halving the seeds): {corrected:.3f}{between}"
-        )
-    if best.second:
-        lines.append(f"  {_told(best, metric)}")
-        if best.more_seeds:
-            want, lacking = f"{abs(found.difference or 0.0):.3f}", f"{best.more_seeds} more at least"
-            lines.append(f"  to see {want} at 80% power: {found.seeds_needed} seeds of each setting, {lacking}")
-    lines.append(f"  its run with the best {metric}: {best.row.shown}; python -m rlexp pin {shown}{BEST}")
-    return lines
-
-
-def _told(best: Best, metric: str) -> str:
-    found = best.found
-    assert best.second and found.difference is not None
-    against = f"the second, {setting(best.second.values)}: {found.difference:+.3f}"
-    if not found.difference:
-        return f"{setting(best.second.values)} is as good: neither is told from the other"
-    if found.p is None:
-        return f"not told from {against} ({found.method.removeprefix('none: ')})"
-    between = f" [{found.low:+.3f}, {found.high:+.3f}], p {found.p:.2g}"
-    return f"{'told' if found.told else 'not told'} from {against}{between}"
-
-
-def setting(values: dict[str, Any]) -> str:
-    """A setting as it is typed."""
-    return " ".join(f"{key}={text(value)}" for key, value in values.items()) or "the one setting"
-
-
-def brief(key: str) -> str:
-    """A key as a person says it: ``beta`` is the method's."""
-    return key.removeprefix("method.").removeprefix("reward.terms.")
-
-
-def text(value: Any) -> str:
-    """A value of a key."""
-    if value is None:
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _seeds(number: int) -> str:
-    return f"{number} seed{'' if number == 1 else 's'}"
 
 
 def _cells(row: Row) -> list[str]:

@@ -14,7 +14,8 @@ from rlexp.record.run_folder import COMPLETIONS
 
 def steps(run_dir: Path) -> list[int]:
     """The steps whose completions lie in a run folder, in order."""
-    return sorted(int(path.stem.removeprefix("step-")) for path in (run_dir / COMPLETIONS).glob("step-*.parquet"))
+    numbers = (path.stem.removeprefix("step-") for path in (run_dir / COMPLETIONS).glob("step-*.parquet"))
+    return sorted(int(number) for number in numbers if re.fullmatch(r"[0-9]{6,12}", number))
 
 
 def name(step: int) -> str:

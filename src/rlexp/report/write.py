@@ -1,0 +1,134 @@
+"""Writes a report: its place, what must not be written over, and as many completions as fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlexp.errors import RunError
+from rlexp.files import FULL, whole_file
+from rlexp.record import sweeps
+from rlexp.record.finished import FOLDERS, FinishedRun
+from rlexp.record.run_folder import LOCK, MANIFEST
+from rlexp.report import groups, one, rows
+from rlexp.report.page import MARK, Page, render
+
+FOLDER = "reports"
+"""Where reports go that no place was named for, in the project's folder."""
+LIMIT = 14_900_000
+"""Bytes of a report."""
+SUFFIXES = (".html", ".htm")
+TRIES = 8
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was made."""
+
+    file: Path
+    kind: str
+    """run, sweep or runs."""
+    bytes: int
+    shown: int | None = None
+    """Completions that it shows of ``total`` that were stored; None of a report without completions."""
+    total: int | None = None
+    how: str | None = None
+    """How those that are shown were chosen."""
+
+
+def default_place(folders: Sequence[Path], root: Path) -> Path:
+    """The file of a report that no place was named for: ``reports/`` with the path of what it shows."""
+    names = []
+    for folder in folders[:2]:
+        inside = folder.resolve().is_relative_to(root.resolve())
+        parts = folder.resolve().relative_to(root.resolve()).parts if inside else (folder.resolve().name,)
+        parts = parts[1:] if len(parts) > 1 and parts[0] in FOLDERS else parts
+        names.append("_".join(parts) or "project")
+    name = "_and_".join(names) + (f"_and_{len(folders) - 2}_more" if len(folders) > 2 else "")
+    return root / FOLDER / f"{name[:180]}.html"
+
+
+def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
+    """Checks that a report can be written into a file, before anything is read.
+
+    Args:
+        typed: how it was typed, for messages.
+        shown: folders that the report is about.
+
+    Raises:
+        RunError: the file is none of a report's, is a record's, or its folder is not there or cannot be written.
+    """
+    where = f"--out {typed}"
+    if file.suffix.lower() not in SUFFIXES:
+        raise RunError(f"a report is an HTML file, and {file.name} is not named like one", where, f"type {where}.html")
+    if not file.parent.is_dir():
+        raise RunError(f"there is no folder {file.parent}", where, "make it first, or name another file")
+    within = next((place for place in file.resolve().parents if _record(place)), None)
+    if within or any(file.resolve().is_relative_to(folder.resolve()) for folder in shown):
+        what = f"{within.name if within else file.parent.name} is a record, and a report is no part of it"
+        raise RunError(what, where, f"leave --out out ({FOLDER}/ takes it), or name another file")
+    if file.is_dir():
+        raise RunError(f"{file.name} is a folder", where, "name a file in it")
+    if not os.access(file.parent, os.W_OK):
+        raise RunError(f"{file.parent} cannot be written", where, "change the rights of that folder, or name another")
+    if os.path.lexists(file) and not _is_report(file):
+        raise RunError(f"{file.name} is there already, and is no report", where, "name another file")
+
+
+def of_run(run: FinishedRun, file: Path) -> Written:
+    """Writes the report of a run, with as many of its completions as fit.
+
+    Raises:
+        RunError: the record cannot be read, or the file cannot be written.
+    """
+    page, terms = one.gather(run), list(run.lock["config"]["reward"]["terms"])
+    steps = list(groups.measure(run.run_dir, len(terms)))
+    if not steps:
+        return of_page(page, file)
+    composed, room = one.composed(run), LIMIT - len(render(page))
+    for _ in range(TRIES):
+        found = rows.read(run.run_dir, composed, terms, groups.choose(steps, room))
+        content = render(dataclasses.replace(page, rows=found))
+        if len(content) <= LIMIT or not found.text:
+            break
+        room = int(room * LIMIT / len(content) * 0.97)
+    _write(file, content)
+    return Written(file, page.kind, len(content), len(found.text), found.total, found.how)
+
+
+def of_page(page: Page, file: Path) -> Written:
+    """Writes the report of what has no completions of its own.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    content = render(page)
+    _write(file, content)
+    return Written(file, page.kind, len(content))
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(file) as partial:
+            partial.write_bytes(content)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        what = f"{file.name} cannot be written: {error.strerror or error}"
+        raise RunError(what, where=str(file), hint="type --out FILE.html with another place") from error
+
+
+def _record(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (MANIFEST, LOCK, sweeps.FILE))
+
+
+def _is_report(file: Path) -> bool:
+    """Whether a file was written by us: only then is it written over."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(len(MARK)) == MARK.encode()

@@ -1,0 +1,91 @@
+"""The four questions: each answer rests on the record, and says so where nothing tells."""
+
+import json
+
+import pytest
+
+from rlexp.record import events, held_out
+from rlexp.record.finished import FinishedRun
+from rlexp.report import verdict
+from tests.report import planted
+
+
+@pytest.fixture
+def run(composed, tmp_path):
+    return planted.write(tmp_path / "a", composed("hardware=cpu"), steps=2)
+
+
+def with_(run, **facts):
+    """The run with other facts in its manifest."""
+    return FinishedRun(run.run_dir, run.lock, {**run.manifest, **facts}, run.root)
+
+
+def test_it_learned_where_the_paired_interval_of_the_change_is_above_nothing(run):
+    rows = held_out.read(run.run_dir)
+    found = verdict.learned(run, rows)
+    assert (found.level, found.answer) == ("good", "yes") and "paired over 20 prompts" in found.said
+    assert "0.350 ± 0.196 → 1.400 ± 0.196" in found.said
+    assert "other prompts" in verdict.learned(run, []).said, "without the rows as two means"
+    other = [{**row, "reward_after": 0.0} for row in rows]
+    assert "other prompts" in verdict.learned(run, other).said, "rows of another comparison say nothing"
+
+
+@pytest.mark.parametrize(
+    ("row", "level", "answer"),
+    [
+        ({"before": 1.0, "after": 0.2, "standard_error": [0.1, 0.1]}, "bad", "it got worse"),
+        ({"before": 1.0, "after": 1.1, "standard_error": [0.1, 0.1]}, "open", "not told"),
+        ({"before": 0.1, "after": 0.9}, "open", "not told"),
+    ],
+)
+def test_it_got_worse_or_nothing_tells(run, row, level, answer):
+    found = verdict.learned(with_(run, held_out={"reward": row}), [])
+    assert (found.level, found.answer) == (level, answer)
+
+
+def test_of_a_loss_less_is_better(run):
+    rows = {"loss": {"before": 2.0, "after": 1.0, "standard_error": [0.1, 0.1]}}
+    assert verdict.learned(with_(run, held_out=rows), []).level == "good"
+    assert "right way" in verdict.learned(with_(run, held_out={"loss": {"before": 2.0, "after": 1.0}}), []).said
+    assert verdict.learned(with_(run, held_out={}), []).answer == "not measured"
+
+
+def test_health_is_told_by_its_events(run):
+    found = events.read(run.run_dir)
+    assert verdict.healthy(run, found).said == "entropy; first at step 4: it fell."
+    stop = {**found[0], "rule": "kl", "level": "stop", "step": 9, "said": "it is 30"}
+    assert verdict.healthy(run, [*found, stop]).said == "The rule kl stopped it at step 9: it is 30."
+    assert verdict.healthy(run, []).level == "good"
+    assert verdict.healthy(with_(run, health=None), []).answer == "not watched"
+
+
+def test_it_is_whole_where_every_output_is_what_it_left(run, tmp_path):
+    assert verdict.whole(run).level == "good"
+    assert verdict.whole(with_(run, outputs={})).level == "open"
+    stopped = with_(run, status="interrupted", steps={"done": 2, "asked": 9})
+    assert "2 of 9 steps" in verdict.whole(stopped).said and verdict.whole(stopped).level == "warn"
+    assert "data/x" in verdict.whole(with_(run, inputs_changed=["data/x"])).said
+    alone = with_(run, outputs={**run.manifest["outputs"], "adapter/a": "0" * 32})
+    assert verdict.whole(alone).answer == "without its weights"
+    (run.run_dir / "metrics.jsonl").write_text("{}\n")
+    (tmp_path / "outside").write_text("x")
+    (run.run_dir / "link").symlink_to(tmp_path / "outside")
+    outputs = {**run.manifest["outputs"], "adapter/a": "0" * 32, "link": "0" * 32}
+    found = verdict.whole(with_(run, outputs=outputs))
+    assert found.level == "bad" and "metrics.jsonl is not what it left" in found.said
+    assert "adapter/a is missing" in found.said and "link lies outside of the run" in found.said
+
+
+def test_it_cannot_be_replayed_from_where_its_inputs_are_not(run):
+    found = verdict.replayable(run)
+    assert (found.level, found.answer) == ("warn", "not from here") and "nothing was started" not in found.said
+
+
+def test_lines_of_health_that_are_none_are_refused_and_one_that_a_kill_cut_is_left_out(run):
+    path = run.run_dir / "health.jsonl"
+    path.write_text(json.dumps(planted.WARNED) + "\n" + '{"rule": "k')
+    assert [one["rule"] for one in events.read(run.run_dir)] == ["entropy"]
+    for wrong in ("7\n", '{"rule": "kl"}\n', json.dumps({**planted.WARNED, "step": "1"}) + "\n"):
+        path.write_text(wrong)
+        with pytest.raises(Exception, match=r"health\.jsonl|line 1"):
+            events.read(run.run_dir)
