@@ -50,12 +50,12 @@ class Wandb:
         """Logs a table; behind ROWS in further ones (``completions/10000``)."""
         for first in range(0, len(table.rows), ROWS):
             rows = table.rows[first : first + ROWS]
-            made = self._library.Table(columns=table.columns, data=rows, allow_mixed_types=True)
+            made = self._library.Table(columns=[*table.columns], data=rows, allow_mixed_types=True)
             self._run.log({f"{name}/{first}" if first else name: made, STEP: step})
 
     def event(self, event: Event) -> None:
         """Sends an alert."""
-        level = self._library.AlertLevel.ERROR if event.stops else self._library.AlertLevel.WARN
+        level = "ERROR" if event.stops else "WARN"
         self._run.alert(title=event.title, text=f"step {event.step}: {event.text}", level=level, wait_duration=0)
 
     def end(self, ended: Ended) -> None:
