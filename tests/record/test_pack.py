@@ -123,12 +123,12 @@ def test_a_point_of_a_sweep_becomes_a_run_alone(place, other, tmp_path):
     assert unpack(tmp_path / "run.zip", other).run_dir == other / "outputs/day_time_aa_seed0"
 
 
-def lose(name: str) -> Callable[[dict[str, bytes]], None]:
-    return lambda entries: (entries.pop(name), indexed(entries))[0]
+def lose(name: str) -> Callable[[dict[str, bytes]], Any]:
+    return lambda entries: (entries.pop(name), indexed(entries))
 
 
-def put(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:
-    return lambda entries: (entries.update({name: data}), indexed(entries))[0]
+def put(name: str, data: bytes) -> Callable[[dict[str, bytes]], Any]:
+    return lambda entries: (entries.update({name: data}), indexed(entries))
 
 
 def hide(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:

@@ -303,3 +303,12 @@ def test_numbers_of_an_entry_are_named_as_the_record_names_them():
     entry = {**ENTRY, "flag": True, "text": "x", "nan": float("nan")}
     found = told.numbers(entry)
     assert set(found) == {"reward", "rewards/correct/mean", "timing/step_time/step", "nan"}
+
+
+def test_a_tracker_that_a_run_goes_on_with_anew_is_told_all_of_it(root, tracked):
+    with tracked("outputs/one", "tracking=wandb"):
+        log(root / "outputs/one", 1, 2)
+    with tracked("outputs/one", "tracking=wandb+trackio", again=2):
+        log(root / "outputs/one", 3)
+    assert trackers.wandb(root)[1].curve("reward") == [(3, 1.5)]
+    assert trackers.trackio(root / "trackio")[0].curve("reward") == [(1, 0.5), (2, 1.0), (3, 1.5)]

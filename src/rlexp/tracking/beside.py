@@ -24,11 +24,13 @@ from rlexp.compose.run import Run
 from rlexp.files import disk_fault
 from rlexp.record import status, sweeps
 from rlexp.record.run_folder import TRACKING, Record, read_manifest, update_manifest
-from rlexp.secrets import clean_file
+from rlexp.secrets import clean_file, learn
 from rlexp.tracking.tracker import NAMES
 
 HURRIED = 5.0
 """Seconds that trackers are waited for where a signal ended the run."""
+LATER = 5.0
+"""Seconds behind that time after which a tracker whose run is gone ends by itself."""
 Warn = Callable[[str], None]
 
 
@@ -47,7 +49,8 @@ class Follower:
         self._warn, self._answer, self._closing = warn, "", False
         self.failure = ""
         self.log.parent.mkdir(exist_ok=True)
-        words = [name, str(run_dir), "--root", str(root), "--seconds", str(seconds), *more]
+        own = str(seconds + LATER)
+        words = [name, str(run_dir), "--root", str(root), "--seconds", own, *more]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "rlexp.tracking.follow", *words],
@@ -64,6 +67,8 @@ class Follower:
         """Says that the run is over."""
         self._closing = True
         assert self.process.stdin
+        with contextlib.suppress(OSError):  # a word, since a process that was forked may hold the pipe open
+            self.process.stdin.write("over\n")
         with contextlib.suppress(OSError):
             self.process.stdin.close()
 
@@ -145,10 +150,11 @@ class Trackers:
         if again is None or "tracking" not in record.content:
             record.content["tracking"] = _named(self.run_dir, self.root, record.content)
             again = None
+        known = record.content["tracking"].get("trackers", {})
         record.content["tracking"]["trackers"] = {name: {"status": "running"} for name in wanted}
         record.write()
-        more = [] if again is None else ["--again", str(again)]
         for name in wanted:
+            more = ["--again", str(again)] if again is not None and name in known else []  # a new one is told all of it
             with _may_fail(name, self.warn):
                 self._followers.append(Follower(name, self.run_dir, self.root, more, self.seconds, self.warn))
 
@@ -175,6 +181,7 @@ def tell_evaluations(run: Run, run_dir: Path, root: Path, warn: Warn) -> None:
     manifest = read_manifest(run_dir) or {}
     if "tracking" not in manifest:
         return
+    learn(root)
     seconds, step = run.tracking.time_limit, manifest.get("steps", {}).get("done", 0)
     followers = []
     for name in names(run):

@@ -1,6 +1,6 @@
 """The process of one tracker: ``python -m rlexp.tracking.follow wandb RUN_DIR ...``, which ``beside`` starts.
 
-It follows the run folder until the pipe from the process that trains closes, or that process is gone, then reads how
+It follows the run folder until the process that trains says so or is gone, then reads how
 the run ended and ends the tracker's run so. What it prints goes to the run's log; its one answer is a line of JSON.
 """
 
@@ -83,8 +83,8 @@ def _until_over(growing: told.Growing, tracker: Tracker, over: threading.Event, 
 
 
 def _wait(over: threading.Event) -> None:
-    """Nothing is ever written into the pipe: it closes."""
-    sys.stdin.buffer.read()
+    """A word comes through the pipe, or it closes."""
+    sys.stdin.buffer.read(1)
     over.set()
 
 
