@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 import zlib
@@ -21,21 +20,19 @@ from typing import IO, Any
 
 from rlexp import shapes
 from rlexp.errors import RunError
-from rlexp.files import lies_inside, whole_folder
+from rlexp.files import whole_folder
 from rlexp.inputs import snapshot
 from rlexp.inputs.digest import file_md5, folder_md5
-from rlexp.inputs.locked import BESIDE
-from rlexp.record import checkpoints, evaluation, lock, metrics, notes
-from rlexp.record.finished import FOLDERS
-from rlexp.record.pack import DATA, FILES, INDEX, INPUTS, RECORD_FOLDERS, RUN, SCHEMA, WEIGHTS, carried
+from rlexp.record import checkpoints, evaluation, lock, metrics, notes, unpack_places
+from rlexp.record.pack import FILES, INDEX, INPUTS, RECORD_FOLDERS, RUN, SCHEMA, WEIGHTS, carried
 from rlexp.record.run_folder import LOCK, SOURCES, read_manifest
+from rlexp.record.unpack_places import AGAIN
 from rlexp.whole import fault
 
 LARGEST = 32 * 2**20
 """Bytes of the index."""
 KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError)
-AGAIN = "have it packed and sent again; nothing was put in place"
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ def unpack(file: Path, root: Path, to: str | None = None) -> Unpacked:
     """
     with _opened(file) as archive:
         index = _index(archive, file)
-        target = root / (to or _default(index["place"]))
-        _require_free(target, root, to)
-        _require_room(index, target, file)
+        target = root / (to or unpack_places.default(index["place"]))
+        unpack_places.require_free(target, root, to)
+        unpack_places.require_room(index, target, file)
         placed: list[Path] = []
         with contextlib.ExitStack() as stack:
             stack.push(lambda kind, error, trace: _take_back(placed) if kind else None)
@@ -72,7 +69,7 @@ def unpack(file: Path, root: Path, to: str | None = None) -> Unpacked:
                 locked = _verify(folder, index, file)
             found = {}
             for key, one in index["inputs"].items():
-                place = _place(one, root, file)
+                place = unpack_places.of_input(one, root, file)
                 found[key] = place
                 if place.is_dir():
                     continue
@@ -118,13 +115,13 @@ def _index(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
     named = {INDEX, *index["files"]}
     if len(archive.infolist()) != len(entries) or named != set(entries):
         other = sorted(named ^ set(entries)) or ["a name stands twice"]
-        raise _bad(file, f"its index does not name what it holds: {other[0]!r:.80}")
+        raise unpack_places.bad(file, f"its index does not name what it holds: {other[0]!r:.80}")
     for name, entry in entries.items():
         if entry.compress_type not in KINDS or entry.is_dir() or entry.flag_bits & 1:
-            raise _bad(file, f"{name!r:.80} is no plain file in it")
+            raise unpack_places.bad(file, f"{name!r:.80} is no plain file in it")
     for name in index["files"]:
         if not _belongs(PurePosixPath(name), index):
-            raise _bad(file, f"{name!r:.80} is no file of a run, or of its data")
+            raise unpack_places.bad(file, f"{name!r:.80} is no file of a run, or of its data")
     return index
 
 
@@ -153,7 +150,7 @@ def _extract(archive: zipfile.ZipFile, index: dict[str, Any], below: str, folder
         with archive.open(name) as stream, path.open("xb") as written:
             size, digest = _copy(stream, written, told["size"])
         if (size, digest) != (told["size"], told["sha256"]):
-            raise _bad(file, f"{name} is not what was packed")
+            raise unpack_places.bad(file, f"{name} is not what was packed")
 
 
 def _copy(stream: IO[bytes], written: IO[bytes], most: int) -> tuple[int, str]:
@@ -173,10 +170,10 @@ def _verify(folder: Path, index: dict[str, Any], file: Path) -> dict[str, Any]:
         The lock.
     """
     if not (folder / LOCK).is_file():
-        raise _bad(file, f"it has no {LOCK}")
+        raise unpack_places.bad(file, f"it has no {LOCK}")
     locked, manifest = lock.read_lock(folder / LOCK), read_manifest(folder)
     if manifest is None or manifest["status"] == "running" or locked["checksum"] != index["checksum"]:
-        raise _bad(file, "its lock and its manifest are not those of a run that ended")
+        raise unpack_places.bad(file, "its lock and its manifest are not those of a run that ended")
     notes.read(folder)
     metrics.entries(folder)
     for one in evaluation.of_run(folder):
@@ -184,64 +181,22 @@ def _verify(folder: Path, index: dict[str, Any], file: Path) -> dict[str, Any]:
     for term in locked["inputs"]["rewards"].values():
         copied = folder / SOURCES / term["file"]
         if not copied.is_file() or file_md5(copied) != term["md5"]:
-            raise _bad(file, f"{term['file']} is not the code of its reward")
+            raise unpack_places.bad(file, f"{term['file']} is not the code of its reward")
     for name, md5 in carried(manifest, index["weights"]).items():
         if not (folder / name).is_file() or file_md5(folder / name) != md5:
-            raise _bad(file, f"{name} is not what the run left")
+            raise unpack_places.bad(file, f"{name} is not what the run left")
     for place in (*(folder / name for name in WEIGHTS["adapter"]), *checkpoints.of(folder).values()):
         if place.is_dir() and (why := fault(place)):
-            raise _bad(file, f"{place.name} is not whole: {why}")
+            raise unpack_places.bad(file, f"{place.name} is not whole: {why}")
     return locked
 
 
 def _verify_input(folder: Path, key: str, one: dict[str, Any], locked: dict[str, Any], file: Path) -> None:
     digest = locked["inputs"].get(key, {})
     if (digest.get("path"), digest.get("md5")) != (one["path"], one["md5"]) or folder_md5(folder) != one["md5"]:
-        raise _bad(file, f"its {key} is not what the lock names")
+        raise unpack_places.bad(file, f"its {key} is not what the lock names")
     if key == "data":
         snapshot.describe(folder)
-
-
-def _place(one: dict[str, Any], root: Path, file: Path) -> Path:
-    """Where an input goes: as the lock says; beside what lies there, where that is another."""
-    if PurePosixPath(one["path"]).parts[0] != DATA or len(PurePosixPath(one["path"]).parts) < 2:
-        raise _bad(file, f"{one['path']} lies outside of {DATA}/")
-    named = root / one["path"]
-    beside = named.parent / BESIDE / one["md5"].removesuffix(".dir")
-    place = beside if named.exists() and folder_md5(named) != one["md5"] else named
-    if not lies_inside(place, root):
-        hint = f"make {DATA} a folder of the project, and type the same again"
-        raise RunError(f"{one['path']} leads out of the project", where=str(place), hint=hint)
-    if place.is_dir() and folder_md5(place) != one["md5"]:  # a copy that is not whole
-        shutil.rmtree(place)
-    return place
-
-
-def _default(place: str) -> str:
-    """The folder of a run as it was; a point of a sweep becomes a run alone, since its sweep is not packed."""
-    first, *rest = PurePosixPath(place).parts
-    if first == FOLDERS[0] and rest:
-        return place
-    return f"{FOLDERS[0]}/{'_'.join(rest) or first}"
-
-
-def _require_free(target: Path, root: Path, to: str | None) -> None:
-    shown = os.path.relpath(target, root)
-    where = f"--to {to}" if to else shown
-    parts = Path(shown).parts
-    if parts[0] not in FOLDERS or len(parts) < 2 or not lies_inside(target, root):
-        raise RunError(f"{shown} is no place of a run", where=where, hint=f"type --to {FOLDERS[0]}/NAME")
-    if os.path.lexists(target):
-        hint = f"type --to {shown}_2, or another name"
-        raise RunError(f"{shown} is there already, and nothing is written over", where=where, hint=hint)
-
-
-def _require_room(index: dict[str, Any], target: Path, file: Path) -> None:
-    needed = sum(one["size"] for one in index["files"].values())
-    there = next(folder for folder in target.parents if folder.is_dir())
-    if needed > (free := shutil.disk_usage(there).free):
-        hint = "make room on that disk, and type the same again"
-        raise RunError(f"{file.name} holds {needed} bytes, and {free} are free", where=str(there), hint=hint)
 
 
 def _take_back(placed: list[Path]) -> None:
@@ -255,8 +210,4 @@ def _of(file: Path) -> Iterator[None]:
     try:
         yield
     except RunError as error:
-        raise error if error.where == str(file) else _bad(file, error.what) from error
-
-
-def _bad(file: Path, what: str) -> RunError:
-    return RunError(f"{file.name} cannot be unpacked: {what}", where=str(file), hint=AGAIN)
+        raise error if error.where == str(file) else unpack_places.bad(file, error.what) from error
