@@ -49,7 +49,8 @@ def project(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def tracked(project) -> Path:
     """A run of four steps, told to every tracker; its smoke goes before it."""
-    done = rlexp(project, *SHORT, EVERY, "hydra.run.dir=outputs/one", "tracking.project=team", **keeping(project))
+    words = (*SHORT, EVERY, "tracking.project=team", "preflight.smoke=always", "preflight.smoke_steps=4")
+    done = rlexp(project, *words, "hydra.run.dir=outputs/one", timeout=600, **keeping(project))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning tracking" not in done.stdout and "smoke passed" in done.stdout
     return project / "outputs/one"
@@ -64,7 +65,8 @@ def test_every_tracker_knows_the_run_as_its_record_has_it(project, tracked):
     for tracker, runs in seen_by(project, tracked).items():
         (seen,) = runs
         assert seen.status == "finished", tracker
-        assert seen.curve("reward") == pytest.approx(rewards), tracker  # the smoke's steps are not among them
+        curve = seen.curve("reward")  # the smoke's steps are not among them
+        assert len(curve) == 4 and dict(curve) == pytest.approx(dict(rewards)), tracker
         told = seen.table("completions")
         if tracker == "tensorboard":
             texts = {
@@ -127,8 +129,10 @@ def test_a_point_of_a_sweep_is_a_run_at_each_tracker(tmp_path):
 
 def test_trackers_that_fail_and_hang_cost_a_warning_each(project):
     planted = project / "planted"
-    for name, text in {"wandb": "raise OSError('no quota')", "trackio": "import time\ntime.sleep(1000)"}.items():
+    begins = {"wandb": "raise OSError('no quota')", "trackio": "import time; time.sleep(1000)"}
+    for name, does in begins.items():  # TRL imports both, whoever tracks
         (planted / name).mkdir(parents=True)
+        text = f"class Settings:\n    def __init__(self, **_): pass\n\n\ndef init(**_): {does}\n"
         (planted / name / "__init__.py").write_text(text)
     words = (*SHORT, EVERY, "tracking.time_limit=3", "preflight.smoke=never", "hydra.run.dir=outputs/faulty")
     path = f"{planted}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
