@@ -64,5 +64,5 @@ clean:
 	touch $@
 
 .venv/.tests: .venv/.runs
-	$(PIP) install -q -c constraints.txt -e '.[cpu,dev,export,compressed,sweep]'
+	$(PIP) install -q -c constraints.txt -e '.[cpu,dev,export,compressed,sweep,track]'
 	touch $@

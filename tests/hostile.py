@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -30,10 +31,24 @@ from rlexp.compare.changes import changes
 from rlexp.console import show_table
 from rlexp.errors import RunError
 from rlexp.inputs import difficulty, snapshot
-from rlexp.record import benchmarks, checkpoints, evaluation, events, exports, finished, gates, held_out, sweeps
+from rlexp.inputs.digest import file_md5
+from rlexp.record import (
+    benchmarks,
+    checkpoints,
+    evaluation,
+    events,
+    exports,
+    finished,
+    gates,
+    held_out,
+    notes,
+    pack,
+    sweeps,
+    unpack,
+)
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.lock import checksum, identity_of
-from rlexp.record.run_folder import HEALTH, LOCK, MANIFEST, read_manifest
+from rlexp.record.run_folder import HEALTH, LOCK, MANIFEST, METRICS, read_manifest
 from rlexp.report.page import MARK
 from rlexp.shapes import read_json
 from rlexp.whole import DIGEST
@@ -51,6 +66,9 @@ PLANNED = {
 }
 """What a sweep was to be."""
 NOTES = f"{EXPORTED}/card/notes.md"
+HANDED, PACKED = "handed/pack.json", "handed/run.zip"
+NOTED = {"format": 1, "tags": ["baseline"], "note": "the one in the table", "owner": "ada"}
+"""What people say of a run."""
 RUN = Path(__file__).parent / "record/run_of_1dbe9d9"
 ORIGINAL = yaml.safe_load((RUN / LOCK).read_text())
 SEED, DRAWN, WORKERS, PATIENCE_S = 20261129, 100, 2, 30
@@ -268,6 +286,20 @@ def read_sweep(place: Path) -> None:
     table.frame(reading.read(place / SWEPT, place))
 
 
+def read_pack(place: Path) -> None:
+    """The pack with another index, put into a project of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "run.zip"
+        with zipfile.ZipFile(place / PACKED) as one, zipfile.ZipFile(made, "w") as other:
+            for entry in one.infolist():
+                other.writestr(
+                    entry, one.read(entry) if entry.filename != pack.INDEX else (place / HANDED).read_bytes()
+                )
+        (Path(scratch) / "project").mkdir()
+        unpack.unpack(made, Path(scratch) / "project")
+        assert {path.name for path in Path(scratch).iterdir()} == {"run.zip", "project"}
+
+
 def read_notes(file: Path) -> None:
     """What a card takes of a person's notes."""
     from rlexp.card import write
@@ -379,6 +411,10 @@ KINDS = (
     ),
     Kind(SELECTION, f"outputs/run/{SELECTION}", lambda line: json.dumps(line) + "\n", read_selection),
     Kind(sweeps.FILE, f"{SWEPT}/{sweeps.FILE}", json.dumps, read_sweep),
+    Kind(
+        notes.FILE, f"outputs/run/{notes.FILE}", json.dumps, lambda place: notes.read(place / "outputs/run"), ("note",)
+    ),
+    Kind(pack.INDEX, HANDED, json.dumps, read_pack),
 )
 
 
@@ -403,7 +439,9 @@ def make_place(top: Path) -> Path:
     shutil.copytree(RUN, project / "outputs/run")
     shutil.copytree(RUN / "sources/rewards", project / "rewards", dirs_exist_ok=True)  # they are its own, as they were
     manifest = project / "outputs/run" / MANIFEST
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **WENT_ON}))
+    left = json.loads(manifest.read_text())
+    left["outputs"][METRICS] = file_md5(project / "outputs/run" / METRICS)  # its lines are fewer than the run's
+    manifest.write_text(json.dumps({**left, **WENT_ON}))
     (project / SO_FAR).write_text(json.dumps(LEFT))
     (project / "outputs/run" / SELECTION).write_text(json.dumps(MEASURED) + "\n")
     (project / EVALUATED).parent.mkdir(parents=True)
@@ -418,6 +456,10 @@ def make_place(top: Path) -> Path:
     for name in ("trainer_state.json", "optimizer.pt", "adapter_model.safetensors"):
         (project / CHECKPOINT / name).write_bytes(b"{}")
     checkpoints.seal(project / CHECKPOINT, 2)
+    (project / "outputs/run" / notes.FILE).write_text(json.dumps(NOTED))
+    (project / HANDED).parent.mkdir()
+    packed = pack.pack(finished.open("outputs/run", project, project), project / PACKED, "none")
+    (project / HANDED).write_text(json.dumps(packed.index))
     (top / "outside").mkdir()
     (top / "outside/kept.txt").write_text("kept")
     (project / "link").symlink_to(top)

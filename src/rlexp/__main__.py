@@ -42,6 +42,8 @@ VERBS = {
     "sweep": "rlexp.cli.sweep",
     "pin": "rlexp.cli.pin",
     "replay": "rlexp.cli.replay",
+    "pack": "rlexp.cli.pack",
+    "unpack": "rlexp.cli.unpack",
     "diff": "rlexp.cli.diff",
     "runs": "rlexp.cli.runs",
     "doctor": "rlexp.cli.doctor",

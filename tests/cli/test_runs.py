@@ -23,3 +23,24 @@ def test_the_command_line_lists_runs(project, composed):
     assert "none of 3 runs matches: nowhere" in rlexp(project, "runs", "nowhere").stdout
     done = rlexp(project, "runs", "methd=grpo")
     assert done.returncode == 2 and "did you mean method?" in done.stderr
+
+
+def test_runs_are_tagged_and_found_again(project, composed):
+    for name in ("a", "b"):
+        write(project / "outputs" / name, locked(composed()))
+    words = ("--add", "baseline", "--add", "paper", "--note", "the one in the table", "--owner", "ada")
+    done = rlexp(project, "runs", "tag", "outputs/a", *words)
+    assert done.returncode == 0, done.stderr
+    assert "baseline, paper" in done.stdout and "the one in the table" in done.stdout
+    said = json.loads(rlexp(project, "runs", "tag=baseline", "--json").stdout)
+    assert [(run["folder"], run["tags"], run["owner"]) for run in said] == [("outputs/a", ["baseline", "paper"], "ada")]
+    header = rlexp(project, "runs").stdout.splitlines()[0].split()
+    assert header[-3:] == ["tag", "owner", "note"]
+    done = rlexp(project, "runs", "tag", "outputs/a", "outputs/b", "--remove", "paper")  # b has none: neither changes
+    assert done.returncode == 2 and "no tag 'paper'" in done.stderr
+    assert json.loads(rlexp(project, "runs", "tag", "outputs/a", "--json").stdout)[0]["tags"] == ["baseline", "paper"]
+    done = rlexp(project, "runs", "tag", "outputs/aa", "--add", "x")
+    assert done.returncode == 2 and "did you mean outputs/a?" in done.stderr
+    rlexp(project, "runs", "tag", "outputs/a", "--remove", "paper", "--remove", "baseline", "--note", "", "--owner", "")
+    assert not (project / "outputs/a/notes.json").exists()
+    assert rlexp(project, "runs").stdout.splitlines()[0].split()[-1] == "duration"

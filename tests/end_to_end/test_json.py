@@ -37,6 +37,9 @@ LINES = {
     "replay": ["replay", "outputs/a", "--dir", "outputs/again"],
     "read": ["sweep", "multirun/s"],
     "report": ["report", "outputs/a"],
+    "tag": ["runs", "tag", "outputs/a", "--add", "baseline", "--owner", "ada", "--note", "short"],
+    "pack": ["pack", "outputs/a", "a.zip"],
+    "unpack": ["unpack", "b.zip", "--to", "outputs/theirs"],
     "pin": ["pin", "outputs/a"],
     "doctor": ["doctor"],
     "init": ["init", "mine"],
@@ -49,9 +52,12 @@ LINES = {
     "ship": ["ship", "outputs/a", "eval.rows=4", *SHIPPED, "--requests", "2", "--seconds", "0.1"],
 }
 """A command line for every verb, and for each form of its answer that a fast test does not ask for."""
-BEFORE = {"benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"]}
+BEFORE = {
+    "benchmark": ["export", "outputs/a", "export.gate.rows=2", "export.gate.tokens=8"],
+    "unpack": ["pack", "outputs/a", "b.zip"],
+}
 """What has to be there."""
-VERB = {"sweep": "train", "read": "sweep", "stored": "inspect", "check": "replay"}
+VERB = {"tag": "runs", "sweep": "train", "read": "sweep", "stored": "inspect", "check": "replay"}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from rlexp.compose.schema_eval import Evaluation as Typed
 from rlexp.compose.second_root import Asked
 from rlexp.compose.task_file import OWN
 from rlexp.compose.task_run import Settled, settle, settle_all
+from rlexp.console import RunConsole
 from rlexp.errors import RunError, all_of
 from rlexp.evaluate import evaluation, kinds, sizing, subjects
 from rlexp.evaluate.evaluation import Evaluated, Plan
@@ -33,6 +34,7 @@ from rlexp.inputs.trust import Code
 from rlexp.preflight import contamination
 from rlexp.record.evaluation import FOLDER
 from rlexp.record.stages import PINNED
+from rlexp.tracking.beside import tell_evaluations
 
 if TYPE_CHECKING:
     import pandas
@@ -131,7 +133,7 @@ def evaluate(*words: str | os.PathLike[str], root: str | os.PathLike[str] | None
     with alone(), inside(place), own_logging(), hidden_main():
         named, overrides = sort_words([os.fspath(word) for word in words], here)
         plan = plan_of(named, overrides, here, place, kept.get("again", False))
-        done = evaluation.evaluate(plan)
+        done = evaluate_plan(plan)
         return Evaluation(done.file, done.content)
 
 
@@ -168,9 +170,18 @@ def _rescoring(plan: Plan, scorer: str, context: Subject, root: Path) -> Plan:
     return dataclasses.replace(plan, work=made, stored=plan.work)
 
 
-def evaluate_plan(plan: Plan, say: Callable[[str], None], counter: Callable[[int], Any]) -> Evaluated:
-    """Measures and writes what ``plan`` says (``evaluate.evaluation.evaluate``)."""
-    return evaluation.evaluate(plan, say, counter)
+def evaluate_plan(
+    plan: Plan,
+    say: Callable[[str], None] = lambda line: None,
+    counter: Callable[[int], Any] = lambda n: contextlib.nullcontext(),
+) -> Evaluated:
+    """Measures and writes what ``plan`` says (``evaluate.evaluation.evaluate``), and tells it to the trackers of the
+    run that it is of."""
+    done = evaluation.evaluate(plan, say, counter)
+    trained = next((one.original for one in plan.subjects if one.original), None)
+    if trained and plan.folder == trained.run_dir / FOLDER:
+        tell_evaluations(trained.run, trained.run_dir, trained.root, RunConsole().warn)
+    return done
 
 
 def _inputs(settled: Settled, context: Subject, root: Path) -> Inputs:

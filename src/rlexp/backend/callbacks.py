@@ -113,6 +113,16 @@ class BySource(TrainerCallback):
             self.trainer._metrics["train"][source_name(part, "reward")].append(sum(values) / len(values))
 
 
+class Beginning(TrainerCallback):
+    """Calls ``begin`` when the training begins, behind the callbacks that were added before."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        self.begin = begin
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.begin()
+
+
 class FirstStep(TrainerCallback):
     """Calls ``mark("first_step_begins")`` and ``mark("first_step_ends")`` around the first step of this process."""
 

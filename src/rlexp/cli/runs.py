@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from rlexp import project
+from rlexp.cli import tag
 from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
 from rlexp.errors import printable
 from rlexp.record import finished
-from rlexp.record.listed import CHOICES, COLUMNS, RunRow, read, reward_names, to_json
+from rlexp.record.listed import CHOICES, COLUMNS, SAID, RunRow, read, reward_names, to_json
 from rlexp.record.select import parse, select, values
 
 TYPED, REASON = 48, 40
@@ -20,11 +21,13 @@ TYPED, REASON = 48, 40
 
 
 def command(arguments: list[str], here: Path) -> Answer:
-    """``runs [FILTER ...] [--sort KEY] [--reverse] [--limit N] [--json]``: a line a run.
+    """``runs [FILTER ...] [--sort KEY] [--reverse] [--limit N] [--json]``: a line a run; ``runs tag``: ``cli.tag``.
 
     Raises:
         RunError: a filter or --sort names a key that no run has, or compares what cannot be compared.
     """
+    if arguments[:1] == [tag.WORD]:
+        return tag.command(arguments[1:], here)
     options, root = _options(arguments), project.root()
     runs = [read(folder, root) for folder in finished.run_folders(root)]
     filters = [parse(text) for text in options.filter]
@@ -42,19 +45,24 @@ def show(runs: list[RunRow], kept: list[RunRow], typed: list[str]) -> None:
             print(printable(line))
     else:
         rewards = reward_names(runs)
-        show_table(tuple(COLUMNS), [_cells(run, rewards[run.folder]) for run in kept], folded=("folder", "typed"))
+        cells = [dict(zip(COLUMNS, _cells(run, rewards[run.folder]), strict=True)) for run in kept]
+        said = [name for name in COLUMNS if name not in SAID or any(row[name] for row in cells)]
+        show_table(said, [[row[name] for name in said] for row in cells], folded=("folder", "typed", "note"))
         print(f"\n{len(kept)} of {_count(len(runs))}" if len(kept) < len(runs) else f"\n{_count(len(runs))}")
 
 
 def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("runs", "Lists the runs of this project, the newest first.")
+    parser = Parser(
+        "runs",
+        "Lists the runs of this project, the newest first; runs tag RUN says something of one (runs tag --help).",
+    )
     parser.add_argument(
         "filter",
         metavar="FILTER",
         nargs="*",
         help=f"part of a folder's name, or a condition on a column ({', '.join(COLUMNS)}) or on a key of the locked "
-        "config: status=failed, method.beta=0.04, 'metric>1.5', 'duration<60', 'started>=2026-11-23'; the signs are "
-        "= != > < >= <=, and all conditions must hold",
+        "config: status=failed, method.beta=0.04, 'metric>1.5', 'duration<60', 'started>=2026-11-23', tag=baseline, "
+        "note~word; the signs are = != > < >= <= and ~ (holds the text), and all conditions must hold",
     )
     parser.add_argument("--sort", metavar="KEY", help="a column or a key of the locked config, smallest first")
     parser.add_argument("--reverse", action="store_true", help="the other way round")
@@ -82,6 +90,9 @@ def _cells(run: RunRow, reward: str) -> tuple[str, ...]:
         shortened(" ".join(_brief(override) for override in run.typed), TYPED),
         f"{run.metric[0]} {run.metric[1]:.3f} -> {run.metric[2]:.3f}" if run.metric else "",
         _time(run.duration),
+        ", ".join(run.notes.tags),
+        run.notes.owner,
+        shortened(run.notes.note, TYPED),
     )
 
 

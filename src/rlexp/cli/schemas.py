@@ -7,6 +7,7 @@ from rlexp.cli.schema_benchmark import BENCHMARK
 from rlexp.cli.schema_difficulty import DIFFICULTY
 from rlexp.cli.schema_evaluate import EVALUATION
 from rlexp.cli.schema_export import CARD, EXPORT, SHIP, SHIPPED
+from rlexp.cli.schema_pack import PACK, UNPACK
 from rlexp.cli.schema_plan import PLAN, SAVED
 from rlexp.cli.schema_reading import DIFF, DOCTOR, INSPECT, RUNS
 from rlexp.cli.schema_report import REPORT
@@ -228,6 +229,8 @@ ANSWERS: dict[str, Schema] = {
     "sweep": record({**FIELD_FORMAT, **SWEEP}),
     "pin": PIN,
     "replay": REPLAY,
+    "pack": PACK,
+    "unpack": UNPACK,
     "diff": DIFF,
     "runs": RUNS,
     "doctor": DOCTOR,

@@ -1,4 +1,4 @@
-"""Config options that no file holds: ``reward=a+b``, ``dataset=a+b``, ``hardware=auto``, ids, and the typed schemas.
+"""Config options that no file holds: ``reward=a+b`` (dataset, tracking), ``hardware=auto``, ids, and the typed schemas.
 
 A Hydra ``ConfigSource`` that answers a defaults list over the project's own options, so that the parts of ``a+b``
 stay ordinary YAML files and Hydra keeps composing them.
@@ -7,8 +7,10 @@ stay ordinary YAML files and Hydra keeps composing them.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
@@ -18,10 +20,10 @@ from rlexp.compose import dataset_id, model_id, typed_ids
 from rlexp.compose.methods import METHODS, schema
 from rlexp.compose.places import Places
 from rlexp.compose.schema import RunSchema
-from rlexp.errors import RunError
+from rlexp.errors import RunError, nearest
 from rlexp.nvidia import gpus
 
-SUMMED_GROUPS = ("reward", "dataset")
+SUMMED_GROUPS = ("reward", "dataset", "tracking")
 """Groups whose options add up with ``+``."""
 
 GPUS = (
@@ -85,7 +87,10 @@ class ComposedOptions(ConfigSource):
                 once = "+".join(dict.fromkeys(parts))
                 raise RunError(f"{group}={option} names {part} twice", hint=f"type {group}={once}")
         # Sorted: the order in which the parts were typed says nothing about the run.
-        tree = mixture(sorted(parts)) if group == "dataset" else OmegaConf.create({"defaults": sorted(parts)})
+        parts = sorted(parts)
+        tree = mixture(parts) if group == "dataset" else OmegaConf.create({"defaults": parts})
+        if group == "tracking":
+            tree = OmegaConf.create({"defaults": [*parts, "_self_"], "report_to": reported(parts, project.root())})
         return self._result(path, tree)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
@@ -127,6 +132,24 @@ def mixture(parts: list[str]) -> DictConfig:
     for part in parts:  # the names are those of data_prep's scripts, as of one data set
         OmegaConf.set_struct(tree.parts[part].params, False)
     return tree
+
+
+def reported(parts: list[str], root: Path) -> list[str]:
+    """The trackers of several options together: of lists the defaults list would keep the last.
+
+    Raises:
+        RunError: an option is not there.
+    """
+    known, found = Places.of(root).option_files("tracking"), []
+    for part in parts:
+        if part not in known:
+            guess = nearest(part, known)
+            hint = (f"did you mean tracking={guess}? or " if guess else "") + f"put {part}.yaml into conf/tracking"
+            raise RunError(f"there is no tracking named {part!r}", where=f"tracking={'+'.join(parts)}", hint=hint)
+        option = yaml.safe_load(known[part].read_text(encoding="utf-8")) or {}
+        found += reported([one for one in option.get("defaults", []) if isinstance(one, str) and one in known], root)
+        found += option.get("report_to", [])
+    return list(dict.fromkeys(found))
 
 
 def detect_hardware(options: set[str]) -> str:

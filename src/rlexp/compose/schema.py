@@ -311,9 +311,11 @@ class Tracking:
     """The trackers that metrics go to besides the run folder's metrics.jsonl."""
 
     report_to: list[str] = field(default_factory=list)
-    """transformers' integrations: tensorboard, wandb, trackio, mlflow."""
+    """wandb, trackio, tensorboard; and integrations of transformers (mlflow)."""
     project: str = "rlexp"
     """The project's name at the tracker."""
+    time_limit: float = ranged(30.0, POSITIVE)
+    """Seconds that a tracker has to end in once the run did; it is killed then, and the run says so."""
 
 
 class Draw(Enum):

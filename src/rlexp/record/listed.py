@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from rlexp.errors import RunError
-from rlexp.record import metrics, status
+from rlexp.record import metrics, notes, status
+from rlexp.record.notes import Notes
 from rlexp.record.run_folder import LOCK, choices, main_metric, read_manifest
 
 MISSING = object()
@@ -48,6 +49,13 @@ class RunRow:
             if isinstance(content, dict) and isinstance(content.get("config"), dict):
                 return content
         return {}
+
+    @functools.cached_property
+    def notes(self) -> Notes:
+        """What people said of it; of a file that cannot be read nothing: the run is listed all the same."""
+        with contextlib.suppress(RunError):
+            return notes.read(self.place)
+        return Notes()
 
     @functools.cached_property
     def names(self) -> dict[str, str]:
@@ -127,8 +135,13 @@ COLUMNS: dict[str, Callable[[RunRow], Any]] = {
     "typed": lambda run: " ".join(run.typed),
     "metric": lambda run: run.metric[2] if run.metric else None,
     "duration": lambda run: run.duration,
+    "tag": lambda run: list(run.notes.tags),
+    "owner": lambda run: run.notes.owner,
+    "note": lambda run: run.notes.note,
 }
 """Column -> what it is filtered and sorted by; ``metric`` is the one after training."""
+SAID = ("tag", "owner", "note")
+"""Columns that people fill (``runs tag``)."""
 
 
 def read(run_dir: Path, root: Path) -> RunRow:
@@ -175,6 +188,9 @@ def to_json(run: RunRow) -> dict[str, Any]:
         "duration": run.duration,
         "identity": run.manifest.get("identity"),
         **({"start": run.manifest["start"]} if run.manifest.get("start") else {}),
+        **({"tags": list(run.notes.tags)} if run.notes.tags else {}),
+        **({"owner": run.notes.owner} if run.notes.owner else {}),
+        **({"note": run.notes.note} if run.notes.note else {}),
     }
 
 

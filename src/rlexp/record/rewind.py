@@ -12,7 +12,7 @@ from rlexp.chosen import SELECTION
 from rlexp.errors import RunError
 from rlexp.record import best_link, checkpoints, completions
 from rlexp.record.checkpoints import Checkpoint
-from rlexp.record.run_folder import CLEARED, COMPLETIONS, HEALTH, METRICS
+from rlexp.record.run_folder import CLEARED, COMPLETIONS, HEALTH, METRICS, TRACKING
 from rlexp.reward.rubric import FAILURES
 from rlexp.shapes import COUNT, NAME, SHA256, mapping, record
 from rlexp.whole import CHECKPOINTS
@@ -68,7 +68,7 @@ def require_own(run_dir: Path) -> None:
     Raises:
         RunError: there is one.
     """
-    for name in (*GROWING, *CLOSING, CHECKPOINTS, COMPLETIONS):
+    for name in (*GROWING, *CLOSING, CHECKPOINTS, COMPLETIONS, TRACKING):
         if (run_dir / name).is_symlink():
             raise RunError(
                 f"{name} of the run folder is a link, and a training that goes on writes and removes there",

@@ -28,10 +28,10 @@ from rlexp.record.status import process
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 from rlexp.whole import CHECKPOINTS
 
-LOCK, METRICS, HEALTH = "run.lock.yaml", "metrics.jsonl", "health.jsonl"
+LOCK, METRICS, HEALTH, TRACKING = "run.lock.yaml", "metrics.jsonl", "health.jsonl", "tracking"
 SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
 CLEARED = (
-    *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, "adapter", "model", "smoke"),
+    *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, TRACKING, "adapter", "model", "smoke"),
     *(start.KEPT, chosen.SELECTION, chosen.LINK),
     *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
 )
@@ -44,6 +44,7 @@ MAIN_METRICS = ("reward", "rewards/margins", "loss")
 NUMBER = {"type": "number"}
 ERRORS = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2, "description": "the errors before and after"}
 MORE = {"standard_error": ERRORS, "best": NUMBER, "best_standard_error": {"type": ["number", "null"]}}
+TRACKER = record({"status": NAME}, {"reason": TEXT, "place": TEXT})
 SCHEMA = record(
     {"status": NAME},
     {
@@ -70,6 +71,7 @@ SCHEMA = record(
         "attempts": attempts.SHAPE,
         "fork": record({"run": TEXT, "step": COUNT, "identity": TEXT}),
         "start": start.MANIFEST,
+        "tracking": record({"name": NAME, "id": NAME, "trackers": mapping(TRACKER, NAME)}, {"group": TEXT}),
     },
 )
 """The shape of a manifest: what is used of it."""

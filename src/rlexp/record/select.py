@@ -21,7 +21,11 @@ SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-EQUAL, OTHER, PART = "=", "!=", "in"
+EQUAL, OTHER, PART, HOLDS = "=", "!=", "in", "~"
+
+
+TAGS = "tag"
+"""The column that equals each of its values."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Condition:
     key: str
     """A column, or a dotted key of the locked config."""
     sign: str
-    """One of SIGNS, EQUAL, OTHER, or PART of a folder's name."""
+    """One of SIGNS, EQUAL, OTHER, HOLDS (a text in it, in capitals or not), or PART of a folder's name."""
     wanted: str
 
     def __str__(self) -> str:
@@ -58,8 +62,12 @@ class Condition:
             raise RunError(f"{self.key} is a group of the config", where=str(self), hint=f"one of: {below}")
         if self.sign == PART:
             return self.wanted in value
+        if self.sign == HOLDS:
+            texts = value if isinstance(value, list) else [value]
+            return any(self.wanted.casefold() in str(text).casefold() for text in texts)
         if self.sign in (EQUAL, OTHER):
-            return self._equals(value) == (self.sign == EQUAL)
+            named = self.key == TAGS and self.wanted in value
+            return (named or self._equals(value)) == (self.sign == EQUAL)
         if value is None:
             return False
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -95,9 +103,9 @@ def parse(text: str) -> Condition:
     Raises:
         RunError: it compares by a sign that there is not.
     """
-    match = re.fullmatch(r"([^=<>!]+)(>=|<=|!=|=|>|<)(.*)", text)
+    match = re.fullmatch(r"([^=<>!~]+)(>=|<=|!=|=|>|<|~)(.*)", text)
     if match and match[3].startswith(("=", ">", "<")):
-        signs = f"{OTHER} {EQUAL} {' '.join(SIGNS)}"
+        signs = f"{OTHER} {EQUAL} {HOLDS} {' '.join(SIGNS)}"
         rest = match[3].lstrip("=<>")
         raise RunError(
             f"there is no sign {match[2]}{match[3][0]}",
@@ -111,7 +119,8 @@ def values(runs: list[RunRow], conditions: Iterable[Condition]) -> list[str]:
     """A line for each key that was asked to equal something: the values that the runs have there."""
     said = []
     for condition in conditions:
-        found = sorted({str(v) for run in runs if (v := run.value(condition.key)) is not MISSING})
+        each = [v for run in runs if (v := run.value(condition.key)) is not MISSING]
+        found = sorted({str(one) for v in each for one in (v if condition.key == TAGS else [v])})
         if condition.sign == EQUAL and condition.wanted not in found and 0 < len(found) <= 12:
             guess = nearest(condition.wanted, found)
             said.append(

@@ -24,6 +24,7 @@ from rlexp.record import go_on, lock
 from rlexp.record.checkpoints import last_whole
 from rlexp.record.run_folder import Record
 from rlexp.reward.rubric import workers_for
+from rlexp.tracking.beside import Trackers
 from rlexp.train import forked
 from rlexp.train.ending import Ending
 from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, unforeseen
@@ -32,9 +33,9 @@ from rlexp.verdict import Level, Verdict
 
 
 @contextlib.contextmanager
-def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
-    """The record of a run folder, a stack of what lives as long as it, and what ends it early; libraries are heard in
-    LIBRARIES_LOG."""
+def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, Trackers]]:
+    """The record of a run folder, a stack of what lives as long as it, what ends it early, and its trackers, which end
+    behind it; libraries are heard in LIBRARIES_LOG."""
     require_one_process()
     begun, again = job.resume or job.fork, job.resume is not None
     identity, config = lock.identity(job.run), job.run.config()
@@ -45,6 +46,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
     try:
         with (
             ending.heard(),
+            Trackers(job.run, job.run_dir, job.root, RunConsole().warn) as trackers,
             record,
             unforeseen(job.run_dir),
             room(job),
@@ -52,7 +54,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending]]:
             quiet(job.run_dir / LIBRARIES_LOG),
             contextlib.ExitStack() as running,
         ):
-            yield record, running, ending
+            yield record, running, ending, trackers
     except (RunError, Interrupted) as error:
         error.run_dir = job.run_dir
         if isinstance(error, Interrupted) or last_whole(job.run_dir)[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,7 +87,5 @@ def attempt(work: Callable[[Job], None], job: Job) -> Exception | None:
         # Hydra would stop a sweep's table from being shown and print its own line; the manifest holds the reason.
         return error
     finally:
-        if (wandb := sys.modules.get("wandb")) and getattr(wandb, "run", None):
-            wandb.finish()  # or the next point would be written into this one
         gc.collect()  # model and trainer refer to each other, and the next job needs their memory
     return None

@@ -56,7 +56,7 @@ def train(
     """
     run, run_dir, console = job.run, job.run_dir, RunConsole()
     job.require_beginning()
-    with recorded(job) as (record, running, ending):
+    with recorded(job) as (record, running, ending, trackers):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
         if out := list(record.content["git"].get("left_out", {})):
             console.print(
@@ -139,9 +139,12 @@ def train(
             trainer.add_callback(HeldOutCallback(every, trainer, select, selection.note, job.resume is None))
         trainer.remove_callback(callbacks.PrinterCallback)
         peak_memory.begin()
+        begun_at = job.resume.step if job.resume else None
         growing = so_far.RunSoFar(record, rubric, watch, times)
         writer = checkpoints.Checkpoints(job, trainer, growing, console.warn, selection)
         trainer.add_callback(writer)
+        # Behind the writer, which puts a record back that goes on.
+        trainer.add_callback(callbacks.Beginning(lambda: trackers.begin(record, begun_at)))
         trainer.add_callback(LastStep(ending, record))
         with ending.after_step():
             try:
@@ -210,7 +213,7 @@ def smoke(job: Job) -> None:
         RunError: an input is wrong, or the steps failed; the manifest says so too.
     """
     console = RunConsole()
-    with recorded(job) as (record, running, _):
+    with recorded(job) as (record, running, *_):
         record.content["verb"] = "smoke"
         started = passes.engine_for(job.run)
         loaded = load(dataclasses.replace(job, run=started), record, running, console)

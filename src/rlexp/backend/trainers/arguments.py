@@ -15,6 +15,7 @@ from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
 from rlexp.errors import RunError
 from rlexp.reward.combine import weights
+from rlexp.tracking.tracker import NAMES
 
 
 def requested(run: Run, run_dir: Path) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def requested(run: Run, run_dir: Path) -> dict[str, Any]:
         "fp16_full_eval": float16,
         "use_cpu": not cuda,
         "gradient_checkpointing": run.hardware.gradient_checkpointing,
-        "report_to": list(run.tracking.report_to) or "none",
+        "report_to": [name for name in run.tracking.report_to if name not in NAMES] or "none",
         "project": run.tracking.project,
         "disable_tqdm": True,
         "log_level": "error",
