@@ -23,3 +23,17 @@ def test_mlflow_files_a_run_under_its_project_unless_told_otherwise(composed, mo
     assert installed.os.environ["MLFLOW_EXPERIMENT_NAME"] == "mine"
     installed.name_projects(composed("tracking.project=other"))
     assert installed.os.environ["MLFLOW_EXPERIMENT_NAME"] == "mine"
+
+
+def test_what_trains_finds_no_tracker_and_others_find_them_again(monkeypatch):
+    import importlib.util
+
+    import tensorboard
+
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    with installed.trackers_hidden():
+        assert importlib.util.find_spec("wandb") is None
+        with pytest.raises(ImportError):
+            importlib.import_module("wandb")
+        assert sys.modules["tensorboard"] is tensorboard  # imported before: somebody holds it
+    assert importlib.util.find_spec("wandb") is not None

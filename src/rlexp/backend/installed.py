@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 
 from rlexp import project
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Loader
 from rlexp.errors import RunError
 from rlexp.tracking import ready
+from rlexp.tracking.tracker import NAMES
 
 
 def require(run: Run) -> None:
@@ -28,6 +31,22 @@ def require(run: Run) -> None:
 def name_projects(run: Run) -> None:
     """Has MLflow file the run under ``tracking.project``, where its own variable does not say otherwise."""
     os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", run.tracking.project)
+
+
+@contextlib.contextmanager
+def trackers_hidden() -> Iterator[None]:
+    """Has what is imported inside find no tracker: TRL and Unsloth import those that are installed, whoever tracks.
+
+    That takes its time, and one that is broken would end the run. Those that were imported before stay.
+    """
+    hidden = [name for name in NAMES if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
 
 
 def _missing(name: str) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
+from rlexp.errors import RunError
 from rlexp.files import disk_fault
 from rlexp.record import status, sweeps
 from rlexp.record.run_folder import TRACKING, Record, read_manifest, update_manifest
@@ -198,7 +199,7 @@ def _end(followers: list[Follower], run_dir: Path, seconds: float) -> None:
         one.close()
     until = time.monotonic() + seconds
     found = {one.name: one.outcome(until, seconds) for one in followers}
-    with contextlib.suppress(OSError):  # a full disk was said before
+    with contextlib.suppress(OSError, RunError, LookupError):  # a record that cannot be written was said before
         named = (read_manifest(run_dir) or {})["tracking"]
         update_manifest(run_dir, tracking={**named, "trackers": {**named["trackers"], **found}})
 

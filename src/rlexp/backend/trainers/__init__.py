@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rlexp.backend import installed
 from rlexp.backend.trainers import dpo, grpo, kto, orpo, rloo, sft
 from rlexp.backend.trainers.inputs import TrainerInputs
 from rlexp.backend.trainers.protocol import Trainer
@@ -20,4 +21,5 @@ TRAINERS: dict[str, Callable[[TrainerInputs], Trainer]] = {
 
 def build(inputs: TrainerInputs) -> Trainer:
     """TRL's trainer of the run's method; the libraries of its loader are imported already (``model``)."""
-    return TRAINERS[inputs.run.method.name](inputs)
+    with installed.trackers_hidden():  # TRL imports the trainer only now, where nothing rewrote it
+        return TRAINERS[inputs.run.method.name](inputs)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend import installed
 from rlexp.compose.methods import Method
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Combine, Device, Dtype, VllmMode
@@ -96,7 +97,8 @@ def config(method: Method, arguments: dict[str, Any]) -> Any:
     """
     module, _, name = method.config_class.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)(**arguments)
+        with installed.trackers_hidden():
+            return getattr(importlib.import_module(module), name)(**arguments)
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
         message = " ".join(str(error).split())
         named = [argument for argument in method.arguments if re.search(rf"\b{argument}\b", message)]
