@@ -37,8 +37,9 @@ def environment(number: int, count: int) -> dict[str, str]:
     local = {"LOCAL_RANK": str(number), "LOCAL_WORLD_SIZE": str(count)}
     threads = str(max(1, processors() // count))
     asked = {name: os.environ.get(name, threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if sys.platform == "linux" else {}
-    return {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", **local, **asked, **loopback}
+    libraries = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if sys.platform == "linux" else {}
+    libraries["TORCH_CPP_LOG_LEVEL"] = os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")  # or DDP's advice is printed
+    return {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", **local, **asked, **libraries}
 
 
 def processors() -> int:
@@ -46,33 +47,41 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def join(number: int, count: int, meeting: Path) -> None:
-    """Joins the group of a run; returns once every rank has.
+def begin(number: int, count: int, meeting: Path) -> None:
+    """Makes this process one of the ranks of a run.
 
     Args:
         meeting: a file that is not there yet, in a folder of this run's own.
     """
     global _current
-    import torch
-
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=number, world_size=count, timeout=LONGEST_WAIT
-    )
-    # transformers has the optimizer's state loaded onto "cpu:0", which torch has no place for (Trainer, map_location).
-    torch.serialization.register_package(11, lambda stored: None, _on_cpu)
-    _current = Joined(number, count)
+    _current = Together(number, count, meeting)
 
 
 def _on_cpu(stored: Any, location: str) -> Any:
     return stored if location.startswith("cpu:") else None
 
 
-class Joined:
-    """The ranks of a group that this process joined (``reward.ranks.Ranks``)."""
+class Together:
+    """The ranks of a run on several devices (``reward.ranks.Ranks``)."""
 
-    def __init__(self, number: int, count: int) -> None:
+    def __init__(self, number: int, count: int, meeting: Path) -> None:
         self.number = number
         self.count = count
+        self._meeting = meeting
+
+    def join(self) -> None:
+        """Joins the process group; returns once every rank has."""
+        import torch
+
+        torch.distributed.init_process_group(
+            "gloo",
+            init_method=f"file://{self._meeting}",
+            rank=self.number,
+            world_size=self.count,
+            timeout=LONGEST_WAIT,
+        )
+        # transformers has the optimizer's state loaded onto "cpu:0", a place that torch does not know (map_location).
+        torch.serialization.register_package(11, lambda stored: None, _on_cpu)
 
     def parts(self, value: T) -> list[T]:
         """The value of every rank, in their order."""

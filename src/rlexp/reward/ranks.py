@@ -16,6 +16,9 @@ class Ranks(Protocol):
     count: int
     """The number of processes."""
 
+    def join(self) -> None:
+        """Meets the others, before anything is asked of them; the libraries are imported."""
+
     def parts(self, value: T) -> list[T]:
         """The value of every rank, in their order."""
 
@@ -28,6 +31,9 @@ class Alone:
 
     number = 0
     count = 1
+
+    def join(self) -> None:
+        """Does nothing."""
 
     def parts(self, value: T) -> list[T]:
         """The value."""

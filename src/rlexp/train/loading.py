@@ -97,6 +97,7 @@ def load(
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
     models.import_libraries(run, patches)
+    ranks.current().join()
     template_clock.freeze(job.moment or datetime.now().replace(microsecond=0))
     record.mark("imported")
     # TRL refuses in a moment what would else be known once the model is loaded.

@@ -98,7 +98,7 @@ def _answer(asked: Asked) -> Answer:
     if asked.claimed and asked.number == 0:
         claim.hand_over(asked.job.run_dir)
     try:
-        ranks.join(asked.number, asked.count, asked.meeting)
+        ranks.begin(asked.number, asked.count, asked.meeting)
         asked.work(asked.job)
     except (Exception, KeyboardInterrupt) as error:
         return Answer(error, dict(vars(error)))
