@@ -1,19 +1,17 @@
 """A run on several devices, as two processes on a CPU show it: the same optimisation problem, one record, one ending."""
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
-from rlexp.backend import ranks as group
 from tests.conftest import rlexp
 from tests.going_on import differences
 
@@ -22,6 +20,7 @@ SHORT = (
     *("method.max_steps=4",),
 )
 ONE, TWO = ("hardware=cpu", "rollout.seed_rows=true"), ("hardware=cpu_ddp2",)
+pytestmark = pytest.mark.end_to_end
 ROUNDING = 1e-6
 WEIGHTS = 1e-4
 """What rounding makes of weights of about 5e-3 in four steps: Adam divides by the square root of small squares."""
@@ -85,3 +84,128 @@ def test_two_devices_train_what_one_trains(shared_project, kind):
     for name in files:
         left, right = (pq.read_table(folder / "completions" / name) for folder in (one, two))
         assert left.equals(right), name
+
+
+def test_a_run_on_two_devices_leaves_one_record(shared_project):
+    more = ("preflight.smoke=always", "held_out.every=2", "method.save_strategy=steps", "method.save_steps=2")
+    done, folder = run(shared_project, "record", *TWO, *more, "method.max_steps=2")
+    record = manifest(folder)
+    assert record["status"] == "finished" and record["steps"] == {"done": 2, "asked": 2}
+    assert record["held_out"].keys() >= {"reward", "correct", "format"} and record["selection"]["rows"] == 4
+    assert [entry["step"] for entry in metrics(folder) if "loss" in entry] == [1, 2]
+    for step in (1, 2):
+        rows = pq.read_table(folder / f"completions/step-{step:06d}.parquet").to_pydict()
+        assert len(rows["completion"]) == 32 and rows["group"] == [number // 8 for number in range(32)]
+        logged = next(entry for entry in metrics(folder) if entry["step"] == step and "loss" in entry)
+        assert logged["reward"] == pytest.approx(sum(rows["reward"]) / 32, abs=ROUNDING)
+        assert logged["rewards/correct/mean"] == pytest.approx(sum(rows["correct"]) / 32, abs=ROUNDING)
+        assert logged["completions/mean_length"] == pytest.approx(sum(rows["tokens"]) / 32, abs=1e-4)
+    assert record["reward_scores"]["asked"] >= 2 * 2 * 32
+    assert len(re.findall("^step 1/2 ", done.stdout, re.M)) == 1 == len(re.findall("^smoke passed", done.stdout, re.M))
+    assert "== rank 1 ==" in (folder / "libraries.log").read_text()
+    kept = {path.name for path in (folder / "checkpoints/checkpoint-2").iterdir()}
+    assert kept >= {"rng_state_0.pth", "rng_state_1.pth", "trainer_between_steps.pt", "trainer_between_steps_1.pt"}
+    assert not (folder / "traceback.txt").exists() and not done.stderr
+    other = rlexp(shared_project, "plan", f"fork=outputs/{folder.name}", "method.max_steps=9", "hardware=cpu")
+    assert other.returncode == 0
+
+
+def begun(project, name, *overrides, steps=2):
+    """(process, folder, its ranks by number) of a run that is at its second step."""
+    words = [*SHORT, "method.max_steps=400", *overrides, f"hydra.run.dir=outputs/{name}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlexp", *words],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log, until = project / "outputs" / name / "metrics.jsonl", time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < until:
+        if log.is_file() and len(log.read_text().splitlines()) >= steps:
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()[0]
+    children = psutil.Process(process.pid).children()
+    return process, log.parent, {int(child.environ()["RANK"]): child for child in children}
+
+
+def gone(found):
+    """None of the processes is left, nor what they started."""
+    _, alive = psutil.wait_procs(list(found.values()), timeout=20)
+    return not alive
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("rank", "number", "said"),
+    [
+        (1, signal.SIGKILL, "rank 1 (process {}) was ended by SIGKILL"),
+        (0, signal.SIGKILL, "rank 0 (process {}) was ended by SIGKILL"),
+        (1, signal.SIGSTOP, "rank 1 (process {}) gave no sign of life for 30 s"),
+    ],
+)
+def test_a_rank_that_dies_or_stands_still_ends_the_run_on_every_device(shared_project, rank, number, said):
+    process, folder, found = begun(shared_project, f"lost_{rank}_{number.name}", *TWO)
+    below = [child for one in found.values() for child in one.children()]
+    found[rank].send_signal(number)
+    printed = process.communicate(timeout=60)[0]
+    said = said.format(found[rank].pid)
+    assert process.returncode == 1
+    assert printed.count("error: ") == 1 and f"error: {said}; the run was ended on every device" in printed
+    assert "Traceback" not in printed
+    record = manifest(folder)
+    assert record["status"] == "failed" and record["reason"].startswith(said) and record["ended"]
+    assert record["attempts"][-1]["status"] == "failed"
+    assert gone(found | dict(enumerate(below, 10)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_rank_with_one_step_and_the_run_goes_on_bit_for_bit(shared_project, number):
+    each = ("method.num_iterations=2", "method.max_steps=9", "method.save_strategy=steps", "method.save_steps=4")
+    process, folder, found = begun(shared_project, f"ended_{number.name}", *TWO, *each)
+    process.send_signal(number)
+    printed = process.communicate(timeout=120)[0]
+    assert process.returncode == 128 + number and gone(found)
+    record = manifest(folder)
+    done = record["steps"]["done"]
+    assert record["status"] == "interrupted" and 2 <= done < 9 and (folder / f"checkpoints/checkpoint-{done}").is_dir()
+    assert printed.strip().splitlines()[-1] == f"go on: python -m rlexp resume=outputs/{folder.name}"
+    on_one = rlexp(shared_project, f"resume=outputs/{folder.name}", "hardware.devices=1")
+    assert on_one.returncode == 2 and "do:    type hardware.devices=2" in on_one.stderr
+    assert manifest(folder)["status"] == "interrupted"
+    gone_on = rlexp(shared_project, f"resume=outputs/{folder.name}")
+    assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
+    _, whole = run(shared_project, f"whole_{number.name}", *TWO, *each)
+    assert differences(whole, folder) == []
+
+
+@pytest.mark.long
+def test_a_second_signal_and_a_kill_leave_no_process_behind(shared_project):
+    process, folder, found = begun(shared_project, "twice", *TWO)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130 and gone(found) and manifest(folder)["status"] == "interrupted"
+    process, folder, found = begun(shared_project, "killed", *TWO)
+    process.kill()
+    process.communicate(timeout=60)
+    assert gone(found)
+    shown = rlexp(shared_project, "runs", f"outputs/{folder.name}", "--json")
+    assert json.loads(shown.stdout)["runs"][0]["status"] == "killed"
+
+
+def test_several_devices_are_refused_by_name_where_they_train_another_thing(shared_project):
+    refused = {
+        ("method.loss_type=bnpo",): "type method.loss_type=dapo (over those of the step), or hardware.devices=1",
+        ("method.off_policy_steps=1",): "type method.off_policy_steps=0, or hardware.devices=1",
+        ("method.prompts_per_step=1", "method.num_generations=3"): "type method.prompts_per_step=2",
+    }
+    for typed, hint in refused.items():
+        done = rlexp(shared_project, "plan", *TWO, *typed)
+        assert done.returncode == 2 and f"do:    {hint}" in done.stderr, done.stdout + done.stderr
+    launched = rlexp(shared_project, *SHORT, WORLD_SIZE="2")
+    assert launched.returncode == 2 and "type python -m rlexp hardware.devices=2 without it" in launched.stderr
+    gpus = rlexp(shared_project, *SHORT, "hardware=h100x4", "hydra.run.dir=outputs/gpus")
+    assert gpus.returncode == 2 and "never tried" in gpus.stderr and not (shared_project / "outputs/gpus").exists()

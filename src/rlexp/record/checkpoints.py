@@ -75,7 +75,7 @@ def require_devices(checkpoint: Checkpoint, devices: int) -> None:
         RunError: they are more or fewer.
     """
     wrote = len(list(checkpoint.folder.glob(TRAINER.replace(".pt", "*.pt"))))
-    if wrote != devices:
+    if wrote and wrote != devices:  # without any it is refused as it is read
         raise RunError(
             f"{wrote} device(s) wrote the checkpoint of step {checkpoint.step}, and {devices} are to go on from it: each "
             "holds the rows and the random state of its own part",

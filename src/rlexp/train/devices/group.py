@@ -30,7 +30,8 @@ from rlexp.errors import Failed, RunError
 from rlexp.train.devices.rank import Answer, Asked
 
 PROGRAM = (
-    "import sys; from multiprocessing.connection import Connection; pipe = Connection({pipe});"
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " from multiprocessing.connection import Connection; pipe = Connection({pipe});"
     " sys.path[:] = pipe.recv(); from rlexp.train.devices.rank import serve; serve(pipe)"
 )
 """The program of a rank. Its sys.path is that of its parent, so that the same imports find the same files."""
