@@ -1,4 +1,4 @@
-"""A run on several devices, as two processes on a CPU show it: the same optimisation problem, one record, one ending."""
+"""A run on several devices, as two processes on a CPU show it: the same experiment, one record, one ending."""
 
 import json
 import re

@@ -232,6 +232,6 @@ def test_as_many_devices_go_on_as_wrote_a_checkpoint(tmp_path):
     checkpoints.require_devices(begun, 1)
     (tmp_path / checkpoints.trainer_file(1)).touch()
     checkpoints.require_devices(begun, 2)
-    with pytest.raises(RunError, match="2 device.s. wrote the checkpoint of step 3, and 1 are to go on") as caught:
+    with pytest.raises(RunError, match=r"2 device\(s\) wrote the checkpoint of step 3, and 1 go on") as caught:
         checkpoints.require_devices(begun, 1)
     assert "hardware.devices=2" in (caught.value.hint or "")

@@ -11,7 +11,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import devices, environment, fit, geometry, identity, memory, needed_patches, rollout, validate, whole_step
+from rlexp.compose import (
+    devices,
+    environment,
+    fit,
+    geometry,
+    identity,
+    memory,
+    needed_patches,
+    rollout,
+    validate,
+    whole_step,
+)
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.places import NOWHERE, Places

@@ -77,8 +77,8 @@ def require_devices(checkpoint: Checkpoint, devices: int) -> None:
     wrote = len(list(checkpoint.folder.glob(TRAINER.replace(".pt", "*.pt"))))
     if wrote and wrote != devices:  # without any it is refused as it is read
         raise RunError(
-            f"{wrote} device(s) wrote the checkpoint of step {checkpoint.step}, and {devices} are to go on from it: each "
-            "holds the rows and the random state of its own part",
+            f"{wrote} device(s) wrote the checkpoint of step {checkpoint.step}, and {devices} go on from it: each "
+            "has rows and a random state of its own",
             where=f"hardware.devices={devices}",
             hint=f"type hardware.devices={wrote}; or begin a run with its weights: model.start=RUN",
         )

@@ -53,6 +53,7 @@ class Checkpoints(TrainerCallback):
     ) -> None:
         self.job, self.trainer, self.so_far, self.warn, self.selection = job, trainer, so_far, warn, selection
         self.begun, self.ranks = job.resume or job.fork, ranks.current()
+        self._own = trainer_file(self.ranks.number)
         self._write: Callable[..., None] = trainer._save_checkpoint
         self._beside = ThreadPoolExecutor(1, "checkpoint")
         self._finishing: Future[None] | None = None
@@ -161,7 +162,7 @@ class Checkpoints(TrainerCallback):
         rows = [[step.get(part, float("nan")) for part in parts] for step in steps]
         values = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(parts))
         times = {"parts": parts, "values": values, "reported": self.so_far.times.reported}
-        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / trainer_file(self.ranks.number))
+        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / self._own)
         (folder / RECORD).write_text(json.dumps(self.so_far.state()))
 
     def _read(self, folder: Path) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class Checkpoints(TrainerCallback):
 
         record = shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")
         try:
-            held = torch.load(folder / trainer_file(self.ranks.number), map_location=self.trainer.args.device, weights_only=True)
+            held = torch.load(folder / self._own, map_location=self.trainer.args.device, weights_only=True)
             trainer, times = (dict(held[name]) for name in HELD)
             trainer_state.require(trainer)
             times["values"] = times["values"].cpu()
@@ -179,7 +180,7 @@ class Checkpoints(TrainerCallback):
         except Exception as error:  # whatever torch meets in a file of somebody else's
             raise RunError(
                 f"what the checkpoint holds of the trainer cannot be read: {str(error)[:200]}",
-                where=str(folder / trainer_file(self.ranks.number)),
+                where=str(folder / self._own),
                 hint="name another checkpoint, or start the run anew",
             ) from error
         return {"trainer": trainer, "times": times, "record": record}

@@ -40,7 +40,7 @@ class Job:
         """Checks what the training goes on from, before anything of it is loaded and anything is changed.
 
         Raises:
-            RunError: the checkpoint is not whole, another number of devices wrote it, or the run folder leads elsewhere.
+            RunError: the checkpoint is not whole, other devices wrote it, or the run folder leads elsewhere.
         """
         if self.resume:
             require_own(self.run_dir)

@@ -162,7 +162,9 @@ def train(
             return models.save(run, trainer.model, tokenizer, run_dir, digest["model"])
 
         def choose() -> dict[str, Any] | None:
-            return selection and selection.end(ending.done, weights, record.seconds(), entries(run_dir))
+            if selection is None:
+                return None
+            return selection.end(ending.done, weights, record.seconds(), entries(run_dir))
 
         with ending.after_step():
             try:
@@ -184,8 +186,8 @@ def train(
             if selection and (choice := group.from_first(choose)):
                 record.content["selection"] = choice
         ending.require()
-        watch.require()
-        ended = ending.outcome()
+        group.from_first(watch.require)
+        ended = group.from_first(ending.outcome)
         if ended:
             record.end(*ended)
         elif test is not None:

@@ -1,4 +1,4 @@
-"""Seeds of the rows that transformers samples: a row's tokens are the same beside any others, and as likely as asked."""
+"""Seeds of the rows that transformers samples: a row's tokens are the same beside any others, and likely as asked."""
 
 from types import SimpleNamespace
 

@@ -1,9 +1,9 @@
-"""Every completion that transformers samples while training has a seed of its own, from the run's seed, the step and its
-row in the whole batch: several devices sample what one would.
+"""Every completion that transformers samples while training has a seed of its own, from the run's seed, the step and
+its row in the whole batch: several devices sample what one would.
 
-transformers draws a batch's tokens from one random state, so that a completion depends on what is sampled beside it, and
-each process has a state of its own. With a seed a row depends on its prompt, the weights and the seed alone, apart from
-the rounding of products of other batch sizes.
+transformers draws a batch's tokens from one random state, so that a completion depends on what is sampled beside it,
+and each process has a state of its own. With a seed a row depends on its prompt, the weights and the seed alone, apart
+from the rounding of products of other batch sizes.
 
 Source: ``torch.multinomial`` in ``GenerationMixin._sample`` of transformers; ``seeded_requests`` for vLLM.
 """
@@ -26,8 +26,7 @@ PATCH = Patch(
     target="torch.multinomial, while _generate_single_turn of a trl.GRPOTrainer or RLOOTrainer samples",
     reason="Each of several processes draws from a random state of its own, so that N devices would sample other "
     "completions than one (rollout.seed_rows).",
-    gain="none; completions of two processes are those of one, token by token "
-    "(tests/end_to_end/test_devices.py)",
+    gain="none; completions of two processes are those of one, token by token (tests/end_to_end/test_devices.py)",
     upstream="https://github.com/huggingface/transformers/blob/v5.17.0/src/transformers/generation/utils.py",
     made_for={"trl": "1.15", "transformers": "5.17"},
     expires="when transformers takes a seed, or a generator, for each row",

@@ -41,6 +41,8 @@ GRACE_S = 20.0
 """Seconds that the others have to end by themselves once one has failed."""
 TICK_S = 0.5
 """Seconds between two looks at the ranks."""
+LOST = ("gloo/", "Connection closed by peer", "Connection reset", "did not end within")
+"""Parts of what a rank says that lost another one."""
 
 
 class Rank:
@@ -201,7 +203,7 @@ def _worded(rank: Rank) -> bool:
 def _lost_another(rank: Rank) -> bool:
     """Says whether all that a rank tells is that it lost the connection to another."""
     text = rank.lost or str(rank.answer.error if rank.answer else "")
-    return any(mark in text for mark in ("gloo/", "Connection closed by peer", "Connection reset", "did not end within"))
+    return any(mark in text for mark in LOST)
 
 
 def raised(rank: Rank) -> BaseException:
@@ -210,4 +212,3 @@ def raised(rank: Rank) -> BaseException:
     error = rank.answer.error
     vars(error).update(rank.answer.facts)
     return error
-

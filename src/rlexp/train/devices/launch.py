@@ -1,4 +1,4 @@
-"""Hands a run to one process a device, and says in one message how they ended: the record of rank 0 is that of the run."""
+"""Hands a run to one process a device, and says in one message how they ended. The record of rank 0 is the run's."""
 
 from __future__ import annotations
 
