@@ -26,7 +26,7 @@ PATCH = Patch(
     target="torch.multinomial, while _generate_single_turn of a trl.GRPOTrainer or RLOOTrainer samples",
     reason="Each of several processes draws from a random state of its own, so that N devices would sample other "
     "completions than one (rollout.seed_rows).",
-    gain="none; completions of two processes are those of one, token by token (tests/end_to_end/test_devices.py)",
+    gain="not measured alone",
     upstream="https://github.com/huggingface/transformers/blob/v5.17.0/src/transformers/generation/utils.py",
     made_for={"trl": "1.15", "transformers": "5.17"},
     expires="when transformers takes a seed, or a generator, for each row",
