@@ -91,7 +91,7 @@ def test_a_run_on_two_devices_leaves_one_record(shared_project):
     done, folder = run(shared_project, "record", *TWO, *more, "method.max_steps=2")
     record = manifest(folder)
     assert record["status"] == "finished" and record["steps"] == {"done": 2, "asked": 2}
-    assert record["held_out"].keys() >= {"reward", "correct", "format"} and record["selection"]["rows"] == 4
+    assert record["held_out"].keys() >= {"reward", "correct", "format"} and record["selection"]["rows"] == 8
     assert [entry["step"] for entry in metrics(folder) if "loss" in entry] == [1, 2]
     for step in (1, 2):
         rows = pq.read_table(folder / f"completions/step-{step:06d}.parquet").to_pydict()
@@ -106,8 +106,10 @@ def test_a_run_on_two_devices_leaves_one_record(shared_project):
     kept = {path.name for path in (folder / "checkpoints/checkpoint-2").iterdir()}
     assert kept >= {"rng_state_0.pth", "rng_state_1.pth", "trainer_between_steps.pt", "trainer_between_steps_1.pt"}
     assert not (folder / "traceback.txt").exists() and not done.stderr
-    other = rlexp(shared_project, "plan", f"fork=outputs/{folder.name}", "method.max_steps=9", "hardware=cpu")
-    assert other.returncode == 0
+    for typed in ((), ("hardware=cpu",)):  # a fork takes the machine of its run, where none is typed
+        fork = rlexp(shared_project, "plan", f"fork=outputs/{folder.name}", "method.max_steps=9", *typed)
+        assert fork.returncode == (2 if typed else 0), fork.stdout + fork.stderr
+    assert "2 device(s) wrote the checkpoint of step 2" in fork.stderr and "type hardware.devices=2" in fork.stderr
 
 
 def begun(project, name, *overrides, steps=2):
