@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
+from rlexp.record import status
 from tests.conftest import rlexp
 from tests.going_on import differences
 
@@ -194,8 +195,7 @@ def test_a_second_signal_and_a_kill_leave_no_process_behind(shared_project):
     process.kill()
     process.communicate(timeout=60)
     assert gone(found)
-    shown = rlexp(shared_project, "runs", f"outputs/{folder.name}", "--json")
-    assert json.loads(shown.stdout)["runs"][0]["status"] == "killed"
+    assert status.of(manifest(folder))[0] == "killed"
 
 
 def test_several_devices_are_refused_by_name_where_they_train_another_thing(shared_project):
