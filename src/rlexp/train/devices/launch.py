@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rlexp import command
+from rlexp import command, secrets
 from rlexp.backend import ranks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
@@ -93,6 +93,7 @@ def run(work: Callable[[Job], None], job: Job) -> None:
         try:
             group.run(asked)
         finally:
+            secrets.learn(job.root)
             _add_logs(folders)
         if cause := group.cause():
             if cause.number and (folders[cause.number] / TRACEBACK).is_file():
@@ -105,7 +106,7 @@ def _add_logs(folders: list[Path]) -> None:
     with contextlib.suppress(OSError), (folders[0] / LIBRARIES_LOG).open("a") as log:
         for number, folder in enumerate(folders[1:], 1):
             if (said := folder / LIBRARIES_LOG).is_file():
-                log.write(f"\n== rank {number} ==\n{said.read_text(errors='replace')}")
+                log.write(f"\n== rank {number} ==\n{secrets.masked(said.read_text(errors='replace'))}")
 
 
 def _told(group: Group, cause: Rank, job: Job) -> BaseException:
@@ -122,6 +123,8 @@ def _told(group: Group, cause: Rank, job: Job) -> BaseException:
     if cause.number == 0 and cause.answer:
         return raised(cause)
     read = f"read {os.path.relpath(job.run_dir / LIBRARIES_LOG)}, which holds the libraries' output of every rank"
+    if cause.lost and "SIGKILL" in cause.lost:
+        read += "; where memory ran out, type fewer hardware.devices or a smaller hardware.sequences_per_device"
     found: RunError | BaseException = raised(cause) if cause.answer else Failed(str(cause.lost))
     if isinstance(found, Interrupted):  # a signal to that rank alone
         found = Failed(f"rank {cause.number} was {found.reason}")
