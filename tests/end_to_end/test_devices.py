@@ -1,6 +1,7 @@
 """A run on several devices, as two processes on a CPU show it: the same experiment, one record, one ending."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -113,12 +114,27 @@ def test_a_run_on_two_devices_leaves_one_record(shared_project):
     assert "2 device(s) wrote the checkpoint of step 2" in fork.stderr and "type hardware.devices=2" in fork.stderr
 
 
-def begun(project, name, *overrides, steps=2):
+RAISES = """
+import ctypes, os, threading, time
+
+def wait(main):
+    while not os.path.exists(os.environ["RAISE_WHEN"]):
+        time.sleep(0.05)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(main), ctypes.py_object(LookupError))
+
+if os.environ.get("RANK") == "1":
+    threading.Thread(target=wait, args=(threading.main_thread().ident,), daemon=True).start()
+"""
+"""Raises an error in the main thread of rank 1, wherever it is, once a file is there."""
+
+
+def begun(project, name, *overrides, steps=2, **environment):
     """(process, folder, its ranks by number) of a run that is at its second step."""
     words = [*SHORT, "method.max_steps=400", *overrides, f"hydra.run.dir=outputs/{name}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "rlexp", *words],
         cwd=project,
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -161,6 +177,22 @@ def test_a_rank_that_dies_or_stands_still_ends_the_run_on_every_device(shared_pr
     assert record["status"] == "failed" and record["reason"].startswith(said) and record["ended"]
     assert record["attempts"][-1]["status"] == "failed"
     assert gone(found | dict(enumerate(below, 10)))
+
+
+@pytest.mark.long
+def test_an_error_of_another_rank_is_told_with_its_traceback(shared_project, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(RAISES)
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    process, folder, found = begun(
+        shared_project, "raised", *TWO, PYTHONPATH=path, RAISE_WHEN=str(tmp_path / "now"), HYDRA_FULL_ERROR=""
+    )
+    (tmp_path / "now").touch()
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 1 and gone(found)
+    said = "rank 1: the run failed: LookupError; the run was ended on every device"
+    assert printed.count("error: ") == 1 and f"error: {said}" in printed and "outputs/raised/traceback.txt" in printed
+    assert "LookupError" in (folder / "traceback.txt").read_text().splitlines()[-1]
+    assert manifest(folder)["status"] == "failed" and manifest(folder)["reason"].startswith(said)
 
 
 @pytest.mark.long

@@ -51,12 +51,12 @@ class Forked:
                     hint=f"leave {key} out, or train anew without fork=",
                 )
         checkpoints.require_devices(self.checkpoint, made.hardware.devices)
-        steps = made.arguments["max_steps"]
-        if 0 < steps <= self.checkpoint.step:
+        steps, begun = made.arguments["max_steps"], self.checkpoint.step
+        if 0 < steps <= begun:
             raise RunError(
-                f"the checkpoint is of step {self.checkpoint.step}, and the run ends at {steps}: nothing would be trained",
+                f"the checkpoint is of step {begun}, and the run ends at {steps}: nothing would be trained",
                 where=f"method.max_steps={steps}",
-                hint=f"max_steps counts from the beginning of the first run: type method.max_steps={2 * self.checkpoint.step}",
+                hint=f"max_steps counts from the beginning of the first run: type method.max_steps={2 * begun}",
             )
         return made
 
