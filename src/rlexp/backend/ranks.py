@@ -1,7 +1,8 @@
 """The process group of a run on several devices: torch.distributed, one process (rank) a device, on one host.
 
-They meet over a file, so that no port is open, and talk over the loopback device. Small objects (texts, scores, what
-was measured, control) go over gloo, gradients over the device's own backend.
+They meet over a file, so that no port is open, and talk over the loopback device by gloo: gradients, and small objects
+(texts, scores, what was measured, control). GPUs, which would join by NCCL too, are refused before
+(``train.devices.launch``).
 
 Source: ``torch.distributed`` (init_method ``file://``); ``accelerate.PartialState`` takes a group that is there.
 """
