@@ -223,3 +223,15 @@ def test_what_the_run_had_written_by_the_checkpoint_must_be_there(tmp_path, edit
     with pytest.raises(RunError, match=r"metrics\.jsonl does not begin as it was written until step 3") as caught:
         require_as_written(tmp_path, Checkpoint(3, tmp_path / "c"), "outputs/a")
     assert "fork=outputs/a@3" in (caught.value.hint or "")
+
+
+def test_as_many_devices_go_on_as_wrote_a_checkpoint(tmp_path):
+    begun = Checkpoint(3, tmp_path)
+    checkpoints.require_devices(begun, 2)  # nothing says how many there were: it is refused as it is read
+    (tmp_path / checkpoints.trainer_file(0)).touch()
+    checkpoints.require_devices(begun, 1)
+    (tmp_path / checkpoints.trainer_file(1)).touch()
+    checkpoints.require_devices(begun, 2)
+    with pytest.raises(RunError, match=r"2 device\(s\) wrote the checkpoint of step 3, and 1 go on") as caught:
+        checkpoints.require_devices(begun, 1)
+    assert "hardware.devices=2" in (caught.value.hint or "")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -202,3 +203,49 @@ def test_failures_are_kept_with_their_place_only_where_there_is_a_run_folder(tmp
     made._failures = None
     assert made.score([""], ["p"], {}).scores == {"a": [None]}
     assert not (tmp_path / FAILURES).exists()
+
+
+class Threads:
+    """The ranks of a run as threads."""
+
+    def __init__(self, number, shared):
+        self.number, self.count, self.shared = number, 2, shared
+
+    def parts(self, value):
+        self.shared["values"][self.number] = value
+        self.shared["meet"].wait(timeout=20)
+        found = list(self.shared["values"])
+        self.shared["meet"].wait(timeout=20)
+        return found
+
+    def from_first(self, make):
+        return self.parts(make() if self.number == 0 else None)[0]
+
+
+def test_each_rank_is_given_its_part_of_what_the_first_scored_at_once(tmp_path):
+    body = """
+def score_group(completions, answer):
+    assert len(completions) == 4
+    return [float(len(completion) + gold) for completion, gold in zip(completions, answer)]
+"""
+    shared, given, kept = {"values": [None, None], "meet": threading.Barrier(2)}, {}, {}
+
+    def work(number, ends):
+        made = rubric(tmp_path, mine=body)
+        made._ranks = Threads(number, shared)
+        (function,) = made.functions(num_generations=4)
+        state = SimpleNamespace(global_step=6)
+        columns = {"answer": [number * 10] * len(ends), "completion_ids": [[1]] * len(ends), "log": print}
+        given[number] = function(prompts=["p"] * len(ends), completions=ends, trainer_state=state, **columns)
+        kept[number] = made.of_step(7)[0], made.scored
+
+    ranks = [threading.Thread(target=work, args=(0, ["a", "bb"])), threading.Thread(target=work, args=(1, ["c", ""]))]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(timeout=60)
+    assert given == {0: [1.0, 2.0], 1: [11.0, 10.0]}
+    for batch, _ in kept.values():
+        assert batch.completions == ["a", "bb", "c", ""] and batch.scores == {"mine": [1.0, 2.0, 11.0, 10.0]}
+        assert batch.columns == {"answer": [0, 0, 10, 10]}
+    assert [scored for _, scored in kept.values()].count(4) == 1 and kept[0][1] + kept[1][1] == 4

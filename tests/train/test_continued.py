@@ -91,7 +91,7 @@ def test_a_fork_keeps_the_shape_of_the_weights_and_ends_behind_its_beginning(com
     run = original(composed, "method.max_steps=5")
     line = continued.over(CommandLine(ROOT, []), run, [typed])
     with pytest.raises(RunError, match=said.replace(".", r"\.")) as refused:
-        dataclasses.replace(line, over=Forked(line.over, 3)).points()
+        dataclasses.replace(line, over=Forked(line.over, Checkpoint(3, Path("none")))).points()
     assert refused.value.hint
 
 

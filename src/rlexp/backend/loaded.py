@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend import ranks
 from rlexp.backend.engine.engine import Engine
 from rlexp.backend.prompts import prefill_of
 from rlexp.compose.run import Run
@@ -40,4 +41,4 @@ class Loaded:
         """A new rubric, its counters at 0, that notes failures in ``run_dir``."""
         begun = prefill_of(self.run, self.tokenizer, self.inputs, self.rows)
         source = mixture.SOURCE if self.run.dataset.parts else None
-        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun, source)
+        return Rubric(self.run.reward, self.inputs.rewards, self.workers, run_dir, begun, source, ranks.current())

@@ -58,7 +58,7 @@ def _forked(line: CommandLine) -> Rows:
     (fork,) = (one for one in line.overrides if go_on.key_of(one) == go_on.FORK)
     place = go_on.texts(fork.partition("=")[2])[0]
     continued = line.over.continued
-    rows = [("begins", f"from the checkpoint of step {line.over.step} of {go_on.split(place)[0]}")]
+    rows = [("begins", f"from the checkpoint of step {line.over.checkpoint.step} of {go_on.split(place)[0]}")]
     skipped = last_whole(line.root / go_on.split(place)[0])[1]
     made = line.points()[0].run.config() if not line.sweeps else continued.config
     changed = {key: pair for key, pair in differences(continued.config, made).items() if not key.startswith("fork")}

@@ -63,7 +63,7 @@ ALGORITHM = ("vllm_importance_sampling_", "vllm_structured_outputs_regex")
 
 EVALUATION = "held_out.rows and held_out.every measure held-out rows, before, after and while it trains"
 CHECKPOINTS = "resume=RUN goes on with a run; checkpoints are kept by method.save_steps and method.save_total_limit"
-DEVICES = "a run has one device yet"
+DEVICES = "hardware.devices says how many devices train, on one host, and rlexp starts their processes"
 COLUMNS = "dataset.params.columns names the columns of a file, data_prep/ writes them"
 KERNELS = "Unsloth brings kernels of its own"
 BATCHING = "rollout=colocate samples with vLLM, which batches so"

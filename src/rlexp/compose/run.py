@@ -11,7 +11,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rlexp.compose import environment, fit, geometry, identity, memory, needed_patches, rollout, validate, whole_step
+from rlexp.compose import (
+    devices,
+    environment,
+    fit,
+    geometry,
+    identity,
+    memory,
+    needed_patches,
+    rollout,
+    validate,
+    whole_step,
+)
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.places import NOWHERE, Places
@@ -154,6 +165,7 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
     whole_step.check(arguments, derived, prompts_per_step)
+    devices.check(derived.devices, off_policy_steps, groups.rollout)
     needed_patches.one_pass(groups.rollout, method, derived)
     fields = {
         f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")

@@ -279,6 +279,9 @@ class Rollout:
     patches: bool = True
     """Patches of TRL, Unsloth and vLLM that save time or memory (docs/patches.md); off: none is applied, and a run that
     cannot do without one is refused."""
+    seed_rows: bool | None = None
+    """Every completion that transformers samples has a seed of its own, from the run's seed, the step and its row, as
+    those of vLLM have; null: where a run has several devices, which so sample what one does."""
     server_url: str | None = None
     """A vLLM server that runs already (http://HOST:PORT); null: one is started with the run and ended with it."""
     server_gpu: int = ranged(1, Range(1, 1023))

@@ -24,6 +24,13 @@ from rlexp.whole import of as of
 
 PARTIAL = ".partial-"
 """How the names begin of what is being written, or removed."""
+TRAINER = "trainer_between_steps.pt"
+"""The file with what rank 0 holds between two steps and transformers does not keep."""
+
+
+def trainer_file(rank: int) -> str:
+    """The file of a rank, as TRAINER."""
+    return TRAINER if rank == 0 else TRAINER.replace(".pt", f"_{rank}.pt")
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,22 @@ def require(checkpoint: Checkpoint) -> None:
             f"training cannot go on from the checkpoint of step {checkpoint.step}: {why}",
             where=str(checkpoint.folder),
             hint="name another one, or start the run anew",
+        )
+
+
+def require_devices(checkpoint: Checkpoint, devices: int) -> None:
+    """Checks whether as many devices go on as wrote a checkpoint: each holds rows and random states of its own.
+
+    Raises:
+        RunError: they are more or fewer.
+    """
+    wrote = len(list(checkpoint.folder.glob(TRAINER.replace(".pt", "*.pt"))))
+    if wrote and wrote != devices:  # without any it is refused as it is read
+        raise RunError(
+            f"{wrote} device(s) wrote the checkpoint of step {checkpoint.step}, and {devices} go on from it: each "
+            "has rows and a random state of its own",
+            where=f"hardware.devices={devices}",
+            hint=f"type hardware.devices={wrote}; or begin a run with its weights: model.start=RUN",
         )
 
 

@@ -163,6 +163,11 @@ def take_over(folder: Path) -> bool:
     return _claimed.pop(folder.resolve(), None) is not None
 
 
+def hand_over(folder: Path) -> None:
+    """Makes a claim of the command's process one of this process: its record takes it over."""
+    _claimed[folder.resolve()] = []
+
+
 def give_back(folder: Path, mark: str) -> None:
     """Takes a claim back that no record took over and Hydra did not write over; nothing else is touched."""
     made = _claimed.pop(folder.resolve(), None)

@@ -22,6 +22,7 @@ from rlexp.inputs.reward_source import PREFILLS, PROVIDED, RewardSource
 from rlexp.reward.combine import Scores, total
 from rlexp.reward.function import given as given_to
 from rlexp.reward.pool.pool import Failure, Score, Workers
+from rlexp.reward.ranks import Alone, Ranks, joined
 
 GATED = "gated"
 """Name of the function behind the terms that a gate trains on."""
@@ -60,6 +61,7 @@ class Rubric:
         failures: the folder of the run; completions that a term failed on are appended to FAILURES in it.
         prefill: what the generation prompt wrote of every answer already: ``<think>``; terms may read it.
         source: the column that says from which part of a mixture a row came; None of one data set.
+        ranks: the processes that each train on a part of every batch; the first one scores all of it.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Rubric:
         failures: Path | None = None,
         prefill: str = "",
         source: str | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.reward = reward
         self.sources = sources
@@ -80,6 +83,9 @@ class Rubric:
         self._prefill = prefill
         self._source = source
         self._kept: list[Batch] = []
+        self._ranks = ranks or Alone()
+        self._own = slice(None)
+        """The rows of the last batch that this process trains on."""
 
     def score(
         self,
@@ -154,12 +160,27 @@ class Rubric:
                 step = state.global_step + 1 if state else 0
                 if self._kept and self._kept[-1].step != step:
                     self._kept = []
-                self._kept.append(self.score(completions, prompts, columns, num_generations, step))
+                self._kept.append(self._of_all(completions, prompts, columns, num_generations, step))
             batch = self._kept[-1]
-            return batch.rewards if name == GATED else batch.scores[name]
+            return (batch.rewards if name == GATED else batch.scores[name])[self._own]
 
         score_term.__name__ = name
         return score_term
+
+    def _of_all(
+        self, completions: list[Any], prompts: list[Any], columns: dict[str, Any], num_generations: int, step: int
+    ) -> Batch:
+        """The scored batch of all ranks, on each of them: a reward sees the whole batch, on any number of devices."""
+        if self._ranks.count == 1:
+            return self.score(completions, prompts, columns, num_generations, step)
+        count = len(completions)
+        lists = {name: of for name, of in columns.items() if isinstance(of, list) and len(of) == count}
+        parts = self._ranks.parts({**lists, "completions": completions, "prompts": prompts})
+        before = sum(len(part["completions"]) for part in parts[: self._ranks.number])
+        self._own = slice(before, before + count)
+        whole = joined(parts)
+        texts, asked = whole.pop("completions"), whole.pop("prompts")
+        return self._ranks.from_first(lambda: self.score(texts, asked, whole, num_generations, step))
 
     def of_step(self, step: int) -> list[Batch]:
         """The batches that the functions scored in this step; whoever watches may ask until the next step scores."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,20 +18,20 @@ from typing import Any
 from transformers import TrainerCallback
 
 from rlexp import shapes
-from rlexp.backend import trainer_state
+from rlexp.backend import ranks, trainer_state
 from rlexp.errors import RunError
 from rlexp.preflight import facts
 from rlexp.record import checkpoints
+from rlexp.record.checkpoints import TRAINER as TRAINER
+from rlexp.record.checkpoints import trainer_file
 from rlexp.record.rewind import RECORD, rewind
 from rlexp.train.job import Job
 from rlexp.train.selection import Selection
 from rlexp.train.so_far import SCHEMA, RunSoFar
 from rlexp.whole import STATE
 
-TRAINER = "trainer_between_steps.pt"
-"""The file of a checkpoint that is ours, beside RECORD."""
 HELD = ("trainer", "times")
-"""The keys of TRAINER."""
+"""The keys of ``trainer_file``."""
 
 
 class Checkpoints(TrainerCallback):
@@ -51,7 +52,8 @@ class Checkpoints(TrainerCallback):
         selection: Selection | None = None,
     ) -> None:
         self.job, self.trainer, self.so_far, self.warn, self.selection = job, trainer, so_far, warn, selection
-        self.begun = job.resume or job.fork
+        self.begun, self.ranks = job.resume or job.fork, ranks.current()
+        self._own = trainer_file(self.ranks.number)
         self._write: Callable[..., None] = trainer._save_checkpoint
         self._beside = ThreadPoolExecutor(1, "checkpoint")
         self._finishing: Future[None] | None = None
@@ -75,22 +77,41 @@ class Checkpoints(TrainerCallback):
         trainer, run_dir = self.trainer, self.job.run_dir
         step = trainer.state.global_step
         self.wait()
-        if not self._has_room(step):
+        if not self.ranks.from_first(lambda: self._has_room(step)):
             return
-        place = trainer._get_output_dir
+        if self.ranks.number:
+            self._hand_in(model, trial, step)
+            return
         with contextlib.ExitStack() as stack:
             partial = stack.enter_context(checkpoints.written(run_dir, step))
-            trainer._get_output_dir = lambda trial=None: str(partial)
-            try:
-                self._write(model, trial)
-            finally:
-                trainer._get_output_dir = place
-            folder = partial / f"checkpoint-{step}"
+            folder = self._written(model, trial, partial, step)
             (folder / "README.md").unlink(missing_ok=True)  # PEFT's draft, with a path of this machine
-            self._add(folder)
+            self._collect(folder)
             self._needed = checkpoints.size(folder)
             written = stack.pop_all()
         self._finishing = self._beside.submit(self._finish, written, self._selected())
+
+    def _written(self, model: Any, trial: Any, home: Path, step: int) -> Path:
+        """The checkpoint of this rank below a folder."""
+        trainer, place = self.trainer, self.trainer._get_output_dir
+        trainer._get_output_dir = lambda trial=None: str(home)
+        try:
+            self._write(model, trial)
+        finally:
+            trainer._get_output_dir = place
+        self._add(home / f"checkpoint-{step}")
+        return home / f"checkpoint-{step}"
+
+    def _hand_in(self, model: Any, trial: Any, step: int) -> None:
+        """Writes what rank 0 cannot know of this one (random states, rows of a generation), for it to collect."""
+        own = self._written(model, trial, self.job.run_dir / "handed_in", step)
+        self.ranks.parts(str(own))
+
+    def _collect(self, folder: Path) -> None:
+        """Takes what the other ranks hand in into the checkpoint."""
+        for rank, own in enumerate(self.ranks.parts("")):
+            for name in (trainer_file(rank), f"rng_state_{rank}.pth") if rank else ():
+                shutil.move(Path(own) / name, folder / name)
 
     def wait(self) -> None:
         """Returns once the last checkpoint is in its place.
@@ -126,7 +147,8 @@ class Checkpoints(TrainerCallback):
         if self.job.fork:  # transformers keeps the intervals of the checkpoint's run
             state.compute_steps(args, state.max_steps)
             return
-        rewind(self.job.run_dir, self.begun, self._state["record"]["lengths"])
+        if self.ranks.number == 0:
+            rewind(self.job.run_dir, self.begun, self._state["record"]["lengths"])
         self.so_far.restore(self._state["record"], self._state["times"])
         if self.selection:
             self.selection.read()
@@ -140,7 +162,7 @@ class Checkpoints(TrainerCallback):
         rows = [[step.get(part, float("nan")) for part in parts] for step in steps]
         values = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(parts))
         times = {"parts": parts, "values": values, "reported": self.so_far.times.reported}
-        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / TRAINER)
+        torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / self._own)
         (folder / RECORD).write_text(json.dumps(self.so_far.state()))
 
     def _read(self, folder: Path) -> dict[str, Any]:
@@ -149,7 +171,7 @@ class Checkpoints(TrainerCallback):
 
         record = shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")
         try:
-            held = torch.load(folder / TRAINER, map_location=self.trainer.args.device, weights_only=True)
+            held = torch.load(folder / self._own, map_location=self.trainer.args.device, weights_only=True)
             trainer, times = (dict(held[name]) for name in HELD)
             trainer_state.require(trainer)
             times["values"] = times["values"].cpu()
@@ -158,7 +180,7 @@ class Checkpoints(TrainerCallback):
         except Exception as error:  # whatever torch meets in a file of somebody else's
             raise RunError(
                 f"what the checkpoint holds of the trainer cannot be read: {str(error)[:200]}",
-                where=str(folder / TRAINER),
+                where=str(folder / self._own),
                 hint="name another checkpoint, or start the run anew",
             ) from error
         return {"trainer": trainer, "times": times, "record": record}

@@ -31,13 +31,13 @@ class Forked:
     """What is done with every run that is composed for a fork."""
 
     continued: Continued
-    step: int
+    checkpoint: Checkpoint
 
     def __call__(self, run: Run, overrides: list[str]) -> Run:
         """The run of the locked config and what was typed over it.
 
         Raises:
-            RunError: the checkpoint's weights do not fit it, or it ends before the checkpoint.
+            RunError: the checkpoint's weights do not fit it, other devices wrote it, or it ends before the checkpoint.
         """
         made, before = self.continued(run, overrides), self.continued.config["model"]
         now = made.config()["model"]
@@ -50,12 +50,13 @@ class Forked:
                     where=key,
                     hint=f"leave {key} out, or train anew without fork=",
                 )
-        steps = made.arguments["max_steps"]
-        if 0 < steps <= self.step:
+        checkpoints.require_devices(self.checkpoint, made.hardware.devices)
+        steps, begun = made.arguments["max_steps"], self.checkpoint.step
+        if 0 < steps <= begun:
             raise RunError(
-                f"the checkpoint is of step {self.step}, and the run ends at {steps}: nothing would be trained",
+                f"the checkpoint is of step {begun}, and the run ends at {steps}: nothing would be trained",
                 where=f"method.max_steps={steps}",
-                hint=f"max_steps counts from the beginning of the first run: type method.max_steps={2 * self.step}",
+                hint=f"max_steps counts from the beginning of the first run: type method.max_steps={2 * begun}",
             )
         return made
 
@@ -79,7 +80,7 @@ def over(line: CommandLine, here: Path) -> CommandLine:
     more = [go_on.override(FORK, place), f"{SHA256}={digest}"]
     made = continued.over(line, original, rest, more)
     assert isinstance(made.over, Continued)
-    return dataclasses.replace(made, over=Forked(made.over, checkpoint.step))
+    return dataclasses.replace(made, over=Forked(made.over, checkpoint))
 
 
 def find(typed: str, here: Path, root: Path) -> tuple[FinishedRun, Checkpoint]:

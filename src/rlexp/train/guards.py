@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlexp import files
+from rlexp.backend import ranks
 from rlexp.errors import Failed, RunError
 from rlexp.preflight import checks, facts
 from rlexp.record import checkpoints
@@ -22,11 +23,12 @@ LONGEST = 600
 def require_one_process() -> None:
     """Raises a RunError where a launcher started several processes: each would train the whole run, into one record."""
     started = os.environ.get("WORLD_SIZE", "1")
-    if started != "1":
+    if started != "1" and ranks.current().count == 1:
         raise RunError(
-            f"{started} processes were started (WORLD_SIZE), and a run has one device yet",
+            f"{started} processes were started (WORLD_SIZE), and a run starts those of its devices itself",
             where="torchrun, accelerate launch or srun in front of python -m rlexp",
-            hint="type python -m rlexp without it (unset WORLD_SIZE where the shell holds it)",
+            hint=f"type python -m rlexp hardware.devices={started if started.isdecimal() else 2} without it (unset "
+            "WORLD_SIZE where the shell holds it)",
         )
 
 

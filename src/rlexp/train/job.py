@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rlexp.backend.warm import Warm
 from rlexp.compose.run import Run
-from rlexp.record.checkpoints import Checkpoint, require
+from rlexp.record.checkpoints import Checkpoint, require, require_devices
 from rlexp.record.rewind import require_own
 
 
@@ -32,13 +33,17 @@ class Job:
     warm: Warm | None = None
     """What the worker of a sweep keeps from one point to the next; None elsewhere."""
 
+    launcher: dict[str, Any] | None = None
+    """The process that the record names where it is not this one (``status.process``): that which started the ranks."""
+
     def require_beginning(self) -> None:
         """Checks what the training goes on from, before anything of it is loaded and anything is changed.
 
         Raises:
-            RunError: the checkpoint is not whole, or the run folder leads elsewhere.
+            RunError: the checkpoint is not whole, other devices wrote it, or the run folder leads elsewhere.
         """
         if self.resume:
             require_own(self.run_dir)
         if begun := self.resume or self.fork:
             require(begun)
+            require_devices(begun, self.run.hardware.devices)

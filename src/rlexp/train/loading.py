@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 
-from rlexp.backend import compile_cache, dataset, telemetry, template_clock
+from rlexp.backend import compile_cache, dataset, ranks, telemetry, template_clock
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
@@ -40,7 +40,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, T
     begun, again = job.resume or job.fork, job.resume is not None
     identity, config = lock.identity(job.run), job.run.config()
     record = Record(job.run_dir, job.root, identity, job.overrides, config, begun.step if begun else 0, again)
-    record.content["telemetry"] = telemetry.state()
+    record.content |= {"telemetry": telemetry.state(), **(job.launcher or {})}
     record.content |= {"fork": forked.lineage(job.run, job.root)} if job.fork else {}
     ending = Ending(job.run.max_minutes)
     try:
@@ -89,7 +89,8 @@ def load(
         console.print(f"begins with {start.words(inputs.start.digest)[0]}")
     record.mark("locked")
     # Now, so that they start while the libraries are imported.
-    workers = running.enter_context(workers_for(run.reward, inputs.rewards, run.hardware.reward_workers))
+    processes = 0 if ranks.current().number else run.hardware.reward_workers  # rank 0 scores
+    workers = running.enter_context(workers_for(run.reward, inputs.rewards, processes))
     serving = running.enter_context(server.started(run, inputs.model, record.run_dir))
     patches = Patches(run.rollout.patches, console.warn)
     running.callback(lambda: record.content.update(patches=patches.to_json()))
@@ -98,6 +99,7 @@ def load(
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
     models.import_libraries(run, patches)
+    ranks.current().join()
     template_clock.freeze(job.moment or datetime.now().replace(microsecond=0))
     record.mark("imported")
     # TRL refuses in a moment what would else be known once the model is loaded.

@@ -24,6 +24,7 @@ from rlexp.inputs.prepare import prepare
 from rlexp.nvidia import gpus
 from rlexp.preflight import checks
 from rlexp.train import forked, selecting
+from rlexp.train.devices import launch as devices
 from rlexp.train.job import Job
 
 Over = Callable[[Run, list[str]], Run]
@@ -39,12 +40,7 @@ def make_ready(run: Run, root: Path, run_dir: Path, inputs: Inputs | None = None
     Raises:
         RunError: it cannot be started.
     """
-    if run.hardware.devices > 1:
-        raise RunError(
-            "a run over several devices is planned (plan shows its geometry) but cannot be started yet",
-            where="hardware.devices",
-            hint="type hardware.devices=1; the optimisation problem stays the same",
-        )
+    devices.require(run)
     if run.hardware.device is Device.cuda and not gpus():
         raise RunError(
             "no GPU here: nvidia-smi names none",

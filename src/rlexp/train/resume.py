@@ -139,6 +139,7 @@ def prepare(line: CommandLine, run_dir: Path) -> Resumption:
     if original:
         require_same(original, point.run, typed, shown, checkpoint)
         if checkpoint:
+            checkpoints.require_devices(checkpoint, point.run.hardware.devices)
             rewind.require_as_written(run_dir, checkpoint, shown)
         notes += drift(original, point.run)
     else:

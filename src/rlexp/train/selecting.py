@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rlexp.backend import dataset
+from rlexp.backend import dataset, ranks
 from rlexp.backend.loaded import Loaded
 from rlexp.backend.prompts import prefill_of
 from rlexp.compose import tasks
@@ -73,11 +73,15 @@ def measuring(
     places = task.rows if task else rows_of(run, inputs.data, Half.select)
     rows = dataset.load(of_task, inputs.data, "test", places, inputs.wanted_columns)
     if task:
-        workers = running.enter_context(workers_for(of_task.reward, inputs.rewards, run.hardware.reward_workers))
+        processes = 0 if ranks.current().number else run.hardware.reward_workers
+        workers = running.enter_context(workers_for(of_task.reward, inputs.rewards, processes))
         begun = prefill_of(of_task, loaded.tokenizer, inputs, rows)
         rubric = Rubric(of_task.reward, inputs.rewards, workers, prefill=begun)
 
     def measured() -> Measured:
+        return ranks.current().from_first(alone)
+
+    def alone() -> Measured:
         sampler = TransformersSampler(of_task, trainer.model, loaded.tokenizer)
         found = measure.measure(of_task, sampler, rubric, rows)
         return Measured(metric, found.scores.get(metric, [None] * len(found.prompts)), found.means)

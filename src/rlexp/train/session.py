@@ -6,13 +6,15 @@ Source: the loop is TRL's and transformers' ``Trainer.train``; this module only 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rlexp import files
-from rlexp.backend import dataset, peak_memory, restore
+from rlexp.backend import dataset, peak_memory, ranks, restore
 from rlexp.backend import model as models
 from rlexp.backend.trainers import arguments, build, effective
 from rlexp.backend.trainers.inputs import TrainerInputs
@@ -29,9 +31,10 @@ from rlexp.preflight.smoke.driver import smoke as take_smoke
 from rlexp.preflight.smoke.driver import smoke_if_due
 from rlexp.record import go_on, lock
 from rlexp.record.metrics import entries
-from rlexp.record.run_folder import COMPLETIONS, METRICS, PATCH
+from rlexp.record.run_folder import COMPLETIONS, LOCK, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
 from rlexp.train import selecting, summary
+from rlexp.train.devices import launch as devices
 from rlexp.train.job import Job
 from rlexp.train.loading import load, recorded
 
@@ -54,7 +57,11 @@ def train(
         RunError: an input, a reward, the smoke or the trainer's arguments turned out wrong; the manifest says so too.
         Stopped: a health rule ended it; what was trained so far is saved.
     """
-    run, run_dir, console = job.run, job.run_dir, RunConsole()
+    if devices.due(job.run):
+        devices.run(functools.partial(train, inputs=inputs, approve=approve, smoked=smoked), job)
+        approve(lock.read_lock(job.run_dir / LOCK))
+        return
+    run, run_dir, console, group = job.run, job.run_dir, RunConsole(), ranks.current()
     job.require_beginning()
     with recorded(job) as (record, running, ending, trackers):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
@@ -73,6 +80,7 @@ def train(
         from rlexp.evaluate.held_out_callback import HeldOutCallback
         from rlexp.health.watch import Watch
         from rlexp.train import checkpoints, so_far, step_time
+        from rlexp.train.devices.agree import Agree
         from rlexp.train.last_step import LastStep
         from rlexp.train.selection import Selection
 
@@ -104,12 +112,13 @@ def train(
             if loaded.inputs.start:
                 start.keep(loaded.inputs.start, run_dir)
         approve(locked)
-        if job.resume:
+        if job.resume and not group.number:
             record.keep_lock(locked["versions"])
         record.mark("built")
 
         def sampled(rows: Any) -> measure.Measurement:
-            return measure.measure(run, TransformersSampler(run, trainer.model, tokenizer), rubric, rows)
+            sampler = TransformersSampler(run, trainer.model, tokenizer)
+            return group.from_first(lambda: measure.measure(run, sampler, rubric, rows))
 
         def compare() -> summary.HeldOutScores:
             metrics = evaluated.metrics(trainer, sources) if trainer_test is not None else {}
@@ -121,9 +130,12 @@ def train(
         before = compare() if test is not None and run.model.full_finetuning else None
         live, times = callbacks.Live(console), step_time.StepTime(trainer)
         watch = Watch(run, rubric, run_dir, console.warn)
-        for callback in (
+        written = (
             callbacks.Metrics(run_dir / METRICS, times.logged),
             callbacks.Completions(run_dir / COMPLETIONS, rubric, run.num_generations),
+        )
+        for callback in (
+            *(() if group.number else written),
             callbacks.FirstStep(record.mark),
             live,
             watch,
@@ -146,12 +158,23 @@ def train(
         # Behind the writer, which puts a record back that goes on.
         trainer.add_callback(callbacks.Beginning(lambda: trackers.begin(record, begun_at)))
         trainer.add_callback(LastStep(ending, record))
+        if group.count > 1:
+            trainer.add_callback(Agree(group))
+
+        def save() -> Path:
+            return models.save(run, trainer.model, tokenizer, run_dir, digest["model"])
+
+        def choose() -> dict[str, Any] | None:
+            if selection is None:
+                return None
+            return selection.end(ending.done, weights, record.seconds(), entries(run_dir))
+
         with ending.after_step():
             try:
                 begun = job.resume or job.fork
                 trainer.train(resume_from_checkpoint=str(begun.folder) if begun else None)
             except Exception:
-                ending.keep(lambda: models.save(run, trainer.model, tokenizer, run_dir, digest["model"]))
+                ending.keep(save)
                 raise
             finally:
                 live.stop()
@@ -161,13 +184,13 @@ def train(
                 record.content["memory_gib"] = peaks
             record.content["step_time_s"] = took = step_time.medians(times.steps)
 
-            weights = models.save(run, trainer.model, tokenizer, run_dir, digest["model"])
+            weights = group.from_first(save)
             record.content["health"] = watch.summary()
-            if selection and (choice := selection.end(ending.done, weights, record.seconds(), entries(run_dir))):
+            if selection and (choice := group.from_first(choose)):
                 record.content["selection"] = choice
         ending.require()
-        watch.require()
-        ended = ending.outcome()
+        group.from_first(watch.require)
+        ended = group.from_first(ending.outcome)
         if ended:
             record.end(*ended)
         elif test is not None:
@@ -182,7 +205,8 @@ def train(
                     with restore.with_checkpoint(trainer, job.fork.folder):
                         best = compare()
             elif selection and choice and choice["step"] != ending.done:
-                with restore.with_checkpoint(trainer, selection.folder(choice["step"])):
+                chosen = group.from_first(functools.partial(selection.folder, choice["step"]))
+                with restore.with_checkpoint(trainer, chosen):
                     best = compare()
             record.content["held_out"] = summary.change_table(before, after, best)
             compared = summary.samples(before, after, best)
@@ -212,6 +236,8 @@ def smoke(job: Job) -> None:
     Raises:
         RunError: an input is wrong, or the steps failed; the manifest says so too.
     """
+    if devices.due(job.run):
+        return devices.run(smoke, job)
     console = RunConsole()
     with recorded(job) as (record, running, *_):
         record.content["verb"] = "smoke"

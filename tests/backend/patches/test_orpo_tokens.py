@@ -14,6 +14,7 @@ def trainer(passes):
     batches = [{"chosen_attention_mask": torch.tensor(mask)} for mask in masks]
     return SimpleNamespace(
         args=SimpleNamespace(gradient_accumulation_steps=passes),
+        accelerator=SimpleNamespace(num_processes=1),
         get_batch_samples=lambda iterator, count, device: (batches, None),
         concatenated_forward=lambda model, batch: (1, 2, 3, 4, 3.0, "aux"),
     )
@@ -49,3 +50,14 @@ def test_nothing_is_done_where_a_step_is_one_pass_or_a_batch_is_evaluated():
     made = trainer(2)
     orpo_tokens.apply(made)
     assert made.concatenated_forward(None, {})[4] == 3.0
+
+
+def test_on_several_devices_the_tokens_of_all_of_them_count():
+    made = trainer(1)
+    made.get_batch_samples = lambda *args: ([{"chosen_attention_mask": torch.ones(1, 4)}], None)
+    # the other device holds nine tokens
+    gathered = SimpleNamespace(num_processes=2, gather=lambda own: torch.cat([own, torch.tensor([9.0])]))
+    made.accelerator = gathered
+    assert orpo_tokens.apply(made).status is Status.applied
+    ((batch,), _) = made.get_batch_samples(None, 1, None)
+    assert batch[orpo_tokens.WEIGHT] == 3 * 2 / 12

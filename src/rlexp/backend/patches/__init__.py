@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rlexp.backend import ranks
 from rlexp.backend.patches import (
     base_reference,
     engine_class,
@@ -25,6 +26,7 @@ from rlexp.backend.patches import (
     packed_kernel,
     sampled_logprobs,
     seeded_requests,
+    seeded_rows,
     shared_engine,
     token_ids_only,
     uncompiled_blocks,
@@ -52,6 +54,7 @@ PATCHES: dict[str, Patch] = {
         shared_engine.PATCH,
         merged_weights.PATCH,
         seeded_requests.PATCH,
+        seeded_rows.PATCH,
         sampled_logprobs.PATCH,
         flat_logprobs.PATCH,
         token_ids_only.PATCH,
@@ -138,6 +141,7 @@ def prepare_sampling(trainer: OnlineTrainer, engine: Engine, off_policy_steps: i
         patches.apply(importance_ratio, trainer)
     generation = getattr(trainer, "vllm_generation", None)
     if generation is None:
+        patches.apply(seeded_rows, trainer, engine.run.seed, engine.run.rollout.seed_rows, ranks.current())
         return
     patches.apply(token_ids_only, generation)
     patches.apply(seeded_requests, trainer, generation, engine.run.seed)

@@ -31,8 +31,9 @@ PATCH = Patch(
 
 
 def apply(trainer: Any) -> Outcome:
-    """Wraps the methods of one ORPO trainer, where its steps have several passes."""
-    if trainer.args.gradient_accumulation_steps == 1:
+    """Wraps the methods of one ORPO trainer, where its steps have several passes, on one device or several."""
+    devices = trainer.accelerator.num_processes
+    if trainer.args.gradient_accumulation_steps * devices == 1:
         return not_needed("a step is one pass")
     collect, forward = trainer.get_batch_samples, trainer.concatenated_forward
 
@@ -40,8 +41,11 @@ def apply(trainer: Any) -> Outcome:
         batches, items = collect(*args, **kwargs)
         # The first token of a sequence is predicted by nothing.
         tokens = [int(batch["chosen_attention_mask"][:, 1:].sum()) for batch in batches]
+        in_step = sum(tokens)
+        if devices > 1:
+            in_step = int(trainer.accelerator.gather(batches[0]["chosen_attention_mask"].new_tensor([in_step])).sum())
         for batch, count in zip(batches, tokens, strict=True):
-            batch[WEIGHT] = count * len(batches) / max(sum(tokens), 1)
+            batch[WEIGHT] = count * len(batches) * devices / max(in_step, 1)
         return batches, items
 
     def concatenated_forward(model: Any, batch: dict[str, Any]) -> Any:

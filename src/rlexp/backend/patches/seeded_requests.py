@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rlexp.backend import ranks
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def apply(trainer: OnlineTrainer, generation: Generation, run_seed: int) -> Outc
 
     @functools.wraps(inner)
     def generate(*args: Any, **kwargs: Any) -> Any:
-        with _meanwhile(sampler, "generate", seeded(sampler.generate, seeds)):
+        with meanwhile(sampler, "generate", seeded(sampler.generate, seeds)):
             return inner(*args, **kwargs)
 
     generation.generate = generate
@@ -91,8 +92,8 @@ def in_process(generate: Callable[..., Any], seeds: Seeds) -> Callable[..., Any]
 
     @functools.wraps(generate)
     def seeded(prompts: list[Any], sampling_params: Any, **kwargs: Any) -> Any:
-        seed, each = seeds.call(), []
-        for row in range(len(prompts)):
+        seed, each, before = seeds.call(), [], ranks.current().number * len(prompts)
+        for row in range(before, before + len(prompts)):
             parameters = sampling_params.clone()
             parameters.seed = seed(row)
             each.append(parameters)
@@ -132,7 +133,7 @@ def _joined(parts: list[Any]) -> Any:
 
 
 @contextmanager
-def _meanwhile(holder: Any, name: str, value: Any) -> Iterator[None]:
+def meanwhile(holder: Any, name: str, value: Any) -> Iterator[None]:
     """Gives an object an attribute of its own in the block; afterwards what it had before is seen again."""
     own = vars(holder).get(name)
     setattr(holder, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlexp.backend import ranks
 from rlexp.backend.loaded import Loaded
 from rlexp.compose.schema import When
 from rlexp.console import RunConsole
@@ -16,7 +17,7 @@ def smoke_if_due(loaded: Loaded, record: Record, console: RunConsole) -> None:
     found = passes.read(passes.path(loaded.run, loaded.digest, record.root))
     if found and found["device"] != steps.device():
         found = None
-    if passes.due(loaded.run, found):
+    if ranks.current().from_first(lambda: passes.due(loaded.run, found)):
         smoke(loaded, record, console)
     elif found and loaded.run.preflight.smoke is When.auto:
         record.content["smoke"] = found
@@ -39,7 +40,8 @@ def smoke(loaded: Loaded, record: Record, console: RunConsole, uncompiled: bool 
         figures["uncompiled"] = True
     record.content["smoke"] = kept = passes.content(figures)
     try:
-        passes.write(passes.path(run, loaded.digest, record.root), kept)
+        if ranks.current().number == 0:
+            passes.write(passes.path(run, loaded.digest, record.root), kept)
     except OSError as error:  # a pass that is lost costs the next run its steps, and this one nothing
         console.warn(
             f"the pass cannot be kept in {passes.FOLDER}/ ({error.strerror}): the next run takes the steps again"

@@ -1,0 +1,123 @@
+"""The process group of a run on several devices: torch.distributed, one process (rank) a device, on one host.
+
+They meet over a file, so that no port is open, and talk over the loopback device by gloo: gradients, and small objects
+(texts, scores, what was measured, control). GPUs, which would join by NCCL too, are refused before
+(``train.devices.launch``).
+
+Source: ``torch.distributed`` (init_method ``file://``); ``accelerate.PartialState`` takes a group that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rlexp.errors import RunError
+from rlexp.reward.ranks import Alone, Ranks
+
+T = TypeVar("T")
+LONGEST_WAIT = timedelta(hours=2)
+"""The time that ranks wait for another at most, which may measure held-out rows alone. A process that died or stands
+still ends the run long before (``train.devices``)."""
+
+_current: Ranks = Alone()
+
+
+def current() -> Ranks:
+    """The ranks of this process's run; ``Alone`` on one device."""
+    return _current
+
+
+def environment(number: int, count: int) -> dict[str, str]:
+    """The variables by which torchrun tells a process its place; transformers and accelerate read them."""
+    local = {"LOCAL_RANK": str(number), "LOCAL_WORLD_SIZE": str(count)}
+    threads = str(max(1, processors() // count))
+    asked = {name: os.environ.get(name, threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    libraries = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if sys.platform == "linux" else {}
+    libraries["TORCH_CPP_LOG_LEVEL"] = os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")  # or DDP's advice is printed
+    return {"RANK": str(number), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", **local, **asked, **libraries}
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def begin(number: int, count: int, meeting: Path) -> None:
+    """Makes this process one of the ranks of a run.
+
+    Args:
+        meeting: a file that is not there yet, in a folder of this run's own.
+    """
+    global _current
+    _current = Together(number, count, meeting)
+
+
+def _on_cpu(stored: Any, location: str) -> Any:
+    return stored if location.startswith("cpu:") else None
+
+
+class Together:
+    """The ranks of a run on several devices (``reward.ranks.Ranks``)."""
+
+    def __init__(self, number: int, count: int, meeting: Path) -> None:
+        self.number = number
+        self.count = count
+        self._meeting = meeting
+
+    def join(self) -> None:
+        """Joins the process group; returns once every rank has."""
+        import torch
+
+        torch.distributed.init_process_group(
+            "gloo",
+            init_method=f"file://{self._meeting}",
+            rank=self.number,
+            world_size=self.count,
+            timeout=LONGEST_WAIT,
+        )
+        # transformers has the optimizer's state loaded onto "cpu:0", a place that torch does not know (map_location).
+        torch.serialization.register_package(11, lambda stored: None, _on_cpu)
+
+    def parts(self, value: T) -> list[T]:
+        """The value of every rank, in their order."""
+        import torch
+
+        found: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(found, value)
+        return found
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What ``make`` answers on rank 0, on every rank; an error of it is raised on every rank too."""
+        import torch
+
+        told: list[Any] = [None]
+        if self.number:
+            torch.distributed.broadcast_object_list(told, 0)
+            answer, error = told[0]
+            if error is not None:
+                raise error
+            return answer
+        try:
+            answer = make()
+        except Exception as error:
+            torch.distributed.broadcast_object_list([(None, _carried(error))], 0)
+            raise
+        torch.distributed.broadcast_object_list([(answer, None)], 0)
+        return answer
+
+
+def _carried(error: Exception) -> Exception:
+    """An error that another process can be told."""
+    if isinstance(error, RunError):
+        return error
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

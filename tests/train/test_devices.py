@@ -1,0 +1,126 @@
+"""The ranks of a run as processes: which of their errors is told, and that none outlives the command. No torch."""
+
+import os
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from rlexp.errors import Failed, Interrupted, RunError
+from rlexp.train.devices import group as groups
+from rlexp.train.devices import launch
+from rlexp.train.devices.group import Group, raised
+from rlexp.train.devices.rank import Asked
+from rlexp.train.job import Job
+
+
+def ran(tmp_path, work, count=2):
+    """A group that did the work; each rank is given a job with its number."""
+    logs = [tmp_path / f"{number}.log" for number in range(count)]
+    group = Group(logs)
+    jobs = [SimpleNamespace(number=number, folder=tmp_path) for number in range(count)]
+    asked = [
+        Asked(number, count, tmp_path / "meeting", work, job, False, time.monotonic(), ["rlexp"])
+        for number, job in enumerate(jobs)
+    ]
+    group.run(asked)
+    assert all(rank.process.poll() is not None for rank in group.ranks)
+    return group
+
+
+def test_every_rank_knows_its_place_and_does_the_work(tmp_path):
+    def work(job):
+        from rlexp.backend import ranks
+
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+        place = (ranks.current().number, ranks.current().count, [os.environ[name] for name in names])
+        (job.folder / str(job.number)).write_text(repr(place))
+
+    group = ran(tmp_path, work)
+    assert group.cause() is None
+    for number in range(2):
+        assert (tmp_path / str(number)).read_text() == repr((number, 2, [str(number), str(number), "2", "2"]))
+
+
+def test_the_error_of_the_rank_that_failed_is_told_and_not_that_it_was_lost(tmp_path):
+    def work(job):
+        if job.number:
+            raise ValueError("the real one")
+        time.sleep(0.5)
+        raise Failed("RuntimeError: [../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+
+    cause = ran(tmp_path, work).cause()
+    assert cause.number == 1 and str(raised(cause)) == "the real one"
+
+
+def test_what_rank_0_says_in_words_of_its_own_comes_first_with_all_it_holds(tmp_path):
+    def work(job):
+        error = RunError("a reward is wrong", where="rewards/mine.py", hint="mend it")
+        error.go_on = "resume=outputs/a"
+        if job.number == 0:
+            time.sleep(0.5)
+        raise error
+
+    found = raised(ran(tmp_path, work).cause())
+    assert isinstance(found, RunError) and found.go_on == "resume=outputs/a" and found.hint == "mend it"
+
+
+def test_a_rank_that_dies_is_the_cause_and_the_others_are_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "GRACE_S", 0.5)
+
+    def work(job):
+        if job.number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+
+    group = ran(tmp_path, work, 3)
+    assert group.cause().number == 1 and group.cause().lost.endswith("was ended by SIGKILL")
+    assert "did not end within" in group.ranks[2].lost
+
+
+def test_a_rank_that_stands_still_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "GRACE_S", 0.5)
+    monkeypatch.setattr(groups, "SILENT_S", 6.0)
+
+    def work(job):
+        if job.number == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(600)
+
+    assert "gave no sign of life" in ran(tmp_path, work).cause().lost
+
+
+def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
+    def work(job):
+        (job.folder / f"at_work_{job.number}").touch()
+        try:
+            time.sleep(600)
+        except Interrupted as error:
+            (job.folder / f"heard_{job.number}").write_text(error.reason)
+            raise
+
+    def stop():
+        while not all((tmp_path / f"at_work_{number}").exists() for number in range(2)):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    group = ran(tmp_path, work)
+    assert group.signals == [signal.SIGTERM]
+    assert [(tmp_path / f"heard_{number}").read_text() for number in range(2)] == ["stopped by SIGTERM"] * 2
+    assert raised(group.cause()).exit_code == 143
+
+
+def test_several_gpus_and_a_notebook_are_refused(composed, monkeypatch, tmp_path):
+    gpus, cpus = composed("hardware=h100x4", "model=qwen3_0_6b"), composed("hardware=cpu_ddp2")
+    with pytest.raises(RunError, match="never tried") as caught:
+        launch.run(lambda job: None, Job(gpus, tmp_path, tmp_path, []))
+    assert "hardware.devices=1" in caught.value.hint
+    launch.require(cpus)
+    launch.require(composed("hardware=h100", "model=qwen3_0_6b"))
+    monkeypatch.setattr(launch, "in_notebook", lambda: True)
+    with pytest.raises(RunError, match="notebook"):
+        launch.require(cpus)
+    assert launch.due(cpus) and not launch.due(composed("hardware=cpu"))
