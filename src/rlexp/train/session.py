@@ -66,9 +66,8 @@ def train(
     with recorded(job) as (record, running, ending, trackers):
         console.print(f"run [bold]{lock.identity(run)}[/] in {os.path.relpath(run_dir, job.root)}")
         if out := list(record.content["git"].get("left_out", {})):
-            console.print(
-                f"left out of {PATCH}: {', '.join(out[:3])}{' ...' if out[3:] else ''} (manifest: git.left_out)"
-            )
+            names = f"{', '.join(out[:3])}{' ...' if out[3:] else ''}"
+            console.print(f"left out of {PATCH}: {names} (manifest: git.left_out)")
         task = selecting.task_of(run, job.root)
         loaded = load(job, record, running, console, inputs)
         model, tokenizer, digest = loaded.model, loaded.tokenizer, loaded.digest
@@ -91,11 +90,9 @@ def train(
             reporting = rows_of(run, loaded.inputs.data, Half.report)
             test = dataset.load(run, loaded.inputs.data, "test", reporting, loaded.read)
         requested = arguments.requested(run, run_dir)
-        trainer_test = (
-            None
-            if test is None or run.method.online
-            else test.select_columns(dataset.trained_columns(run, test.column_names))
-        )
+        trainer_test = None
+        if test is not None and not run.method.online:
+            trainer_test = test.select_columns(dataset.trained_columns(run, test.column_names))
         sources = list(test[mixture.SOURCE]) if test is not None and run.dataset.parts else None
         rows = dataset.in_training_order(run, loaded.rows)
         trainer = build(TrainerInputs(model, tokenizer, rows, trainer_test, rubric, requested, loaded.engine, run))
