@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import shapes
+from rlexp.record import left
 from rlexp.shapes import record
 
-FILE = "held_out.json"
+FILE = left.HELD_OUT
 ANY_TEXT = {"type": "string", "description": "a text"}
 REWARD = {"type": ["number", "null"], "description": "a number or null"}
 ROW = record(

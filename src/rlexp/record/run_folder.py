@@ -18,25 +18,27 @@ from rlexp import chosen, files, secrets, shapes
 from rlexp.console import in_notebook
 from rlexp.errors import RunError, Stopped
 from rlexp.inputs import start, trust
-from rlexp.inputs.digest import file_md5, folder_md5s
 from rlexp.inputs.trust import Code
-from rlexp.record import attempts
+from rlexp.record import attempts, left
 from rlexp.record.claim import MANIFEST as MANIFEST
 from rlexp.record.claim import claim_started, take_over
+from rlexp.record.left import COMPLETIONS, HELD_OUT
+from rlexp.record.left import HEALTH as HEALTH
+from rlexp.record.left import METRICS as METRICS
 from rlexp.record.machine import commit_and_patch, machine
 from rlexp.record.status import process
+from rlexp.reward.rubric import FAILURES
 from rlexp.shapes import COUNT, INSIDE, MD5, NAME, TEXT, mapping, record
 from rlexp.whole import CHECKPOINTS
 
-LOCK, METRICS, HEALTH, TRACKING = "run.lock.yaml", "metrics.jsonl", "health.jsonl", "tracking"
-SOURCES, PATCH, COMPLETIONS = "sources", "code.patch", "completions"
+LOCK, TRACKING, SOURCES, PATCH = "run.lock.yaml", "tracking", "sources", "code.patch"
 CLEARED = (
     *(LOCK, METRICS, HEALTH, SOURCES, PATCH, COMPLETIONS, CHECKPOINTS, TRACKING, "adapter", "model", "smoke"),
     *(start.KEPT, chosen.SELECTION, chosen.LINK),
-    *("held_out.json", "health.md", "reward_failures.jsonl", "traceback.txt", "libraries.log"),
+    *(HELD_OUT, "health.md", FAILURES, "traceback.txt", "libraries.log"),
 )
 """What a run leaves in its folder beside the manifest, and a run that begins again there does not keep."""
-OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "held_out", "selection", "inputs_changed", "preflight")
+OF_ONE_ATTEMPT = ("reason", "ended", "outputs", "evidence", "held_out", "selection", "inputs_changed", "preflight")
 """Keys of the manifest that say how an attempt went, and nothing of the next one."""
 MAIN_METRICS = ("reward", "rewards/margins", "loss")
 """Held-out metrics that stand for a run in a table; the first one it has."""
@@ -49,6 +51,7 @@ SCHEMA = record(
     {"status": NAME},
     {
         "outputs": mapping(MD5, INSIDE),
+        "evidence": mapping(MD5, INSIDE),
         "overrides": {"type": "array", "items": TEXT},
         "choices": mapping(TEXT, NAME),
         "timings_s": mapping({"type": "number", "minimum": 0}, NAME),
@@ -147,7 +150,7 @@ class Record:
         last = {name: self.content[name] for name in ("ended", "status", "reason") if name in self.content}
         self.content["attempts"][-1] |= last
         self.content["machine"] = machine()
-        self.content["outputs"] = outputs(self.run_dir)
+        self.content |= {"outputs": left.outputs(self.run_dir), "evidence": left.evidence(self.run_dir)}
         # On a full disk the old manifest stands; the error that is under way says more than this one.
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             self.write()
@@ -235,11 +238,3 @@ def update_manifest(run_dir: Path, **facts: Any) -> None:
 
 def _write_manifest(run_dir: Path, content: dict[str, Any]) -> None:
     files.write_text(run_dir / MANIFEST, json.dumps(content, indent=2) + "\n")
-
-
-def outputs(run_dir: Path) -> dict[str, str]:
-    """Output file -> md5, for what a run leaves to be used: the adapter or model, and the metrics."""
-    md5s = {METRICS: file_md5(run_dir / METRICS)} if (run_dir / METRICS).is_file() else {}
-    for name in ("adapter", "model"):
-        md5s |= {f"{name}/{path}": md5 for path, md5 in folder_md5s(run_dir / name).items()}
-    return md5s

@@ -85,7 +85,8 @@ def healthy(run: FinishedRun, events: Sequence[Mapping[str, Any]]) -> Verdict:
 def whole(run: FinishedRun) -> Verdict:
     """Whether what it left is what the manifest says by hash, and whether it came to its end."""
     question, outputs = "Is it whole?", run.manifest.get("outputs") or {}
-    wrong = {name: why for name, md5 in outputs.items() if (why := _fault(run, name, md5))}
+    known = {**outputs, **(run.manifest.get("evidence") or {})}
+    wrong = {name: why for name, md5 in known.items() if (why := _fault(run, name, md5))}
     if wrong and wrong.keys() == outputs.keys() - {METRICS} and set(wrong.values()) == {MISSING}:  # pinned/, a pack
         return Verdict(question, WARN, "without its weights", "What else it left is here, by hash.")
     faults = [f"{name} {why}" for name, why in wrong.items()]
@@ -94,9 +95,7 @@ def whole(run: FinishedRun) -> Verdict:
         return Verdict(question, BAD, "no", f"{'; '.join(faults[:NAMED])}{more}.")
     stands, _ = status.of(run.manifest)
     checked = (
-        f"what it left is whole, by hash (files: {len(outputs)})"
-        if outputs
-        else "nothing that it left is known by hash"
+        f"what it left is whole, by hash (files: {len(known)})" if known else "nothing that it left is known by hash"
     )
     if stands != "finished":
         steps = run.manifest.get("steps")
