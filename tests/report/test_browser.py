@@ -208,8 +208,13 @@ def test_everything_goes_by_keys(tab, files):
     assert tab.run("document.activeElement.id") == "f-text"
     tab.press("j")
     tab.until(f"!document.getElementById('matches').textContent.startsWith('{STEPS * 24} of')")
-    tab.press("Escape")  # out of the field
     tab.press("Escape")
+    assert tab.run("document.getElementById('f-text').value") == "" and tab.run("location.hash") == "#completions"
+    assert tab.run("document.activeElement === document.body") and len(shown(tab)) == 25
+    tab.press("/")
+    tab.press("x")
+    tab.press("Escape")  # before the text that was typed is looked for
+    tab.run("new Promise((done) => setTimeout(done, 300))")
     tab.until(f"document.getElementById('matches').textContent.startsWith('{STEPS * 24} of')")
     tab.press("?")
     assert tab.run("document.getElementById('help').open")

@@ -72,7 +72,8 @@ def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
         shown: folders that the report is about.
 
     Raises:
-        RunError: no file is named, the file is none of a report's, is a record's, or its folder is not there or cannot be written.
+        RunError: no file is named, it is none of a report's or a record's, or its folder is not there or cannot be
+            written.
     """
     where = f"--out {typed}"
     if not typed.strip():
