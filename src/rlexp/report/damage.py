@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from rlexp.errors import RunError, printable
@@ -60,4 +61,5 @@ class Damage:
 
 
 def _line(error: RunError) -> str:
-    return printable(error.what.splitlines()[0])
+    what, file = error.what.splitlines()[0], Path(error.where or "").name
+    return printable(what if file.partition(":")[0] in what else f"{file}: {what}")
