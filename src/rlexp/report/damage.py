@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from rlexp.errors import RunError, printable
 from rlexp.record import metrics
 from rlexp.record.finished import FinishedRun
 from rlexp.report.page import Section
-
-Value = TypeVar("Value")
 
 
 @dataclass
@@ -31,13 +29,13 @@ class Damage:
         """Everything, a sentence each."""
         return [*self.faults, *self.cut]
 
-    def read(self, read: Callable[[], Value], instead: Value) -> Value:
-        """What a reader answers; where it cannot, that is kept."""
+    def rows(self, read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The rows that a reader answers; none, and why is kept, where it cannot."""
         try:
             return read()
         except RunError as error:
             self.faults.append(_line(error))
-            return instead
+            return []
 
     def section(self, id: str, title: str, make: Callable[[], Section]) -> Section:
         """A section; where its files cannot be read, it says so."""
@@ -47,7 +45,7 @@ class Damage:
             self.faults.append(_line(error))
             return Section(id, title, [f"It cannot be shown: {_line(error)}."])
 
-    def entries(self, run: FinishedRun) -> tuple[list[dict[str, object]], list[str]]:
+    def entries(self, run: FinishedRun) -> tuple[list[dict[str, Any]], list[str]]:
         """(the entries of ``metrics.jsonl`` that can be read, what is to be said of the others)."""
         found, wrong, cut = metrics.readable(run.run_dir)
         if wrong:

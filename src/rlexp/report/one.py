@@ -29,9 +29,9 @@ def gather(run: FinishedRun, damage: Damage) -> Page:
         damage: what was found of the completions; takes up what is found here.
     """
     before = len(damage.faults)
-    found = damage.read(lambda: events.read(run.run_dir), [])
+    found = damage.rows(lambda: events.read(run.run_dir))
     unheard, before = [f"It cannot be read: {one}." for one in damage.faults[before:]], len(damage.faults)
-    rows = damage.read(lambda: held_out.read(run.run_dir), [])
+    rows = damage.rows(lambda: held_out.read(run.run_dir))
     unseen = [f"Its rows cannot be shown: {one}." for one in damage.faults[before:]]
     marks = [Mark(one["step"], f"{one['rule']}: {one['said']}", one["level"]) for one in found]
     entries, unread = damage.entries(run)

@@ -46,9 +46,9 @@ def gather(runs: Sequence[FinishedRun]) -> Page:
     names = _names(runs)
     damage, logged, unread = Damage(), {}, []
     for name, run in zip(names, runs, strict=True):
-        entries, said = damage.entries(run)
+        entries, wrong = damage.entries(run)
         logged[name] = charts.of_entries(entries)
-        unread += [f"{name}: {one}" for one in said]
+        unread += [f"{name}: {one}" for one in wrong]
     sections = [Section("curves", "Curves", unread, charts.over(logged)), _results(runs, names)]
     verdicts = []
     for name, run in zip(names[1:], runs[1:], strict=True):
