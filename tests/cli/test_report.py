@@ -2,6 +2,8 @@
 
 import pytest
 
+from rlexp.cli import answer
+from rlexp.errors import Interrupted
 from tests.cli.test_json import document
 from tests.conftest import copy_project, files, rlexp
 from tests.evaluate import swept
@@ -69,3 +71,13 @@ def test_a_mistake_is_one_message_and_leaves_nothing(project, words, what):
     assert done.returncode == 2 and done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr
     assert what in done.stderr and "  do:    " in done.stderr
     assert files(project) == before
+
+
+def test_what_is_said_of_an_interrupt_goes_for_a_verb_that_begins_no_run():
+    assert answer.after(Interrupted()) == "nothing half-written stays: type the same again"
+
+
+def test_an_empty_out_is_none(project):
+    before = files(project)
+    done = rlexp(project, "report", "outputs/a", "--out", "")
+    assert done.returncode == 2 and "--out names no file" in done.stderr and files(project) == before

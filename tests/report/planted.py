@@ -64,7 +64,7 @@ def entry(step: int, rng: random.Random, **more: Any) -> dict[str, Any]:
     return {
         **{"step": step, "loss": 0.1 / step, "reward": min(2.0, 0.1 * step + rng.random() / 2), "kl": 0.01 * step},
         **{"rewards/correct/mean": rng.random(), "rewards/format/mean": rng.random(), "entropy": 1 / step},
-        **{"completions/mean_length": 14.0, "completions/max_length": 20.0, "completions/clipped_ratio": 0.1},
+        **{"completions/mean_length": 14.0, "completions/max_length": 20.0, "completions/clipped_ratio": 0.0},
         "timing": {"step_time/step": 1.0, "step_time/generate": 0.6, "step_time/forward_backward": 0.4},
         **more,
     }

@@ -1,5 +1,6 @@
 """Reports in Debian's chromium, opened from the disk: nothing complains, nothing leaves the file, everything works."""
 
+import itertools
 import json
 import subprocess
 
@@ -13,6 +14,11 @@ from tests.report import browser, planted
 pytestmark = [pytest.mark.long, pytest.mark.skipif(browser.PROGRAM is None, reason=browser.MISSING)]
 STEPS = 30
 LONG = "never shortened " * 62_500  # a megabyte
+ODD_ROWS = {
+    **{"prompt": ["a?"] * 16, "completion": [None, *[""] * 15], "group": [0] * 16, "correct": [1.0] * 16},
+    **{"format": [0.125 * n for n in range(16)], "reward": [None, *[1 + 0.125 * n for n in range(1, 16)]]},
+}
+"""A step with a completion that is none, and more scores than have a bar each."""
 ODD = {(7, row): text for row, text in enumerate(planted.HOSTILE)}
 
 
@@ -33,7 +39,14 @@ def files(composed, tmp_path_factory):
     for point in folder.glob("p[0-5]"):
         lines = [{"step": n, "reward": n / 4 + int(point.name[1]) / 10} for n in range(1, 9)]
         (point / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    planted.write(place / "outputs/c", run, steps=4, prompts=1)
+    (place / "outputs/c/metrics.jsonl").write_text("")  # not a line yet
+    planted.store(place / "outputs/c", 1, ODD_ROWS)
+    planted.write(place / "outputs/d", run, steps=2)
+    for path in (place / "outputs/d/completions").iterdir():
+        path.write_text("damaged")
     words = {"run": ["outputs/a"], "sweep": ["multirun/s"], "runs": ["outputs/a", "outputs/b"], "bare": ["outputs/b"]}
+    words |= {"early": ["outputs/c"], "damaged": ["outputs/d"]}
     return {name: report(own, place, place).file for name, own in words.items()}
 
 
@@ -53,6 +66,17 @@ def tab(chromium):
     assert all(address.startswith(("file:", "about:")) for address in found.requests), found.requests
     assert len([address for address in found.requests if address.startswith("file:")]) == 1, found.requests
     assert found.run("document.title") not in ("pwned", "1", "")
+
+
+HEARD = """
+  window.heard = [];
+  const draws = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    window.heard.push([this.canvas.closest(".chart")?.dataset.chart, text]);
+    return draws.call(this, text, ...rest);
+  };
+"""
+"""Keeps every text that is drawn in a chart."""
 
 
 def shown(tab):
@@ -208,8 +232,13 @@ def test_everything_goes_by_keys(tab, files):
     assert tab.run("document.activeElement.id") == "f-text"
     tab.press("j")
     tab.until(f"!document.getElementById('matches').textContent.startsWith('{STEPS * 24} of')")
-    tab.press("Escape")  # out of the field
     tab.press("Escape")
+    assert tab.run("document.getElementById('f-text').value") == "" and tab.run("location.hash") == "#completions"
+    assert tab.run("document.activeElement === document.body") and len(shown(tab)) == 25
+    tab.press("/")
+    tab.press("x")
+    tab.press("Escape")  # before the text that was typed is looked for
+    tab.run("new Promise((done) => setTimeout(done, 300))")
     tab.until(f"document.getElementById('matches').textContent.startsWith('{STEPS * 24} of')")
     tab.press("?")
     assert tab.run("document.getElementById('help').open")
@@ -287,3 +316,66 @@ def test_held_out_rows_are_ordered_by_what_changed(tab, files):
     assert len(rise) == 20 and rise == sorted(rise, reverse=True)
     enter(tab, "held-out-order", "fall", "change")
     assert tab.run(changes) == sorted(rise)[:8]
+
+
+@pytest.mark.parametrize(("name", "count"), [("early", 40), ("damaged", None)])
+def test_no_section_is_needed_by_the_script(tab, files, name, count):
+    tab.open(files[name])
+    assert tab.run("document.documentElement.dataset.theme ?? 'none'") == "none"
+    tab.press("Escape")
+    assert tab.run("document.getElementById('completions') !== null")
+    if count is not None:
+        assert matches(tab) == count
+    else:
+        assert "cannot be read" in tab.run("document.getElementById('completions').innerText")
+        tab.press("t")
+        assert tab.run("document.documentElement.dataset.theme") == "light"
+
+
+def test_a_completion_that_is_none_is_not_an_empty_one(tab, files):
+    tab.open(files["early"], "#step=1&group=0&sort=stored")
+    said = tab.run("[...document.querySelectorAll('#rows .row')].map((row) => row.lastElementChild.textContent)")
+    assert said == ["(no completion was stored)", *["(empty)"] * 15]
+    assert "spread 0.56" in tab.run("document.getElementById('group').innerText")
+
+
+def test_a_histogram_names_its_values_or_is_linear_in_them(tab, files):
+    axis = "[...document.querySelectorAll('#axis span')].map((one) => one.textContent)"
+    tab.open(files["run"])
+    assert tab.run(axis) == ["0", "1", "2"] and tab.run("document.getElementById('axis-name').textContent") == "reward"
+    tab.requests.clear()
+    tab.open(files["early"])
+    assert tab.run(axis) == ["0", *[""] * 18, "2.88", "no score"]
+    for bars in ("#histogram button", "#axis span"):
+        places = tab.run(f"[...document.querySelectorAll('{bars}')].map((one) => one.getBoundingClientRect().x)")
+        apart = [b - a for a, b in itertools.pairwise(places[:20])]
+        assert max(apart) - min(apart) < 0.5
+
+
+def test_what_an_address_names_and_is_not_here_is_said(tab, files):
+    tab.open(files["run"], "#step=abc&prompt=zz&sort=high&x=%3Cb%3E")
+    said = tab.run("document.getElementById('matches').textContent")
+    assert said.endswith("it is passed over: step=abc, prompt=zz, x=<b>") and matches(tab) == STEPS * 24
+    tab.press("Escape")
+    assert "passed over" not in tab.run("document.getElementById('matches').textContent")
+
+
+def test_axes_of_steps_have_whole_steps_and_shares_lie_in_their_range(tab, files):
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=HEARD)
+    tab.open(files["damaged"])
+    tab.run("document.querySelector('.chart[data-chart=clipped]').scrollIntoView()")
+    said = "[...heard].filter(([chart]) => chart === '{}').map(([, text]) => text)"
+    tab.until(said.format("clipped") + ".length")
+    texts = tab.run(said.format("clipped"))
+    assert {"0", "1", "2"} <= set(texts) and not {"1.25", "1.5", "1.75", "-0.2", "1.2"} & set(texts), texts
+
+
+def test_sections_that_do_not_fit_fade_away(tab, files):
+    tab.size(400, 900)
+    tab.open(files["run"])
+    nav = "document.querySelector('.top nav')"
+    assert tab.run(f"{nav}.scrollWidth > {nav}.clientWidth")
+    assert "gradient" in tab.run(f"getComputedStyle({nav}).maskImage")
+    tab.run(f"{nav}.scrollLeft = 9999")
+    end = f"{nav}.lastElementChild.getBoundingClientRect().right - {nav}.getBoundingClientRect().right"
+    assert tab.run(end) <= -38, "the last one can be read whole"

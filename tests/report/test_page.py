@@ -15,6 +15,7 @@ from rlexp.report.verdict import Verdict
 from tests.report.planted import HOSTILE
 
 ODD = " ".join(HOSTILE)
+BROWSER = Section("completions", "Completions")
 
 
 class Tags(HTMLParser):
@@ -52,7 +53,7 @@ def everywhere(text):
     )
     verdicts, facts = [Verdict(text, "good", text, text)], [("began", text)]
     held_out = HeldOut([{"prompt": text, "before": text, "after": text, "reward_before": 0.0, "reward_after": 1.0}], 1)
-    return Page("run", text, text, text, verdicts, facts, [section], rows(text), held_out)
+    return Page("run", text, text, text, verdicts, facts, [section, BROWSER], rows(text), held_out)
 
 
 def html_of(one):
@@ -105,7 +106,7 @@ def test_secrets_are_masked_wherever_they_stand(monkeypatch):
     text = page.render(everywhere('it is se"cret<value>&1234, or hf_abcdefghijklmnopqrstuvwx')).decode()
     assert "cret" not in text and "hf_abc" not in text and text.count("***") > 10
     key = "-----BEGIN RSA PRIVATE KEY-----\nabc"
-    one = Page("run", "a", "a", sections=[Section("curves", "Curves", ["x"])], rows=rows(key, "whole"))
+    one = Page("run", "a", "a", sections=[BROWSER], rows=rows(key, "whole"))
     assert html_of(one)[1]["completions"]["text"] == ["***", "whole"], "what follows another text is not lost with it"
 
 
@@ -125,7 +126,7 @@ def test_a_section_without_content_is_absent_and_so_is_the_browser_of_completion
 def test_where_rows_are_sampled_the_page_says_of_how_many_and_how():
     some = rows("a", "b")
     some.total, some.how = 100, "whole groups"
-    *_, rest = html_of(Page("run", "a", "b", sections=[Section("curves", "Curves", ["x"])], rows=some))
+    *_, rest = html_of(Page("run", "a", "b", sections=[BROWSER], rows=some))
     assert "<b>2 of 100 completions</b>: <bdi>whole groups</bdi>" in rest
 
 
@@ -133,3 +134,12 @@ def test_a_number_in_a_table_is_short_and_sorted_by_its_whole():
     *_, rest = html_of(everywhere("x"))
     assert '<td class="number" data-value="1.5">1.5</td>' in rest
     assert [page.cell(value) for value in (None, True, 0.123456, 7, "a\x1bb")] == ["", "yes", "0.1235", "7", "a\x1bb"]
+
+
+def test_the_section_of_completions_stands_wherever_there_are_some_and_none_is_not_an_empty_one():
+    text, data, rest = html_of(Page("run", "a", "b", sections=[BROWSER], rows=rows(None, "")))
+    assert rest.count('id="histogram"') == 1 and '<a href="#completions">Completions</a>' in rest
+    assert data["completions"]["text"] == [None, ""]
+    *_, rest = html_of(Page("run", "a", "b", sections=[Section("completions", "Completions", ["step 1 is damaged"])]))
+    assert 'id="completions"' in rest and "step 1 is damaged" in rest and 'id="histogram"' not in rest
+    assert text.startswith(page.MARK + page.WHOSE.format(""))

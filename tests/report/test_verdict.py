@@ -1,6 +1,7 @@
 """The four questions: each answer rests on the record, and says so where nothing tells."""
 
 import json
+import platform
 
 import pytest
 
@@ -25,9 +26,9 @@ def test_it_learned_where_the_paired_interval_of_the_change_is_above_nothing(run
     found = verdict.learned(run, rows)
     assert (found.level, found.answer) == ("good", "yes") and "paired over 20 prompts" in found.said
     assert "0.350 ± 0.196 → 1.400 ± 0.196" in found.said
-    assert "other prompts" in verdict.learned(run, []).said, "without the rows as two means"
+    assert "two independent means" in verdict.learned(run, []).said, "without the rows as two means"
     other = [{**row, "reward_after": 0.0} for row in rows]
-    assert "other prompts" in verdict.learned(run, other).said, "rows of another comparison say nothing"
+    assert "two independent means" in verdict.learned(run, other).said, "rows of another comparison say nothing"
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,52 @@ def test_lines_of_health_that_are_none_are_refused_and_one_that_a_kill_cut_is_le
         path.write_text(wrong)
         with pytest.raises(Exception, match=r"health\.jsonl|line 1"):
             events.read(run.run_dir)
+
+
+def status_of(run, status, **facts):
+    manifest = {name: value for name, value in run.manifest.items() if name not in ("health", "held_out", "outputs")}
+    return FinishedRun(
+        run.run_dir, run.lock, {**manifest, "status": status, "steps": {"done": 0, "asked": 60}, **facts}, run.root
+    )
+
+
+KILLED = {"host": platform.node(), "pid": 2**22 + 1}
+
+
+def test_a_run_that_did_not_write_its_end_did_the_steps_that_it_logged(run):
+    for status, facts in (("running", {}), ("running", KILLED), ("failed", {})):
+        assert "after 2 of 60 steps" in verdict.whole(status_of(run, status, **facts)).said
+    with (run.run_dir / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 3, "rew')
+    assert "after 2 of 60 steps" in verdict.whole(status_of(run, "running", **KILLED)).said
+
+
+def test_a_run_that_was_watched_and_did_not_finish_says_how_far_no_rule_warned(run):
+    found = verdict.healthy(status_of(run, "running"), [])
+    assert found.answer == "no warning yet" and "by step 2; it is known when it has ended" in found.said
+    for status, facts in (("running", KILLED), ("failed", {})):
+        found = verdict.healthy(status_of(run, status, **facts), [])
+        assert (found.level, found.answer) == ("open", "no warning") and "by step 2" in found.said
+    (run.run_dir / "metrics.jsonl").write_text("")
+    assert "no step" in verdict.healthy(status_of(run, "running"), []).said
+    assert "before a step" in verdict.healthy(status_of(run, "failed"), []).said
+    run.lock["config"]["health"] = {"name": "off", "rules": {}}
+    assert "No rule of health was on (health=off)" in verdict.healthy(status_of(run, "running"), []).said
+
+
+def test_whether_nothing_was_held_out_or_it_was_not_compared_yet_is_said(run):
+    run.lock["config"]["held_out"]["rows"] = 8
+    assert "when it has ended" in verdict.learned(status_of(run, "running"), []).said
+    assert "before they were compared" in verdict.learned(status_of(run, "running", **KILLED), []).said
+    assert "holds no comparison" in verdict.learned(status_of(run, "finished"), []).said
+    run.lock["config"]["held_out"]["rows"] = 0
+    for status in ("running", "finished"):
+        assert "Nothing was held out" in verdict.learned(status_of(run, status), []).said
+
+
+def test_a_line_that_a_kill_cut_is_no_fault_of_a_run_that_was_killed(run):
+    cut = ["the last line is cut"]
+    found = verdict.whole(status_of(run, "running", **KILLED), [], cut)
+    assert (found.level, found.answer) == ("warn", "it did not finish") and cut[0] in found.said
+    assert verdict.whole(run, [], cut).level == "bad" and cut[0] in verdict.whole(run, [], cut).said
+    assert verdict.whole(status_of(run, "running"), ["x cannot be read"]).said == "x cannot be read."

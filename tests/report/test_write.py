@@ -1,6 +1,8 @@
 """Reports of runs that ended in every way, of sweeps and of several runs, and places that a report must not go to."""
 
 import json
+import platform
+import re
 import shutil
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from rlexp.api.report import report
 from rlexp.errors import RunError
+from rlexp.evaluate.sweeps import points
 from rlexp.record import evaluation, exports
 from rlexp.record.run_folder import LOCK
 from rlexp.report import write
@@ -168,6 +171,7 @@ def test_a_sweep_has_its_points_settings_effects_and_failures(place):
         (["nowhere"], None, "no run at nowhere"),
         (["outputs/a", "multirun/s"], None, "one run is asked for"),
         ([], None, "a report is of a run"),
+        (["outputs/a"], "", "names no file"),
         (["outputs/a"], "none/a.html", "there is no folder"),
         (["outputs/a"], "outputs/a/manifest.json", "not named like one"),
         (["outputs/a"], "outputs/a/x.html", "is a record"),
@@ -207,3 +211,109 @@ def test_a_report_stays_under_its_limit_and_says_what_it_holds(place, composed, 
     assert found.bytes <= 240_000 and 0 < found.shown < found.total == 288 and found.shown % 8 == 0
     assert text.startswith(MARK) and f"{found.shown} of 288 completions" in text
     assert set(data["completions"]["text"]) == {hard}
+
+
+def test_a_run_with_completions_and_no_line_of_metrics_shows_them(place):
+    (place / "outputs/a/metrics.jsonl").write_text("")
+    found, text, data = written(place, "outputs/a")
+    assert found.shown == 72 and 'id="completions"' in text and 'id="curves"' not in text
+    assert len(data["completions"]["text"]) == 72
+
+
+DAMAGES = {
+    "completions/step-000003.parquet": ("completions", "step-000003.parquet cannot be read"),
+    "metrics.jsonl": ("curves", "the last line of metrics.jsonl is cut in the middle"),
+    "health.jsonl": ("health", "health.jsonl"),
+    "held_out.json": ("held-out", "held_out.json"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_file_is_named_and_the_rest_is_shown(place, name):
+    path, (section, said) = place / "outputs/a" / name, DAMAGES[name]
+    content = path.read_bytes()
+    path.write_bytes(b"{\n" + content[: len(content) // 2] if name == "health.jsonl" else content[: len(content) - 20])
+    found, text, _ = written(place, "outputs/a")
+    (whole,) = re.findall(r"Is it whole\?</h2>(.*?)</li>", text)
+    own = re.search(rf'<section id="{section}".*?</section>', text, re.DOTALL)
+    assert said in whole and "<strong><bdi>no" in whole and own and said in own[0]
+    assert found.shown == (48 if "parquet" in name else 72) and 'id="settings"' in text
+
+
+def test_where_no_file_of_completions_can_be_read_their_section_says_so(place):
+    for step in (1, 2, 3):
+        (place / f"outputs/a/completions/step-00000{step}.parquet").write_bytes(b"PAR1")
+    found, text, data = written(place, "outputs/a")
+    assert found.total is None and data["completions"] is None and 'id="histogram"' not in text
+    assert text.count("step-000003.parquet cannot be read") == 2
+
+
+def test_damaged_lines_of_several_runs_and_of_points_are_said(place, composed):
+    planted.write(place / "outputs/b", composed("hardware=cpu", "method.beta=0.04"), steps=3)
+    with (place / "outputs/b/metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 4, "rew')
+    _, text, data = written(place, "outputs/a", "outputs/b")
+    assert "b: Not all of it can be read: the last line" in text and data["charts"]["reward"]["x"] == [1, 2, 3]
+    folder = swept.made(place, swept.grid())
+    (folder / "p1/metrics.jsonl").write_text('{"step": 1, "reward": 1}\nx\n{"step": 2, "reward": 2}\n')
+    _, text, data = written(place, "multirun/s")
+    assert "p1: not all of it can be read: line 2 of metrics.jsonl" in text and data["charts"]["reward"]["x"] == [1, 2]
+
+
+def test_reports_of_different_things_never_take_each_others_place(place, composed):
+    swept.made(place, swept.grid())
+    for name in ("sub/a", "sub_a"):
+        planted.write(place / "outputs" / name, composed("hardware=cpu"), steps=1)
+    first, _, _ = written(place, "outputs/sub/a")
+    second, _, _ = written(place, "outputs/sub_a")
+    assert (first.file.name, second.file.name[:6]) == ("sub_a.html", "sub_a-") and first.file.stat().st_size
+    assert written(place, "outputs/sub/a")[0].file == first.file
+    assert written(place, "outputs/sub_a")[0].file == second.file
+    three = [written(place, "outputs/a", "outputs/old", f"outputs/{name}")[0].file for name in ("sub/a", "sub_a")]
+    assert len({first.file, second.file, *three}) == 4
+    (place / "reports/old.html").write_text("<p>mine")
+    assert written(place, "outputs/old")[0].file.name.startswith("old-")
+    assert (place / "reports/old.html").read_text() == "<p>mine"
+    named = written(place, "outputs/sub_a", out="look.html")[1]
+    assert named.startswith(f"{MARK}<!-- of {write.whose([place / 'outputs/sub_a'], place)} -->")
+
+
+def test_runs_of_a_sweep_that_were_stopped_have_curves_of_their_own(place):
+    planned = {("method.beta=0", 0): 1.0, ("method.beta=1", 0): {"status": "stopped"}, ("method.beta=1", 1): None}
+    folder = swept.made(place, planned)
+    for name in ("p0", "p1"):
+        (folder / name / "metrics.jsonl").write_text('{"step": 1, "reward": 1}\n{"step": 2, "reward": 2}\n')
+    _, text, data = written(place, "multirun/s")
+    assert [line["name"] for line in data["charts"]["reward"]["series"]] == ["beta=0 (1)", "beta=1, stopped (1)"]
+    assert "it is the only one that finished" in text and "only setting" not in text
+
+
+def test_a_sweep_of_seeds_alone_compares_no_settings(place):
+    swept.made(place, {("", 0): 1.0, ("", 1): 1.2})
+    _, text, _ = written(place, "multirun/s")
+    assert "over 2 seeds; only the seed was varied" in text and "only setting" not in text and "Is it told" not in text
+
+
+def test_a_killed_point_did_the_steps_that_it_logged(place):
+    killed = {"status": "running", "steps": {"done": 0, "asked": 4}, "host": platform.node(), "pid": 2**22 + 1}
+    folder = swept.made(place, {("method.beta=0", 0): 1.0, ("method.beta=1", 0): killed})
+    (folder / "p1/metrics.jsonl").write_text('{"step": 3, "reward": 1}\n')
+    assert [row.steps for row in points.read(folder, place)] == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "hint"),
+    [
+        (["README.md"], "README.md is no run folder", "name a run folder"),
+        (["a"], "no run at a", "did you mean outputs/a?"),
+        (["outputs"], "no run at outputs", "did you mean outputs/a?"),
+        (["multirun"], "multirun is no run and no sweep", "type report multirun/s"),
+        (["s"], "s is no run and no sweep", "type report multirun/s"),
+    ],
+)
+def test_what_is_near_is_named(place, words, what, hint):
+    swept.made(place, swept.grid())
+    (place / "README.md").write_text("# Title\n\n- a: [b\n***\n")
+    with pytest.raises(RunError, match=what) as raised:
+        report(words, place, place)
+    assert hint in str(raised.value.hint)

@@ -90,7 +90,7 @@ def of_interrupt(interrupted: Interrupted) -> dict[str, Any]:
 def after(interrupted: Interrupted) -> str:
     """What is left of a verb that was interrupted."""
     if interrupted.run_dir is None:
-        return "no run was begun: type the same again"
+        return "nothing half-written stays: type the same again"
     return f"the run was {interrupted.reason}; the run folder holds what was done so far"
 
 

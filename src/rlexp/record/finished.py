@@ -199,7 +199,7 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
             return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root, file)
     sweeps.refuse(typed, here, root)
     known = [path.relative_to(root).as_posix() for path in run_folders(root)]
-    guess = nearest(typed, known)
+    guess = next((one for one in known if f"/{typed.strip('/')}/" in f"/{one}/"), None) or nearest(typed, known)
     for folder in (root / typed, here / typed):
         if manifest := read_manifest(folder):
             going = status.of(manifest)[0] == "running"

@@ -99,16 +99,8 @@ class RunRow:
 
     @functools.cached_property
     def steps(self) -> tuple[int, int] | None:
-        """(done, asked) of its optimizer steps; None where that is not known. Of one that has not ended, those
-        that were logged."""
-        steps = self.manifest.get("steps")
-        if not steps or steps["asked"] is None:
-            return None
-        logged = 0
-        if self.status in ("running", "killed"):
-            with contextlib.suppress(RunError):
-                logged = max((int(entry.get("step", 0)) for entry in metrics.entries(self.place)), default=0)
-        return max(steps["done"], logged), steps["asked"]
+        """(done, asked) of its optimizer steps, as ``steps_of`` finds them."""
+        return steps_of(self.place, self.manifest, self.status)
 
     def value(self, key: str) -> Any:
         """The value of a column, or of a dotted key of the locked config; MISSING where this run has none.
@@ -142,6 +134,21 @@ COLUMNS: dict[str, Callable[[RunRow], Any]] = {
 """Column -> what it is filtered and sorted by; ``metric`` is the one after training."""
 SAID = ("tag", "owner", "note")
 """Columns that people fill (``runs tag``)."""
+
+
+def steps_of(run_dir: Path, manifest: dict[str, Any], stands: str) -> tuple[int, int] | None:
+    """(done, asked) of the optimizer steps of a run; None where that is not known. Of one that did not write its end,
+    those that were logged.
+
+    Args:
+        stands: its status (``status.of``).
+    """
+    steps = manifest.get("steps")
+    if not steps or steps["asked"] is None:
+        return None
+    entries = metrics.readable(run_dir)[0] if stands in ("running", "killed", "failed") else []
+    logged = [entry["step"] for entry in entries if type(entry.get("step")) is int]
+    return max([steps["done"], *logged]), steps["asked"]
 
 
 def read(run_dir: Path, root: Path) -> RunRow:

@@ -91,6 +91,7 @@ STARTED = "invocation."
 """The keys of how a run is started, which are never locked."""
 LARGEST = 4 * 2**20
 """Bytes of a lock file."""
+HOW = "name a run folder, or its run.lock.yaml"
 AGAIN = "take the lock from where it came from: git checkout, or the run folder"
 
 
@@ -188,10 +189,12 @@ def read_lock(file: Path) -> dict[str, Any]:
             raise RunError(what, where=str(file), hint=AGAIN)
         content = yaml.safe_load(file.read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        if file.suffix not in (".yaml", ".yml"):
+            raise RunError(f"{file.name} is no run folder, and no lock of one", str(file), HOW) from error
         what = f"the lock cannot be read: {str(error).splitlines()[0]}"
         raise RunError(what, where=str(file), hint=AGAIN) from error
     if not isinstance(content, dict) or "checksum" not in content:
-        raise RunError("this file is no lock of a run", where=str(file), hint="name a run folder, or its run.lock.yaml")
+        raise RunError("this file is no lock of a run", where=str(file), hint=HOW)
     shapes.require(content, SCHEMA, "lock", file)
     shapes.require_plain(content, "lock", file)
     actual = checksum(content)

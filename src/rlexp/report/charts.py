@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlexp.errors import printable
+from rlexp.report.subjects import MAIN, SUBJECTS
 
 Values = list[float | None]
 Entry = Mapping[str, Any]
@@ -60,49 +61,8 @@ class Chart:
     marks: list[Mark] = field(default_factory=list)
     best: float | None = None
     """The step that was chosen."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A chart of what a trainer logs, by its names."""
-
-    id: str
-    title: str
-    about: str
-    keys: tuple[str, ...]
-    """TRL's names; ``*`` stands for any one part."""
-    smooth: bool = True
-    points: bool = False
-
-
-SUBJECTS = (
-    Subject("reward", "Reward by term", "mean of a step", ("reward", "rewards/*/mean")),
-    Subject("margins", "Reward margin", "chosen less rejected, by the implicit reward", ("rewards/margins",)),
-    Subject("accuracies", "Accuracy", "pairs in which the chosen is preferred", ("rewards/accuracies",)),
-    Subject("sides", "Implicit rewards", "of the two sides", ("rewards/chosen", "rewards/rejected")),
-    Subject("logps", "Log-probabilities", "of the two sides", ("logps/chosen", "logps/rejected")),
-    Subject("held_out", "Held out on the way", "measured while it trained", ("held_out/*",), False, True),
-    Subject("source", "Reward by part of the mixture", "mean of a step", ("source/*/reward",)),
-    Subject(
-        "length",
-        "Completion length",
-        "tokens",
-        ("completions/mean_length", "completions/min_length", "completions/max_length"),
-    ),
-    Subject("clipped", "Clipped share", "completions that the limit ended", ("completions/clipped_ratio",)),
-    Subject("kl", "KL", "from the reference model", ("kl",)),
-    Subject("entropy", "Entropy", "of the policy, a token", ("entropy",)),
-    Subject("loss", "Loss", "as the trainer logs it", ("loss",)),
-    Subject("token_accuracy", "Token accuracy", "of the next token", ("mean_token_accuracy",)),
-    Subject("unequal", "Groups without signal", "share whose rewards are all equal", ("frac_reward_zero_std",)),
-    Subject("spread", "Spread of the reward", "standard deviation", ("reward_std", "rewards/*/std")),
-    Subject("clip_ratio", "Clipped ratios", "share of tokens", ("clip_ratio/*",)),
-    Subject("grad_norm", "Gradient norm", "before clipping", ("grad_norm",)),
-    Subject("learning_rate", "Learning rate", "as scheduled", ("learning_rate",), False),
-)
-"""The charts in their order; one without data is absent."""
-MAIN = ("reward", "margins", "accuracies", "length", "clipped", "kl", "entropy", "loss", "token_accuracy")
-"""Those that runs are laid over each other in, and the seeds of a sweep are folded in."""
+    share: bool = False
+    """Its values are shares: they lie in 0 to 1."""
 
 
 TITLES = {"reward": "Reward", "length": "Mean completion length"}
@@ -124,7 +84,9 @@ def of_entries(entries: Sequence[Entry], marks: Sequence[Mark] = ()) -> list[Cha
         if len(keys) > MOST_SERIES:
             about += f"; {MOST_SERIES} of {len(keys)} lines"
         series = [Series(_short(key), values, points=subject.points) for key, values in columns.items()]
-        found.append(Chart(subject.id, subject.title, about, x, series, subject.smooth, marks=list(marks)))
+        found.append(
+            Chart(subject.id, subject.title, about, x, series, subject.smooth, marks=list(marks), share=subject.share)
+        )
     if parts := _step_time(kept, note):
         found.append(parts)
     return found
@@ -210,7 +172,7 @@ def over(runs: Mapping[str, Sequence[Chart]]) -> list[Chart]:
         x = sorted({step for chart in own.values() for step in chart.x})
         lines = [Series(name, _placed(chart.x, chart.series[0].values, x)) for name, chart in own.items()]
         first = next(iter(own.values()))
-        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth))
+        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth, share=first.share))
     return found
 
 
@@ -239,7 +201,7 @@ def folded(settings: Mapping[str, Sequence[Sequence[Chart]]]) -> list[Chart]:
             low, high = ([limit(row) if row else None for row in known] for limit in (min, max))
             band = len(charts) > 1
             lines.append(Series(f"{name} ({len(charts)})", means, low if band else None, high if band else None))
-        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth))
+        found.append(Chart(id, TITLES.get(id, first.title), first.about, x, lines, first.smooth, share=first.share))
     return found
 
 

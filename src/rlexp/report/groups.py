@@ -7,13 +7,14 @@ is what there is, and a prompt that is kept is kept at every step that asks it. 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlexp.errors import RunError
 from rlexp.inputs import snapshot
 from rlexp.record import completions
 
@@ -75,17 +76,19 @@ class Choice:
         )
 
 
-def measure(run_dir: Path, terms: int) -> Iterator[Step]:
+def measure(run_dir: Path, terms: int, damaged: Callable[[RunError], None]) -> Iterator[Step]:
     """Every step whose completions were stored, with the sizes of its groups.
 
     Args:
         terms: scores of a completion.
-
-    Raises:
-        RunError: a file cannot be read.
+        damaged: is told of every file that cannot be read; its step is passed over.
     """
     for number in completions.steps(run_dir):
-        table = snapshot.read(run_dir / completions.name(number))
+        try:
+            table = snapshot.read(run_dir / completions.name(number))
+        except RunError as error:
+            damaged(error)
+            continue
         if found := _measured(number, table, terms):
             yield found
 
@@ -118,14 +121,20 @@ def boundaries(table: Any) -> list[int]:
 
 
 def texts(column: Any) -> list[str]:
-    """The texts of a column, whatever it holds; what is no character is replaced by U+FFFD."""
+    """The texts of a column, whatever it holds, empty where there is none; what is no character is replaced by
+    U+FFFD."""
+    return [one or "" for one in texts_or_none(column)]
+
+
+def texts_or_none(column: Any) -> list[str | None]:
+    """As ``texts``; None where there is none."""
     import pyarrow as pa
 
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         raw = column.cast(pa.large_binary()).to_pylist()
-        return ["" if one is None else one.decode("utf-8", "replace") for one in raw]
-    return ["" if one is None else str(one) for one in column.to_pylist()]
+        return [None if one is None else one.decode("utf-8", "replace") for one in raw]
+    return [None if one is None else str(one) for one in column.to_pylist()]
 
 
 def _measured(number: int, table: Any, terms: int) -> Step | None:

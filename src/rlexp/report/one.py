@@ -9,38 +9,51 @@ from typing import Any
 from rlexp.compose.run import Run
 from rlexp.errors import RunError, printable
 from rlexp.preflight.smoke.passes import duration
-from rlexp.record import events, go_on, held_out, metrics, status
+from rlexp.record import events, go_on, held_out, listed, status
 from rlexp.record.finished import FinishedRun
 from rlexp.report import charts, facts, measured, verdict
 from rlexp.report.charts import Mark
-from rlexp.report.page import HeldOut, Page, Section, Table
+from rlexp.report.damage import Damage
+from rlexp.report.page import COMPLETIONS, HeldOut, Page, Section, Table
 
 MOST_HELD_OUT = 3_000_000
 """Characters of held-out rows that the page holds; a row is whole or absent."""
+MOST_NAMED = 5
+"""Damaged files that are named."""
 
 
-def gather(run: FinishedRun) -> Page:
-    """Everything but the stored completions.
+def gather(run: FinishedRun, damage: Damage) -> Page:
+    """Everything but the stored completions. What cannot be read is said, and the rest is shown.
 
-    Raises:
-        RunError: a file of the record cannot be read, or has another shape.
+    Args:
+        damage: what was found of the completions; takes up what is found here.
     """
-    found, rows = events.read(run.run_dir), held_out.read(run.run_dir)
+    before = len(damage.faults)
+    found = damage.rows(lambda: events.read(run.run_dir))
+    unheard, before = [f"It cannot be read: {one}." for one in damage.faults[before:]], len(damage.faults)
+    rows = damage.rows(lambda: held_out.read(run.run_dir))
+    unseen = [f"Its rows cannot be shown: {one}." for one in damage.faults[before:]]
     marks = [Mark(one["step"], f"{one['rule']}: {one['said']}", one["level"]) for one in found]
-    drawn = charts.of_entries(metrics.entries(run.run_dir), marks)
+    entries, unread = damage.entries(run)
+    evaluation = damage.section("evaluation", "Evaluation", lambda: _evaluation(run))
+    exported = damage.section("artifacts", "Artifacts", lambda: facts.exported(run))
+    stored = [f"Completions that cannot be read: {one}." for one in damage.completions[:MOST_NAMED]]
+    if (more := len(damage.completions) - MOST_NAMED) > 0:
+        stored.append(f"{more} files more cannot be read.")
     return Page(
         "run",
         title(run),
         f"{printable(go_on.place(run.run_dir, run.root))}, identity {run.lock['identity']}",
         alert=_alert(run),
-        verdicts=verdict.of(run, found, rows),
+        verdicts=verdict.of(run, found, rows, damage.faults, damage.cut),
         facts=_facts(run),
         sections=[
-            Section("curves", "Curves", charts=drawn),
-            _health(found),
-            _evaluation(run),
-            _held_out(run),
-            facts.exported(run),
+            Section("curves", "Curves", unread, charts.of_entries(entries, marks)),
+            Section(COMPLETIONS, "Completions", stored),
+            _health(found, unheard),
+            evaluation,
+            _held_out(run, unseen),
+            exported,
             facts.settings(run),
             facts.arguments(run),
             facts.commands(run, bool(run.completion_steps())),
@@ -77,12 +90,13 @@ def _alert(run: FinishedRun) -> str:
 
 def _facts(run: FinishedRun) -> list[tuple[str, str]]:
     manifest, config = run.manifest, run.lock["config"]
-    steps, git, machine = manifest.get("steps") or {}, manifest.get("git") or {}, facts.mapping(manifest.get("machine"))
+    steps = listed.steps_of(run.run_dir, manifest, status.of(manifest)[0])
+    git, machine = manifest.get("git") or {}, facts.mapping(manifest.get("machine"))
     seconds = (manifest.get("timings_s") or {}).get("total")
     gpus = machine.get("gpus")
     rows = [
         ("status", status.of(manifest)[0]),
-        ("steps", f"{steps['done']} of {steps['asked']}" if steps.get("asked") else ""),
+        ("steps", f"{steps[0]} of {steps[1]}" if steps else ""),
         ("began", _date(manifest.get("started"))),
         ("took", duration(seconds) if seconds else ""),
         ("seed", str(config["seed"])),
@@ -110,10 +124,10 @@ def _date(text: str | None) -> str:
         return ""
 
 
-def _health(found: Sequence[Mapping[str, Any]]) -> Section:
+def _health(found: Sequence[Mapping[str, Any]], lead: list[str]) -> Section:
     rows = [[one["step"], one["rule"], one["level"], one.get("value"), one["said"], one["hint"]] for one in found]
     head = ["step", "rule", "level", "value", "seen", "do"]
-    return Section("health", "Health", tables=[Table(head, rows, sortable=True)] if rows else [])
+    return Section("health", "Health", lead, tables=[Table(head, rows, sortable=True)] if rows else [])
 
 
 def _evaluation(run: FinishedRun) -> Section:
@@ -131,7 +145,7 @@ def _evaluation(run: FinishedRun) -> Section:
     return Section("evaluation", "Evaluation", [why] if why else [], drawn, tables)
 
 
-def _held_out(run: FinishedRun) -> Section:
+def _held_out(run: FinishedRun, lead: list[str]) -> Section:
     """The comparison that the run itself made."""
     found = run.manifest.get("held_out") or {}
     best = any("best" in row for row in found.values())
@@ -143,7 +157,7 @@ def _held_out(run: FinishedRun) -> Section:
         rows.append([name, sides[0], *chosen, sides[1], row["after"] - row["before"]])
     head = ["mean of", "before", *(["best"] if best else []), "after", "change"]
     tables = [Table(head, rows, "Before and after", "± 1.96 standard errors")] if rows else []
-    return Section("held-out", "Held-out rows", tables=tables)
+    return Section("held-out", "Held-out rows", lead, tables=tables)
 
 
 def _with_error(mean: float | None, error: float | None) -> str:

@@ -27,6 +27,10 @@ from rlexp.report.verdict import Verdict
 ASSETS = Path(__file__).parent / "assets"
 TEMPLATE, MARK = "page.html", "<!doctype html><!-- a report of rlexp -->"
 """The template, and how every report begins."""
+WHOSE = "<!-- of {} -->"
+"""What follows it: of what the report is (``Page.whose``)."""
+COMPLETIONS = "completions"
+"""The section in which the completions are looked through."""
 STYLES = ("uplot/uPlot.min.css", "page.css")
 LIBRARY = "uplot/uPlot.iife.min.js"
 SCRIPTS = (
@@ -110,7 +114,10 @@ class Page:
     facts: list[tuple[str, str]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     rows: Rows | None = None
+    """They stand in the section COMPLETIONS."""
     held_out: HeldOut | None = None
+    whose: str = ""
+    """A hash of the folders that it shows; the head of the file has it."""
 
 
 def render(page: Page) -> bytes:
@@ -124,10 +131,14 @@ def render(page: Page) -> bytes:
         "heldOut": page.held_out and plain.of(page.held_out),
     }
     shown = plain.of(dataclasses.replace(page, rows=None, held_out=None))
-    shown["sections"] = [one for one, own in zip(shown["sections"], page.sections, strict=True) if not own.empty]
+    shown["sections"] = [
+        one
+        for one, own in zip(shown["sections"], page.sections, strict=True)
+        if not own.empty or (rows and own.id == COMPLETIONS)
+    ]
     style, library, script = _joined(STYLES), _joined([LIBRARY]), f'"use strict";(()=>{{\n{_joined(SCRIPTS)}}})();\n'
     text = _template().render(
-        mark=MARK,
+        mark=MARK + WHOSE.format(page.whose),
         page=shown,
         rows=rows and {"shown": len(rows.text), "total": rows.total, "how": plain.text(rows.how)},
         held_out=page.held_out and {"shown": len(page.held_out.rows), "total": page.held_out.total},
@@ -179,7 +190,9 @@ class Plain:
 
     def of_rows(self, rows: Rows) -> dict[str, Any]:
         """Rows: their numbers are plain already."""
-        texts = {name: list(map(self.text, getattr(rows, name))) for name in ("text", "prompts", "terms")}
+        texts: dict[str, list[str | None]]
+        texts = {name: [*map(self.text, getattr(rows, name))] for name in ("prompts", "terms")}
+        texts["text"] = [None if one is None else self.text(one) for one in rows.text]
         scores = {self.text(name): values for name, values in rows.scores.items()}
         read = [one and self.of(one) for one in rows.group_read]
         return {**rows.to_json(), **texts, "scores": scores, "group_read": read, "how": self.text(rows.how)}

@@ -46,7 +46,8 @@ class Rows:
     """Its first row."""
     group_read: list[dict[str, Any] | None] = field(default_factory=list)
     """What else the terms read of its row of the data."""
-    text: list[Any] = field(default_factory=list)
+    text: list[str | None] = field(default_factory=list)
+    """The completions, each whole; None where none was stored."""
     reward: list[float | None] = field(default_factory=list)
     advantage: list[float | None] = field(default_factory=list)
     tokens: list[int | None] = field(default_factory=list)
@@ -105,7 +106,7 @@ def _add(found: Rows, known: dict[str, int], table: Any, step: groups.Step, want
         first += step.starts[group + 1] - step.starts[group]
         found.group_read.append(read[place] or None)
     found.prompts.extend(list(known)[len(found.prompts) :])
-    found.text += groups.texts(kept.column("completion"))
+    found.text += groups.texts_or_none(kept.column("completion"))
     found.reward += [number(rewards[row]) for row in places]
     found.advantage += [number(worth[row]) for row in places] if worth else [None] * len(places)
     found.tokens += _whole(kept, "tokens")

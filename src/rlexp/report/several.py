@@ -10,10 +10,11 @@ from rlexp.compare.changes import changes
 from rlexp.compare.same_code import same_code
 from rlexp.compare.told import held_out, verdict
 from rlexp.errors import RunError, printable
-from rlexp.record import go_on, metrics, status
+from rlexp.record import go_on, listed, status
 from rlexp.record.finished import FinishedRun
 from rlexp.record.run_folder import main_metric
 from rlexp.report import charts, facts
+from rlexp.report.damage import Damage
 from rlexp.report.one import title
 from rlexp.report.page import Command, Page, Section, Table
 from rlexp.report.verdict import GOOD, OPEN, WARN, Verdict
@@ -43,10 +44,12 @@ def gather(runs: Sequence[FinishedRun]) -> Page:
         RunError: a record cannot be read, or has another shape.
     """
     names = _names(runs)
-    drawn = charts.over(
-        {name: charts.of_entries(metrics.entries(run.run_dir)) for name, run in zip(names, runs, strict=True)}
-    )
-    sections = [Section("curves", "Curves", charts=drawn), _results(runs, names)]
+    damage, logged, unread = Damage(), {}, []
+    for name, run in zip(names, runs, strict=True):
+        entries, wrong = damage.entries(run)
+        logged[name] = charts.of_entries(entries)
+        unread += [f"{name}: {one}" for one in wrong]
+    sections = [Section("curves", "Curves", unread, charts.over(logged)), _results(runs, names)]
     verdicts = []
     for name, run in zip(names[1:], runs[1:], strict=True):
         found = changes(runs[0], run, same_code(runs[0], run, run.root))
@@ -78,11 +81,12 @@ def _names(runs: Sequence[FinishedRun]) -> list[str]:
 def _results(runs: Sequence[FinishedRun], names: Sequence[str]) -> Section:
     rows: list[list[Any]] = []
     for name, run in zip(names, runs, strict=True):
-        main, steps = main_metric(run.manifest), run.manifest.get("steps") or {}
+        main, stands = main_metric(run.manifest), status.of(run.manifest)[0]
+        steps = listed.steps_of(run.run_dir, run.manifest, stands)
         numbers = [main[0], main[1]["before"], main[1]["after"], main[1]["after"] - main[1]["before"]] if main else []
         seconds = (run.manifest.get("timings_s") or {}).get("total")
-        rest = [run.lock["config"]["seed"], steps.get("done"), seconds]
-        rows.append([name, title(run), status.of(run.manifest)[0], *(numbers or [None] * 4), *rest])
+        rest = [run.lock["config"]["seed"], steps[0] if steps else None, seconds]
+        rows.append([name, title(run), stands, *(numbers or [None] * 4), *rest])
     head = ["run", "what", "status", "held out", "before", "after", "change", "seed", "steps", "seconds"]
     return Section("results", "Results", tables=[Table(head, rows, sortable=True)])
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlexp.errors import printable
 from rlexp.evaluate.sweeps import told
 from rlexp.evaluate.sweeps.points import Row
-from rlexp.evaluate.sweeps.reading import Reading, Setting
+from rlexp.evaluate.sweeps.reading import Reading
 from rlexp.record import go_on, metrics
 from rlexp.record.sweeps import BEST
 from rlexp.report import charts
@@ -22,11 +22,7 @@ DRAWN = 8
 
 
 def gather(reading: Reading) -> Page:
-    """The page of a sweep that was read.
-
-    Raises:
-        RunError: the metrics of a point cannot be read.
-    """
+    """The page of a sweep that was read."""
     lead = f"{len(reading.rows)} points"
     if reading.metric:
         metric = reading.metric
@@ -60,13 +56,18 @@ def _verdicts(reading: Reading) -> list[Verdict]:
         said = "No point finished and was measured: there is nothing to compare."
         return [Verdict("Which setting is best?", OPEN, "not told", said), ended]
     first, *more = told.best_lines(reading.best, reading.shown, reading.metric.name if reading.metric else "")
+    if not reading.best.setting.values:
+        return [Verdict("How far do its seeds differ?", OPEN, "one setting", f"{first}."), ended]
     best = Verdict("Which setting is best?", OPEN, told.setting(reading.best.setting.values), f"{first}.")
+    if reading.best.second is None:
+        why = "No other setting has a run that finished." if reading.best.unfinished else "It is the only setting."
+        return [best, Verdict("Is it told from the others?", OPEN, "nothing to compare", why), ended]
     sure = reading.best.found.told
     second = Verdict(
         "Is it told from the others?",
         GOOD if sure else OPEN,
         "yes" if sure else "no",
-        "; ".join(line.strip() for line in more[:-1]) or "It is the only setting.",
+        "; ".join(line.strip() for line in more[:-1]),
     )
     return [best, second, ended]
 
@@ -101,27 +102,36 @@ def _effects(reading: Reading) -> Section:
 
 
 def _curves(reading: Reading) -> Section:
-    """The settings with the best means; of a sweep of which nothing was measured the first ones."""
-    settings: list[tuple[str, Sequence[Row]]] = [(_named(one), one.rows) for one in reading.settings]
-    if not settings:
-        found: dict[Any, list[Row]] = {}
-        for row in reading.rows:
-            found.setdefault(row.setting, []).append(row)
-        settings = [(told.setting(dict(setting)), rows) for setting, rows in found.items()]
-    runs = {name: [drawn for row in rows if (drawn := _drawn(row.run_dir))] for name, rows in settings[:DRAWN]}
+    """The settings with the best means, and behind them the runs that did not finish or were not measured, by setting
+    and by how they ended."""
+    settings: list[tuple[str, Sequence[Row]]] = [(_named(one.values), one.rows) for one in reading.settings]
+    counted = {row.run_dir for _, rows in settings for row in rows}
+    others: dict[str, list[Row]] = {}
+    for row in reading.rows:
+        if row.run_dir not in counted:
+            ended = "" if row.status == "finished" else f", {row.status}"
+            others.setdefault(f"{_named(dict(row.setting))}{ended}", []).append(row)
+    unread: list[str] = []
+    runs = {
+        name: [drawn for row in rows if (drawn := _drawn(row.run_dir, unread))]
+        for name, rows in [*settings[:DRAWN], *list(others.items())[:DRAWN]]
+    }
     lead = ["A line is the mean of a setting's runs (their number behind it), its band from the lowest to the highest."]
     lead += [f"These are the best {DRAWN} of {len(settings)} settings."] if len(settings) > DRAWN else []
     drawn = charts.folded({name: own for name, own in runs.items() if own})
-    return Section("curves", "Curves", lead if drawn else [], drawn)
+    return Section("curves", "Curves", [*(lead if drawn else []), *unread], drawn)
 
 
-def _named(one: Setting) -> str:
-    typed = " ".join(f"{told.brief(key)}={told.text(value)}" for key, value in one.values.items())
+def _named(values: Mapping[str, Any]) -> str:
+    typed = " ".join(f"{told.brief(key)}={told.text(value)}" for key, value in values.items())
     return printable(typed) or "the one setting"
 
 
-def _drawn(run_dir: Path) -> list[Chart]:
-    return charts.of_entries(metrics.entries(run_dir))
+def _drawn(run_dir: Path, unread: list[str]) -> list[Chart]:
+    """The charts of a point; what cannot be read of its metrics is added to ``unread``."""
+    entries, wrong, _ = metrics.readable(run_dir)
+    unread += [f"{printable(run_dir.name)}: not all of it can be read: {wrong}."] if wrong else []
+    return charts.of_entries(entries)
 
 
 def _points(reading: Reading) -> Section:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from rlexp.errors import RunError
 from rlexp.files import FULL, whole_file
+from rlexp.inputs.digest import json_sha256
 from rlexp.record import sweeps
 from rlexp.record.finished import FOLDERS, FinishedRun
 from rlexp.record.run_folder import LOCK, MANIFEST
 from rlexp.report import groups, one, rows
-from rlexp.report.page import MARK, Page, render
+from rlexp.report.damage import Damage
+from rlexp.report.page import MARK, WHOSE, Page, render
 
 FOLDER = "reports"
 """Where reports go that no place was named for, in the project's folder."""
@@ -39,8 +41,15 @@ class Written:
     """How those that are shown were chosen."""
 
 
+def whose(folders: Sequence[Path], root: Path) -> str:
+    """Of what a report is: a hash of the folders that it shows, in their order, from the project folder."""
+    places = [os.path.relpath(folder.resolve(), root.resolve()) for folder in folders]
+    return json_sha256(places)[:12]
+
+
 def default_place(folders: Sequence[Path], root: Path) -> Path:
-    """The file of a report that no place was named for: ``reports/`` with the path of what it shows."""
+    """The file of a report that no place was named for: ``reports/`` with the path of what it shows. Where that name is
+    taken by the report of something else, or by no report, a hash of the folders stands behind it."""
     names = []
     for folder in folders[:2]:
         inside = folder.resolve().is_relative_to(root.resolve())
@@ -48,7 +57,11 @@ def default_place(folders: Sequence[Path], root: Path) -> Path:
         parts = parts[1:] if len(parts) > 1 and parts[0] in FOLDERS else parts
         names.append("_".join(parts) or "project")
     name = "_and_".join(names) + (f"_and_{len(folders) - 2}_more" if len(folders) > 2 else "")
-    return root / FOLDER / f"{name[:180]}.html"
+    short = name.encode()[:180].decode(errors="ignore")
+    plain, own = root / FOLDER / f"{short}.html", whose(folders, root)
+    if not os.path.lexists(plain) or _is_report(plain, own):
+        return plain
+    return root / FOLDER / f"{short}-{own[:8]}.html"
 
 
 def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
@@ -59,9 +72,13 @@ def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
         shown: folders that the report is about.
 
     Raises:
-        RunError: the file is none of a report's, is a record's, or its folder is not there or cannot be written.
+        RunError: no file is named, it is none of a report's or a record's, or its folder is not there or cannot be
+            written.
     """
     where = f"--out {typed}"
+    if not typed.strip():
+        hint = f"name a file: --out look.html, or leave --out out ({FOLDER}/ takes it)"
+        raise RunError("--out names no file", where="--out ''", hint=hint)
     if file.suffix.lower() not in SUFFIXES:
         raise RunError(f"a report is an HTML file, and {file.name} is not named like one", where, f"type {where}.html")
     if not file.parent.is_dir():
@@ -79,13 +96,14 @@ def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
 
 
 def of_run(run: FinishedRun, file: Path) -> Written:
-    """Writes the report of a run, with as many of its completions as fit.
+    """Writes the report of a run, with as many of its completions as fit. Files that are damaged are named in it.
 
     Raises:
-        RunError: the record cannot be read, or the file cannot be written.
+        RunError: the file cannot be written.
     """
-    page, terms = one.gather(run), list(run.lock["config"]["reward"]["terms"])
-    steps = list(groups.measure(run.run_dir, len(terms)))
+    damage, terms = Damage(), list(run.lock["config"]["reward"]["terms"])
+    steps = list(groups.measure(run.run_dir, len(terms), damage.of_completions))
+    page = dataclasses.replace(one.gather(run, damage), whose=whose([run.run_dir], run.root))
     if not steps:
         return of_page(page, file)
     composed, room = one.composed(run), LIMIT - len(render(page))
@@ -126,9 +144,14 @@ def _record(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (MANIFEST, LOCK, sweeps.FILE))
 
 
-def _is_report(file: Path) -> bool:
-    """Whether a file was written by us: only then is it written over."""
+def _is_report(file: Path, of: str | None = None) -> bool:
+    """Whether a file was written by us, and is of these folders (``whose``): only then is it written over.
+
+    Args:
+        of: None for a report of anything.
+    """
     if file.is_symlink() or not file.is_file():
         return False
+    wanted = (MARK if of is None else MARK + WHOSE.format(of)).encode()
     with file.open("rb") as stream:
-        return stream.read(len(MARK)) == MARK.encode()
+        return stream.read(len(wanted)) == wanted

@@ -81,7 +81,8 @@ def _row(point: SweepPoint, values: dict[str, Any], seed: int | None, root: Path
     own_seed = filled.pop(SEED, None)
     seed = next((one for one in (seed, own_seed, _locked(locked, SEED)) if type(one) is int), None)
     shown = os.path.relpath(point.run_dir, root)
-    steps, seconds = manifest.get("steps", {}).get("done"), usable(manifest.get("timings_s", {}).get("total"))
+    steps = locked.steps[0] if locked.steps else manifest.get("steps", {}).get("done")
+    seconds = usable(manifest.get("timings_s", {}).get("total"))
     return Row(point.run_dir, shown, filled, seed, stands, reason, steps, seconds, manifest.get("warm"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Best:
     found: Winner
     second: Setting | None
     higher: bool
+    unfinished: int = 0
+    """Other settings, of which no run finished and was measured."""
 
     @property
     def corrected(self) -> tuple[float | None, float | None, float | None]:
@@ -117,7 +119,8 @@ def read(folder: Path, root: Path, metric: str | None = None) -> Reading:
     if not counted or found is None:
         return reading
     settings = _settings(counted, found.higher)
-    best = _best(settings, found.higher)
+    unfinished = len({row.setting for row in rows} - {row.setting for row in counted})
+    best = replace(_best(settings, found.higher), unfinished=unfinished)
     block = _block(counted)
     own = effects(_values(counted), {key: [row.values[key] for row in counted] for key in keys}, block)
     return Reading(

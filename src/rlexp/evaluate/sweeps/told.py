@@ -66,8 +66,10 @@ def best_lines(best: Best, shown: str, metric: str) -> list[str]:
     found, folded = best.found, best.setting.folded
     lines = [f"best: {setting(best.setting.values)}, {metric} {folded.mean:.3f} over {_seeds(folded.seeds)}"]
     corrected, low, high = best.corrected
-    if best.second is None:
-        lines[0] += "; it is the only setting"
+    if not best.setting.values:
+        lines[0] = f"{metric} {folded.mean:.3f} over {_seeds(folded.seeds)}; only the seed was varied"
+    elif best.second is None:
+        lines[0] += f"; it is the only {'one that finished' if best.unfinished else 'setting'}"
     elif corrected is None:
         lines.append("  chosen for being the best, it is flattered; with one seed in common nothing says by how much")
     else:

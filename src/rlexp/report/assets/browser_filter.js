@@ -1,29 +1,34 @@
 // Which completions meet the filters, in which order; and the histogram of their scores, whose bars filter.
 const BINS = 20;
+const FEW = 8; // values that have a bar each, with its label
+const NO_SCORE = "no score";
 const binned = new Map();
 
-/** The bins of a term: every value its own where there are few, else equal parts; the last is of rows without a score. */
+/** The bins of a term: every value its own where there are few, else equal parts of the way from the lowest to the
+ * highest; the last is of rows without a score. ``edges`` are the labels under the bars. */
 function binsOf(term) {
   if (binned.has(term)) return binned.get(term);
   const values = term === "reward" ? rows.reward : rows.scores[term], distinct = new Set();
   let low = Infinity, high = -Infinity, none = false;
   for (const value of values) {
     if (value === null) { none = true; continue; }
-    if (distinct.size <= BINS) distinct.add(value);
+    if (distinct.size <= FEW) distinct.add(value);
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  let labels, of;
-  if (distinct.size <= BINS) {
+  let labels, of, edges;
+  if (distinct.size <= FEW) {
     const sorted = [...distinct].sort((a, b) => a - b), at = new Map(sorted.map((value, n) => [value, n]));
     labels = sorted.map((value) => figure(value));
+    edges = sorted.map((value) => figure(value, 3));
     of = (value) => (value === null ? sorted.length : at.get(value));
   } else {
     const width = (high - low) / BINS, edge = (n) => figure(low + n * width, 3);
     labels = Array.from({ length: BINS }, (_, n) => `${edge(n)} to ${edge(n + 1)}`);
+    edges = Array.from({ length: BINS }, (_, n) => (n === 0 ? edge(0) : n === BINS - 1 ? edge(BINS) : ""));
     of = (value) => (value === null ? BINS : Math.min(BINS - 1, Math.floor((value - low) / width)));
   }
-  const found = { labels: none ? [...labels, "no score"] : labels, of };
+  const found = { labels: none ? [...labels, NO_SCORE] : labels, of, edges: none ? [...edges, NO_SCORE] : edges, linear: distinct.size > FEW };
   binned.set(term, found);
   return found;
 }
@@ -61,12 +66,13 @@ function ordered(found) {
 const length = (row) => rows.tokens[row] ?? rows.text[row].length;
 
 function showHistogram(counts) {
-  const { labels } = binsOf(state.term), most = Math.max(1, ...counts);
+  const { labels, edges, linear } = binsOf(state.term), most = Math.max(1, ...counts);
   const bars = labels.map((label, bin) => {
     const bar = make("i");
     bar.style.height = `${(100 * counts[bin]) / most}%`;
     const about = `${state.term} ${label}: ${counts[bin]} completions`;
     const button = make("button", { type: "button", title: about, "aria-label": about, "aria-pressed": String(state.bins.includes(bin)) }, bar);
+    button.classList.toggle("none", label === NO_SCORE);
     button.addEventListener("click", () => {
       go({ bins: state.bins.includes(bin) ? state.bins.filter((one) => one !== bin) : [...state.bins, bin].sort((a, b) => a - b) });
       $("histogram").children[bin]?.focus();
@@ -74,5 +80,7 @@ function showHistogram(counts) {
     return button;
   });
   $("histogram").replaceChildren(...bars);
-  $("axis").replaceChildren(make("span", {}, labels[0] ?? ""), make("span", {}, state.term), make("span", {}, labels.at(-1) ?? ""));
+  $("axis").classList.toggle("linear", linear);
+  $("axis").replaceChildren(...edges.map((label) => make("span", { className: label === NO_SCORE ? "none" : "" }, label)));
+  $("axis-name").textContent = state.term;
 }

@@ -29,7 +29,7 @@ function card(row) {
   element.dataset.row = row;
   if (inGroup && worth !== null) element.append(bar(worth, group));
   if (!inGroup && state.prompt === null) element.append(shownText(rows.prompts[rows.group_prompt[group]], "prompt"));
-  element.append(shownText(rows.text[row]));
+  element.append(absent.has(row) ? make("div", { className: "said empty" }, "(no completion was stored)") : shownText(rows.text[row]));
   return element;
 }
 
@@ -63,7 +63,7 @@ function statistics(own) {
   const known = own.map((row) => rows.reward[row]).filter((value) => value !== null);
   const mean = known.reduce((sum, value) => sum + value, 0) / (known.length || 1);
   const spread = Math.sqrt(known.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, known.length - 1));
-  return known.length ? `${own.length} completions, reward ${figure(mean)} ± ${figure(spread, 3)}` : `${own.length} completions without a reward`;
+  return known.length ? `${own.length} completions, mean reward ${figure(mean)}, spread ${figure(spread, 2)}` : `${own.length} completions without a reward`;
 }
 
 function button(name, does) {
@@ -120,7 +120,8 @@ function showRows() {
   showHistogram(counts);
   const stored = rows.steps.find(([step]) => step === state.step), sampled = stored && stored[2] < stored[1];
   $("matches").textContent = `${found.length} of ${rows.shown} completions` + (sampled ? `; of step ${state.step} the report holds ${stored[2]} of ${stored[1]}` : "")
-    + (state.step !== null && !stored ? `; none of step ${state.step} were stored` : "");
+    + (state.step !== null && !stored ? `; none of step ${state.step} were stored` : "")
+    + (state.wrong.length ? `; the address names what is not here, and it is passed over: ${state.wrong.join(", ")}` : "");
   showHead();
   $("rows").replaceChildren();
   showMore();
@@ -143,21 +144,28 @@ function focusRow(row) {
   element?.scrollIntoView({ block: "nearest" });
 }
 
+let waiting; // for the rest of a text that is typed
+
+/** Shows all again; a text that is being typed goes with the rest. */
+function clearFilters() {
+  clearTimeout(waiting);
+  go({ ...EMPTY });
+}
+
 function startBrowser() {
   if (!rows) return;
   opened = openStep;
-  $("histogram").after(make("div", { className: "axis", id: "axis", "aria-hidden": "true" }));
+  $("histogram").after(make("div", { className: "axis", id: "axis", "aria-hidden": "true" }), make("div", { className: "axis-name", id: "axis-name", "aria-hidden": "true" }));
   $("f-term").append(...["reward", ...Object.keys(rows.scores)].map((term) => make("option", { value: term }, term)));
   $("f-sort").append(...Object.entries(ORDERS).map(([value, name]) => make("option", { value }, name)));
   $("f-term").addEventListener("change", (event) => go({ term: event.target.value, bins: [] }));
   $("f-sort").addEventListener("change", (event) => go({ sort: event.target.value }));
   $("f-cut").addEventListener("change", (event) => go({ cut: event.target.checked }));
-  let waiting;
   $("f-text").addEventListener("input", (event) => { clearTimeout(waiting); waiting = setTimeout(() => go({ q: event.target.value }), 150); });
   $("f-step").addEventListener("change", (event) => go({ step: whole(event.target.value.trim()), group: null }));
   $("f-back").addEventListener("click", () => byStep(-1));
   $("f-on").addEventListener("click", () => byStep(1));
-  $("f-clear").addEventListener("click", () => go({ ...EMPTY }));
+  $("f-clear").addEventListener("click", clearFilters);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("more").addEventListener("click", showMore);
   const read = () => {

@@ -21,6 +21,11 @@ function limits(chart, columns) {
   for (const one of chart.series) { see(chart.stacked ? [] : one.values); see(one.low); see(one.high); }
   if (low > high) return [0, 1];
   if (chart.stacked) low = 0;
+  if (chart.share) {
+    if (low === high) return [0, 1];
+    const [from, to] = uPlot.rangeNum(low, high, 0.08, true);
+    return [low < 0 ? from : Math.max(0, from), high > 1 ? to : Math.min(1, to)];
+  }
   return high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high)) ? [low - (Math.abs(low) * 0.1 || 0.5), high + (Math.abs(high) * 0.1 || 0.5)] : uPlot.rangeNum(low, high, 0.08, true);
 }
 
@@ -92,6 +97,9 @@ function upright(u, step, stroke, dash, label) {
   ctx.restore();
 }
 
+/** Between the marks of an axis of steps: they are whole. */
+const STEPS_APART = Array.from({ length: 13 }, (_, n) => [1, 2, 5].map((digit) => digit * 10 ** n)).flat();
+
 function strokeOf(n) { return color(`--c${n % 8}`); }
 
 function options(chart, columns, width, opens) {
@@ -105,7 +113,7 @@ function options(chart, columns, width, opens) {
   return {
     width, height: 230, scales: { x: { time: false, range: (u, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) }, y: { range: () => range } },
     series: [{ label: "step", value: (u, value) => (value === null ? "–" : String(value)) }, ...(chart.stacked ? lines.reverse() : lines)],
-    axes: [{ size: 34, stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line } },
+    axes: [{ size: 34, incrs: STEPS_APART, stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line } },
       { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, size: 58, values: (u, ticks) => ticks.map((v) => figure(v)) }],
     cursor: { y: false, points: { size: 7 }, focus: { prox: 16 } },
     focus: { alpha: 0.35 },

@@ -19,8 +19,10 @@ function startKeys() {
     const typing = event.target.closest?.("input, select, textarea");
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     if (event.key === "Escape") {
-      if (typing) typing.blur();
-      else if (rows && address() !== "#") go({ ...EMPTY });
+      typing?.blur();
+      if (!rows || (typing && !typing.closest("#filters"))) return;
+      event.preventDefault();
+      if (address() !== "#" || state.wrong.length || $("f-text").value || $("f-step").value) clearFilters();
       return;
     }
     if (typing) return;
