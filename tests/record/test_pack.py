@@ -16,7 +16,8 @@ import pytest
 from rlexp.errors import RunError
 from rlexp.inputs.digest import folder_md5
 from rlexp.record import finished, notes
-from rlexp.record.pack import INDEX, pack
+from rlexp.record.pack import pack
+from rlexp.record.packed import INDEX
 from rlexp.record.run_folder import LOCK, read_manifest
 from rlexp.record.unpack import unpack
 from tests import hostile
