@@ -43,6 +43,7 @@ from rlexp.record import (
     held_out,
     notes,
     pack,
+    packed,
     sweeps,
     unpack,
 )
@@ -293,7 +294,7 @@ def read_pack(place: Path) -> None:
         with zipfile.ZipFile(place / PACKED) as one, zipfile.ZipFile(made, "w") as other:
             for entry in one.infolist():
                 other.writestr(
-                    entry, one.read(entry) if entry.filename != pack.INDEX else (place / HANDED).read_bytes()
+                    entry, one.read(entry) if entry.filename != packed.INDEX else (place / HANDED).read_bytes()
                 )
         (Path(scratch) / "project").mkdir()
         unpack.unpack(made, Path(scratch) / "project")
@@ -414,7 +415,7 @@ KINDS = (
     Kind(
         notes.FILE, f"outputs/run/{notes.FILE}", json.dumps, lambda place: notes.read(place / "outputs/run"), ("note",)
     ),
-    Kind(pack.INDEX, HANDED, json.dumps, read_pack),
+    Kind(packed.INDEX, HANDED, json.dumps, read_pack),
 )
 
 
@@ -458,8 +459,8 @@ def make_place(top: Path) -> Path:
     checkpoints.seal(project / CHECKPOINT, 2)
     (project / "outputs/run" / notes.FILE).write_text(json.dumps(NOTED))
     (project / HANDED).parent.mkdir()
-    packed = pack.pack(finished.open("outputs/run", project, project), project / PACKED, "none")
-    (project / HANDED).write_text(json.dumps(packed.index))
+    made = pack.pack(finished.open("outputs/run", project, project), project / PACKED, "none")
+    (project / HANDED).write_text(json.dumps(made.index))
     (top / "outside").mkdir()
     (top / "outside/kept.txt").write_text("kept")
     (project / "link").symlink_to(top)

@@ -41,6 +41,9 @@ def test_runs_are_tagged_and_found_again(project, composed):
     assert json.loads(rlexp(project, "runs", "tag", "outputs/a", "--json").stdout)[0]["tags"] == ["baseline", "paper"]
     done = rlexp(project, "runs", "tag", "outputs/aa", "--add", "x")
     assert done.returncode == 2 and "did you mean outputs/a?" in done.stderr
+    for more in ((), ("--add", "x")):
+        done = rlexp(project, "runs", "tga", "outputs/a", *more)
+        assert "did you mean" in done.stdout + done.stderr and "runs tag" in done.stdout + done.stderr
     rlexp(project, "runs", "tag", "outputs/a", "--remove", "paper", "--remove", "baseline", "--note", "", "--owner", "")
     assert not (project / "outputs/a/notes.json").exists()
     assert rlexp(project, "runs").stdout.splitlines()[0].split()[-1] == "duration"

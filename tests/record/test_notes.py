@@ -61,6 +61,22 @@ def test_a_file_of_another_shape_is_refused_and_the_run_is_listed_all_the_same(t
     assert read(folder, tmp_path).notes == Notes() and read(folder, tmp_path).status == "finished"
 
 
+def test_notes_that_cannot_be_read_may_be_removed(tmp_path, monkeypatch):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / notes.FILE).write_text("{bad")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError) as caught:
+        notes.read(tmp_path / "a b")
+    assert caught.value.hint.endswith("rm 'a b/notes.json'")
+
+
+def test_what_is_to_go_and_is_not_there_is_answered_with_what_is():
+    for tags, hint in ((), "leave out --remove nope: it has no tags"), (("a", "b"), "--remove nope: its tags: a, b"):
+        with pytest.raises(RunError) as caught:
+            Notes(tags).changed(remove=["nope"])
+        assert hint in caught.value.hint
+
+
 def test_runs_are_found_by_what_was_said_of_them(tmp_path, composed):
     for name, said in {
         "a": Notes(("baseline", "paper"), "Learns in ten steps", "ada"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any
 import pytest
 
 from rlexp.errors import RunError
-from rlexp.inputs.digest import folder_md5
-from rlexp.record import finished, notes
-from rlexp.record.pack import INDEX, pack
+from rlexp.inputs.digest import file_md5, folder_md5
+from rlexp.record import finished, listed, notes
+from rlexp.record.pack import pack
+from rlexp.record.packed import INDEX
 from rlexp.record.run_folder import LOCK, read_manifest
 from rlexp.record.unpack import unpack
 from tests import hostile
@@ -224,6 +227,110 @@ def test_a_file_that_is_not_whole_is_refused(place, other, tmp_path, cut):
     assert not list(other.iterdir())
 
 
+def copied(place: Path, to: Path, **facts: Any) -> Path:
+    """The project again, the manifest of its run with other facts."""
+    project = Path(shutil.copytree(place, to, symlinks=True))
+    file = project / "outputs/run/manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **facts}))
+    return project
+
+
+def gone() -> dict[str, Any]:
+    """What a manifest says of a process that was killed on this machine."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return {"status": "running", "host": platform.node(), "pid": process.pid, "process_began": 1}
+
+
+def test_a_killed_run_travels_as_one(place, other, tmp_path):
+    project = copied(place, tmp_path / "project", **gone())
+    (project / "outputs/run/completions/.half.partial").write_text("x")  # what its process was writing
+    assert listed.read(project / "outputs/run", project).status == "killed"
+    packed(project, tmp_path / "run.zip")
+    run_dir = unpack(tmp_path / "run.zip", other).run_dir
+    told = read_manifest(run_dir)
+    assert (told["status"], told["attempts"][-1]["status"]) == ("killed", "killed") and "kill -9" in told["reason"]
+    (run_dir / "manifest.json").write_text(json.dumps({**told, "host": "elsewhere"}))  # no process to look for
+    assert listed.read(run_dir, other).status == "killed"
+    packed(project, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "run.zip").read_bytes()
+
+
+def tampered(file: str, text: str = "x") -> Callable[[Path], Any]:
+    return lambda run: (run / file).write_text(text)
+
+
+def all_named(run: Path) -> dict[str, str]:
+    """Outputs of a manifest that names the whole record, one folder of it by one hash."""
+    return {
+        "metrics.jsonl": file_md5(run / "metrics.jsonl"),
+        "held_out.json": file_md5(run / "held_out.json"),
+        "completions": folder_md5(run / "completions"),
+        "completions/step-000001.parquet": file_md5(run / "completions/step-000001.parquet"),
+        "logs/none.txt": "0" * 32,  # what no pack holds
+    }
+
+
+BROKEN = {
+    "completions that are gone": (lambda run: shutil.rmtree(run / "completions"), "completions", "whole record"),
+    "another held-out": (tampered("held_out.json", "[]"), "held_out.json is not what the run left", "whole record"),
+    "other completions": (tampered("completions/step-000001.parquet"), "completions", "whole record"),
+    "damaged metrics": (tampered("metrics.jsonl", "{"), "a line of metrics.jsonl is no entry", "damaged"),
+    "other metrics": (tampered("metrics.jsonl", "{}"), "metrics.jsonl is not what the run left", "whole record"),
+    "no code of a reward": (lambda run: (run / "sources/rewards/correct.py").unlink(), "correct.py is not", "backup"),
+    "notes of another shape": (tampered("notes.json", "{bad"), "the notes cannot be read", "rm "),
+    "a lock that is gone": (lambda run: (run / LOCK).unlink(), "has no run.lock.yaml", "backup"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_could_not_be_unpacked_is_not_packed(place, tmp_path, case):
+    project = copied(place, tmp_path / "project", outputs=all_named(place / "outputs/run"))
+    run = finished.open("outputs/run", project, project)
+    assert pack(run, tmp_path / "whole.zip", "none").index["files"]
+    change, what, hint = BROKEN[case]
+    change(project / "outputs/run")
+    with pytest.raises(RunError) as caught:
+        pack(run, tmp_path / "run.zip", "none")
+    assert what in caught.value.what and hint in caught.value.hint and "--weights" not in caught.value.hint
+    assert not (tmp_path / "run.zip").exists()
+
+
+def test_a_run_without_its_weights_is_packed_without_them(place, tmp_path):
+    run = finished.open("outputs/run", place, place)  # its adapter was not kept, as in pinned/
+    with pytest.raises(RunError, match=r"the weights of the run \(adapter/\) are not in its folder") as caught:
+        pack(run, tmp_path / "run.zip")
+    assert "--weights none" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "what", "hint"),
+    [
+        ("conf", "conf is a folder", "such as conf/run.zip"),
+        ("there.zip", "is there already", "such as there_2.zip"),
+        ("a ü.tar.gz", "is not named like one", "name it 'a ü.zip'"),
+        ("outputs/run/x.zip", "run is a record", "such as x.zip"),
+        ("outputs/run/completions/x.zip", "run is a record", "such as x.zip"),
+    ],
+)
+def test_where_no_pack_goes_nothing_is_written_or_to_be_removed(place, tmp_path, typed, what, hint):
+    project = copied(place, tmp_path / "project")
+    (project / "there.zip").touch()
+    before = files(project)
+    with pytest.raises(RunError) as caught:
+        packed(project, project / typed)
+    assert what in caught.value.what and caught.value.hint.endswith(hint) and "rm " not in caught.value.hint
+    assert files(project) == before
+
+
+def test_a_pack_is_no_run_and_a_folder_no_pack(place, other):
+    with pytest.raises(RunError, match="is a packed run") as caught:
+        finished.open(hostile.PACKED, place, place)
+    assert f"unpack {hostile.PACKED}" in caught.value.hint
+    with pytest.raises(RunError, match="outputs is a folder"):
+        unpack(place / "outputs", other)
+
+
 def test_what_cannot_be_packed_is_said(place, tmp_path):
     run = finished.open("outputs/run", place, place)
     (tmp_path / "there.zip").touch()
@@ -234,13 +341,13 @@ def test_what_cannot_be_packed_is_said(place, tmp_path):
     going = {**run.manifest, "status": "running", "host": "elsewhere"}
     with pytest.raises(RunError, match="the run is running"):
         pack(finished.FinishedRun(run.run_dir, run.lock, going, place), tmp_path / "run.zip", "none")
-    copied = Path(shutil.copytree(place, tmp_path / "copied", symlinks=True))
-    (copied / "data/arithmetic/more.txt").write_text("x")
+    project = copied(place, tmp_path / "copied")
+    (project / "data/arithmetic/more.txt").write_text("x")
     with pytest.raises(RunError, match="is not what the run was trained on"):
-        packed(copied, tmp_path / "run.zip")
-    (copied / "data/arithmetic/more.txt").unlink()
-    (copied / "outputs/run/completions").rename(copied / "elsewhere")
-    os.symlink(copied / "elsewhere", copied / "outputs/run/completions")
+        packed(project, tmp_path / "run.zip")
+    (project / "data/arithmetic/more.txt").unlink()
+    (project / "outputs/run/completions").rename(project / "elsewhere")
+    os.symlink(project / "elsewhere", project / "outputs/run/completions")
     with pytest.raises(RunError, match="is a link"):
-        packed(copied, tmp_path / "run.zip")
+        packed(project, tmp_path / "run.zip")
     assert not (tmp_path / "run.zip").exists()

@@ -64,6 +64,13 @@ def test_a_lock_alone_or_the_pinned_run_itself_is_none_to_pin(run):
         pinned.check(dataclasses.replace(run, run_dir=run.root / "pinned"))
 
 
+def test_what_is_kept_names_no_output_that_is_not_but_the_weights(run):
+    outputs = {**run.manifest["outputs"], "held_out.json": "0" * 32, "completions/a": "0" * 32, "adapter/x": "0" * 32}
+    pinned.copy([changed(run, outputs=outputs)], run.root / "pinned")
+    kept = json.loads((run.root / "pinned/manifest.json").read_text())["outputs"]
+    assert set(kept) == {"metrics.jsonl", "adapter/x"}
+
+
 def test_a_copy_of_a_reward_that_is_none_is_refused(run):
     copy = run.run_dir / "sources/rewards/format.py"
     copy.write_text(REWARD + "\n")

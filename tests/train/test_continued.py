@@ -68,6 +68,16 @@ def test_overrides_that_no_longer_compose_are_a_note(composed):
     assert found.max_minutes == 3 and found.arguments["max_steps"] == 5 and "no longer composes" in over.note
 
 
+@pytest.mark.parametrize("more", [[], ["method.gone=1"]])
+@pytest.mark.parametrize("tracking", [["tracking=wandb"], ["tracking.report_to=[wandb]"], ["tracking=wandb+trackio"]])
+def test_trackers_that_cannot_log_in_here_may_be_left_out(composed, tracking, more):
+    run = original(composed, *tracking, "tracking.project=team")
+    run.lock["overrides"] += more  # which no longer compose
+    found = made(run, "tracking=none")[0]
+    require_same(run, found, ["tracking=none"], "outputs/a", None)
+    assert "wandb" in run.run.tracking.report_to and found.tracking.report_to == []
+
+
 def test_what_would_be_another_run_is_answered_with_the_fork(composed):
     run = original(composed, "method.max_steps=5")
     require_same(run, made(run, "max_minutes=3", "held_out.rows=4")[0], [], "outputs/a b", None)

@@ -10,15 +10,17 @@ from rlexp import project
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.errors import printable
-from rlexp.record import finished
-from rlexp.record.pack import WEIGHTS, pack
+from rlexp.record import finished, go_on
+from rlexp.record.pack import pack
+from rlexp.record.packed import WEIGHTS
 
 
 def command(arguments: list[str], here: Path) -> Answer:
     """``pack RUN FILE [--weights none|adapter|all]``: writes the file, whole or not at all.
 
     Raises:
-        RunError: there is no such run, it is being trained, its data is not the locked one, or the file is there.
+        RunError: there is no such run, it is being trained, its record is not whole, its data is not the locked one, or
+            the file cannot be written.
     """
     parser = Parser("pack", "Writes a run into one file, which unpack puts into another project.")
     parser.add_argument("run", metavar="RUN", help="a run folder, or pinned")
@@ -53,4 +55,4 @@ def show(content: dict[str, Any]) -> None:
     print(printable(f"{content['file']}: {content['files']} files, {content['bytes']} bytes"))
     for note in content["notes"]:
         print(printable(f"note: {note}"))
-    print(printable(f"there: python -m rlexp unpack {content['file']}"))
+    print(printable(f"there: {go_on.line('unpack', content['file'])}"))

@@ -11,8 +11,8 @@ from rlexp.cli import tag
 from rlexp.cli.answer import Answer
 from rlexp.cli.arguments import Parser
 from rlexp.console import shortened, show_table
-from rlexp.errors import printable
-from rlexp.record import finished
+from rlexp.errors import RunError, nearest, printable
+from rlexp.record import finished, go_on
 from rlexp.record.listed import CHOICES, COLUMNS, SAID, RunRow, read, reward_names, to_json
 from rlexp.record.select import parse, select, values
 
@@ -28,21 +28,34 @@ def command(arguments: list[str], here: Path) -> Answer:
     """
     if arguments[:1] == [tag.WORD]:
         return tag.command(arguments[1:], here)
-    options, root = _options(arguments), project.root()
+    meant = nearest(arguments[0], [tag.WORD]) if len(arguments) > 1 else None  # runs tga RUN --add TAG
+    try:
+        options = _options(arguments)
+    except RunError as error:
+        if not meant:
+            raise
+        raise RunError(error.what, error.where, f"did you mean runs {meant}? {error.hint}") from error
+    root = project.root()
     runs = [read(folder, root) for folder in finished.run_folders(root)]
     filters = [parse(text) for text in options.filter]
     kept = select(runs, filters, options.sort, options.reverse, options.limit)
-    return Answer(lambda: [to_json(run) for run in kept], lambda: show(runs, kept, options.filter))
+    return Answer(lambda: [to_json(run) for run in kept], lambda: show(runs, kept, options.filter, meant))
 
 
-def show(runs: list[RunRow], kept: list[RunRow], typed: list[str]) -> None:
-    """Prints a line for each run that was kept; where none is, what the filters that were typed were held against."""
+def show(runs: list[RunRow], kept: list[RunRow], typed: list[str], meant: str | None = None) -> None:
+    """Prints a line for each run that was kept; where none is, what the filters that were typed were held against.
+
+    Args:
+        meant: what the first of them may have been meant for.
+    """
     if not runs:
         print(f"no run yet in {' or '.join(f'{name}/' for name in finished.FOLDERS)}; train one: python -m rlexp")
     elif not kept:
         print(f"none of {_count(len(runs))} matches: {' '.join(typed)}")
         for line in values(runs, [parse(text) for text in typed]):
             print(printable(line))
+        if meant:
+            print(printable(f"did you mean: {go_on.line('runs', meant, *typed[1:])}"))
     else:
         rewards = reward_names(runs)
         cells = [dict(zip(COLUMNS, _cells(run, rewards[run.folder]), strict=True)) for run in kept]

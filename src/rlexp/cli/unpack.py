@@ -10,7 +10,7 @@ from rlexp import project
 from rlexp.cli.answer import FORMAT, Answer
 from rlexp.cli.arguments import Parser
 from rlexp.errors import printable
-from rlexp.record import finished, go_on
+from rlexp.record import finished, go_on, status
 from rlexp.record.unpack import unpack
 
 
@@ -31,7 +31,7 @@ def command(arguments: list[str], here: Path) -> Answer:
         "format": FORMAT,
         "run_dir": shown,
         "identity": run.lock["identity"],
-        "status": str(run.manifest["status"]),
+        "status": status.of(run.manifest)[0],
         "inputs": {name: os.path.relpath(place, root) for name, place in done.inputs.items()},
         "next": [go_on.line("replay", shown), go_on.line("inspect", shown)],
     }

@@ -317,7 +317,7 @@ class Tracking:
     """wandb, trackio, tensorboard; and integrations of transformers (mlflow)."""
     project: str = "rlexp"
     """The project's name at the tracker."""
-    time_limit: float = ranged(30.0, POSITIVE)
+    time_limit: float = ranged(30.0, Range(0, 86400, above=True))
     """Seconds that a tracker has to end in once the run did; it is killed then, and the run says so."""
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shlex
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +197,9 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
     for path in (here / typed, root / typed):
         run_dir = path.parent if path.is_file() else path
         file = path if path.is_file() else path / LOCK
+        if path.is_file() and zipfile.is_zipfile(path):
+            hint = f"unpack it first: {shlex.join(('python', '-m', 'rlexp', 'unpack', typed))}"
+            raise RunError(f"{typed} is a packed run, or another archive, and no run folder", where=typed, hint=hint)
         if file.is_file():
             return FinishedRun(run_dir, read_lock(file), read_manifest(run_dir) or {}, root, file)
     sweeps.refuse(typed, here, root)
@@ -217,6 +222,12 @@ def open(typed: str, here: Path, root: Path) -> FinishedRun:
         where=typed,
         hint=f"did you mean {guess}? {listed}" if guess else listed,
     )
+
+
+def record_around(file: Path) -> Path | None:
+    """The folder of a run or a sweep that a file would lie in; None where it lies in none."""
+    names = (MANIFEST, LOCK, sweeps.FILE)
+    return next((one for one in file.resolve().parents if any((one / name).is_file() for name in names)), None)
 
 
 def run_folders(root: Path) -> list[Path]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +57,9 @@ class Notes:
         for tag in remove:
             if tag not in self.tags:
                 guess = nearest(tag, self.tags)
-                has = f"its tags: {', '.join(self.tags)}" if self.tags else "it has none"
-                hint = f"did you mean --remove {guess}? {has}" if guess else has
+                has = f"its tags: {', '.join(self.tags)}" if self.tags else "it has no tags"
+                more = f"did you mean --remove {guess}?" if guess else f"leave out --remove {shlex.quote(tag)}:"
+                hint = f"{more} {has}"
                 raise RunError(f"the run has no tag {tag!r}", where=f"--remove {tag}", hint=hint)
         kept = [tag for tag in dict.fromkeys([*self.tags, *add]) if tag not in remove or tag in add]
         if len(kept) > MOST:
@@ -76,7 +79,12 @@ def read(run_dir: Path) -> Notes:
     Raises:
         RunError: the file cannot be read, or has another shape.
     """
-    content = shapes.read_json(run_dir / FILE, SCHEMA, "notes", shown=True) or {}
+    try:
+        content = shapes.read_json(run_dir / FILE, SCHEMA, "notes", shown=True) or {}
+    except RunError as error:
+        path = shlex.quote(os.path.relpath(run_dir / FILE))
+        hint = f"take it from where it came from, or remove it, since nothing depends on it: rm {path}"
+        raise RunError(error.what, error.where, hint) from error
     return Notes(tuple(content.get("tags", ())), content.get("note", ""), content.get("owner", ""))
 
 

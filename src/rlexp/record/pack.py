@@ -6,52 +6,33 @@ it puts anything in place. The same run gives the same bytes.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
+import shlex
 import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rlexp import files, secrets
-from rlexp.chosen import SELECTION
 from rlexp.compose.places import Places
 from rlexp.errors import RunError
 from rlexp.inputs import snapshot
-from rlexp.inputs.digest import file_md5, folder_files, folder_md5
+from rlexp.inputs.digest import folder_files, folder_md5
 from rlexp.inputs.locked import BESIDE
-from rlexp.inputs.start import KEPT
-from rlexp.record import checkpoints, evaluation, notes, status
+from rlexp.record import checkpoints, finished, packed
 from rlexp.record.finished import FOLDERS, FinishedRun
-from rlexp.record.run_folder import COMPLETIONS, HEALTH, LOCK, MANIFEST, METRICS, PATCH, SOURCES
-from rlexp.reward.rubric import FAILURES
-from rlexp.shapes import COUNT, INSIDE, MD5, SHA256, mapping, record
+from rlexp.record.packed import DATA, FILES, INDEX, INPUTS, MOST, RECORD_FOLDERS, RUN, WEIGHTS
+from rlexp.record.run_folder import MANIFEST
 from rlexp.whole import CHECKPOINTS, sha256
 
-INDEX, FORMAT = "pack.json", 1
-RUN, INPUTS, DATA = "run", "inputs", "data"
-"""Folders of an archive, and the folder of a project that its data lies in."""
-RECORD = (LOCK, MANIFEST, METRICS, HEALTH, PATCH, SELECTION, FAILURES, "held_out.json", "health.md", "scores.json")
-FILES = (*RECORD, notes.FILE)
-RECORD_FOLDERS = (SOURCES, COMPLETIONS, evaluation.FOLDER, KEPT)
-WEIGHTS = {"none": (), "adapter": ("adapter", "model"), "all": ("adapter", "model", CHECKPOINTS)}
-"""Choice -> the folders of a run that it adds: ``adapter`` is what was trained last, also where it is a whole model."""
-MOST = 50_000
-"""Files of an archive."""
+SUFFIX = ".zip"
 STORED = (".safetensors", ".parquet", ".pt")
 """Files that no compression makes smaller."""
-SCHEMA = record(
-    {
-        "format": {"enum": [FORMAT], "description": f"a format that this version reads ({FORMAT})"},
-        "place": INSIDE,
-        "checksum": SHA256,
-        "weights": {"enum": list(WEIGHTS), "description": f"one of {', '.join(WEIGHTS)}"},
-        "files": mapping(record({"sha256": SHA256, "size": COUNT}), INSIDE, most=MOST),
-        "inputs": mapping(record({"path": INSIDE, "md5": MD5}), {"enum": ["data", "difficulty"]}),
-    }
-)
-"""The shape of INDEX."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +53,13 @@ def pack(run: FinishedRun, file: Path, weights: str = "adapter") -> Packed:
         weights: one of WEIGHTS.
 
     Raises:
-        RunError: the run is being trained, holds a link, or its data is not the locked one; or the file is there.
+        RunError: the run is being trained, its record is not whole, it holds a link, or its data is not the locked one;
+            or the file cannot be written.
     """
-    if file.exists():
-        hint = f"name another file, or remove it: rm {file.name}"
-        raise RunError(f"{file.name} is there already", where=str(file), hint=hint)
-    if not file.parent.is_dir():
-        raise RunError(f"there is no folder {file.parent}", where=str(file), hint=f"mkdir -p {file.parent}")
-    if not run.manifest or status.of(run.manifest)[0] == "running":
-        what = f"the run is {'running' if run.manifest else f'without its {MANIFEST}'}"
-        raise RunError(f"{what}, and a pack holds all of it", where=str(run.run_dir), hint="wait until it ends")
-    for name, md5 in carried(run.manifest, weights).items():
-        if not (run.run_dir / name).is_file() or file_md5(run.run_dir / name) != md5:
-            hint = "pack a run whose folder is whole; without its weights: --weights none"
-            raise RunError(f"{name} is not what the run left", where=str(run.run_dir / name), hint=hint)
+    _require_place(file, run)
+    manifest = packed.settled(run.manifest)
+    base = {"format": packed.FORMAT, "place": place_of(run), "checksum": run.lock["checksum"], "weights": weights}
+    locked = packed.require_run(run.run_dir, manifest or None, base)
     inputs, said = _inputs(run)
     named = {f"{RUN}/{name}": run.run_dir / name for name in _of_run(run.run_dir, weights)}
     for digest, folder in inputs.values():
@@ -93,26 +67,57 @@ def pack(run: FinishedRun, file: Path, weights: str = "adapter") -> Packed:
     if len(named) > MOST:
         hint = "choose fewer weights: --weights none"
         raise RunError(f"the run has {len(named)} files, a pack at most {MOST}", where=str(run.run_dir), hint=hint)
+    texts = {} if manifest is run.manifest else {f"{RUN}/{MANIFEST}": _json(manifest, indent=2, sort_keys=False)}
     index = {
-        "format": FORMAT,
-        "place": place_of(run),
-        "checksum": run.lock["checksum"],
-        "weights": weights,
-        "files": {name: {"sha256": sha256(path), "size": path.stat().st_size} for name, path in named.items()},
+        **base,
+        "files": {name: _told(path, texts.get(name)) for name, path in named.items()},
         "inputs": {key: {"path": digest["path"], "md5": digest["md5"]} for key, (digest, _) in inputs.items()},
     }
+    text = _json(index)
+    packed.read_index(text, {INDEX, *named}, file)
+    for key, (_, folder) in inputs.items():
+        packed.require_input(folder, key, index["inputs"][key], locked, file)
     with files.whole_file(file) as partial, zipfile.ZipFile(partial, "w") as archive:
-        archive.writestr(_entry(INDEX), secrets.masked(json.dumps(index, indent=1, sort_keys=True) + "\n"))
+        archive.writestr(_entry(INDEX), text)
         for name, path in sorted(named.items()):
-            with archive.open(_entry(name), "w", force_zip64=True) as there, path.open("rb") as stream:
+            held: IO[bytes] = io.BytesIO(texts[name]) if name in texts else path.open("rb")
+            with archive.open(_entry(name), "w", force_zip64=True) as there, held as stream:
                 shutil.copyfileobj(stream, there, 2**20)
     return Packed(file, index, said)
 
 
-def carried(manifest: dict[str, Any], weights: str) -> dict[str, str]:
-    """Output of a run that a pack holds -> its hash, as the manifest has it."""
-    wanted = (METRICS, *(f"{name}/" for name in WEIGHTS[weights]))
-    return {name: md5 for name, md5 in manifest.get("outputs", {}).items() if name.startswith(wanted)}
+def _json(content: dict[str, Any], indent: int = 1, sort_keys: bool = True) -> bytes:
+    return (secrets.masked(json.dumps(content, indent=indent, sort_keys=sort_keys)) + "\n").encode()
+
+
+def _told(path: Path, text: bytes | None) -> dict[str, Any]:
+    """The hash and size of a file, or of the text that is packed in its place."""
+    if text is not None:
+        return {"sha256": hashlib.sha256(text).hexdigest(), "size": len(text)}
+    return {"sha256": sha256(path), "size": path.stat().st_size}
+
+
+def _require_place(file: Path, run: FinishedRun) -> None:
+    """Checks that a pack can be written there, before anything is read.
+
+    Raises:
+        RunError: something is there, it is not named like an archive, or lies in a record or in no folder.
+    """
+    where, name = str(file), shlex.quote(f"{file.name.partition('.')[0] or run.run_dir.name}{SUFFIX}")
+    if file.is_dir():
+        inside = shlex.quote(f"{file.name}/{run.run_dir.name}{SUFFIX}")
+        raise RunError(f"{file.name} is a folder", where, f"name a file to write, such as {inside}")
+    if file.suffix.lower() != SUFFIX:
+        what = f"a pack is a zip archive, and {file.name} is not named like one"
+        raise RunError(what, where, f"name it {name}")
+    if os.path.lexists(file):
+        other = shlex.quote(f"{file.stem}_2{SUFFIX}")
+        raise RunError(f"{file.name} is there already", where, f"name another file to write, such as {other}")
+    if not file.parent.is_dir():
+        raise RunError(f"there is no folder {file.parent}", where, f"mkdir -p {shlex.quote(str(file.parent))}")
+    if within := finished.record_around(file):
+        what = f"{within.name} is a record, and a pack is no part of it"
+        raise RunError(what, where, f"name a file outside of it, such as {name}")
 
 
 def place_of(run: FinishedRun) -> str:
@@ -137,7 +142,8 @@ def _of_run(run_dir: Path, weights: str) -> Iterator[str]:
         if any(one.is_symlink() for one in (path, *path.parents) if one.is_relative_to(run_dir) and one != run_dir):
             what = f"{path.relative_to(run_dir)} of the run folder is a link, and what it leads to is not the run's"
             raise RunError(what, where=str(path), hint="pack a copy: cp -rL RUN COPY")
-        yield path.relative_to(run_dir).as_posix()
+        if packed.of_run(name := path.relative_to(run_dir).as_posix(), weights):
+            yield name
 
 
 def _inputs(run: FinishedRun) -> tuple[dict[str, tuple[dict[str, Any], Path]], list[str]]:
@@ -151,8 +157,8 @@ def _inputs(run: FinishedRun) -> tuple[dict[str, tuple[dict[str, Any], Path]], l
         digest = run.lock["inputs"].get(key)
         if digest is None:
             continue
-        if Path(digest["path"]).parts[:1] != (DATA,) or ".." in Path(digest["path"]).parts:
-            said.append(f"{digest['path']} is not in it: it lies outside of {DATA}/")
+        if not packed.below_data(digest["path"]):
+            said.append(f"{digest['path']} is not in it: it does not lie below {DATA}/")
             continue
         named = Places.of(run.root).path(digest["path"])
         beside = (run.root / digest["path"]).parent / BESIDE / digest["md5"].removesuffix(".dir")

@@ -35,6 +35,8 @@ FACTS = (
     "start",
 )
 """Keys of the manifest that are kept: nothing that names this machine's folders or processes."""
+HELD = ("adapter/", "model/")
+"""Outputs that are not kept, and whose hashes are."""
 
 
 def pin(run: FinishedRun, shipping: Shipping | None = None) -> list[str]:
@@ -151,4 +153,6 @@ def _copy(run: FinishedRun, folder: Path) -> None:
         (folder / SOURCES / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run.run_dir / SOURCES / file, folder / SOURCES / file)
     facts = {name: run.manifest[name] for name in FACTS if name in run.manifest}
+    if "outputs" in facts:  # of what is not kept here nothing is to be held against: a replay holds the weights
+        facts["outputs"] = {k: v for k, v in facts["outputs"].items() if k in KEPT_FILES or k.startswith(HELD)}
     (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")

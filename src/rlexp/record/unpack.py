@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
-from rlexp import shapes
 from rlexp.errors import RunError
 from rlexp.files import whole_folder
-from rlexp.inputs import snapshot
-from rlexp.inputs.digest import file_md5, folder_md5
-from rlexp.record import checkpoints, evaluation, lock, metrics, notes, unpack_places
-from rlexp.record.pack import FILES, INDEX, INPUTS, RECORD_FOLDERS, RUN, SCHEMA, WEIGHTS, carried
-from rlexp.record.run_folder import LOCK, SOURCES, read_manifest
+from rlexp.record import packed, unpack_places
+from rlexp.record.packed import INDEX, INPUTS, LARGEST, RUN
+from rlexp.record.run_folder import read_manifest
 from rlexp.record.unpack_places import AGAIN
-from rlexp.whole import fault
 
-LARGEST = 32 * 2**20
-"""Bytes of the index."""
 KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError)
 
@@ -66,16 +59,17 @@ def unpack(file: Path, root: Path, to: str | None = None) -> Unpacked:
             folder = stack.enter_context(whole_folder(target))
             _extract(archive, index, RUN, folder, file)
             with _of(file):
-                locked = _verify(folder, index, file)
+                locked = packed.require_run(folder, read_manifest(folder), index)
             found = {}
             for key, one in index["inputs"].items():
-                place = unpack_places.of_input(one, root, file)
+                place = unpack_places.of_input(one, root)
                 found[key] = place
                 if place.is_dir():
                     continue
                 made = stack.enter_context(_new_folder(place, placed))
                 _extract(archive, index, f"{INPUTS}/{one['md5']}", made, file)
-                _verify_input(made, key, one, locked, file)
+                with _of(file):
+                    packed.require_input(made, key, one, locked, file)
     return Unpacked(target, found)
 
 
@@ -88,6 +82,9 @@ def _new_folder(place: Path, placed: list[Path]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
+    if file.is_dir():
+        what = f"{file.name} is a folder, and unpack takes the one file that pack wrote"
+        raise RunError(what, where=str(file), hint="name that file, such as run.zip")
     if not file.is_file():
         raise RunError(f"there is no file {file.name}", where=str(file), hint="name a file that pack wrote")
     try:
@@ -105,39 +102,13 @@ def _index(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
         raise RunError(f"{file.name} is no pack of a run: it has no {INDEX}", where=str(file), hint=AGAIN)
     with archive.open(entries[INDEX]) as stream:
         text = stream.read(LARGEST + 1)
-    try:
-        index = json.loads(text) if len(text) <= LARGEST else None
-    except (ValueError, RecursionError):
-        index = None
-    shapes.require(index, SCHEMA, "pack", file)
-    assert isinstance(index, dict)
-    shapes.require_plain(index, "pack", file)
-    named = {INDEX, *index["files"]}
-    if len(archive.infolist()) != len(entries) or named != set(entries):
-        other = sorted(named ^ set(entries)) or ["a name stands twice"]
-        raise unpack_places.bad(file, f"its index does not name what it holds: {other[0]!r:.80}")
+    if len(archive.infolist()) != len(entries):
+        raise unpack_places.bad(file, "a name stands twice in it")
     for name, entry in entries.items():
         if entry.compress_type not in KINDS or entry.is_dir() or entry.flag_bits & 1:
             raise unpack_places.bad(file, f"{name!r:.80} is no plain file in it")
-    for name in index["files"]:
-        if not _belongs(PurePosixPath(name), index):
-            raise unpack_places.bad(file, f"{name!r:.80} is no file of a run, or of its data")
-    return index
-
-
-def _belongs(path: PurePosixPath, index: dict[str, Any]) -> bool:
-    """Whether a file is one that a pack holds: a stranger's could lie in wait for something that reads others."""
-    first, *rest = path.parts
-    if str(path) != "/".join(path.parts) or not rest or any(part.startswith(".") for part in rest):
-        return False
-    if first == INPUTS:
-        known = rest[0] in {one["md5"] for one in index["inputs"].values()}
-        return known and len(rest) == 2 and (rest[1].endswith(".parquet") or rest[1].endswith(".json"))
-    if first != RUN:
-        return False
-    if len(rest) == 1:
-        return rest[0] in FILES
-    return rest[0] in (*RECORD_FOLDERS, *WEIGHTS[index["weights"]])
+    with _of(file):
+        return packed.read_index(text, entries, file)
 
 
 def _extract(archive: zipfile.ZipFile, index: dict[str, Any], below: str, folder: Path, file: Path) -> None:
@@ -163,42 +134,6 @@ def _copy(stream: IO[bytes], written: IO[bytes], most: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _verify(folder: Path, index: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Reads the record as the verbs will, and holds it against its own hashes.
-
-    Returns:
-        The lock.
-    """
-    if not (folder / LOCK).is_file():
-        raise unpack_places.bad(file, f"it has no {LOCK}")
-    locked, manifest = lock.read_lock(folder / LOCK), read_manifest(folder)
-    if manifest is None or manifest["status"] == "running" or locked["checksum"] != index["checksum"]:
-        raise unpack_places.bad(file, "its lock and its manifest are not those of a run that ended")
-    notes.read(folder)
-    metrics.entries(folder)
-    for one in evaluation.of_run(folder):
-        evaluation.read(one)
-    for term in locked["inputs"]["rewards"].values():
-        copied = folder / SOURCES / term["file"]
-        if not copied.is_file() or file_md5(copied) != term["md5"]:
-            raise unpack_places.bad(file, f"{term['file']} is not the code of its reward")
-    for name, md5 in carried(manifest, index["weights"]).items():
-        if not (folder / name).is_file() or file_md5(folder / name) != md5:
-            raise unpack_places.bad(file, f"{name} is not what the run left")
-    for place in (*(folder / name for name in WEIGHTS["adapter"]), *checkpoints.of(folder).values()):
-        if place.is_dir() and (why := fault(place)):
-            raise unpack_places.bad(file, f"{place.name} is not whole: {why}")
-    return locked
-
-
-def _verify_input(folder: Path, key: str, one: dict[str, Any], locked: dict[str, Any], file: Path) -> None:
-    digest = locked["inputs"].get(key, {})
-    if (digest.get("path"), digest.get("md5")) != (one["path"], one["md5"]) or folder_md5(folder) != one["md5"]:
-        raise unpack_places.bad(file, f"its {key} is not what the lock names")
-    if key == "data":
-        snapshot.describe(folder)
-
-
 def _take_back(placed: list[Path]) -> None:
     for folder in placed:
         shutil.rmtree(folder, ignore_errors=True)
@@ -210,4 +145,4 @@ def _of(file: Path) -> Iterator[None]:
     try:
         yield
     except RunError as error:
-        raise error if error.where == str(file) else unpack_places.bad(file, error.what) from error
+        raise unpack_places.bad(file, error.what) from error

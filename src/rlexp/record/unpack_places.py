@@ -12,7 +12,7 @@ from rlexp.files import lies_inside
 from rlexp.inputs.digest import folder_md5
 from rlexp.inputs.locked import BESIDE
 from rlexp.record.finished import FOLDERS
-from rlexp.record.pack import DATA
+from rlexp.record.packed import DATA
 
 AGAIN = "have it packed and sent again; nothing was put in place"
 
@@ -22,14 +22,12 @@ def bad(file: Path, what: str) -> RunError:
     return RunError(f"{file.name} cannot be unpacked: {what}", where=str(file), hint=AGAIN)
 
 
-def of_input(one: dict[str, Any], root: Path, file: Path) -> Path:
+def of_input(one: dict[str, Any], root: Path) -> Path:
     """Where an input goes: as the lock says; beside what lies there, where that is another.
 
     Raises:
-        RunError: that is not below ``data/``, or leads out of the project.
+        RunError: that leads out of the project.
     """
-    if PurePosixPath(one["path"]).parts[0] != DATA or len(PurePosixPath(one["path"]).parts) < 2:
-        raise bad(file, f"{one['path']} lies outside of {DATA}/")
     named = root / one["path"]
     beside = named.parent / BESIDE / one["md5"].removesuffix(".dir")
     place = beside if named.exists() and folder_md5(named) != one["md5"] else named

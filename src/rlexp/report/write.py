@@ -11,9 +11,7 @@ from pathlib import Path
 from rlexp.errors import RunError
 from rlexp.files import FULL, whole_file
 from rlexp.inputs.digest import json_sha256
-from rlexp.record import sweeps
-from rlexp.record.finished import FOLDERS, FinishedRun
-from rlexp.record.run_folder import LOCK, MANIFEST
+from rlexp.record.finished import FOLDERS, FinishedRun, record_around
 from rlexp.report import groups, one, rows
 from rlexp.report.damage import Damage
 from rlexp.report.page import MARK, WHOSE, Page, render
@@ -83,7 +81,7 @@ def require_place(file: Path, typed: str, shown: Sequence[Path]) -> None:
         raise RunError(f"a report is an HTML file, and {file.name} is not named like one", where, f"type {where}.html")
     if not file.parent.is_dir():
         raise RunError(f"there is no folder {file.parent}", where, "make it first, or name another file")
-    within = next((place for place in file.resolve().parents if _record(place)), None)
+    within = record_around(file)
     if within or any(file.resolve().is_relative_to(folder.resolve()) for folder in shown):
         what = f"{within.name if within else file.parent.name} is a record, and a report is no part of it"
         raise RunError(what, where, f"leave --out out ({FOLDER}/ takes it), or name another file")
@@ -138,10 +136,6 @@ def _write(file: Path, content: bytes) -> None:
             raise
         what = f"{file.name} cannot be written: {error.strerror or error}"
         raise RunError(what, where=str(file), hint="type --out FILE.html with another place") from error
-
-
-def _record(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (MANIFEST, LOCK, sweeps.FILE))
 
 
 def _is_report(file: Path, of: str | None = None) -> bool:
