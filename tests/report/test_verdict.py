@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from rlexp.record import events, held_out
+from rlexp.record import events, held_out, left
 from rlexp.record.finished import FinishedRun
 from rlexp.report import verdict
 from tests.report import planted
@@ -75,6 +75,17 @@ def test_it_is_whole_where_every_output_is_what_it_left(run, tmp_path):
     found = verdict.whole(with_(run, outputs=outputs))
     assert found.level == "bad" and "metrics.jsonl is not what it left" in found.said
     assert "adapter/a is missing" in found.said and "link lies outside of the run" in found.said
+
+
+def test_completions_and_held_out_rows_that_are_others_or_gone_are_named(run):
+    run = with_(run, evidence=left.evidence(run.run_dir))
+    assert verdict.whole(run).level == "good"
+    planted_over = sorted((run.run_dir / "completions").iterdir())[0]
+    planted_over.write_bytes(b"others")
+    (run.run_dir / "held_out.json").unlink()
+    found = verdict.whole(run)
+    assert (found.level, found.answer) == ("bad", "no")
+    assert f"completions/{planted_over.name} is not what it left" in found.said and "held_out.json" in found.said
 
 
 def test_it_cannot_be_replayed_from_where_its_inputs_are_not(run):

@@ -136,7 +136,7 @@ def require_run(folder: Path, manifest: dict[str, Any] | None, index: dict[str, 
         copied = folder / SOURCES / term["file"]
         if not copied.is_file() or file_md5(copied) != term["md5"]:
             raise RunError(f"{term['file']} is not the code of its reward", str(copied), AS_IT_WAS)
-    for name, md5 in manifest.get("outputs", {}).items():
+    for name, md5 in {**manifest.get("outputs", {}), **manifest.get("evidence", {})}.items():
         if of_run(name, index["weights"]):
             _require_output(folder, name, md5)
     chosen = WEIGHTS[index["weights"]]
