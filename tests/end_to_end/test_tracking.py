@@ -155,7 +155,7 @@ def test_what_a_tracker_misses_is_one_message_before_anything_is_written(project
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['trackio'] = None\n")
     environment = {
         **keeping(project),
-        "WANDB_MODE": "",
+        "WANDB_MODE": "online",
         "WANDB_API_KEY": "",
         "PYTHONPATH": f"{hidden}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
     }
