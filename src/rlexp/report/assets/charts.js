@@ -102,11 +102,17 @@ const STEPS_APART = Array.from({ length: 13 }, (_, n) => [1, 2, 5].map((digit) =
 
 function strokeOf(n) { return color(`--c${n % 8}`); }
 
+/** A line's colour halfway to the page's: areas one before the other must not mix. */
+function areaOf(n) {
+  const [own, page] = [strokeOf(n), color("--page")].map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  return `rgb(${own.map((value, at) => Math.round((value + page[at]) / 2)).join()})`;
+}
+
 function options(chart, columns, width, opens) {
   const dashes = [[], [6, 4], [2, 3]], text = color("--muted"), line = color("--line"), range = limits(chart, columns);
   const lines = chart.series.map((one, n) => ({
     label: one.name, stroke: strokeOf(n), width: 1.8, dash: dashes[Math.floor(n / 8) % 3], spanGaps: true,
-    fill: chart.stacked ? strokeOf(n) + "66" : undefined,
+    fill: chart.stacked ? areaOf(n) : undefined,
     points: { show: one.points || chart.x.length < 3, size: one.points ? 8 : 6, fill: strokeOf(n) },
     value: (u, value, series, place) => (place === null || place === undefined ? "–" : figure(one.values[place])),
   }));
