@@ -52,6 +52,8 @@ def test_every_part_is_measured_and_kept_and_an_artifact_that_dies_is_a_row(proj
     assert again["onnx-int8"]["died"]["part"] == "loading" and "onnxruntime-genai" in again["onnx-int8"]["died"]["why"]
     done = rlexp(project, *LINE, "export=onnx", timeout=600)
     assert done.returncode == 1 and "onnx-int8 died at loading: " in done.stdout and "Traceback" not in done.stderr
+    kept = json.loads((project / "exports/a/benchmark.json").read_text())["artifacts"]
+    assert kept["merged"] == one, "what was not asked for stays in the record as it was measured"
 
 
 def _broken(exports):

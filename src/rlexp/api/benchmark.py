@@ -16,6 +16,7 @@ from rlexp.benchmark import latency, measure, plots
 from rlexp.benchmark.measure import Asked, Settings
 from rlexp.compose import exports as composed
 from rlexp.compose import task_file
+from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.compose.schema_eval import Kind
 from rlexp.errors import RunError, nearest
@@ -29,6 +30,7 @@ from rlexp.record import benchmarks, exports
 from rlexp.record.exports import Artifact
 from rlexp.record.machine import machine
 from rlexp.runtimes.host import Died
+from rlexp.runtimes.protocol import Spec
 
 Said = Callable[[str], None]
 Counter = Callable[[int], Any]
@@ -163,13 +165,14 @@ def benchmark(
     work, run = first.work[0], first.subjects[0].run
     on = Asked(dialogues_of(work, run), work.settled.held_out.max_new_tokens)
     place = _machine()
-    rows = {one.name: _row(asked, one, on, place, say, counter) for one in asked.artifacts}
+    rows = _others(asked, run, on, place)
+    rows |= {one.name: _row(asked, one, on, place, say, counter) for one in asked.artifacts}
     content = {
         "format": benchmarks.FORMAT,
         "of": asked.artifacts[0].content["of"],
         "machine": place,
         "settings": {**asdict(asked.how), "max_new_tokens": on.max_new_tokens},
-        "artifacts": rows,
+        "artifacts": dict(sorted(rows.items())),
         "slow": measure.slow(rows, words(place)),
     }
     benchmarks.write(asked.folder, content)
@@ -189,23 +192,34 @@ def words(place: dict[str, Any]) -> str:
     return f"{len(gpus)} x {gpus[0]}" if gpus else f"CPU, {place['cpus']} cores"
 
 
+def _keyed(asked: Planned, one: Artifact, run: Run, on: Asked, place: dict[str, Any]) -> tuple[Spec, str]:
+    """(an artifact as it is loaded, the hash of all that decides what is measured of it)."""
+    spec = spec_of(one, run)
+    spec = dataclasses.replace(spec, together=max(latency.LEVELS[spec.device]), threads=place["threads"])
+    settings = {**asdict(asked.how), "dialogues": on.dialogues, "max_new_tokens": on.max_new_tokens}
+    return spec, json_sha256({**one.digest, **settings, "machine": place, "context": spec.context})
+
+
+def _others(asked: Planned, run: Run, on: Asked, place: dict[str, Any]) -> dict[str, Any]:
+    """The rows of artifacts that were not asked for: they lie there as they were measured, with the same settings."""
+    rows = (benchmarks.read(asked.folder) or {}).get("artifacts", {})
+    there = [one for one in exports.artifacts(asked.folder) if one.name in rows and one.name not in asked.plans]
+    found = {one.name: benchmarks.kept(asked.folder, one.name, _keyed(asked, one, run, on, place)[1]) for one in there}
+    return {name: rows[name] for name, one in found.items() if one and not one["died"]}
+
+
 def _row(
     asked: Planned, one: Artifact, on: Asked, place: dict[str, Any], say: Said, counter: Counter
 ) -> dict[str, Any]:
     """An artifact's row: what its process gave, and its score."""
     plan = asked.plans[one.name]
-    spec = spec_of(one, plan.subjects[0].run)
-    spec = dataclasses.replace(spec, together=max(latency.LEVELS[spec.device]), threads=place["threads"])
-    settings = {**asdict(asked.how), "dialogues": on.dialogues, "max_new_tokens": on.max_new_tokens}
-    key = json_sha256({**one.digest, **settings, "machine": place, "context": spec.context})
+    spec, key = _keyed(asked, one, plan.subjects[0].run, on, place)
     found = None if asked.again else benchmarks.kept(asked.folder, one.name, key)
     if found is None or found["died"]:
         found = measure.measure(spec, on, asked.how, lambda part: say(f"{one.name}: {part}"))
         benchmarks.keep(asked.folder, one.name, key, found)
-    row = {
-        **{name: one.content[name] for name in ("kind", "type", "runtime", "tools")},
-        **{"bytes": one.size, "score": None, **found},
-    }
+    of = {name: one.content[name] for name in ("kind", "type", "runtime", "tools")}
+    row = {**of, "bytes": one.size, "score": None, **found}
     if not found["died"]:
         try:
             row["score"] = _score(plan, asked.again, asked.root, say, counter)
