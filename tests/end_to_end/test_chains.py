@@ -49,7 +49,7 @@ def test_grpo_goes_on_from_sft_behind_a_smoke_and_its_reference_is_what_sft_left
     folder, heard = train(project, "outputs/grpo", "model.start=outputs/sft", *FEW[:2], *asked)
     assert "begins with outputs/sft" in heard and "smoke passed" in heard
     first, second = metrics(folder)[:2]
-    assert first["kl"] == 0.0 and second["kl"] > 0
+    assert abs(first["kl"]) < 1e-8 < second["kl"]  # two ways to the same numbers: they may round otherwise
     content = manifest(folder)
     assert content["patches"]["base_reference"]["status"] == "not needed"
     assert content["start"]["run"] == "outputs/sft" and content["start"]["merged"] is False

@@ -16,7 +16,7 @@ SHORT = ("method.max_steps=8", "held_out.rows=0", "preflight.smoke=never", "heal
 def project(tmp_path_factory):
     """A project with a short run at an absurd learning rate, outputs/planted."""
     project = copy_project(tmp_path_factory.mktemp("general") / "project")
-    trained = rlexp(project, "method.learning_rate=1.0", *SHORT, "hydra.run.dir=outputs/planted")
+    trained = rlexp(project, "method.learning_rate=0.1", *SHORT, "hydra.run.dir=outputs/planted")
     assert trained.returncode == 0, trained.stderr
     return project
 

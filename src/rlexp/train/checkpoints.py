@@ -61,7 +61,6 @@ class Checkpoints(TrainerCallback):
         self._warned = False
         self._state: dict[str, Any] = {}
         trainer._save_checkpoint = self.save
-        trainer.create_model_card = lambda *_, **__: None  # a draft, in the folder above every checkpoint
         trainer_state.resumable(trainer)
         if self.begun:
             self._state = self._read(self.begun.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rlexp.backend import installed
 from rlexp.backend.trainers import dpo, grpo, kto, orpo, rloo, sft
@@ -22,4 +23,6 @@ TRAINERS: dict[str, Callable[[TrainerInputs], Trainer]] = {
 def build(inputs: TrainerInputs) -> Trainer:
     """TRL's trainer of the run's method; the libraries of its loader are imported already (``model``)."""
     with installed.trackers_hidden():  # TRL imports the trainer only now, where nothing rewrote it
-        return TRAINERS[inputs.run.method.name](inputs)
+        trainer: Any = TRAINERS[inputs.run.method.name](inputs)
+    trainer.create_model_card = lambda *_, **__: None  # a draft, above every checkpoint; it asks for wandb
+    return trainer
