@@ -6,7 +6,6 @@ it is written, and never followed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,7 @@ def lines(run_dir: Path) -> list[dict[str, Any]]:
     Raises:
         RunError: it cannot be read, or a line has another shape.
     """
-    path = run_dir / SELECTION
-    if not path.is_file():
-        return []
-    try:
-        found = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{SELECTION} cannot be read: {error}", where=str(path), hint=shapes.HINT) from error
-    for number, line in enumerate(found, 1):
-        shapes.require(line, LINE, f"line {number} of {SELECTION}", path)
-    return found
+    return shapes.read_lines(run_dir / SELECTION, LINE)
 
 
 def read(run_dir: Path) -> dict[str, Any] | None:

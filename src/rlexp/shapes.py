@@ -151,3 +151,21 @@ def read_json(path: Path, schema: dict[str, Any], what: str, shown: bool = False
 
 def _missing(fault: Any) -> str:
     return next(name for name in fault.validator_value if name not in fault.instance)
+
+
+def read_lines(path: Path, shape: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects of a file that holds one a line; none where there is no such file. A line that a kill cut in the
+    middle is left out.
+
+    Raises:
+        RunError: it cannot be read, or a line has another shape.
+    """
+    if not path.is_file():
+        return []
+    try:
+        found = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT) from error
+    for number, line in enumerate(found, 1):
+        require(line, shape, f"line {number} of {path.name}", path)
+    return found
