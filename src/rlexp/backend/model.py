@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend import beside, compile_cache, installed
-from rlexp.backend.patches import Patches
+from rlexp.backend.patches import Patches, compile_threads
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader, Size
@@ -47,8 +47,10 @@ def import_libraries(run: Run, patches: Patches) -> None:
             where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
+    threads = os.environ.get(compile_threads.NAMED)
     with compiled_kernels(run), installed.trackers_hidden():
         _loader(run).import_libraries(run.method.name, patches)
+    patches.apply(compile_threads, run, threads)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend.engine import arguments
-from rlexp.backend.patches import Patches, flat_logprobs, sampled_logprobs, shared_engine
+from rlexp.backend.patches import (
+    Patches,
+    flat_logprobs,
+    model_class,
+    sampled_logprobs,
+    sampler_kernels,
+    shared_engine,
+)
 from rlexp.backend.restore import random_states
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, VllmMode
@@ -105,6 +112,8 @@ class Engine:
         if mode is VllmMode.colocate:
             self.patches.apply(flat_logprobs)
             self.patches.apply(sampled_logprobs)
+            self.patches.apply(model_class)
+            self.patches.apply(sampler_kernels, self.run)
             if not os.environ.get("MASTER_PORT"):
                 # TRL would name the first of a short list that is free, which another run names too until this one
                 # listens.

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rlexp.backend import ranks
 from rlexp.backend.patches import (
     base_reference,
+    compile_threads,
     engine_class,
     flat_logprobs,
     importance_ratio,
     merged_weights,
     micro_batches,
+    model_class,
     off_policy,
     one_trainer,
     orpo_tokens,
     packed_check,
     packed_kernel,
     sampled_logprobs,
+    sampler_kernels,
     seeded_requests,
     seeded_rows,
     shared_engine,
@@ -50,8 +53,11 @@ PATCHES: dict[str, Patch] = {
         packed_kernel.PATCH,
         packed_check.PATCH,
         uncompiled_blocks.PATCH,
+        compile_threads.PATCH,
         engine_class.PATCH,
         shared_engine.PATCH,
+        model_class.PATCH,
+        sampler_kernels.PATCH,
         merged_weights.PATCH,
         seeded_requests.PATCH,
         seeded_rows.PATCH,
@@ -87,7 +93,10 @@ class Patches:
         A patch that was applied to one trainer of the run counts as applied, whatever it answers for the next.
         """
         patch = module.PATCH
-        outcome = module.apply(*args) if self.allowed else OFF
+        import os
+
+        without = patch.name in os.environ.get("RLEXP_WITHOUT", "").split(",")  # TODO: of one measurement
+        outcome = module.apply(*args) if self.allowed and not without else OFF
         applied = outcome.status is Status.applied
         before = self.outcomes.get(patch.name)
         if applied or before is None or before.status is not Status.applied:
