@@ -133,7 +133,7 @@ def by_hand(options: argparse.Namespace, work: Path, environment: dict[str, str]
     cache = work / "cache-by-hand"
     shutil.rmtree(cache, ignore_errors=True)
     # Plain TRL trains on no CPU; there the script is only tried.
-    asked = {
+    asked: dict[str, Any] = {
         "sides": "trl_vllm" if cuda else "unsloth",
         "variant": [],
         "warm": 1,
@@ -280,7 +280,7 @@ def main() -> None:
             told(runs[-1], options.out, number)
     finally:
         if runs:
-            machine = next((run["machine"] for run in runs if "machine" in run), {})
+            machine: dict[str, Any] = next((run["machine"] for run in runs if "machine" in run), {})
             print(f"\n{', '.join(machine.get('gpus', ['no GPU']))}, {options.shape}, {options.rollout}\n")
             print(table(runs), "", *judged(runs), sep="\n")
 

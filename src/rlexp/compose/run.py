@@ -168,7 +168,9 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     devices.check(derived.devices, off_policy_steps, groups.rollout)
     needed_patches.one_pass(groups.rollout, method, derived)
     fields = {
-        f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")
+        f.name: getattr(groups, f.name)
+        for f in dataclasses.fields(RunSchema)
+        if f.name not in ("method", "invocation", "cache")
     }
     own = {
         "prompts_per_step": prompts_per_step,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from rlexp.backend.compile_cache import REPEATABLE
-from rlexp.backend.engine.arguments import defaults
+from rlexp.backend.engine.arguments import defaults, graphs
 from rlexp.backend.patches import engine_class
 from rlexp.backend.patches.patch import Status
 from rlexp.errors import RunError
@@ -40,10 +40,13 @@ def vllm(monkeypatch):
 def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm, monkeypatch):
     monkeypatch.setenv(REPEATABLE, "0")
     before = vllm.LLM
-    with given(composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")):
-        assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False, "enable_lora": False}
+    run = composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")
+    with given(run):
+        asked = vllm.LLM(model="m").asked
+    assert asked == {"model": "m", "async_scheduling": False, "enable_lora": False, **graphs(run)}
     assert vllm.LLM is before
-    with given(composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true")):
+    more_than_graphs_hold = ("method.prompts_per_step=129", "method.num_generations=4")
+    with given(composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true", *more_than_graphs_hold)):
         assert vllm.LLM is before
 
 

@@ -16,6 +16,9 @@ from rlexp.errors import RunError
 
 NESTED = ("compilation_config", "inductor_compile_config")
 """Arguments that are mappings, one in the other, in which every key counts by itself."""
+GRAPHS = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))
+"""Sequences for which vLLM captures a graph, by itself."""
+CAPTURED = {"cudagraph_capture_sizes", "max_cudagraph_capture_size"}
 
 
 def over(given: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,6 +59,22 @@ def defaults(run: Run) -> dict[str, Any]:
         return {}
     joined = {} if run.rollout.fast_inference else {"combo_kernels": True, "benchmark_combo_kernel": False}
     return {"compilation_config": {"inductor_compile_config": {"deterministic": True, **joined}}}
+
+
+def graphs(run: Run) -> dict[str, Any]:
+    """The arguments about graphs for a vLLM that decodes the completions of a step of this run and nothing else: those
+    of vLLM's own sizes that hold fewer sequences, and one of all of them. vLLM would capture twice as many, and none in
+    one piece for a number that is not among its own. Left to it where the run says so itself, or decodes more than it
+    captures.
+
+    Source: ``VllmConfig._set_cudagraph_sizes`` and ``CudaGraphManager`` (vllm/v1/worker/gpu/cudagraph_utils.py).
+    """
+    asked = _mapping(run.rollout.engine.get("compilation_config", {})) or {}
+    sequences = run.geometry.sequences_per_step // run.geometry.devices
+    if sequences > GRAPHS[-1] or CAPTURED & set(asked):
+        return {}
+    sizes = [*(size for size in GRAPHS if size < sequences), sequences]
+    return {"compilation_config": {"cudagraph_capture_sizes": sizes}}
 
 
 def folds(run: Run) -> bool:
