@@ -107,6 +107,8 @@ def test_what_is_over_the_bound_is_dropped_at_the_end_of_a_run(process):
     assert "bytes_dropped" not in compile_cache.used()
     os.environ["RLEXP_CACHE_MAX_GIB"] = str(1 / 2**30)
     facts = compile_cache.used()
+    os.environ["RLEXP_CACHE_MAX_GIB"] = "much"
+    assert compile_cache.most_bytes() == 20 * 2**30
     assert facts["bytes_dropped"] == 5002 and not (found.folder / "triton/old").exists() and not other.exists()
     assert (process / "not_ours/file").exists() and (found.folder / compile_cache.KEY).exists()
 

@@ -60,7 +60,7 @@ def test_bad_folders_are_answered_in_plain_words(tmp_path, monkeypatch, typed, w
     assert cache.FOLDER not in os.environ
 
 
-@pytest.mark.parametrize("typed", ["cache.max_gib=0", "cache.max_gib=-1", "cache.max_gib=much", "cache.size=3"])
+@pytest.mark.parametrize("typed", ["cache.max_gib=0.05", "cache.max_gib=-1", "cache.max_gib=much", "cache.size=3"])
 def test_bad_bounds_are_refused(composed, typed):
     with pytest.raises(RunError) as caught:
         composed(typed)

@@ -162,9 +162,16 @@ def used() -> dict[str, Any]:
     before and now, and which folders the user set. A run that found all it needed adds next to nothing. What is over
     the bound is dropped; ``bytes_dropped`` says so."""
     chosen, _, facts = _chosen()
-    most = int(float(os.environ.get(BOUND) or MOST_GIB) * 2**30)
-    dropped = bounded_cache.trim(chosen.folder, chosen.others(), most) if "not_kept" not in facts else 0
+    dropped = bounded_cache.trim(chosen.folder, chosen.others(), most_bytes()) if "not_kept" not in facts else 0
     return {**facts, "bytes_after": size(chosen.folder) or 0, **({"bytes_dropped": dropped} if dropped else {})}
+
+
+def most_bytes() -> int:
+    """What the caches of all versions hold at most; a variable that is no number says nothing."""
+    gib = MOST_GIB
+    with contextlib.suppress(ValueError):
+        gib = float(os.environ.get(BOUND) or MOST_GIB)
+    return int(gib * 2**30)
 
 
 def size(folder: Path) -> int | None:

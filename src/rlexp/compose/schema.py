@@ -410,7 +410,7 @@ class Cache:
     dir: str | None = None
     """The folder, which can be kept and carried to another machine of its kind; a relative one lies in the project.
     null: ``~/.cache/rlexp/compiled``, or what RLEXP_CACHE_DIR names."""
-    max_gib: float | None = ranged(None, Range(0, 10**6, above=True))
+    max_gib: float | None = ranged(None, Range(0.1, 10**6))
     """GiB that it holds at most: what is over is dropped at the end of a run on a GPU, the oldest first. null: 20."""
 
 
