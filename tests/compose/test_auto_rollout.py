@@ -10,6 +10,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 LONG = ("method.max_completion_length=2048", "model.max_seq_length=4096", "method.prompts_per_step=16")
+SMALL = ("hardware.memory_gib=24",)
 
 
 def run(*overrides):
@@ -22,10 +23,11 @@ def run(*overrides):
         ([], "generate", "unsloth", "vLLM needs a GPU"),
         (["hardware=h100", "model=smollm2_135m"], "colocate", "transformers", "134e6 parameters"),
         (["hardware=h100", "model=qwen3_4b"], "colocate", "unsloth", "room for vLLM's own weights"),
-        # no room for a second copy; it would leave the trainer fewer sequences a pass; or vLLM too small a cache
+        # no room for a second copy, or vLLM too small a cache
         (["hardware=t4_16gb", "model=qwen3_4b"], "unsloth", "unsloth", "4.0e9 parameters"),
         (["hardware=l4_24gb", "model=qwen3_1_7b"], "unsloth", "unsloth", "second copy"),
-        (["hardware=h100", "model=qwen3_4b", *LONG], "unsloth", "unsloth", "second copy"),
+        (["hardware=h100", "model=qwen3_4b", *LONG], "colocate", "unsloth", "room for vLLM's own weights"),
+        (["hardware=h100", "model=qwen3_4b", *SMALL], "unsloth", "unsloth", "second copy"),
         (["hardware=h100", "model=qwen3_4b", "rollout.loader=transformers"], "colocate", "transformers", "asked for"),
         (["hardware=h100", "model=smollm2_135m", "model.load_in_4bit=true"], "unsloth", "unsloth", "4-bit"),
         (["hardware=h100", "model=qwen3_4b", "model.full_finetuning=true"], "colocate", "transformers", "every weight"),
@@ -34,7 +36,7 @@ def run(*overrides):
         (["hardware=h100x2", "model=qwen3_4b"], "colocate", "unsloth", "method.off_policy_steps=1 uses both"),
         (["hardware=h100x2", "model=smollm2_135m"], "colocate", "transformers", "method.off_policy_steps=1 uses both"),
         (["hardware=h100x2", "model=qwen3_4b", "method.off_policy_steps=1"], "server", "unsloth", "the next step"),
-        (["hardware=h100x2", "model=qwen3_4b", *LONG], "server", "unsloth", "a GPU for the second copy"),
+        (["hardware=h100x2", "model=qwen3_4b", *SMALL], "server", "unsloth", "a GPU for the second copy"),
         (["hardware=h100x2", "model=qwen3_4b", "model.full_finetuning=true"], "server", "unsloth", "a GPU for it"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -72,12 +73,28 @@ def test_a_micro_batch_is_at_least_one_and_at_most_a_step_or_the_least_bound():
     assert fit.largest(job(sequences=100), True) == 100
 
 
-def test_passes_are_counted_by_the_micro_batch_and_infinite_where_it_does_not_fit():
+def test_the_seconds_of_a_step_are_those_that_were_measured_at_4b(composed):
+    """perf/results/2026-11-25_4b_h100.md: 0.969 with recomputation; 0.851, 1.162 without it in 2 and 4 passes."""
+    run = composed("hardware=h200", "model=qwen3_4b")
+    work = dataclasses.replace(job(sequences=32), size=run.model.size, model=run.model, hardware=run.hardware)
+    work = dataclasses.replace(work, arguments={**work.arguments, "max_length": 512})
+    for micro, recomputed, measured in ((32, True, 0.969), (16, False, 0.851), (8, False, 1.162)):
+        assert fit.seconds(work, micro, recomputed) == pytest.approx(measured, rel=0.05)
+
+
+def test_what_does_not_fit_takes_for_ever_and_a_step_has_no_more_than_its_sequences():
     work = activations_fill(7)
-    assert fit.passes(work, None, False) == math.ceil(64 / 7) == 10
-    assert fit.passes(work, 4, False) == 16
-    assert fit.passes(work, 8, False) == math.inf
-    assert fit.passes(job(sequences=4), 100, False) == 1  # no more than a step has
+    assert fit.seconds(work, 8, False) == math.inf
+    assert fit.seconds(work, None, False) == fit.seconds(work, 7, False)
+    few = job(sequences=4)
+    assert fit.seconds(few, 100, False) == fit.seconds(few, 4, False)
+
+
+def test_long_sequences_are_not_recomputed_however_many_passes_they_are(composed):
+    """64 x 3000 tokens of 4B: a pass of few sequences is no shorter than its launches any more."""
+    long = ("model.max_seq_length=3128", "method.max_completion_length=3000", "method.prompts_per_step=8")
+    run = composed("hardware=h200", "model=qwen3_4b", *long, "method.num_generations=8")
+    assert not run.hardware.gradient_checkpointing and run.geometry.gradient_accumulation_steps > 1
 
 
 def test_a_step_whose_cache_is_half_of_it_is_sampled_in_two_waves():

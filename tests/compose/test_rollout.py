@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -77,51 +78,33 @@ def test_what_was_said_beside_auto_stays():
     assert (found.enforce_eager, found.gpu_memory_utilization) == (True, 0.4)
 
 
-def test_there_is_room_for_a_second_copy_where_it_costs_no_wave_no_pass_and_no_recomputation(monkeypatch):
+@pytest.mark.parametrize(
+    ("waves", "shared", "own", "spare"),
+    [
+        (0, 1.0, 1.0, True),
+        (1, 1.0, 1.0, False),
+        (0, 1.0, 1.2, True),  # less than the fold takes
+        (0, 1.0, 1.3, False),
+        (0, math.inf, math.inf, False),
+        (0, math.inf, 1.0, True),
+    ],
+)
+def test_there_is_room_for_a_second_copy_where_it_costs_no_wave_and_less_than_the_fold(
+    monkeypatch, waves, shared, own, spare
+):
+    made = dataclasses.replace(job(changed=GPU, sequences=64), size=LARGE)
+    monkeypatch.setattr(rollout.memory, "parameters", lambda size: 4e9)
+    of_its_own = VllmMode.colocate
+    monkeypatch.setattr(fit, "waves", lambda work: 1 + waves * (work.rollout.vllm_mode is of_its_own))
+    monkeypatch.setattr(fit, "seconds", lambda work, *_: own if work.rollout.vllm_mode is of_its_own else shared)
+    assert rollout.fits_second_copy(made) is spare
+
+
+def test_a_large_device_has_room_and_a_small_one_has_not():
     made = dataclasses.replace(job(changed=GPU, sequences=64), size=LARGE)
     assert rollout.fits_second_copy(made)
     small = dataclasses.replace(job(changed={**GPU, "hardware.memory_gib": 20.0}, sequences=64), size=LARGE)
     assert not rollout.fits_second_copy(small)
-    own = VllmMode.colocate
-    real = fit.waves
-    monkeypatch.setattr(fit, "waves", lambda work: real(work) + (work.rollout.vllm_mode is own))
-    assert not rollout.fits_second_copy(made)  # a wave more
-    monkeypatch.setattr(fit, "waves", real)
-    resolve_hardware = fit.resolve_hardware
-
-    def smaller(work):
-        hardware, asked = resolve_hardware(work)
-        half = work.rollout.vllm_mode is own
-        return dataclasses.replace(hardware, sequences_per_device=32 if half else 64), asked
-
-    monkeypatch.setattr(fit, "resolve_hardware", smaller)
-    assert not rollout.fits_second_copy(made)  # a pass more
-
-    def recomputed(work):
-        hardware, asked = resolve_hardware(work)
-        return dataclasses.replace(hardware, gradient_checkpointing=work.rollout.vllm_mode is own), asked
-
-    monkeypatch.setattr(fit, "resolve_hardware", recomputed)
-    assert not rollout.fits_second_copy(made)
-    monkeypatch.setattr(fit, "resolve_hardware", resolve_hardware)
-    monkeypatch.setattr(fit, "fits", lambda *given: False)
-    assert not rollout.fits_second_copy(made)
-
-
-@pytest.mark.parametrize(
-    ("sequences", "micro", "spare"), [(64, (64, 63), False), (64, (40, 33), True), (64, (32, 31), False)]
-)
-def test_passes_are_whole_ones(monkeypatch, sequences, micro, spare):
-    made = dataclasses.replace(job(changed=GPU, sequences=sequences), size=SMALL)
-    resolve_hardware = fit.resolve_hardware
-
-    def settled(work):
-        hardware, asked = resolve_hardware(work)
-        own = work.rollout.vllm_mode is VllmMode.colocate
-        return dataclasses.replace(hardware, sequences_per_device=micro[own]), asked
-
-    monkeypatch.setattr(fit, "resolve_hardware", settled)
-    assert rollout.fits_second_copy(made) is spare
 
 
 def test_the_sizes_are_what_their_names_say():

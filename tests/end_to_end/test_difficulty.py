@@ -86,6 +86,7 @@ def test_a_run_trains_on_the_rows_between_and_its_lock_says_so(measured):
     assert changed["changes"] == []
 
 
+@pytest.mark.long
 def test_a_replay_finds_the_rates_or_says_that_they_are_gone_and_after_pin_has_them_from_the_cache(measured, tmp_path):
     project = Path(shutil.copytree(measured, tmp_path / "project"))
     heard = said(project, "replay", "outputs/filtered")

@@ -10,6 +10,8 @@ from tests.end_to_end.test_train import manifest, metrics, train
 
 pytestmark = pytest.mark.end_to_end
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+FAST = ("smollm2_arithmetic", "sums_grpo", "sums_orpo")
+"""The others are left to make test-long, as each is a run of its own."""
 STEP = ("method.max_steps=1", "held_out.rows=2", "held_out.samples=0", "preflight.smoke=never")
 
 
@@ -25,7 +27,9 @@ def test_there_are_experiments_and_some_need_no_other_model():
     assert EXPERIMENTS and not all(here(experiment) for experiment in EXPERIMENTS)
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.long]) for name in EXPERIMENTS]
+)
 def test_an_experiment_takes_a_step(shared_project, experiment):
     begun = OmegaConf.select(OmegaConf.load(ROOT / f"conf/experiment/{experiment}.yaml"), "model.start")
     if begun and not (shared_project / begun).exists():

@@ -85,7 +85,7 @@ def test_there_is_a_line_for_every_verb():
     assert {VERB.get(name, name) for name in LINES} == set(VERBS)
 
 
-SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark", "ship")
+SLOW = ("sweep", "smoke", "ladder", "difficulty", "benchmark", "ship", "export")
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ CHANGED_SCRIPT = edit(SCRIPT, "random.Random(seed)", "random.Random(seed + 1)")
             0,
             ["data/arithmetic is not the locked one", "restored from DVC's cache to data/.locked/"],
             id="data edited",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             every(spoil(f"{SNAPSHOT}/train.parquet"), remove(CACHE)),

@@ -76,6 +76,7 @@ def line_words(line: str) -> list[str]:
     return done.stdout.splitlines()[3:]
 
 
+@pytest.mark.long
 def test_a_forked_run_begins_from_its_checkpoint_and_a_finished_one_does_not_go_on(shared_project):
     done = rlexp(shared_project, *SHORT, "hydra.run.dir=outputs/unforked")
     assert done.returncode == 0, done.stdout + done.stderr

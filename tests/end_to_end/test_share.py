@@ -55,6 +55,7 @@ def test_a_packed_run_is_reproduced_in_a_fresh_clone_and_its_code_asks_first(tmp
     assert "is there already" in said(theirs, "unpack", "one.zip", expect=2)
 
 
+@pytest.mark.long
 def test_what_pin_leaves_travels_by_dvc(tmp_path):
     mine = colleague(tmp_path / "mine")
     said(mine, "hydra.run.dir=outputs/one", *SHORT)

@@ -14,9 +14,11 @@ from tests.end_to_end.test_train import manifest, train
 
 pytestmark = pytest.mark.end_to_end
 BRIEF = ("method.max_steps=4", "preflight.smoke_steps=3", "held_out.rows=8", "held_out.samples=0")
+EVERY = [pytest.param(one, marks=[pytest.mark.long] if number % 4 else []) for number, one in enumerate(SMOKED)]
+"""Three of four are left to make test-long, as each is a run of its own."""
 
 
-@pytest.mark.parametrize("planted", SMOKED, ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", EVERY, ids=lambda planted: planted.name)
 def test_a_planted_failure_is_caught_by_the_smoke_and_nothing_is_trained(project, planted):
     folder, said = train(project, "outputs/planted", *planted.plant(project), "preflight.smoke_steps=6", expect=2)
     assert f"[{planted.rule}]" in said and "Traceback" not in said and "  do:    " in said
@@ -43,6 +45,7 @@ def test_one_pass_serves_all_seeds_and_a_run_after_a_smoke_is_the_run_without_it
     assert "fresh adapter is not the lock's" not in again.stdout and not (project / "outputs/again/smoke").exists()
 
 
+@pytest.mark.long
 def test_the_smoke_verb_leaves_a_pass_and_a_preference_run_is_the_same_with_and_without(project):
     dpo = ("method=dpo", "dataset=arithmetic_preferences", *BRIEF)
     done = rlexp(project, "smoke", "hydra.run.dir=outputs/smoked", *dpo)
@@ -55,6 +58,7 @@ def test_the_smoke_verb_leaves_a_pass_and_a_preference_run_is_the_same_with_and_
     assert again.returncode == 0 and "trajectory identical" in again.stdout, again.stdout + again.stderr
 
 
+@pytest.mark.long
 def test_a_ladder_adds_one_term_at_a_time_and_says_what_each_did(shared_project):
     ladder = ("ladder", "reward=format+correct+length", "reward.terms.length.weight=2", "hydra.sweep.dir=multirun/l")
     done = rlexp(shared_project, *ladder, "seed=3", "method.max_steps=2", "held_out.rows=16", timeout=600)

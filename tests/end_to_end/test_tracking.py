@@ -112,6 +112,7 @@ def test_an_evaluation_is_told_to_the_trackers_of_its_run(project, tracked):
         assert runs[-1].status == "finished"
 
 
+@pytest.mark.long
 def test_a_point_of_a_sweep_is_a_run_at_each_tracker(tmp_path):
     project = copy_project(tmp_path / "project")
     words = ("-m", *SHORT, "preflight.smoke=never", "seed=0,1", "tracking=wandb+trackio", "hydra.sweep.dir=multirun/s")
@@ -172,6 +173,7 @@ def test_what_a_tracker_misses_is_one_message_before_anything_is_written(project
     ]
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_goes_on_at_its_tracker(project):
     words = (*SHORT, "method.max_steps=12", "method.save_steps=2", "preflight.smoke=never")
     place = "outputs/killed"

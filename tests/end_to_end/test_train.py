@@ -132,6 +132,7 @@ def test_a_sweep_runs_every_point_and_a_point_equals_the_run_alone(shared_projec
     assert metrics(alone) == metrics(short_run)
 
 
+@pytest.mark.long
 def test_a_failed_point_does_not_stop_the_others(project):
     (project / "rewards/picky.py").write_text(
         "version = 1\n\n\ndef score(completions, *, fail):\n"
@@ -218,6 +219,7 @@ def test_a_killed_run_keeps_its_record(shared_project):
     assert (where / "run.lock.yaml").is_file()
 
 
+@pytest.mark.long
 def test_an_input_that_changes_during_a_run_is_reported(project):
     where = project / "outputs/edited"
     command = [sys.executable, "-m", "rlexp", "hydra.run.dir=outputs/edited", "method.max_steps=8", *SHORT[1:]]

@@ -11,6 +11,7 @@ from rlexp.compose.memory import (
     Workload,
     cache_per_token,
     estimate,
+    parameters,
     share,
 )
 from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
@@ -18,6 +19,10 @@ from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
 FILL = 0.9
 """The share of a device that is filled by choice; the rest is for what the estimate misses."""
 
+
+LAUNCH, TOKEN, AGAIN = 0.008, 1.29e-14, 1.14
+"""Seconds that launching the kernels of a layer takes in a pass forward and backward, those of a token a parameter, and
+what recomputing the layers multiplies them by; adapters on all linear layers, Unsloth's model, an H100."""
 
 LEAST = 64
 """A bound below which the largest micro-batch is not lowered to a step: evaluation samples in batches of it too."""
@@ -33,8 +38,8 @@ def resolve_hardware(job: Workload) -> tuple[Hardware, Rollout]:
     job = dataclasses.replace(job, hardware=hardware, rollout=rollout)
     typed, checkpointing = hardware.sequences_per_device, hardware.gradient_checkpointing
     if checkpointing is None:
-        without = passes(job, typed, False)
-        checkpointing = math.isinf(without) or without > passes(job, typed, True)
+        without = seconds(job, typed, False)
+        checkpointing = math.isinf(without) or without > seconds(job, typed, True)
     sequences = typed or largest(job, checkpointing)
     return dataclasses.replace(hardware, sequences_per_device=sequences, gradient_checkpointing=checkpointing), rollout
 
@@ -55,15 +60,24 @@ def fits(job: Workload, sequences: int, checkpointing: bool) -> bool:
     return estimate(job, sequences, checkpointing).training <= FILL * job.capacity
 
 
-def passes(job: Workload, typed: int | None, checkpointing: bool) -> float:
-    """Micro-batches a step on this device, of the typed size or the largest; infinite where that does not fit.
+def seconds(job: Workload, typed: int | None, checkpointing: bool) -> float:
+    """About the seconds of a step's passes on an H100, by which settings are compared; infinite where the micro-batch,
+    the typed one or the largest, does not fit.
 
-    Recomputation is worth it where it saves passes. One costs about 0.3 s of launching kernels at 4B with an adapter on
-    every layer, recomputing a step about a quarter of that: 32 sequences in one pass with it took 1.20 s, in four
-    without it 1.77 s (perf/results/2026-11-25_grpo_h100.md).
+    A pass takes as long as its tokens, or as launching its kernels where that takes longer. So recomputation is worth
+    it where it saves short passes: 32 sequences of 512 tokens at 4B took 0.97 s in one pass with it, and without it
+    0.85 s in two and 1.16 s in four (perf/results/2026-11-25_4b_h100.md, the figures of LAUNCH and TOKEN).
     """
-    micro = typed or largest(job, checkpointing)
-    return math.ceil(job.sequences / micro) if fits(job, min(micro, job.sequences), checkpointing) else math.inf
+    micro = min(typed or largest(job, checkpointing), job.sequences)
+    if not fits(job, micro, checkpointing):
+        return math.inf
+    again = AGAIN if checkpointing else 1.0
+    rows = job.method.sequences_per_row * job.tokens
+    launched = LAUNCH * job.size.num_hidden_layers
+    token = TOKEN * parameters(job.size)
+    whole, rest = divmod(job.sequences, micro)
+    of = [micro] * whole + [rest] * bool(rest)
+    return again * sum(max(launched, token * rows * sequences) for sequences in of)
 
 
 def largest(job: Workload, checkpointing: bool) -> int:

@@ -20,6 +20,9 @@ ENGINES: dict[str, dict[str, Any]] = {
 SMALL = 1_000_000_000
 """Parameters below which a transformers model takes less time a step than Unsloth's; and it starts in half the time.
 Measured at 135M and 4B (perf/results), so the number itself is a guess in between."""
+FOLD = 6e-11
+"""Seconds a parameter in which an adapter is folded into shared weights and out again, once a step: 0.24 s at 4B on an
+H100 (perf/results/2026-11-25_4b_h100.md)."""
 
 
 def choose(groups: RunSchema, job: memory.Workload, ahead: bool) -> Rollout:
@@ -69,15 +72,14 @@ def _engine(groups: RunSchema, job: memory.Workload, ahead: bool) -> tuple[str, 
 
 
 def fits_second_copy(job: memory.Workload) -> bool:
-    """Says whether vLLM can have weights of its own beside Unsloth's model, and a step is still sampled in as many
-    waves, and trained in as many passes, recomputed or not, as with shared ones."""
-    splits = []
+    """Says whether vLLM can have weights of its own beside Unsloth's model: a step is sampled in as many waves as with
+    shared ones, and what its passes take longer is no more than what folding the adapter in and out takes."""
+    waves, seconds = [], []
     for name in ("unsloth", "colocate"):
         rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
         hardware, rollout = fit.resolve_hardware(dataclasses.replace(job, rollout=rollout))
         resolved = dataclasses.replace(job, hardware=hardware, rollout=rollout)
-        micro, recomputed = hardware.sequences_per_device or 1, bool(hardware.gradient_checkpointing)
-        fits = fit.fits(resolved, micro, recomputed)
-        splits.append((math.ceil(job.sequences / micro), fit.waves(resolved), recomputed))
-    shared, own = splits
-    return fits and shared == own
+        waves.append(fit.waves(resolved))
+        seconds.append(fit.seconds(resolved, hardware.sequences_per_device, bool(hardware.gradient_checkpointing)))
+    shared, own = seconds
+    return waves[0] == waves[1] and own < math.inf and own <= shared + FOLD * memory.parameters(job.size)
