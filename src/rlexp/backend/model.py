@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.backend import beside, compile_cache, installed
-from rlexp.backend.patches import Patches, compile_threads
+from rlexp.backend.patches import Patches
 from rlexp.compose import model_size
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Loader, Size
@@ -47,10 +48,24 @@ def import_libraries(run: Run, patches: Patches) -> None:
             where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
-    threads = os.environ.get(compile_threads.NAMED)
-    with compiled_kernels(run), installed.trackers_hidden():
+    with compiled_kernels(run), installed.trackers_hidden(), kept_objects():
         _loader(run).import_libraries(run.method.name, patches)
-    patches.apply(compile_threads, run, threads)
+
+
+@contextlib.contextmanager
+def kept_objects() -> Iterator[None]:
+    """Nobody looks for garbage while the libraries are imported, nor later among what they made: that is kept as long as
+    the process lives, and looking through it takes a fifth of the imports, and half a second every time that the
+    libraries look for garbage by themselves (Unsloth does 9 to 15 times while it loads a model)."""
+    if not gc.isenabled() or "trl" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose import (
+    compiling,
     devices,
     environment,
     fit,
@@ -161,6 +162,7 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     validate.groups_of(groups, method, arguments)
     needed_patches.check(groups, method, arguments, off_policy_steps)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
+    groups.rollout = compiling.settled(groups.rollout, arguments)
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )

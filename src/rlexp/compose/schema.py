@@ -273,6 +273,9 @@ class Rollout:
     and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+    compiled: bool | None = None
+    """The vLLM that starts with the run compiles the model: it starts later, and samples faster; null: where the run
+    samples enough to gain by it (``compose.compiling``). The record holds what came of it, null where none starts."""
     engine: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the vLLM that starts with the run, in the names of ``vllm.LLM``; they go before those of
     TRL, Unsloth and rlexp, ``compilation_config`` key by key."""

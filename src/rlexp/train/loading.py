@@ -86,10 +86,6 @@ def load(
     trust.remember(Code(source.path) for source in inputs.rewards.values())
     # Beside the imports: the files of a new model take as long. Whole before anything of them is loaded.
     hashed = in_thread(lambda: hashes.inputs_digest(run, inputs), "hashes of the inputs")
-    import os
-
-    if job.warm or "early_hash" in os.environ.get("RLEXP_WITHOUT", ""):
-        hashed.result()
     if inputs.start:
         record.content["start"] = start.manifest(inputs.start.digest)
         console.print(f"begins with {start.words(inputs.start.digest)[0]}")

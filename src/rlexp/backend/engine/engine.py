@@ -27,6 +27,7 @@ from rlexp.backend.patches import (
     shared_engine,
 )
 from rlexp.backend.restore import random_states
+from rlexp.compose import compiling
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, VllmMode
 from rlexp.errors import RunError
@@ -157,8 +158,8 @@ def _serves(made: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
 def _rest(arguments_of: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of which an engine may not have more; its graphs follow from how many sequences it holds."""
     rest = {name: value for name, value in arguments_of.items() if name not in HOLDS}
-    if isinstance(compiling := rest.get("compilation_config"), Mapping):
-        rest["compilation_config"] = {key: value for key, value in compiling.items() if key not in arguments.CAPTURED}
+    if isinstance(config := rest.get("compilation_config"), Mapping):
+        rest["compilation_config"] = {key: value for key, value in config.items() if key not in compiling.GRAPHS}
     return rest
 
 

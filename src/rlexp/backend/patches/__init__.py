@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rlexp.backend import ranks
 from rlexp.backend.patches import (
     base_reference,
-    compile_threads,
     engine_class,
     flat_logprobs,
     importance_ratio,
@@ -53,7 +52,6 @@ PATCHES: dict[str, Patch] = {
         packed_kernel.PATCH,
         packed_check.PATCH,
         uncompiled_blocks.PATCH,
-        compile_threads.PATCH,
         engine_class.PATCH,
         shared_engine.PATCH,
         model_class.PATCH,
@@ -93,10 +91,7 @@ class Patches:
         A patch that was applied to one trainer of the run counts as applied, whatever it answers for the next.
         """
         patch = module.PATCH
-        import os
-
-        without = patch.name in os.environ.get("RLEXP_WITHOUT", "").split(",")  # TODO: of one measurement
-        outcome = module.apply(*args) if self.allowed and not without else OFF
+        outcome = module.apply(*args) if self.allowed else OFF
         applied = outcome.status is Status.applied
         before = self.outcomes.get(patch.name)
         if applied or before is None or before.status is not Status.applied:
