@@ -3,7 +3,7 @@
 Runs ``python -m rlexp`` several times, each in a fresh process, with one cache folder (XDG_CACHE_HOME): first empty,
 then as the runs before left it; with ``--cold-again`` once more from empty at the end, when the libraries' files are in
 memory: what it takes less than the first is the disk's part, what it takes more than the warm ones the compilers'.
-``--pairs N`` begins with N pairs of cold starts, each with empty caches: ours, then TRL + vLLM by hand.
+``--pairs N`` begins with N pairs of cold starts, each with empty caches: ours and TRL + vLLM by hand, in turn first.
 ``--kernels`` begins with the kernels that grpo_gpu.py and decode_gpu.py left in the work folder instead of none,
 ``--engine`` adds settings of vLLM (vllm_settings.py), each with a first run that may compile and its own warm ones, and
 ``--variant`` a command of ours with other overrides or environment variables: a cold start and its own warm ones.
@@ -14,7 +14,7 @@ more: where the time goes, as a tree.
 
 Usage, from the project folder:
   python perf/startup_gpu.py 4b                              # rollout=auto; 135m, 1.7b
-  python perf/startup_gpu.py 4b --pairs 3 --warm 2 --smoke   # the whole table, about 20 minutes
+  python perf/startup_gpu.py 4b --pairs 3 --warm 2 --steps 6 --smoke   # the whole table, about 15 minutes
   python perf/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
   python perf/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --samples warm
   python perf/startup_gpu.py 4b --variant 'no graphs: rollout.enforce_eager=true env.TORCHINDUCTOR_COMPILE_THREADS=1'
@@ -124,7 +124,7 @@ def measure(
 
 
 def by_hand(options: argparse.Namespace, work: Path, environment: dict[str, str], until: float) -> dict[str, Any]:
-    """TRL + vLLM by hand, started with empty caches, until its first step ends.
+    """TRL + vLLM by hand, started with empty caches: its first step, and the steps after it.
 
     Raises:
         SystemExit: it failed, or the time is up.
@@ -137,7 +137,7 @@ def by_hand(options: argparse.Namespace, work: Path, environment: dict[str, str]
         "sides": "trl_vllm" if cuda else "unsloth",
         "variant": [],
         "warm": 1,
-        "steps": 1,
+        "steps": max(1, options.steps - 1),
         "rounds": 1,
         "profile": None,
     }
@@ -147,6 +147,8 @@ def by_hand(options: argparse.Namespace, work: Path, environment: dict[str, str]
     side.start(environment)
     try:
         laps = side.await_("warm.json", until)
+        if options.steps > 1:
+            side.turn(until)
     finally:
         side.end()
     if laps is None:
@@ -157,6 +159,7 @@ def by_hand(options: argparse.Namespace, work: Path, environment: dict[str, str]
     return {
         "run": BY_HAND,
         "laps": laps,
+        "step_s": statistics.median(side.rounds[0]["steps"]) if side.rounds else None,
         "phases": phases,
         "stated": stated,
         "cache": None,
@@ -169,8 +172,11 @@ def planned(options: argparse.Namespace) -> list[Start]:
     """Every start, in its order."""
     traced = options.samples in ("cold", "all")
     cold, warm = Start("cold", cold=True, sampled=traced), Start("warm")
-    starts = [cold, Start(BY_HAND, by_hand=True)] * options.pairs
-    if options.kernels:
+    pair = [cold, Start(BY_HAND, by_hand=True)]
+    starts = [start for number in range(options.pairs) for start in (pair[::-1] if number % 2 else pair)]
+    if options.kept:
+        pass
+    elif options.kernels:
         starts.append(Start("first"))
     elif not (options.pairs or options.variant):
         starts.append(cold)
@@ -196,11 +202,12 @@ def table(runs: list[dict[str, Any]]) -> str:
     """Markdown, a row a run."""
     laps = [lap for lap in LAPS if any(lap in run["laps"] for run in runs)]
     columns = [(key, name) for key in ("phases", "stated") for name in dict.fromkeys(n for r in runs for n in r[key])]
-    heads = ["seconds from the command", *laps, "cache before, MiB", "after", *(f"vLLM {name}" for _, name in columns)]
+    heads = ["seconds from the command", *laps, "a step", "cache before, MiB", "after", *(f"vLLM {name}" for _, name in columns)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for run in runs:
         cells = [f"{run['laps'][lap]:.1f}" if lap in run["laps"] else "" for lap in laps]
         cache = run["cache"]
+        cells.append(f"{run['step_s']:.2f}" if run.get("step_s") else "")
         cells += [f"{cache[end] / 2**20:.0f}" if cache else "" for end in ("bytes_before", "bytes_after")]
         cells += [f"{run[key][name]:.0f}" if name in run[key] else "" for key, name in columns]
         lines.append("| " + " | ".join([run["run"], *cells]) + " |")
@@ -221,7 +228,12 @@ def judged(runs: list[dict[str, Any]]) -> list[str]:
         if ours and theirs:
             ratio = statistics.median(ours) / statistics.median(theirs)
             lines.append(f"{name}: {ratio:.2f} (medians of {len(ours)} and {len(theirs)})")
-    smoked, steps = ends("cold, with smoke"), [run["step_s"] for run in runs if run.get("step_s")]
+    steps = [run["step_s"] for run in runs if run.get("step_s") and run["run"] != BY_HAND]
+    theirs = [run["step_s"] for run in runs if run.get("step_s") and run["run"] == BY_HAND]
+    if steps and theirs:
+        ours, by_hand = statistics.median(steps), statistics.median(theirs)
+        lines.append(f"a step: {ours:.2f} s, {BY_HAND} {by_hand:.2f} s: {ours / by_hand:.2f}")
+    smoked = ends("cold, with smoke")
     if smoked and cold and steps:
         whole = smoked[0] + (STEPS - 1) * statistics.median(steps)
         added = smoked[0] - statistics.median(cold)
@@ -242,6 +254,7 @@ def main() -> None:
     parser.add_argument("--engine", action="append", default=[], help="settings of vLLM (vllm_settings.py)")
     parser.add_argument("--variant", action="append", default=[], help="'NAME: key=value ... env.NAME=value ...'")
     parser.add_argument("--kernels", action="store_true", help="begin with those of the other benchmarks in --work")
+    parser.add_argument("--kept", action="store_true", help="begin with the kernels of an earlier call; no cold start")
     parser.add_argument("--samples", choices=("cold", "warm", "all"), help="list where their time went")
     parser.add_argument("--smoke", action="store_true", help="a cold start with the smoke's steps in front")
     parser.add_argument("--cold-again", action="store_true", help="one more with an empty cache, at the end")

@@ -30,6 +30,7 @@ SHORT = ("method.max_steps=50", "method.max_completion_length=512")
         (("rollout=colocate", *SHORT, "rollout.engine.compilation_config.cudagraph_capture_sizes=[1]"), False),
         (("rollout=colocate", *LONG, "rollout.enforce_eager=true"), False),
         (("rollout=colocate", "rollout.compiled=false", "rollout.engine.compilation_config.mode=3"), True),
+        (("rollout=colocate", "rollout.patches=off", "preflight.smoke=never", *SHORT), True),  # it cannot be told
         # no vLLM starts
         (("rollout=generate", "rollout.compiled=true"), None),
         (("hardware=h100x2", "rollout=server", "rollout.server_url=http://a:1"), None),
@@ -38,9 +39,12 @@ SHORT = ("method.max_steps=50", "method.max_completion_length=512")
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_vllm_compiles_where_the_run_is_long_enough_or_says_so(composed, overrides, compiled):
-    run = composed(*GPU, *overrides)
-    assert run.rollout.compiled is compiled
-    assert run.experiment() == composed(*GPU, *overrides, f"rollout.compiled={str(not compiled).lower()}").experiment()
+    assert composed(*GPU, *overrides).rollout.compiled is compiled
+
+
+def test_whether_it_compiles_is_no_part_of_the_problem(composed):
+    one, other = (composed(*GPU, "rollout=colocate", f"rollout.compiled={said}") for said in ("true", "false"))
+    assert one.rollout != other.rollout and one.experiment() == other.experiment()
 
 
 def test_vllm_is_told_to_compile_nothing_and_has_its_own_graphs_where_it_compiles(composed):

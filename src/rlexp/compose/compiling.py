@@ -33,11 +33,14 @@ def settled(rollout: Rollout, arguments: Mapping[str, Any]) -> Rollout:
 
 
 def said(rollout: Rollout) -> bool | None:
-    """Whether vLLM compiles by what is said in its own names; None where that leaves it open."""
+    """Whether vLLM compiles by what is said in its own names, or cannot be told (``rollout.patches=off``); None where
+    that leaves it open."""
     level, config = rollout.engine.get("optimization_level"), rollout.engine.get("compilation_config")
     mode = config.get("mode") if isinstance(config, Mapping) else config
     if rollout.enforce_eager:
         return False
+    if rollout.in_process and not rollout.patches:
+        return True
     if mode is not None or level is not None:
         return (level if mode is None else mode) not in (0, "NONE", "O0")
     return True if isinstance(config, Mapping) and config.keys() - GRAPHS else None

@@ -84,7 +84,7 @@ def load(
         console.warn(fault)
         record.content["preflight"].append(Verdict("reward.version", Level.warning, fault).to_json())
     trust.remember(Code(source.path) for source in inputs.rewards.values())
-    # Beside the imports: the files of a new model take as long. Whole before anything of them is loaded.
+    # Beside imports and loading: the files of a new model take as long. Whole before anything is trained.
     hashed = in_thread(lambda: hashes.inputs_digest(run, inputs), "hashes of the inputs")
     if inputs.start:
         record.content["start"] = start.manifest(inputs.start.digest)
@@ -103,8 +103,6 @@ def load(
     ranks.current().join()
     template_clock.freeze(job.moment or datetime.now().replace(microsecond=0))
     record.mark("imported")
-    digest = hashed.result()
-    record.mark("locked")
     # TRL refuses in a moment what would else be known once the model is loaded.
     arguments.config(run.method, arguments.requested(run, record.run_dir))
     read = inputs.wanted_columns
@@ -113,10 +111,12 @@ def load(
     gate.before_load(rows)
     if job.warm:
         lent = job.warm.lent
-        model, tokenizer = running.enter_context(job.warm.begun(run, inputs, digest, patches))
+        model, tokenizer = running.enter_context(job.warm.begun(run, inputs, hashed.result(), patches))
         record.content["warm"] = job.warm.lent > lent
     else:
         model, tokenizer = models.load_begun(run, inputs, patches)
+    digest = hashed.result()
+    record.mark("locked")
     if inputs.model is None:
         digest["model"] = hashes.model_digest(run, None)  # the hub's files are there only now
     if serving:
