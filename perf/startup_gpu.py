@@ -202,7 +202,14 @@ def table(runs: list[dict[str, Any]]) -> str:
     """Markdown, a row a run."""
     laps = [lap for lap in LAPS if any(lap in run["laps"] for run in runs)]
     columns = [(key, name) for key in ("phases", "stated") for name in dict.fromkeys(n for r in runs for n in r[key])]
-    heads = ["seconds from the command", *laps, "a step", "cache before, MiB", "after", *(f"vLLM {name}" for _, name in columns)]
+    heads = [
+        "seconds from the command",
+        *laps,
+        "a step",
+        "cache before, MiB",
+        "after",
+        *(f"vLLM {name}" for _, name in columns),
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for run in runs:
         cells = [f"{run['laps'][lap]:.1f}" if lap in run["laps"] else "" for lap in laps]

@@ -6,11 +6,16 @@ from collections import Counter
 import sampled
 import startup_gpu
 
+USUAL = {
+    **{"pairs": 0, "warm": 1, "engine": [], "variant": [], "samples": None},
+    **dict.fromkeys(("kernels", "kept", "smoke", "cold_again"), False),
+}
+"""What nobody types."""
+
 
 def planned(**typed):
     """(name, overrides, cold) of every start."""
-    usual = {"engine": [], "variant": [], "samples": None, "kernels": False, "smoke": False, "cold_again": False, "kept": False}
-    options = argparse.Namespace(**{"pairs": 0, "warm": 1, **usual, **typed})
+    options = argparse.Namespace(**{**USUAL, **typed})
     return [(start.name, start.said, start.cold) for start in startup_gpu.planned(options)]
 
 
@@ -34,8 +39,7 @@ def test_pairs_take_turns_and_every_start_of_them_is_cold():
 def test_a_variant_has_overrides_and_variables_of_its_own():
     options = {"variant": ["off: rollout.patches=off env.THREADS=1"], "warm": 0}
     assert planned(**options) == [("off, cold", ["rollout.patches=off"], True)]
-    usual = argparse.Namespace(pairs=0, engine=[], samples="cold", kernels=False, smoke=False, cold_again=False, kept=False)
-    (start,) = startup_gpu.planned(argparse.Namespace(**vars(usual), **options))
+    (start,) = startup_gpu.planned(argparse.Namespace(**{**USUAL, **options, "samples": "cold"}))
     assert start.environment == {"THREADS": "1"} and start.sampled
 
 
@@ -43,7 +47,12 @@ def test_the_shares_that_the_table_is_made_for():
     def run(name, ends, step=None):
         return {"run": name, "laps": {"first_step_ends": ends}, "step_s": step}
 
-    runs = [run("cold", 90.0, 3.0), run(startup_gpu.BY_HAND, 100.0, 6.0), run("warm", 45.0), run("cold, with smoke", 123.0)]
+    runs = [
+        run("cold", 90.0, 3.0),
+        run(startup_gpu.BY_HAND, 100.0, 6.0),
+        run("warm", 45.0),
+        run("cold, with smoke", 123.0),
+    ]
     assert startup_gpu.judged(runs) == [
         f"cold / {startup_gpu.BY_HAND}: 0.90 (medians of 1 and 1)",
         "warm / cold: 0.50 (medians of 1 and 1)",

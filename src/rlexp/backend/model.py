@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -48,24 +47,8 @@ def import_libraries(run: Run, patches: Patches) -> None:
             where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
-    with compiled_kernels(run), installed.trackers_hidden(), kept_objects():
+    with compiled_kernels(run), installed.trackers_hidden(), installed.kept_objects():
         _loader(run).import_libraries(run.method.name, patches)
-
-
-@contextlib.contextmanager
-def kept_objects() -> Iterator[None]:
-    """Nobody looks for garbage while the libraries are imported, nor later among what they made: that is kept as long as
-    the process lives, and looking through it takes a fifth of the imports, and half a second every time that the
-    libraries look for garbage by themselves (Unsloth does 9 to 15 times while it loads a model)."""
-    if not gc.isenabled() or "trl" in sys.modules:
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ class Answer:
 
 
 class OfflineEngine:
-    """vLLM with a base model. It compiles nothing, unless the run says so: an evaluation samples too little to gain by it.
+    """vLLM with a base model. It compiles nothing, unless the run says so: an evaluation samples too little for that.
 
     Args:
         run: of the model, for its type and length.
