@@ -60,6 +60,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
     rows += [
         ("hardware", f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}"),
         ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
+        *_compiled(run),
         *_off_policy(run),
         *_memory(run),
         *_preference(run),
@@ -96,6 +97,12 @@ def _devices(run: Run) -> str:
     used = run.rollout.vllm_mode is VllmMode.server
     idle = " (idle)" if run.rollout.why else " (idle: rollout=server)"  # auto says what would use it
     return f"{run.geometry.devices} device(s), {more} more for a vLLM server{'' if used else idle}"
+
+
+def _compiled(run: Run) -> list[tuple[str, str]]:
+    """Whether the vLLM that starts with the run compiles the model; nothing where none starts."""
+    found = {True: "compiles the model: starts later, samples faster", False: "compiles nothing: starts sooner"}
+    return [("vLLM", found[run.rollout.compiled])] if run.rollout.compiled is not None else []
 
 
 def _memory(run: Run) -> list[tuple[str, str]]:
