@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.compose.memory import GIB
 from rlexp.compose.run import Run
+from rlexp.compose.workload import GIB
 
 
 def begin() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from rlexp.cli import plan_data
 from rlexp.cli.plan_json import changed_arguments
 from rlexp.compose import memory
-from rlexp.compose.memory import GIB, UNKNOWN_GIB
 from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
+from rlexp.compose.workload import GIB, UNKNOWN_GIB, Workload
 from rlexp.inputs import start
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs
@@ -137,7 +137,7 @@ def preference_note(run: Run) -> str:
     sequences = run.geometry.sequences_per_step // run.geometry.devices
     whole, without = (
         memory.estimate(
-            memory.Workload(size, run.model, hardware, run.rollout, method, run.arguments, sequences), 1, True
+            Workload(size, run.model, hardware, run.rollout, method, run.arguments, sequences), 1, True
         ).total
         / GIB
         for method in (referring, lean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp.compose import model_id, typed_ids
-from rlexp.compose.memory import parameters
+from rlexp.compose.workload import parameters
 from rlexp.compose.points import Point
 
 Rows = list[tuple[str, str]]

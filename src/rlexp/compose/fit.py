@@ -6,14 +6,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from rlexp.compose.memory import (
-    UNKNOWN_GIB,
-    Workload,
-    cache_per_token,
-    estimate,
-    share,
-)
+from rlexp.compose.memory import cache_per_token, estimate, share
 from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
+from rlexp.compose.workload import UNKNOWN_GIB, Workload
 
 FILL = 0.9
 """The share of a device that is filled by choice; the rest is for what the estimate misses."""

@@ -39,6 +39,7 @@ from rlexp.compose.schema import (
     Size,
     Tracking,
 )
+from rlexp.compose.workload import Workload
 from rlexp.errors import RunError, nearest
 
 
@@ -78,7 +79,7 @@ class Run:
         if size is None:
             return None
         share = geometry.sequences_per_step // geometry.devices
-        job = memory.Workload(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
+        job = Workload(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
         recomputed = bool(self.hardware.gradient_checkpointing)
         return memory.estimate(job, geometry.per_device_train_batch_size, recomputed)
 
@@ -187,13 +188,13 @@ def _typed(method: str) -> DictConfig:
     return typed
 
 
-def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Workload:
-    return memory.Workload(
+def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> Workload:
+    return Workload(
         groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences
     )
 
 
-def _settled(job: memory.Workload) -> tuple[Hardware, Rollout]:
+def _settled(job: Workload) -> tuple[Hardware, Rollout]:
     return fit.resolve_unknown_size(job.hardware, job.rollout) if job.size is None else fit.resolve_hardware(job)
 
 

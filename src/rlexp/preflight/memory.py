@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rlexp.compose import model_size
-from rlexp.compose.memory import GIB, UNKNOWN_GIB, Estimate
+from rlexp.compose.memory import Estimate
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, Hardware, Model, Size
+from rlexp.compose.workload import GIB, UNKNOWN_GIB
 from rlexp.verdict import Level, Verdict
 
 
