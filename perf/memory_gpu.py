@@ -42,7 +42,7 @@ GROUP = 4
 """Completions of a prompt; a step is one micro-batch."""
 FEW = 8
 """Tokens that are sampled."""
-QUESTION = 30
+QUESTION = 24
 """Tokens left for the template and the question itself."""
 COLUMNS = ("weights", "engine", "trained", "activations", "logits", "cache", "overhead")
 
@@ -166,13 +166,15 @@ def by_phase() -> None:
 
     def counted(self: StepTime, part: str) -> None:
         count(self, part)
-        if torch.cuda.is_available():
-            free, whole = torch.cuda.mem_get_info()
-            seen = {part: torch.cuda.max_memory_allocated(), "device": whole - free}
-            for name, value in seen.items():
-                PHASES[name] = max(PHASES.get(name, 0.0), round(value / 2**30, 2))
-            peak_memory.carry(peak_memory.peaks())
-            torch.cuda.reset_peak_memory_stats()
+        if not torch.cuda.is_available():
+            PHASES[part] = 0.0
+            return
+        free, whole = torch.cuda.mem_get_info()
+        peaks = {part: torch.cuda.max_memory_allocated(), "device": whole - free}
+        for name, value in peaks.items():
+            PHASES[name] = max(PHASES.get(name, 0.0), round(value / 2**30, 2))
+        peak_memory.carry(peak_memory.peaks())
+        torch.cuda.reset_peak_memory_stats()
 
     StepTime._count = counted  # type: ignore[method-assign]
 
@@ -236,7 +238,7 @@ def of_run(folder: Path, point: Point, said: dict[str, Any]) -> dict[str, Any]:
     return {
         **dataclasses.asdict(point),
         "memory_gib": manifest.get("memory_gib"),
-        "chosen": chosen(manifest),
+        "chosen": chosen(folder / "run.lock.yaml"),
         "gib": said["gib"],
         "seconds": round(said["s"], 1),
         "status": "out of memory" if "out of memory" in reason.lower() else manifest.get("status", "failed"),
@@ -245,12 +247,13 @@ def of_run(folder: Path, point: Point, said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen(manifest: dict[str, Any]) -> dict[str, Any]:
+def chosen(lock: Path) -> dict[str, Any]:
     """What a run took where nothing was typed."""
-    config = manifest.get("config") or {}
-    hardware, rollout = config.get("hardware") or {}, config.get("rollout") or {}
-    keys = ("sequences_per_device", "gradient_checkpointing")
-    return {key: hardware.get(key) for key in keys} | {key: rollout.get(key) for key in ("name", "loader")}
+    import yaml
+
+    config = yaml.safe_load(lock.read_text())["config"] if lock.is_file() else {"hardware": {}, "rollout": {}}
+    words = {"hardware": ("sequences_per_device", "gradient_checkpointing"), "rollout": ("name", "loader")}
+    return {key: config[group].get(key) for group, keys in words.items() for key in keys}
 
 
 def ratio(point: dict[str, Any]) -> str:
