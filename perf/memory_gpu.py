@@ -193,7 +193,7 @@ def trained(lists: list[list[str]]) -> None:
             by_phase()
             hooked = True
 
-    model.import_libraries = imported
+    model.import_libraries = imported  # type: ignore[assignment]
     for words in lists:
         began = time.time()
         PHASES.clear()

@@ -47,6 +47,4 @@ def job(shape: str, full: bool, sequences: int, tokens: int) -> Workload:
     model = Model(name=shape, max_seq_length=tokens, full_finetuning=full, lora=Lora(r=16))
     hardware = Hardware(name="h200", device=Device.cuda, memory_gib=140.0, dtype=Dtype.bfloat16)
     arguments = {"optim": "adamw_torch_fused", "max_completion_length": SAMPLED, "beta": 0.0}
-    return Workload(
-        SHAPES[shape], model, hardware, Rollout(name="generate"), METHODS["grpo"], arguments, sequences
-    )
+    return Workload(SHAPES[shape], model, hardware, Rollout(name="generate"), METHODS["grpo"], arguments, sequences)

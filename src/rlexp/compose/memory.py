@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from rlexp.compose import activations as held
 from rlexp.compose.methods import Reference
-from rlexp.compose.schema import Loader, VllmMode
+from rlexp.compose.schema import VllmMode
 from rlexp.compose.workload import GIB, Workload, adapter_parameters, parameters, weights
 
 OVERHEAD = int(1.5 * GIB)
