@@ -9,7 +9,7 @@ from rlexp.compose.points import points
 CONF = Path(__file__).parents[2] / "conf"
 
 
-LONG = ("method.max_completion_length=2048", "model.max_seq_length=4096", "method.prompts_per_step=16")
+LONG = ("method.max_completion_length=2048", "model.max_seq_length=4096", "method.prompts_per_step=24")
 
 
 def run(*overrides):

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from rlexp.compose import fit, memory, rollout
+from rlexp.compose import fit, rollout
 from rlexp.compose.schema import Device, Loader, RunSchema, Size, VllmMode
+from rlexp.compose.workload import parameters
 from tests.compose.jobs import job
 
 SMALL = Size(10, 512, 1024, 8, 8, 64, 30_000, True)
@@ -66,7 +67,7 @@ def test_auto_becomes_one_of_the_others_and_says_why(size, changed, method, ahea
 
 def test_a_model_is_small_below_a_thousand_million_parameters(monkeypatch):
     for count, loader in ((10**9 - 1, "transformers"), (10**9, "unsloth")):
-        monkeypatch.setattr(rollout.memory, "parameters", lambda size, count=count: count)
+        monkeypatch.setattr(rollout, "parameters", lambda size, count=count: count)
         assert chosen(LARGE, GPU)[1] == loader
 
 
@@ -125,4 +126,4 @@ def test_passes_are_whole_ones(monkeypatch, sequences, micro, spare):
 
 
 def test_the_sizes_are_what_their_names_say():
-    assert round(memory.parameters(SMALL) / 1e6) == 42 and round(memory.parameters(LARGE) / 1e9, 1) == 4.0
+    assert round(parameters(SMALL) / 1e6) == 42 and round(parameters(LARGE) / 1e9, 1) == 4.0

@@ -1,7 +1,7 @@
 """What a pass forward and backward holds, counted from what the kernels save.
 
-A layer and token, in numbers of the model's type; h hidden_size, i intermediate_size, q and kv the widths of queries and
-of keys. With Unsloth's model and an adapter (unsloth/kernels, 2026.10):
+Of a layer and token, in numbers of the model's type; h hidden_size, i intermediate_size, q and kv the widths of queries
+and of keys. With Unsloth's model and an adapter (unsloth/kernels, 2026.10):
 
 - both norms save their input (2 h), the fused QKV and MLP theirs, which are the norms' outputs (2 h); the MLP gate and
   up (2 i) and not their product (``LoRA_QKV``, ``LoRA_MLP`` in fast_lora.py);

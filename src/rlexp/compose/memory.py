@@ -151,7 +151,7 @@ def trained(job: Workload) -> int:
 
 
 def gradients(job: Workload) -> int:
-    """Bytes of the gradients of a step; where head and embedding are one matrix, both are there before they are added."""
+    """Bytes of a step's gradients; where head and embedding are one matrix, both are there before they are added."""
     if not job.model.full_finetuning:
         return adapter_parameters(job.size, job.model) * 4
     both = job.size.vocab_size * job.size.hidden_size if job.size.tie_word_embeddings else 0
