@@ -64,15 +64,17 @@ def test_transformers_cache_holds_a_step_and_is_gone_when_it_trains():
     assert (found.engine, found.cache, found.cache_stays) == (0, memory.cache(jobs.job()), False)
     assert found.activations == activations.activations(jobs.job(), 400, False)
     assert found.logits == activations.logits(jobs.job(), 400, False)
-    assert found.gradients == 4 * adapter_parameters(jobs.SIZE, jobs.job().model)
-    assert found.held == found.weights + found.trained - found.gradients + found.overhead
+    assert found.gradients == 0 and found.held == found.weights + found.trained + found.overhead
     assert (found.weights, found.overhead) == (2 * jobs.WEIGHTS, int(1.5 * GIB))
     assert found.training == found.held + max(found.activations + found.logits, found.gradients)
     assert found.sampling == found.held + found.cache
     assert found.total == max(found.training, found.sampling) == found.reserved + found.overhead
 
 
-def test_gradients_come_as_activations_go():
+def test_gradients_come_as_activations_go_where_a_step_is_one_pass():
+    gradients = 4 * adapter_parameters(jobs.SIZE, jobs.job().model)
+    assert memory.estimate(jobs.job(), 8, False).gradients == gradients
+    assert memory.estimate(jobs.job(), 7, False).gradients == 0
     found = memory.Estimate(1, 0, 0, 10, 4, 2, 1, cache_stays=False, gradients=7)
     assert (found.held, found.training, found.sampling) == (1 + 3 + 1, 5 + 7, 5)
 

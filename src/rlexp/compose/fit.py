@@ -64,6 +64,8 @@ def passes(job: Workload, typed: int | None, checkpointing: bool) -> float:
 def largest(job: Workload, checkpointing: bool) -> int:
     """The largest micro-batch that fits, 1 where none does; no more than a step has, or LEAST."""
     low, high = 1, max(job.sequences, LEAST)
+    if fits(job, job.sequences, checkpointing):  # a single pass has no gradients beside its activations
+        low = job.sequences
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(job, middle, checkpointing) else (low, middle - 1)

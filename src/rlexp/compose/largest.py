@@ -107,8 +107,8 @@ def _completion(job: Workload, tokens: int) -> int:
 
 
 def _most(bound: int, fits: Callable[[int], bool]) -> int:
-    """The largest number up to a bound that fits, by halving; 0 where 1 does not."""
-    low, high = 0, bound
+    """The largest number up to a bound that fits, the bound first, then by halving; 0 where 1 does not."""
+    low, high = (bound, bound) if fits(bound) else (0, bound - 1)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)

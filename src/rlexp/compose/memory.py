@@ -10,7 +10,7 @@ no allocator of torch's holds (``overhead``); docs/gpu.md has every measured poi
   a step with transformers' ``generate``, which are there twice for a moment (``cache``).
 - **trained**: an adapter is float32: weight, gradient and the optimizer's states. Where every weight is trained,
   gradients and states are in b bytes (pure bfloat16), and a frozen reference model is one more copy of the weights.
-  The gradients come as the activations go (``gradients``).
+  In a step of one pass the gradients come as the activations go, so that the sum of the parts is above the total.
 - **activations**, **logits**: of a pass forward and backward (``compose.activations``).
 - **overhead**: CUDA context and libraries, which torch does not know of.
 """
@@ -55,7 +55,8 @@ class Estimate:
     cache_stays: bool
     """vLLM keeps its cache while the model trains; transformers' is gone by then."""
     gradients: int = 0
-    """Of the trained part: those of a whole backward pass, which are there when the activations are gone."""
+    """Of the trained part: those that are there when the activations are gone. None where a step has several passes, for
+    those of the first are kept while the next goes forward."""
 
     @property
     def held(self) -> int:
@@ -111,7 +112,7 @@ def estimate(job: Workload, sequences: int, checkpointing: bool) -> Estimate:
         logits=held.logits(job, tokens, checkpointing),
         overhead=OVERHEAD,
         cache_stays=job.rollout.in_process,
-        gradients=gradients(job),
+        gradients=gradients(job) if sequences >= job.sequences else 0,
     )
 
 

@@ -70,7 +70,7 @@ def exceeds(found: Estimate, hardware: Hardware) -> bool:
 
 
 def describe_largest(run: Run) -> str:
-    """``micro-batch 64 (a whole step) without recomputation, 64 with it``; what else fits where none does."""
+    """``micro-batch 8 without recomputation, 64 (a whole step) with it``; what else fits where none does."""
     found = largest.of(run)
     if found is None:
         return "not known: the model's shape is not"
@@ -83,9 +83,10 @@ def describe_largest(run: Run) -> str:
         return f"no micro-batch of this step; a step of {step}: {' '.join(found.overrides)}"
     whole = run.geometry.sequences_per_step // run.geometry.devices
     plain, recomputed = (
-        f"{size}{' (a whole step)' if size == whole else ''}" if size else "none"
-        for size in (found.plain, found.recomputed)
+        f"{size}{' (a whole step)' if size == whole else ''}" for size in (found.plain, found.recomputed)
     )
+    if not found.plain:
+        return f"micro-batch {recomputed} with recomputation, none without"
     return f"micro-batch {plain} without recomputation, {recomputed} with it"
 
 
