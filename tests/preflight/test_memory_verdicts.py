@@ -17,7 +17,7 @@ def test_a_run_above_the_device_is_a_warning_with_what_to_type(composed):
     verdict = fits(composed(*BIG, "hardware.sequences_per_device=8", "hardware.gradient_checkpointing=false"))
     assert verdict.level is Level.warning and "of 14.5 GiB" in verdict.message
     assert "load_in_4bit=true" in (verdict.hint or "") and "max_seq_length" in (verdict.hint or "")
-    fitting = "hardware.sequences_per_device=2 hardware.gradient_checkpointing=true"
+    fitting = "hardware.sequences_per_device=1 hardware.gradient_checkpointing=true"
     assert (verdict.hint or "").endswith(f"what fits: {fitting}")
     assert fits(composed(*BIG, *fitting.split())).level is Level.passed
 

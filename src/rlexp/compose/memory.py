@@ -55,8 +55,8 @@ class Estimate:
     cache_stays: bool
     """vLLM keeps its cache while the model trains; transformers' is gone by then."""
     gradients: int = 0
-    """Of the trained part: those that are there when the activations are gone. None where a step has several passes, for
-    those of the first are kept while the next goes forward."""
+    """Of the trained part: those that are there when the activations are gone. None where a step has several passes,
+    for those of the first are kept while the next goes forward."""
 
     @property
     def held(self) -> int:
