@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ GRACE_S = 20.0
 """Seconds that the others have to end by themselves once one has failed."""
 TICK_S = 0.5
 """Seconds between two looks at the ranks."""
-LOST = ("gloo/", "Connection closed by peer", "Connection reset", "did not end within")
+LOST = ("gloo/", "Connection closed by peer", "Connection reset", "did not end within", "NCCL", "DistBackendError")
 """Parts of what a rank says that lost another one."""
 
 
@@ -50,9 +50,10 @@ class Rank:
 
     Args:
         log: takes what it prints; None for the terminal.
+        variables: of its environment, beside those of the command.
     """
 
-    def __init__(self, number: int, count: int, log: Path | None) -> None:
+    def __init__(self, number: int, log: Path | None, variables: Mapping[str, str]) -> None:
         self.number = number
         self.answer: Answer | None = None
         self.lost: str | None = None
@@ -63,7 +64,7 @@ class Rank:
             said = stack.enter_context(log.open("ab")) if log else None
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM.format(pipe=other.fileno())],
-                env={**os.environ, **ranks.environment(number, count)},
+                env={**os.environ, **variables},
                 pass_fds=(other.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -116,16 +117,25 @@ class Group:
 
     Args:
         logs: of each rank what takes what it prints; None for the terminal.
+        gpus: one a rank, as CUDA_VISIBLE_DEVICES names them; none on a CPU.
+        variables: of the environment of each rank, beside those that tell its place.
     """
 
-    def __init__(self, logs: Sequence[Path | None]) -> None:
+    def __init__(
+        self,
+        logs: Sequence[Path | None],
+        gpus: Sequence[str] = (),
+        variables: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         self.signals: list[int] = []
         """Those that came to the command."""
         self.order: list[Rank] = []
         """The ranks in the order in which they ended."""
         self.ranks: list[Rank] = []
+        port = ranks.free_port()
         for number, log in enumerate(logs):
-            self.ranks.append(Rank(number, len(logs), log))
+            place = ranks.environment(number, len(logs), gpus, port)
+            self.ranks.append(Rank(number, log, {**place, **(variables[number] if variables else {})}))
 
     def run(self, asked: Sequence[Asked]) -> None:
         """Has every rank do its work; returns when all ended."""
@@ -149,11 +159,12 @@ class Group:
         """The rank that ended the run; None where all did their work.
 
         An error of rank 0 that has words of its own (a reward, a check) comes first, since the others are told it; then
-        a process that died, then the first whose error is not that it lost another.
+        a process that died, then the first whose error is not that it lost another. On GPUs a rank that lost another
+        waits in a kernel, and is ended with the time for that.
         """
         failed = [rank for rank in self.order if rank.failed]
         own = [rank for rank in failed if rank.number == 0 and _worded(rank)]
-        died = [rank for rank in failed if rank.lost]
+        died = [rank for rank in failed if rank.lost and not _lost_another(rank)]
         others = [rank for rank in failed if not _lost_another(rank)]
         return next(iter([*own, *died, *others, *failed]), None)
 

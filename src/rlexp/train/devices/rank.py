@@ -43,6 +43,8 @@ class Asked:
     """When the command began, by the monotonic clock."""
     argv: list[str]
     """What was typed."""
+    cuda: bool = False
+    """It trains on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _answer(asked: Asked) -> Answer:
     if asked.claimed and asked.number == 0:
         claim.hand_over(asked.job.run_dir)
     try:
-        ranks.begin(asked.number, asked.count, asked.meeting)
+        ranks.begin(asked.number, asked.count, asked.meeting, asked.cuda)
         asked.work(asked.job)
     except (Exception, KeyboardInterrupt) as error:
         return Answer(error, dict(vars(error)))
