@@ -38,7 +38,7 @@ from typing import Any
 import grpo_gpu
 
 ROOT = Path(__file__).parents[1]
-VLLM = ("rollout.gpu_memory_utilization=0.08", "rollout.enforce_eager=true")
+VLLM = ("rollout.gpu_memory_utilization=0.15", "rollout.enforce_eager=true")
 CACHE = "rollout.engine.kv_cache_memory_bytes"
 KINDS: dict[str, tuple[str, ...]] = {
     "grpo_generate": ("method=grpo", "rollout=generate"),

@@ -104,13 +104,14 @@ class Together:
 
         if self._cuda:
             torch.cuda.set_device(self.number)  # before a library asks for "the" device
-        torch.distributed.init_process_group(
-            "nccl" if self._cuda else "gloo",
-            init_method=f"file://{self._meeting}",
-            rank=self.number,
-            world_size=self.count,
-            timeout=LONGEST_WAIT,
-        )
+        if not torch.distributed.is_initialized():  # by a library, from the same variables
+            torch.distributed.init_process_group(
+                "nccl" if self._cuda else "gloo",
+                init_method=f"file://{self._meeting}",
+                rank=self.number,
+                world_size=self.count,
+                timeout=LONGEST_WAIT,
+            )
         if self._cuda:
             self._objects = torch.distributed.new_group(backend="gloo", timeout=LONGEST_WAIT)
         # transformers has the optimizer's state loaded onto "cpu:0", a place that torch does not know (map_location).
