@@ -56,6 +56,10 @@ MORE: dict[str, tuple[str, ...]] = {
     "orpo": ("method=orpo", "dataset=arithmetic_preferences"),
     "kto": ("method=kto", "dataset=arithmetic_judged", "method.loss_type=apo_zero_unpaired"),
     "grpo_generate_transformers": ("method=grpo", "rollout=generate", "rollout.loader=transformers"),
+    "grpo_colocate_whole": (
+        *("method=grpo", "rollout=colocate", *VLLM, f"+{CACHE}=536870912"),
+        *("preflight.smoke=always", "held_out.rows=8", "held_out.samples=0", "held_out.every=2"),
+    ),
     "rloo_colocate": ("method=rloo", "rollout=colocate", *VLLM, f"+{CACHE}=536870912"),
 }
 SNAPSHOTS = ("arithmetic", "arithmetic_preferences", "arithmetic_demonstrations", "arithmetic_judged")
@@ -149,12 +153,12 @@ class Bench:
         sampled = "rollout=generate" in kind or (online and not self.cuda)
         typed = [word for word in kind if self.cuda or not (word.startswith("rollout") or CACHE in word)]
         return [
-            *typed,
             *(f"hardware={self.options.hardware}", f"hardware.devices={devices}", "hardware.reward_workers=0"),
             *("hardware.sequences_per_device=16", "hardware.gradient_checkpointing=false", "health=off"),
             *(f"method.max_steps={STEPS}", "method.logging_steps=1", "preflight.smoke=never", "held_out.rows=0"),
             *(["reward=format+correct", "method.prompts_per_step=4"] if online else ["method.prompts_per_step=32"]),
             *(["rollout.seed_rows=true"] if sampled and devices == 1 else []),
+            *typed,
         ]
 
     def timed(self, shape_name: str, devices: int, share: float, steps: int = TIMED) -> list[str]:

@@ -93,6 +93,25 @@ def test_a_rank_that_stands_still_is_found(tmp_path, monkeypatch):
     assert "gave no sign of life" in ran(tmp_path, work).cause().lost
 
 
+def test_ranks_that_live_and_wait_for_ever_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "STILL_S", 5.0)
+    monkeypatch.setattr(groups, "SLOWER", 0)
+
+    def work(job):
+        from rlexp.backend import ranks
+
+        time.sleep(6)  # loads
+        for _ in range(2):
+            ranks.current().note(training=True)
+            time.sleep(3)
+        (job.folder / f"trained_{job.number}").touch()
+        time.sleep(600)
+
+    group = ran(tmp_path, work)
+    assert all((tmp_path / f"trained_{number}").exists() for number in range(2))
+    assert all("lives, and did no step for 5 s" in rank.lost for rank in group.ranks)
+
+
 def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
     def work(job):
         (job.folder / f"at_work_{job.number}").touch()

@@ -34,6 +34,19 @@ still ends the run long before (``train.devices``)."""
 _current: Ranks = Alone()
 
 
+class Progress:
+    """How far this rank came, for who watches it: a rank that lives may still wait for ever for another."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        """What was noted so far."""
+        self.open = True
+        """What takes its own time is under way: loading, compiling, the first step, what rank 0 does alone."""
+
+
+progress = Progress()
+
+
 def current() -> Ranks:
     """The ranks of this process's run; ``Alone`` on one device."""
     return _current
@@ -136,13 +149,23 @@ class Together:
             if error is not None:
                 raise error
             return answer
+        before, progress.open = progress.open, True
         try:
             answer = make()
         except Exception as error:
             torch.distributed.broadcast_object_list([(None, _carried(error))], 0, group=self._objects)
             raise
+        finally:
+            progress.open = before
+            progress.done += 1
         torch.distributed.broadcast_object_list([(answer, None)], 0, group=self._objects)
         return answer
+
+    def note(self, training: bool | None = None) -> None:
+        """Notes that a step, or a batch of an evaluation, is done."""
+        progress.done += 1
+        if training is not None:
+            progress.open = not training
 
 
 def _carried(error: Exception) -> Exception:

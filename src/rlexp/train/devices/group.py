@@ -27,7 +27,7 @@ import cloudpickle
 
 from rlexp.backend import ranks
 from rlexp.errors import Failed, RunError
-from rlexp.train.devices.rank import Answer, Asked
+from rlexp.train.devices.rank import ALIVE, MOVED, Answer, Asked
 
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
@@ -37,6 +37,10 @@ PROGRAM = (
 """The program of a rank. Its sys.path is that of its parent, so that the same imports find the same files."""
 SILENT_S = 30.0
 """Seconds without a sign of life after which a rank stands still."""
+STILL_S = 900.0
+"""Seconds without a step, or a batch of an evaluation, of any rank after which they wait for ever."""
+SLOWER = 10
+"""Times as long as the longest that one took may the next take, where that is more."""
 GRACE_S = 20.0
 """Seconds that the others have to end by themselves once one has failed."""
 TICK_S = 0.5
@@ -58,7 +62,9 @@ class Rank:
         self.answer: Answer | None = None
         self.lost: str | None = None
         """How its process ended without an answer."""
-        self.heard = time.monotonic()
+        self.heard = self.moved = time.monotonic()
+        self.slowest = 0.0
+        """Seconds of the longest step so far, or of what stood between two."""
         self.pipe, other = multiprocessing.Pipe()
         with contextlib.ExitStack() as stack:
             said = stack.enter_context(log.open("ab")) if log else None
@@ -95,7 +101,9 @@ class Rank:
             while not self.ended and self.pipe.poll():
                 content = self.pipe.recv_bytes()
                 self.heard = time.monotonic()
-                if content:
+                if content == MOVED:
+                    self.slowest, self.moved = max(self.slowest, self.heard - self.moved), self.heard
+                elif content != ALIVE:
                     self.answer = cloudpickle.loads(content)
         except (EOFError, OSError):
             code = self.process.wait()
@@ -184,8 +192,16 @@ class Group:
                     rank.send(signal.SIGKILL)
                 if rank.ended:
                     self.order.append(rank)
+            if not self.order and now - max(rank.moved for rank in self.ranks) > self._patience():
+                for rank in open_ranks:
+                    rank.lose(f"lives, and did no step for {self._patience():.0f} s, nor did another")
+                    rank.send(signal.SIGKILL)
+                    self.order.append(rank)
             if any(rank.failed for rank in self.order):
                 deadline = min(deadline, now + GRACE_S)
+
+    def _patience(self) -> float:
+        return max(STILL_S, SLOWER * max(rank.slowest for rank in self.ranks))
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:

@@ -26,6 +26,8 @@ SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
 SIGN_S = 2.0
 """Seconds from one sign of life to the next."""
+ALIVE, MOVED = b"", b"+"
+"""The signs: it lives; and it came further, or does what takes its own time."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,15 @@ def _heard(number: int, frame: object) -> None:
 
 
 def _live(pipe: Any, lock: threading.Lock) -> None:
-    """Gives signs of life: a process that stands still gives none, nor does one whose command is gone."""
+    """Gives signs of life, with how far it came: a process that stands still gives none, nor does one whose command is
+    gone."""
+    told = 0
     with contextlib.suppress(OSError):
         while True:
+            done = ranks.progress.done
+            moved, told = ranks.progress.open or done > told, done
             with lock:
-                pipe.send_bytes(b"")
+                pipe.send_bytes(MOVED if moved else ALIVE)
             time.sleep(SIGN_S)
 
 
