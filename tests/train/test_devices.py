@@ -179,6 +179,15 @@ def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(com
     assert "type rollout=colocate, or " in caught.value.hint
 
 
+def test_more_processes_than_processors_are_refused(composed, monkeypatch):
+    monkeypatch.setattr(launch.ranks, "processors", lambda: 3)
+    with pytest.raises(RunError, match="4 processors are asked for, and 3 are in sight") as caught:
+        launch.require(composed("hardware=cpu", "hardware.devices=4"))
+    assert "type hardware.devices=2" in caught.value.hint
+    monkeypatch.setattr(launch.ranks, "processors", lambda: 1)
+    launch.require(composed("hardware=cpu_ddp2"))
+
+
 def test_several_devices_are_refused_in_a_notebook(composed, monkeypatch):
     cpus = composed("hardware=cpu_ddp2")
     launch.require(cpus)

@@ -38,14 +38,16 @@ def require(run: Run) -> None:
     """Refuses several devices where they are not there, or a run on them was never tried.
 
     Raises:
-        RunError: there are fewer GPUs, the way the run is trained was not tried on several, or the command is a
-            notebook.
+        RunError: there are fewer GPUs, or processors; the way the run is trained was not tried on several GPUs; or the
+            command is a notebook.
     """
     if run.hardware.devices == 1:
         return
     if run.hardware.device is Device.cuda:
         tried.require(run)
-        _require_gpus(run)
+        _require(run, len(visible()), "GPU")
+    else:
+        _require(run, max(2, ranks.processors()), "processor")  # two on one show what several do
     if in_notebook():
         raise RunError(
             "a run over several devices prints from processes that a notebook does not hear",
@@ -54,13 +56,13 @@ def require(run: Run) -> None:
         )
 
 
-def _require_gpus(run: Run) -> None:
-    found, asked = len(visible()), run.hardware.devices
+def _require(run: Run, found: int, what: str) -> None:
+    asked = run.hardware.devices
     if 0 < found < asked:  # of none it is said elsewhere
         fitting = next(count for count in range(found, 0, -1) if run.geometry.sequences_per_step % count == 0)
         raise RunError(
-            f"{asked} GPUs are asked for, and {found} {'is' if found == 1 else 'are'} in sight",
-            where="hardware.devices, CUDA_VISIBLE_DEVICES",
+            f"{asked} {what}s are asked for, and {found} {'is' if found == 1 else 'are'} in sight",
+            where="hardware.devices" + (", CUDA_VISIBLE_DEVICES" if what == "GPU" else ""),
             hint=f"type hardware.devices={fitting}: the optimisation problem stays the same",
         )
 
