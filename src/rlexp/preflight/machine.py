@@ -99,6 +99,8 @@ def gpu(facts: MachineFacts) -> Verdict:
     message = "; ".join(
         f"{gpu.name}, {_gib(gpu.free)} of {_gib(gpu.total)} free, driver {gpu.driver}" for gpu in facts.gpus
     )
+    if len(facts.gpus) > 1:
+        message += "; a run takes one, hardware.devices=N several, and points of a sweep go over all"
     taken = [number for number, gpu in enumerate(facts.gpus) if gpu.free < gpu.total / 2]
     if taken:
         hint = f"nvidia-smi shows who holds GPU {', '.join(map(str, taken))}; CUDA_VISIBLE_DEVICES=N takes another"

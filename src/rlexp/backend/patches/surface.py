@@ -118,7 +118,7 @@ VLLM: dict[str, tuple[str, ...]] = {
     "v1/worker/gpu/model_runner.py:GPUModelRunner": ("model",),
     "v1/worker/gpu/sample/logprob.py:": ("compute_token_logprobs",),
     "v1/worker/gpu/sample/logprob.py:compute_token_logprobs()": ("logits", "token_ids"),
-    "distributed/parallel_state.py:": ("cleanup_dist_env_and_memory",),
+    "distributed/parallel_state.py:": ("cleanup_dist_env_and_memory", "destroy_model_parallel"),
     "logprobs.py:FlatLogprobs": ("start_indices", "end_indices", "logprobs", "token_ids"),
     "v1/engine/__init__.py:EngineCoreOutputs": ("outputs",),
     "v1/engine/__init__.py:EngineCoreOutput": ("new_prompt_logprobs_tensors", "finish_reason"),
