@@ -164,7 +164,7 @@ def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(com
     assert "hardware.devices=1" in caught.value.hint
     monkeypatch.setattr(tried, "TRIED", frozenset({tried.way(gpus)}))
     monkeypatch.setattr(launch, "visible", lambda: ("0", "1", "2"))
-    with pytest.raises(RunError, match="4 GPUs are asked for, and 3 are in sight") as caught:
+    with pytest.raises(RunError, match="4 devices are asked for, and 3 GPUs are in sight") as caught:
         launch.require(gpus)
     assert "type hardware.devices=2" in caught.value.hint
     monkeypatch.setattr(launch, "visible", lambda: ("0", "1", "2", "3"))
@@ -181,7 +181,7 @@ def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(com
 
 def test_more_processes_than_processors_are_refused(composed, monkeypatch):
     monkeypatch.setattr(launch.ranks, "processors", lambda: 3)
-    with pytest.raises(RunError, match="4 processors are asked for, and 3 are in sight") as caught:
+    with pytest.raises(RunError, match="4 devices are asked for, and 3 processors are in sight") as caught:
         launch.require(composed("hardware=cpu", "hardware.devices=4"))
     assert "type hardware.devices=2" in caught.value.hint
     monkeypatch.setattr(launch.ranks, "processors", lambda: 1)

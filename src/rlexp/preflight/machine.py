@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from rlexp import project
 from rlexp.compose import optimizers
-from rlexp.preflight.facts import GIB, OTHER, MachineFacts
+from rlexp.preflight.facts import GIB, OTHER, SEVERAL, MachineFacts
 from rlexp.verdict import Level, Verdict
 
 DECISIVE = (
@@ -99,13 +99,11 @@ def gpu(facts: MachineFacts) -> Verdict:
     message = "; ".join(
         f"{gpu.name}, {_gib(gpu.free)} of {_gib(gpu.total)} free, driver {gpu.driver}" for gpu in facts.gpus
     )
-    if len(facts.gpus) > 1:
-        message += "; a run takes one, hardware.devices=N several, and points of a sweep go over all"
     taken = [number for number, gpu in enumerate(facts.gpus) if gpu.free < gpu.total / 2]
     if taken:
         hint = f"nvidia-smi shows who holds GPU {', '.join(map(str, taken))}; CUDA_VISIBLE_DEVICES=N takes another"
         return Verdict(name, Level.warning, message, hint=hint)
-    return Verdict(name, Level.passed, message)
+    return Verdict(name, Level.passed, message, hint=SEVERAL if len(facts.gpus) > 1 else None)
 
 
 def disk(facts: MachineFacts) -> Verdict:

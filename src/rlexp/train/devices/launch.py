@@ -61,7 +61,7 @@ def _require(run: Run, found: int, what: str) -> None:
     if 0 < found < asked:  # of none it is said elsewhere
         fitting = next(count for count in range(found, 0, -1) if run.geometry.sequences_per_step % count == 0)
         raise RunError(
-            f"{asked} {what}s are asked for, and {found} {'is' if found == 1 else 'are'} in sight",
+            f"{asked} devices are asked for, and {found} {what}{' is' if found == 1 else 's are'} in sight",
             where="hardware.devices" + (", CUDA_VISIBLE_DEVICES" if what == "GPU" else ""),
             hint=f"type hardware.devices={fitting}: the optimisation problem stays the same",
         )
