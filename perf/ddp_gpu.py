@@ -53,6 +53,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 MORE: dict[str, tuple[str, ...]] = {
     "rloo_generate": ("method=rloo", "rollout=generate"),
+    "grpo_passes": ("method=grpo", "rollout=generate", "hardware.sequences_per_device=8", "method.beta=0.04"),
     "orpo": ("method=orpo", "dataset=arithmetic_preferences"),
     "kto": ("method=kto", "dataset=arithmetic_judged", "method.loss_type=apo_zero_unpaired"),
     "grpo_generate_transformers": ("method=grpo", "rollout=generate", "rollout.loader=transformers"),
@@ -198,6 +199,7 @@ def say(part: str, **figures: Any) -> None:
 def same(one: Path, two: Path) -> dict[str, Any]:
     """What a run on two devices trained, beside the one on one."""
     import pyarrow.parquet as pq
+    import yaml
     from safetensors.torch import load_file
 
     first, second = lines(one), lines(two)
@@ -205,12 +207,14 @@ def same(one: Path, two: Path) -> dict[str, Any]:
     apart = max(float((weights[0][name].float() - weights[1][name].float()).abs().max()) for name in weights[0])
     largest = max(float(value.abs().max()) for name, value in weights[0].items() if "lora_B" in name)
     said = json.loads((two / "manifest.json").read_text())
+    locked = yaml.safe_load((two / "run.lock.yaml").read_text())["config"]
     rows: dict[str, Any] = {}
     for path in sorted((one / "completions").glob("step-*.parquet")):
         tables = [pq.read_table(folder / "completions" / path.name).to_pydict() for folder in (one, two)]
         pairs = list(zip(tables[0]["completion"], tables[1]["completion"], strict=True))
         rows[path.stem[-1]] = [len(pairs), round(sum(a == b for a, b in pairs) / len(pairs), 3)]
     return {
+        "way": [locked["method"]["name"], locked["rollout"]["name"], locked["rollout"]["loader"]],
         **{key: [round(first[0][key], 6), round(second[0][key], 6)] for key in ("loss", "grad_norm")},
         "rewards": [[round(line["reward"], 4) for line in found] for found in (first, second) if "reward" in found[0]],
         "rows and share equal, by step": rows,
