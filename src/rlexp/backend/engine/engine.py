@@ -80,10 +80,11 @@ class Engine:
             elif made is not None:
                 from vllm.distributed import parallel_state
 
-                made.llm_engine.engine_core.shutdown()
-                if ranks.current().count > 1:  # the process group is that of the ranks, who still need it
+                if ranks.current().count > 1:  # the engine's core would end the ranks' process group with its own
+                    made.llm_engine.model_executor.shutdown()
                     parallel_state.destroy_model_parallel()
                 else:
+                    made.llm_engine.engine_core.shutdown()
                     parallel_state.cleanup_dist_env_and_memory()
         except Exception:
             logging.getLogger(__name__).exception("vLLM was not shut down")

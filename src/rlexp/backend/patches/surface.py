@@ -112,7 +112,7 @@ VLLM: dict[str, tuple[str, ...]] = {
         "abort_request",
     ),
     "v1/engine/core_client.py:InprocClient": ("shutdown", "get_output"),
-    "v1/executor/uniproc_executor.py:UniProcExecutor": ("driver_worker",),
+    "v1/executor/uniproc_executor.py:UniProcExecutor": ("driver_worker", "shutdown"),
     "v1/worker/worker_base.py:WorkerWrapperBase": ("worker", "__getattr__"),
     "v1/worker/gpu_worker.py:Worker": ("model_runner",),
     "v1/worker/gpu/model_runner.py:GPUModelRunner": ("model",),
