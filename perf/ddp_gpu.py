@@ -387,18 +387,21 @@ def main() -> None:
         if bench.left() < 20:
             say(part, left_out="the time is up")
             continue
-        if part == "correct":
-            correct(bench, part, of(KINDS))
-        elif part == "more":
-            correct(bench, part, of(MORE), kill)
-        elif part == "kill":
-            kill(bench)
-        else:
-            making.join()
-            if part == "sweep":
-                sweep(bench, shapes[-1])
+        try:
+            if part == "correct":
+                correct(bench, part, of(KINDS))
+            elif part == "more":
+                correct(bench, part, of(MORE), kill)
+            elif part == "kill":
+                kill(bench)
             else:
-                speed.measure(part)
+                making.join()
+                if part == "sweep":
+                    sweep(bench, shapes[-1])
+                else:
+                    speed.measure(part)
+        except Exception as error:  # the next part may still be done
+            say(part, error=f"{type(error).__name__}: {error}")
         say("time", after=part, seconds=round(time.time() - began, 1))
     making.join()
 
