@@ -92,6 +92,11 @@ def test_compiled_kernels_that_nothing_uses_are_named_with_what_removes_them():
     assert "other versions (cd): /c/cd, 2.0 GiB" in verdict.message and "rm -r /c/cd " in verdict.hint
 
 
+def test_of_several_gpus_it_says_what_takes_them():
+    verdict = machine.gpu(dataclasses.replace(HEALTHY, **{**CUDA, "gpus": (H100, H100)}))
+    assert verdict.level is Level.passed and "hardware.devices=N" in verdict.hint
+
+
 def test_a_healthy_machine_has_nothing_to_say():
     assert machine.worst(machine.verdicts(HEALTHY)) is Level.passed
 
