@@ -189,6 +189,13 @@ def drawn(runs: dict[tuple[str, int], list[tuple[float, float]]], file: Path) ->
     figure.savefig(file)
 
 
+def kept(runs: dict[tuple[str, int], list[tuple[float, float]]], out: Path) -> None:
+    """Writes every step of every run."""
+    with (out / "learning_pairs.csv").open("w", newline="") as file:
+        rows = [(*run, n, f"{s:.2f}", f"{r:.5f}") for run, steps in runs.items() for n, (s, r) in enumerate(steps, 1)]
+        csv.writer(file).writerows([("side", "seed", "step", "seconds", "reward"), *rows])
+
+
 def read(folders: list[Path]) -> dict[tuple[str, int], list[tuple[float, float]]]:
     """What earlier calls left."""
     runs: dict[tuple[str, int], list[tuple[float, float]]] = {}
@@ -215,6 +222,7 @@ def measured(options: argparse.Namespace, out: Path) -> dict[tuple[str, int], li
             runs[side, seed] = trained(side, seed, options, out)
             said = {"side": side, "seed": seed, "first": runs[side, seed][0], "last": runs[side, seed][-1]}
             print(json.dumps(said), flush=True)
+            kept(runs, out)
     return runs
 
 
@@ -238,9 +246,7 @@ def main() -> None:
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     runs = read(options.of) if options.of else measured(options, out)
-    with (out / "learning_pairs.csv").open("w", newline="") as file:
-        rows = [(*run, n, f"{s:.2f}", f"{r:.5f}") for run, steps in runs.items() for n, (s, r) in enumerate(steps, 1)]
-        csv.writer(file).writerows([("side", "seed", "step", "seconds", "reward"), *rows])
+    kept(runs, out)
     drawn(runs, out / "learning_pairs.svg")
     print(f"\n{told(runs)}")
 
