@@ -178,7 +178,10 @@ def jobs(options: argparse.Namespace, shape: work.Shape, folder: Path, cuda: boo
         }
         if base == "rlexp":
             job["rlexp"] = overrides(shape, job, vllm, cuda, options.hardware)
-            typed = {**dict(pair.split("=", 1) for pair in job["rlexp"]), **{k: _hydra(v) for k, v in rest.items()}}
+            # The steps timed are those of a long run.
+            long = {"rollout.compiled": "true"} if vllm and not getattr(options, "alone", False) else {}
+            typed = dict(pair.split("=", 1) for pair in job["rlexp"])
+            typed |= long | {key: _hydra(value) for key, value in rest.items()}
             job["rlexp"] = [f"{key}={value}" for key, value in typed.items()]
         sides.append(Side(name, base, job))
     for number, side in enumerate(sides):

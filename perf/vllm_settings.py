@@ -39,6 +39,12 @@ PHASES = (
     ("warmed_up", r"Kernel JIT monitor activated"),
 )
 """What ends when vLLM 0.26 says a line like that; the first begins with its arguments."""
+STATED = {
+    "Dynamo": r"Dynamo bytecode transform time: ([\d.]+) s",
+    "graphs": r"Compiling a graph for compile range .* takes ([\d.]+) s",
+    "compiling": r"torch\.compile took ([\d.]+) s in total",
+}
+"""What vLLM says of compiling by itself, in seconds; of several graphs the sum."""
 BEGIN = r"non-default args"
 LINE = re.compile(r"^[A-Z]+ (\d\d-\d\d \d\d:\d\d:\d\d) \[[^\]]*\] (.*)$", re.M)
 
@@ -90,3 +96,9 @@ def phases(log: str) -> dict[str, float]:
     if "compiled" in took:
         took["compiled_anew"] = float("Directly load AOT compilation" not in log)
     return took
+
+
+def stated(log: str) -> dict[str, float]:
+    """The seconds of STATED that a log of vLLM says."""
+    found = {name: [float(seconds) for seconds in re.findall(pattern, log)] for name, pattern in STATED.items()}
+    return {name: sum(seconds) for name, seconds in found.items() if seconds}

@@ -48,11 +48,12 @@ def wait_for(path: Path) -> None:
 @contextlib.contextmanager
 def engine(spec: dict[str, Any]) -> Iterator[None]:
     """Held while a model and its engine start: the made model is there, and no other engine starts at the same time
-    (vLLM looks at the free memory). The size of vLLM's cache is given, so that what the others hold says nothing."""
+    (vLLM looks at the free memory). The size of vLLM's cache is given, so that what the others hold says nothing; 0
+    leaves it to vLLM."""
     wait_for(Path(spec["model"]) / ".made")
     with open(Path(spec["work"]) / "engine.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if spec["vllm"]:
+        if spec["vllm"] and spec["kv_gib"]:
             from vllm.engine.arg_utils import EngineArgs
 
             if not hasattr(EngineArgs, "plain_init"):

@@ -12,7 +12,13 @@ from rlexp import nvidia
 from rlexp.backend import compile_cache
 from rlexp.backend.compile_cache import FOLDERS, GENERATED, Cache
 
-HERE = {"torch": "2.11.0+cu130", "vllm": "0.26.0", "python": "3.12.3", "gpus": ["NVIDIA H100 580.1"]}
+HERE = {
+    "torch": "2.11.0+cu130",
+    "vllm": "0.26.0",
+    "python": "3.12.3",
+    "gpus": ["NVIDIA H100"],
+    "instructions": "x86_64 ab",
+}
 
 
 @pytest.fixture
@@ -28,10 +34,13 @@ def process(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"torch": "2.11.0+cu128"}, {"vllm": "0.27.0"}, {"python": "3.11.9"}, {"gpus": ["NVIDIA H100 590.2"]}],
+    [
+        *({"torch": "2.11.0+cu128"}, {"vllm": "0.27.0"}, {"python": "3.11.9"}, {"gpus": ["NVIDIA H200"]}),
+        {"instructions": "x86_64 cd"},
+    ],
     ids=str,
 )
-def test_another_version_gpu_or_driver_is_another_cache(changed):
+def test_another_version_gpu_or_processor_is_another_cache(changed):
     assert Cache(HERE, Path("/c")).key != Cache(HERE | changed, Path("/c")).key
     assert Cache(HERE, Path("/c")).key == Cache(dict(reversed(HERE.items())), Path("/elsewhere")).key
 
@@ -75,6 +84,33 @@ def test_a_place_that_cannot_be_written_stops_no_run(process):
     process.parent.write_text("a file where the folder would be")
     compile_cache.keep()
     assert "not_kept" in compile_cache.used() and not set(FOLDERS) & set(os.environ)
+
+
+def test_a_folder_that_is_named_goes_before_the_users_own(process, tmp_path):
+    os.environ["RLEXP_CACHE_DIR"] = str(tmp_path / "carried")
+    found = compile_cache.cache()
+    assert found.home == tmp_path / "carried" and found.folder.parent == found.home
+    own = Cache({**HERE, "gpus": ["NVIDIA H200"]}, Path("/c"))
+    assert own.folder == Path(f"/c/NVIDIA-H200_torch-2.11.0+cu130_vllm-0.26.0_{own.key}")
+
+
+def test_what_is_over_the_bound_is_dropped_at_the_end_of_a_run(process):
+    compile_cache.keep()
+    found = compile_cache.cache()
+    (found.folder / "triton/old").mkdir(parents=True)
+    (found.folder / "triton/old/kernel").write_bytes(bytes(5000))
+    other = process / "aaaa"
+    other.mkdir()
+    (other / compile_cache.KEY).write_text("{}")
+    (process / "not_ours").mkdir()
+    (process / "not_ours/file").write_bytes(bytes(10**6))
+    assert "bytes_dropped" not in compile_cache.used()
+    os.environ["RLEXP_CACHE_MAX_GIB"] = str(1 / 2**30)
+    facts = compile_cache.used()
+    os.environ["RLEXP_CACHE_MAX_GIB"] = "much"
+    assert compile_cache.most_bytes() == 20 * 2**30
+    assert facts["bytes_dropped"] == 5002 and not (found.folder / "triton/old").exists() and not other.exists()
+    assert (process / "not_ours/file").exists() and (found.folder / compile_cache.KEY).exists()
 
 
 def test_caches_of_other_versions_are_listed(process):

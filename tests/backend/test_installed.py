@@ -1,6 +1,8 @@
 """What a run imports is looked for before anything is imported."""
 
+import gc
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -37,3 +39,25 @@ def test_what_trains_finds_no_tracker_and_others_find_them_again(monkeypatch):
             importlib.import_module("wandb")
         assert sys.modules["tensorboard"] is tensorboard  # imported before: somebody holds it
     assert importlib.util.find_spec("wandb") is not None
+
+
+@pytest.mark.parametrize(("imported", "enabled"), [(False, True), (True, True), (False, False)])
+def test_what_the_first_imports_make_is_kept_and_not_looked_through(monkeypatch, imported, enabled):
+    """A later import makes nothing, and a model of the run before may be garbage by then; who wants no collection at
+    all has none."""
+    monkeypatch.delitem(sys.modules, "trl", raising=False)
+    if imported:
+        monkeypatch.setitem(sys.modules, "trl", ModuleType("trl"))
+    frozen = gc.get_freeze_count()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with installed.kept_objects():
+            assert gc.isenabled() is (imported and enabled)
+        assert gc.isenabled() is enabled
+        assert (gc.get_freeze_count() > frozen) is (enabled and not imported)
+        with pytest.raises(ImportError), installed.kept_objects():
+            raise ImportError
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -18,6 +18,7 @@ GPU = ("hardware=h100", "model=qwen3_0_6b")
         ),
         ((*GPU, "rollout=colocate", "rollout.engine.async_scheduling=false"), "shared_engine", "leave rollout.engine"),
         ((*GPU, "rollout=colocate", "rollout.enforce_eager=true"), "shared_engine", "rollout.enforce_eager=false"),
+        ((*GPU, "rollout=unsloth", "rollout.compiled=false"), "engine_class", "leave out rollout.compiled"),
         ((*GPU, "rollout=colocate"), "shared_engine", "preflight.smoke=never"),
         ((*GPU, "rollout=server"), "shared_engine", "preflight.smoke=never"),
         (("method.beta=0.04",), "base_reference", "preflight.smoke=never"),

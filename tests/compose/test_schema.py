@@ -16,6 +16,7 @@ GROUPS = {
 }
 READ_OTHERWISE = {
     "RunSchema.invocation": "compose.points.of_tree reads it of the composed tree: a Run has none",
+    "RunSchema.cache": "compose.tree.of_tree reads it of the composed tree: a Run has none",
     "Health.name": "runs health=off: record.listed answers for a group with its name in the lock",
 }
 """Fields that no attribute access reads, and what does."""

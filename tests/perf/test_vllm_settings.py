@@ -41,3 +41,13 @@ def test_vllms_log_says_where_its_start_went():
     assert vllm_settings.phases(loaded)["compiled_anew"] == 0
     eager = "\n".join(line for line in LOG.splitlines() if "compile took" not in line and "Graph" not in line)
     assert vllm_settings.phases(eager)["profiled"] == 52 and vllm_settings.phases("no log") == {}
+
+
+def test_what_vllm_says_of_compiling_is_added_up():
+    said = (
+        "Dynamo bytecode transform time: 7.50 s",
+        "Compiling a graph for compile range (1, 4096) takes 9.25 s",
+        "Compiling a graph for compile range (4097, 8192) takes 0.75 s",
+    )
+    assert vllm_settings.stated("\n".join(said)) == {"Dynamo": 7.5, "graphs": 10.0}
+    assert vllm_settings.stated(LOG) == {"compiling": 49.06} and vllm_settings.stated("") == {}

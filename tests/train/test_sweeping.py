@@ -153,6 +153,11 @@ def test_an_engine_serves_what_asks_no_more_of_it():
     assert _serves(made, {**made, "max_num_seqs": 32, "gpu_memory_utilization": 0.2})
     assert not _serves(made, {**made, "max_num_seqs": 128})
     assert not _serves(made, {**made, "dtype": "float16"})
+    inductor = {"inductor_compile_config": {"deterministic": True}}
+    graphs = {**made, "compilation_config": {**inductor, "cudagraph_capture_sizes": [1, 64]}}
+    fewer = {**graphs, "max_num_seqs": 32, "compilation_config": {**inductor, "cudagraph_capture_sizes": [1, 32]}}
+    assert _serves(graphs, fewer) and not _serves(fewer, graphs)
+    assert not _serves(graphs, {**fewer, "compilation_config": {"cudagraph_capture_sizes": [1, 32]}})
 
 
 def test_a_process_takes_points_of_one_loader():

@@ -1,8 +1,10 @@
 """The cache of kernels compiled for a GPU, which spares the next run from compiling them again.
 
-``~/.cache/rlexp/compiled/<key>/`` (below XDG_CACHE_HOME where that is set), shared by all projects and runs. The key
-stands for what decides whether a compiled kernel may be used again: the versions of the libraries that generate and run
-kernels, Python, the GPU and its driver, and whether kernels are chosen by timing. What lies below is keyed further by
+``~/.cache/rlexp/compiled/<name>/`` (below XDG_CACHE_HOME where that is set), shared by all projects and runs; or below
+the folder that ``cache.dir`` names, which can be carried to another machine of its kind. The name stands for what
+decides whether a compiled kernel may be used again: the versions of the libraries that generate and run kernels,
+Python, the GPU, the processor's instructions, and whether kernels are chosen by timing. The driver is not of it: what
+lies here is code of the GPU, which every driver loads that the libraries run with. What lies below is keyed further by
 its owner (the graph, the model, the options). Inductor, Triton, vLLM and Unsloth write a file beside its name and
 rename it, FlashInfer writes under a lock, so that runs may share the folder at the same time.
 
@@ -14,10 +16,12 @@ one. Every process has a folder of its own for them.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
+from rlexp.backend import bounded_cache
+from rlexp.compose.cache import BOUND, FOLDER
 from rlexp.inputs.digest import json_sha256
 from rlexp.nvidia import gpus
 
@@ -44,8 +50,14 @@ choose another one now and then, sample other tokens, and train another model. S
 GENERATED = "UNSLOTH_COMPILE_LOCATION"
 """Names the folder of Unsloth's generated modules."""
 PACKAGES = ("torch", "triton", "vllm", "flashinfer-python", "unsloth", "unsloth_zoo", "transformers", "trl")
+SHOWN = ("torch", "vllm")
+"""Packages whose versions a person reads in the name of the folder."""
 KEY = "key.json"
 """Below the key's folder: what the key stands for."""
+VECTORS = ("sse", "avx", "amx", "fma", "bmi", "vaes", "gfni", "sve", "asimd")
+"""Beginnings of the names of the processor's instructions that a compiler is told to use where it finds them."""
+MOST_GIB = 20.0
+"""What the caches of all names hold at most, unless ``cache.max_gib`` says otherwise."""
 MOST_FILES = 50_000
 """Files of a cache that are counted."""
 
@@ -55,8 +67,8 @@ class Cache:
     """The compile cache of this installation on this machine."""
 
     stands_for: Mapping[str, Any]
-    """The facts that the key names: package -> version, python, the GPUs with their driver, and whether kernels are
-    chosen without timing them."""
+    """The facts that the key names: package -> version, python, the GPUs, the processor's instructions, and whether
+    kernels are chosen without timing them."""
     home: Path
 
     @property
@@ -66,15 +78,16 @@ class Cache:
 
     @property
     def folder(self) -> Path:
-        """The folder of the cache, which need not exist yet."""
-        return self.home / self.key
+        """The folder of the cache, which need not exist yet: ``NVIDIA-H200_torch-2.11.0+cu130_vllm-0.26.0_KEY``."""
+        named = [*self.stands_for["gpus"], *(f"{p}-{self.stands_for[p]}" for p in SHOWN if p in self.stands_for)]
+        return self.home / re.sub(r"[^\w.+-]+", "-", "_".join([*named, self.key]))
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
         """The environment variables of FOLDERS: what the user gave, else the cache's."""
         return {name: given.get(name) or str(self.folder / part) for name, part in FOLDERS.items()}
 
     def others(self) -> list[Path]:
-        """The caches of other versions, GPUs or drivers."""
+        """The caches of other versions, GPUs or processors."""
         return sorted(path.parent for path in self.home.glob(f"*/{KEY}") if path.parent != self.folder)
 
 
@@ -88,7 +101,8 @@ def cache() -> Cache:
     """The cache in use, or that would be; nothing is made."""
     stands_for: dict[str, Any] = {
         "python": platform.python_version(),
-        "gpus": sorted({f"{g.name} {g.driver}" for g in gpus()}),
+        "gpus": sorted({gpu.name for gpu in gpus()}),
+        "instructions": instructions(),
         "repeatable": repeatable(),
     }
     for package in PACKAGES:
@@ -96,7 +110,18 @@ def cache() -> Cache:
             stands_for[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return Cache(stands_for, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlexp" / "compiled")
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlexp" / "compiled"
+    return Cache(stands_for, Path(os.environ.get(FOLDER) or own))
+
+
+def instructions() -> str:
+    """Those of the processor that compiled code may use, named by eight hex digits, behind the machine's kind."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                found = sorted(word for word in line.partition(":")[2].split() if word.startswith(VECTORS))
+                return f"{platform.machine()} {json_sha256(found)[:8]}"
+    return platform.machine()
 
 
 @functools.cache
@@ -134,9 +159,19 @@ def keep() -> None:
 
 def used() -> dict[str, Any]:
     """The cache's facts for the record at the end of a run: the key, whether it was there before (``warm``), its bytes
-    before and now, and which folders the user set. A run that found all it needed adds next to nothing."""
+    before and now, and which folders the user set. A run that found all it needed adds next to nothing. What is over
+    the bound is dropped; ``bytes_dropped`` says so."""
     chosen, _, facts = _chosen()
-    return {**facts, "bytes_after": size(chosen.folder) or 0}
+    dropped = bounded_cache.trim(chosen.folder, chosen.others(), most_bytes()) if "not_kept" not in facts else 0
+    return {**facts, "bytes_after": size(chosen.folder) or 0, **({"bytes_dropped": dropped} if dropped else {})}
+
+
+def most_bytes() -> int:
+    """What the caches of all versions hold at most; a variable that is no number says nothing."""
+    gib = MOST_GIB
+    with contextlib.suppress(ValueError):
+        gib = float(os.environ.get(BOUND) or MOST_GIB)
+    return int(gib * 2**30)
 
 
 def size(folder: Path) -> int | None:

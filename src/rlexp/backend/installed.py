@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import sys
@@ -56,3 +57,19 @@ def _missing(name: str) -> bool:
         return importlib.util.find_spec(name) is None
     except (ImportError, ValueError):  # hidden by an entry in sys.modules
         return True
+
+
+@contextlib.contextmanager
+def kept_objects() -> Iterator[None]:
+    """Nobody looks for garbage while the libraries are imported, nor later among what they made: it is kept anyway.
+    Looking takes a fifth of the imports, and half a second each time that a library asks for it, as Unsloth does up to
+    15 times while it loads a model (perf/results/2026-11-30_cold_start_h200.md)."""
+    if not gc.isenabled() or "trl" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

@@ -13,10 +13,12 @@ from rlexp.backend.patches import (
     Patches,
     engine_class,
     flat_logprobs,
+    model_class,
     one_trainer,
     packed_check,
     packed_kernel,
     sampled_logprobs,
+    sampler_kernels,
     uncompiled_blocks,
 )
 from rlexp.compose import hub
@@ -50,6 +52,8 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
     if run.rollout.fast_inference:
         patches.apply(sampled_logprobs)
         patches.apply(flat_logprobs)
+        patches.apply(model_class)
+        patches.apply(sampler_kernels, run)
         engine = {
             "fast_inference": True,
             "gpu_memory_utilization": run.rollout.gpu_memory_utilization,

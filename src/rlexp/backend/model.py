@@ -49,7 +49,7 @@ def import_libraries(run: Run, patches: Patches) -> None:
             where=f"rollout={run.rollout.name}, loader {run.rollout.loader.name}",
             hint="run it in a process of its own: sweep over rollout or model in several commands",
         )
-    with compiled_kernels(run), installed.trackers_hidden():
+    with compiled_kernels(run), installed.trackers_hidden(), installed.kept_objects():
         _loader(run).import_libraries(run.method.name, patches)
 
 

@@ -42,6 +42,13 @@ def check(groups: RunSchema, method: Method, arguments: dict[str, Any], off_poli
             "rollout.enforce_eager",
             f"type rollout.enforce_eager=false, or {ON}",
         )
+    if rollout.compiled is False and rollout.in_process:
+        raise _refusal(
+            "engine_class" if rollout.fast_inference else "shared_engine",
+            "the argument reaches the vLLM in the process by it",
+            "rollout.compiled",
+            f"leave out rollout.compiled, or type {ON}",
+        )
     short = groups.preflight.smoke is When.auto and 0 < arguments["max_steps"] <= groups.preflight.smoke_steps
     if groups.preflight.smoke is not When.never and not short:  # a run no longer than a smoke has none
         two_trainers(groups, method, arguments)

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rlexp.compose import (
+    compiling,
     devices,
     environment,
     fit,
@@ -165,6 +166,7 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     validate.groups_of(groups, method, arguments)
     needed_patches.check(groups, method, arguments, off_policy_steps)
     groups.hardware, groups.rollout = _settled(_job(groups, method, arguments, sequences))
+    groups.rollout = compiling.settled(groups.rollout, arguments)
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
@@ -172,7 +174,9 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     devices.check(derived.devices, off_policy_steps, groups.rollout)
     needed_patches.one_pass(groups.rollout, method, derived)
     fields = {
-        f.name: getattr(groups, f.name) for f in dataclasses.fields(RunSchema) if f.name not in ("method", "invocation")
+        f.name: getattr(groups, f.name)
+        for f in dataclasses.fields(RunSchema)
+        if f.name not in ("method", "invocation", "cache")
     }
     own = {
         "prompts_per_step": prompts_per_step,

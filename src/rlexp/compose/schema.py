@@ -275,6 +275,9 @@ class Rollout:
     and the record holds the number (null where vLLM does not sample)."""
     enforce_eager: bool = False
     """No CUDA graphs: starts faster, generates slower."""
+    compiled: bool | None = None
+    """The vLLM that starts with the run compiles the model: it starts later, and samples faster; null: where the run
+    samples enough to gain by it (``compose.compiling``). The record holds what came of it, null where none starts."""
     engine: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the vLLM that starts with the run, in the names of ``vllm.LLM``; they go before those of
     TRL, Unsloth and rlexp, ``compilation_config`` key by key."""
@@ -406,6 +409,17 @@ class Invocation:
 
 
 @dataclass
+class Cache:
+    """Where the kernels that a run compiles are kept; as how it is started, no lock or identity holds it."""
+
+    dir: str | None = None
+    """The folder, which can be kept and carried to another machine of its kind; a relative one lies in the project.
+    null: ``~/.cache/rlexp/compiled``, or what RLEXP_CACHE_DIR names."""
+    max_gib: float | None = ranged(None, Range(0.1, 10**6))
+    """GiB that it holds at most: what is over is dropped at the end of a run on a GPU, the oldest first. null: 20."""
+
+
+@dataclass
 class RunSchema:
     """The composed tree: the Run, and beside it how it is started."""
 
@@ -422,6 +436,7 @@ class RunSchema:
     preflight: Preflight = field(default_factory=Preflight)
     health: Health = field(default_factory=Health)
     invocation: Invocation = field(default_factory=Invocation)
+    cache: Cache = field(default_factory=Cache)
     max_minutes: float | None = ranged(None, Range(0.01, 10**6))
     """Minutes from the start of the command after which the run ends with the step it is at, saved: status
     ``interrupted``; null: no limit."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from rlexp.compose import hub, model_size, start_settled, typed
+from rlexp.compose import cache, hub, model_size, start_settled, typed
 from rlexp.compose.places import Places
 from rlexp.compose.run import Run, resolve
 from rlexp.errors import RunError
@@ -22,7 +22,8 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
         overrides: those that made the tree.
 
     Raises:
-        RunError: as ``typed.settle``, ``start_settled.settle``, ``resolve``, ``hub.at_commit``; a file names a fork.
+        RunError: as ``typed.settle``, ``start_settled.settle``, ``resolve``, ``cache.begin``, ``hub.at_commit``; a
+            file names a fork.
     """
     keys = typed.keys_of(overrides)
     if cfg.get("fork") and not {"fork", "fork_sha256"} <= keys:
@@ -34,4 +35,6 @@ def of_tree(cfg: DictConfig, places: Places, overrides: Sequence[str] = ()) -> R
     hub.begin(cfg.invocation)
     typed.settle(cfg, keys)
     start_settled.settle(cfg, places.root, keys)
-    return hub.at_commit(resolve(cfg, model_size.of_tree(cfg, places), places))
+    run = resolve(cfg, model_size.of_tree(cfg, places), places)
+    cache.begin(cfg.cache, places.root)
+    return hub.at_commit(run)

@@ -19,6 +19,9 @@ from typing import Any
 IGNORED_PARTS = {"__pycache__", ".DS_Store"}
 REMEMBERED = 2**20
 """Bytes from which a file's hash is remembered; smaller files are read again every time."""
+BLOCK = 2**24
+"""Bytes that are hashed at once. The interpreter is free meanwhile, and waited for after each: large enough that a
+process that imports beside it costs nothing."""
 
 
 def file_md5(path: Path) -> str:
@@ -46,8 +49,11 @@ def remembered(key: str, make: Callable[[], Any]) -> Any:
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
+    digest = hashlib.md5()
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @functools.cache

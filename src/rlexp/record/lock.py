@@ -87,7 +87,7 @@ SCHEMA = record(
 """The shape of a lock: what is used of it, and nothing that leads out of the project."""
 TASK = "held_out_task"
 """The key of what an eval task that chooses a checkpoint was; the training does not depend on it."""
-STARTED = "invocation."
+STARTED = ("invocation.", "cache.")
 """The keys of how a run is started, which are never locked."""
 LARGEST = 4 * 2**20
 """Bytes of a lock file."""

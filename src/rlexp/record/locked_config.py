@@ -34,6 +34,7 @@ def run_of(config: Any, root: Path, name: str) -> Run:
         defaults = _defaults(root / CONF)
         tree = OmegaConf.create({**{n: defaults[n] for n in defaults.keys() - config.keys()}, **config})
         OmegaConf.update(tree, "held_out.draw", tree.held_out.get("draw", Draw.first.name))
+        OmegaConf.update(tree, "rollout.compiled", tree.rollout.get("compiled", True))
         return resolve(tree, places=places)
     except (HydraException, OmegaConfBaseException) as error:
         reason = explain(error, places)

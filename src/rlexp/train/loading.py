@@ -10,6 +10,7 @@ from rlexp.backend import compile_cache, dataset, ranks, telemetry, template_clo
 from rlexp.backend import model as models
 from rlexp.backend.engine import server
 from rlexp.backend.engine.engine import Engine
+from rlexp.backend.engine.request import in_thread
 from rlexp.backend.loaded import Loaded
 from rlexp.backend.patches import Patches
 from rlexp.backend.trainers import arguments
@@ -83,18 +84,18 @@ def load(
         console.warn(fault)
         record.content["preflight"].append(Verdict("reward.version", Level.warning, fault).to_json())
     trust.remember(Code(source.path) for source in inputs.rewards.values())
-    digest = hashes.inputs_digest(run, inputs)
+    # Beside imports and loading: the files of a new model take as long. Whole before anything is trained.
+    hashed = in_thread(lambda: hashes.inputs_digest(run, inputs), "hashes of the inputs")
     if inputs.start:
         record.content["start"] = start.manifest(inputs.start.digest)
         console.print(f"begins with {start.words(inputs.start.digest)[0]}")
-    record.mark("locked")
     # Now, so that they start while the libraries are imported.
     processes = 0 if ranks.current().number else run.hardware.reward_workers  # rank 0 scores
     workers = running.enter_context(workers_for(run.reward, inputs.rewards, processes))
     serving = running.enter_context(server.started(run, inputs.model, record.run_dir))
     patches = Patches(run.rollout.patches, console.warn)
     running.callback(lambda: record.content.update(patches=patches.to_json()))
-    warm = job.warm.engine(run, inputs, digest, patches) if job.warm else None
+    warm = job.warm.engine(run, inputs, hashed.result(), patches) if job.warm else None
     engine = running.enter_context(warm or contextlib.closing(Engine(run, inputs.model, patches)))
     if run.hardware.device is Device.cuda:
         running.callback(lambda: record.content.update(compile_cache=compile_cache.used()))
@@ -110,10 +111,12 @@ def load(
     gate.before_load(rows)
     if job.warm:
         lent = job.warm.lent
-        model, tokenizer = running.enter_context(job.warm.begun(run, inputs, digest, patches))
+        model, tokenizer = running.enter_context(job.warm.begun(run, inputs, hashed.result(), patches))
         record.content["warm"] = job.warm.lent > lent
     else:
         model, tokenizer = models.load_begun(run, inputs, patches)
+    digest = hashed.result()
+    record.mark("locked")
     if inputs.model is None:
         digest["model"] = hashes.model_digest(run, None)  # the hub's files are there only now
     if serving:

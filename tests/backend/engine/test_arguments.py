@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rlexp.backend.engine.arguments import confirm, folds, over
+from rlexp.backend.engine.arguments import confirm, folds, graphs, over
 from rlexp.errors import RunError
 from tests.backend.compilation_config import CompilationConfig
 
@@ -94,3 +94,24 @@ def test_unsloth_folds_the_only_adapter_of_a_model(composed, start, method, beta
     for merged in (False, True):
         model = dataclasses.replace(run.model, start=start, start_merged=merged)
         assert folds(dataclasses.replace(run, model=model)) is (folded or merged)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "sizes"),
+    [
+        (2, [1, 2, 4, 8]),
+        (5, [1, 2, 4, 8, 16, 20]),  # vLLM has no graph of 20 of its own
+        (8, [1, 2, 4, 8, 16, 24, 32]),
+        (128, [1, 2, 4, *range(8, 256, 8), *range(256, 513, 16)]),
+        (129, None),
+    ],
+)
+def test_graphs_are_captured_for_no_more_sequences_than_a_step_has(composed, prompts, sizes):
+    run = composed(*GPU, "rollout=colocate", f"method.prompts_per_step={prompts}", "method.num_generations=4")
+    expected = {"compilation_config": {"cudagraph_capture_sizes": sizes}} if sizes else {}
+    assert graphs(run) == expected
+
+
+@pytest.mark.parametrize("said", ["cudagraph_capture_sizes=[1,64]", "max_cudagraph_capture_size=64"])
+def test_graphs_that_the_run_asks_for_are_left_to_it(composed, said):
+    assert graphs(composed(*GPU, "rollout=colocate", f"rollout.engine.compilation_config.{said}")) == {}

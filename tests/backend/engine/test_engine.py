@@ -10,7 +10,7 @@ import pytest
 import requests
 import torch
 
-from rlexp.backend.engine.arguments import defaults
+from rlexp.backend.engine.arguments import defaults, graphs, over
 from rlexp.backend.engine.engine import Engine, options
 from rlexp.backend.patches import Patches
 from rlexp.backend.ranks import free_port
@@ -116,7 +116,7 @@ def test_trls_engine_takes_the_arguments_of_the_run(composed, trl):
     assert asked == {
         **{"dtype": "bfloat16", "enforce_eager": False, "model": "m", "max_num_seqs": 8},
         "async_scheduling": False,
-        **defaults(engine.run),
+        **over(defaults(engine.run), graphs(engine.run)),
     }
 
 

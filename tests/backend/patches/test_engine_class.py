@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from rlexp.backend.compile_cache import REPEATABLE
-from rlexp.backend.engine.arguments import defaults
+from rlexp.backend.engine.arguments import defaults, graphs
 from rlexp.backend.patches import engine_class
 from rlexp.backend.patches.patch import Status
 from rlexp.errors import RunError
@@ -40,10 +40,15 @@ def vllm(monkeypatch):
 def test_unsloths_engine_takes_the_arguments_of_the_run(composed, vllm, monkeypatch):
     monkeypatch.setenv(REPEATABLE, "0")
     before = vllm.LLM
-    with given(composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false")):
-        assert vllm.LLM(model="m").asked == {"model": "m", "async_scheduling": False, "enable_lora": False}
+    run = composed(*GPU, "rollout=unsloth", "rollout.engine.async_scheduling=false", "rollout.compiled=true")
+    with given(run):
+        asked = vllm.LLM(model="m").asked
+    assert asked == {"model": "m", "async_scheduling": False, "enable_lora": False, **graphs(run)}
     assert vllm.LLM is before
-    with given(composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true")):
+    more_than_graphs_hold = ("method.prompts_per_step=129", "method.num_generations=4")
+    with given(
+        composed(*GPU, "rollout=unsloth", "model.load_in_4bit=true", "rollout.compiled=true", *more_than_graphs_hold)
+    ):
         assert vllm.LLM is before
 
 
@@ -55,7 +60,9 @@ def test_every_vllm_is_told_not_to_choose_kernels_by_timing_them_and_keeps_what_
     assert asked["mode"] == 3
     assert asked["inductor_compile_config"] == {"combo_kernels": False, "shape_padding": False, "deterministic": True}
     # vLLM's own choice, joined kernels, would be timed
-    alone = defaults(composed(*GPU, "rollout=colocate"))["compilation_config"]["inductor_compile_config"]
+    alone = defaults(composed(*GPU, "rollout=colocate", "rollout.compiled=true"))["compilation_config"][
+        "inductor_compile_config"
+    ]
     assert alone == {"deterministic": True, "combo_kernels": True, "benchmark_combo_kernel": False}
 
 

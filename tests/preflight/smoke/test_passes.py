@@ -113,10 +113,11 @@ def test_costs_are_one_line(composed):
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_a_smoke_alone_starts_an_engine_that_compiles_nothing_where_that_is_quicker(composed, overrides, uncompiled):
-    length = () if "method=dpo" in overrides else ("method.max_completion_length=512",)
+    length = () if "method=dpo" in overrides else ("method.max_completion_length=512", "method.max_steps=200")
     run = composed(*overrides, *length, "hardware=h100", "model.max_seq_length=1024")
-    engine = passes.UNCOMPILED if uncompiled else run.rollout.engine
-    assert passes.engine_for(run).rollout == replace(run.rollout, engine=engine)
+    compiled = False if uncompiled else run.rollout.compiled
+    assert passes.engine_for(run).rollout == replace(run.rollout, compiled=compiled)
+    assert passes.settings(passes.engine_for(run)) == passes.settings(run)
 
 
 def test_a_smoke_without_compiling_knows_only_what_a_step_takes_at_most(composed):

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlexp.backend import compile_cache
+from rlexp.compose import compiling
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Dtype
 from rlexp.errors import RunError
 
 NESTED = ("compilation_config", "inductor_compile_config")
 """Arguments that are mappings, one in the other, in which every key counts by itself."""
+GRAPHS = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))
+"""Sequences for which vLLM captures a graph, by itself."""
+UNCOMPILED = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+"""For vLLM: nothing is compiled; decoding is captured in graphs all the same."""
 
 
 def over(given: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,17 +50,37 @@ def _mapping(value: Any) -> dict[str, Any] | None:
 
 
 def defaults(run: Run) -> dict[str, Any]:
-    """The arguments about compiling that rlexp gives every vLLM which starts with a run, so that the next process gets
-    the same kernels (``backend.compile_cache``). vLLM joins small kernels where timing them shows a gain, and timing is
-    not allowed then: they are joined, as they nearly always are. Unsloth has them separate, for models where joining
-    fails.
+    """The arguments about compiling that rlexp gives every vLLM which starts with a run.
+
+    Where it compiles, the next process gets the same kernels (``backend.compile_cache``). vLLM joins small ones where
+    timing them shows a gain, and timing is not allowed then: they are joined, as they nearly always are. Unsloth has
+    them separate, for models where joining fails.
 
     Source: ``CompilationConfig.__post_init__`` of vLLM; ``speedup_by_combo_kernel`` of torch/_inductor/scheduler.py.
     """
+    rollout = run.rollout
+    if not rollout.compiled:
+        return {} if rollout.enforce_eager else {"compilation_config": UNCOMPILED}
     if not compile_cache.repeatable():
         return {}
-    joined = {} if run.rollout.fast_inference else {"combo_kernels": True, "benchmark_combo_kernel": False}
+    joined = {} if rollout.fast_inference else {"combo_kernels": True, "benchmark_combo_kernel": False}
     return {"compilation_config": {"inductor_compile_config": {"deterministic": True, **joined}}}
+
+
+def graphs(run: Run) -> dict[str, Any]:
+    """The arguments about graphs for a vLLM that decodes the completions of a step of this run and nothing else: those
+    of vLLM's own sizes that hold fewer sequences, and one of all of them. vLLM would capture twice as many, and none in
+    one piece for a number that is not among its own. Left to it where the run says so itself, or decodes more than it
+    captures.
+
+    Source: ``VllmConfig._set_cudagraph_sizes`` and ``CudaGraphManager`` (vllm/v1/worker/gpu/cudagraph_utils.py).
+    """
+    asked = _mapping(run.rollout.engine.get("compilation_config", {})) or {}
+    sequences = run.geometry.sequences_per_step // run.geometry.devices
+    if sequences > GRAPHS[-1] or compiling.GRAPHS & set(asked):
+        return {}
+    sizes = [*(size for size in GRAPHS if size < sequences), sequences]
+    return {"compilation_config": {"cudagraph_capture_sizes": sizes}}
 
 
 def folds(run: Run) -> bool:

@@ -18,8 +18,16 @@ from typing import Any
 
 from rlexp.backend import ranks
 from rlexp.backend.engine import arguments
-from rlexp.backend.patches import Patches, flat_logprobs, sampled_logprobs, shared_engine
+from rlexp.backend.patches import (
+    Patches,
+    flat_logprobs,
+    model_class,
+    sampled_logprobs,
+    sampler_kernels,
+    shared_engine,
+)
 from rlexp.backend.restore import random_states
+from rlexp.compose import compiling
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device, VllmMode
 from rlexp.errors import RunError
@@ -109,6 +117,8 @@ class Engine:
         if mode is VllmMode.colocate:
             self.patches.apply(flat_logprobs)
             self.patches.apply(sampled_logprobs)
+            self.patches.apply(model_class)
+            self.patches.apply(sampler_kernels, self.run)
             if not os.environ.get("MASTER_PORT"):
                 # TRL would name the first of a short list that is free, which another run names too until this one
                 # listens.
@@ -128,7 +138,8 @@ class Engine:
         """The engine of the run, made of TRL's class at the first call, and again where other arguments are asked."""
         in_process = self.run.rollout.vllm_mode is VllmMode.colocate
         if in_process:
-            given = {**options(self.run, self.model_dir), **arguments.defaults(self.run), **given}
+            ours = arguments.over(arguments.defaults(self.run), arguments.graphs(self.run))
+            given = {**options(self.run, self.model_dir), **ours, **given}
             given = arguments.over(given, self.run.rollout.engine)
             if self.made is not None and not _serves(self.asked, given):
                 self._end()
@@ -145,9 +156,15 @@ class Engine:
 def _serves(made: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Whether an engine that was made with some arguments is one for others: it holds as many sequences, in no less
     memory, and is else the same."""
-    rest = {name: value for name, value in asked.items() if name not in HOLDS}
-    alike = rest == {name: value for name, value in made.items() if name not in HOLDS}
-    return alike and all(made.get(name, 0) >= asked.get(name, 0) for name in HOLDS)
+    return _rest(made) == _rest(asked) and all(made.get(name, 0) >= asked.get(name, 0) for name in HOLDS)
+
+
+def _rest(arguments_of: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of which an engine may not have more; its graphs follow from how many sequences it holds."""
+    rest = {name: value for name, value in arguments_of.items() if name not in HOLDS}
+    if isinstance(config := rest.get("compilation_config"), Mapping):
+        rest["compilation_config"] = {key: value for key, value in config.items() if key not in compiling.GRAPHS}
+    return rest
 
 
 def options(run: Run, model_dir: Path | None) -> dict[str, Any]:

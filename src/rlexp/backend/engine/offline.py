@@ -5,6 +5,7 @@ Source: ``vllm.LLM.generate`` with token ids, a seed for every request, and ``Lo
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import os
@@ -16,6 +17,8 @@ from typing import Any
 from rlexp.backend import compile_cache
 from rlexp.backend.engine import arguments
 from rlexp.backend.engine.engine import fit, options
+from rlexp.backend.patches import Patches, model_class, sampler_kernels
+from rlexp.compose import compiling
 from rlexp.compose.run import Run
 
 SHARE = 0.8
@@ -35,7 +38,7 @@ class Answer:
 
 
 class OfflineEngine:
-    """vLLM with a base model.
+    """vLLM with a base model. It compiles nothing, unless the run says so: an evaluation samples too little for that.
 
     Args:
         run: of the model, for its type and length.
@@ -61,8 +64,13 @@ class OfflineEngine:
             "logprobs_mode": "raw_logprobs",
             **({"enable_lora": True, "max_lora_rank": max(rank, 8), "max_loras": 1} if rank else {}),
         }
+        patches = Patches(run.rollout.patches)
+        patches.apply(model_class)
+        patches.apply(sampler_kernels, run)
+        compiled = compiling.said(run.rollout)
+        plain = dataclasses.replace(run, rollout=dataclasses.replace(run.rollout, compiled=compiled))
         with fit(run):
-            self._llm = vllm.LLM(**arguments.over({**given, **arguments.defaults(run)}, run.rollout.engine))
+            self._llm = vllm.LLM(**arguments.over({**given, **arguments.defaults(plain)}, run.rollout.engine))
         self._numbers: dict[Path, int] = {}
 
     def generate(

@@ -1,4 +1,4 @@
-"""A request that runs beside the training, and how it is ended when nobody waits for it any more."""
+"""A call that runs beside others; a request of the training, and how it is ended when nobody waits for it any more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABORT_S = 90.0
 """Seconds that a request which nobody waits for may take to end, TRL's own retries included."""
 
 
-def in_thread(call: Callable[[], Answer]) -> Future[Answer]:
+def in_thread(call: Callable[[], Answer], name: str = "next completions") -> Future[Answer]:
     """Calls in a thread that ends with the process, whatever it waits for; the answer or the error is the future's."""
     future: Future[Answer] = Future()
 
@@ -25,7 +25,7 @@ def in_thread(call: Callable[[], Answer]) -> Future[Answer]:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=run, name="next completions", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future
 
 

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from rlexp.backend.engine.arguments import defaults, folds, over
+from rlexp.backend.engine.arguments import defaults, folds, graphs, over
 from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, not_needed
 from rlexp.compose.run import Run
 from rlexp.errors import RunError
@@ -32,7 +32,8 @@ PATCH = Patch(
 
 def overrides(run: Run) -> dict[str, Any]:
     """The arguments of vLLM that are put over Unsloth's."""
-    return over({**defaults(run), **({"enable_lora": False} if folds(run) else {})}, run.rollout.engine)
+    own = over(defaults(run), graphs(run))
+    return over({**own, **({"enable_lora": False} if folds(run) else {})}, run.rollout.engine)
 
 
 def apply(run: Run) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import files
+from rlexp.compose import compiling
 from rlexp.compose.run import Run
 from rlexp.compose.schema import When
 from rlexp.inputs import mixture
@@ -25,11 +26,9 @@ from rlexp.record.machine import processor
 FOLDER = ".smoke"
 FREE = ("seed", "held_out", "tracking", "health", "preflight", "max_minutes", "fork", "fork_sha256")
 """Parts of the config that make a run no less safe."""
-UNCOMPILED = {"compilation_config": {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}}
-"""For vLLM: nothing is compiled; decoding is captured in graphs all the same. At 4B it starts 18 s sooner, or 5 s where
-kernels are kept from an earlier run, and takes 0.33 ms a token longer (perf/results/2026-11-25_4b_h100.md)."""
 UNCOMPILED_TOKENS = 15_000
-"""Tokens that a smoke decodes one after the other up to which that is quicker even where kernels are kept."""
+"""Tokens that a smoke decodes one after the other up to which nothing compiled is quicker even where kernels are kept
+(``compose.compiling``)."""
 FREE_ARGUMENTS = ("logging_", "save_", "eval_", "log_", "max_steps", "num_train_epochs", "load_best_model_at_end")
 """Beginnings of the names of the method's arguments that only say how long it trains, and what is written."""
 
@@ -37,6 +36,7 @@ FREE_ARGUMENTS = ("logging_", "save_", "eval_", "log_", "max_steps", "num_train_
 def settings(run: Run) -> dict[str, Any]:
     """The part of the config that a pass belongs to."""
     tree = {name: part for name, part in run.config().items() if name not in FREE}
+    tree["rollout"] = {key: value for key, value in tree["rollout"].items() if key != "compiled"}  # by the run's length
     tree["method"] = {key: value for key, value in tree["method"].items() if not key.startswith(FREE_ARGUMENTS)}
     return tree
 
@@ -92,10 +92,9 @@ def engine_for(run: Run) -> Run:
     that would not pay and the run says nothing of it."""
     rollout = run.rollout
     tokens = run.preflight.smoke_steps * run.arguments.get("max_completion_length", 0)
-    typed = rollout.enforce_eager or "compilation_config" in rollout.engine
-    if not (rollout.in_process and rollout.patches) or typed or tokens > UNCOMPILED_TOKENS:
+    if not (rollout.in_process and rollout.compiled) or compiling.said(rollout) or tokens > UNCOMPILED_TOKENS:
         return run
-    return dataclasses.replace(run, rollout=dataclasses.replace(rollout, engine={**rollout.engine, **UNCOMPILED}))
+    return dataclasses.replace(run, rollout=dataclasses.replace(rollout, compiled=False))
 
 
 def no_longer(run: Run) -> bool:
