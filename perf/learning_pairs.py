@@ -7,6 +7,8 @@ of its own, empty before its first seed. The reward of a step is the mean of wha
 
 Usage, from the project folder:
   python perf/learning_pairs.py OUT                                      # three seeds, 100 steps
+  CUDA_VISIBLE_DEVICES=0 python perf/learning_pairs.py A --sides rlexp   # a side a GPU, at the same time, and then
+  python perf/learning_pairs.py OUT --of A B                             # both of them in one table
   python perf/learning_pairs.py OUT --seeds 0 --steps 6 --model tiny     # tries it on a CPU
 Leaves OUT/learning_pairs.csv (side, seed, step, seconds, reward) and OUT/learning_pairs.svg, and prints a table.
 """
@@ -187,6 +189,43 @@ def drawn(runs: dict[tuple[str, int], list[tuple[float, float]]], file: Path) ->
     figure.savefig(file)
 
 
+def kept(runs: dict[tuple[str, int], list[tuple[float, float]]], out: Path) -> None:
+    """Writes every step of every run."""
+    with (out / "learning_pairs.csv").open("w", newline="") as file:
+        rows = [(*run, n, f"{s:.2f}", f"{r:.5f}") for run, steps in runs.items() for n, (s, r) in enumerate(steps, 1)]
+        csv.writer(file).writerows([("side", "seed", "step", "seconds", "reward"), *rows])
+
+
+def read(folders: list[Path]) -> dict[tuple[str, int], list[tuple[float, float]]]:
+    """What earlier calls left."""
+    runs: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for folder in folders:
+        with (folder / "learning_pairs.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                runs.setdefault((row["side"], int(row["seed"])), []).append(
+                    (float(row["seconds"]), float(row["reward"]))
+                )
+    return runs
+
+
+def measured(options: argparse.Namespace, out: Path) -> dict[tuple[str, int], list[tuple[float, float]]]:
+    """Trains seed by seed, and says a line after each."""
+    until = time.time() + options.limit
+    wanted = [side for side in SIDES if side in options.sides.split(",")]
+    typed = ["experiment=smollm2_arithmetic", f"model={options.model}", *options.typed]
+    subprocess.run([sys.executable, "-m", "rlexp", "prepare", *typed], check=True, stdout=subprocess.DEVNULL)
+    runs: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for number, seed in enumerate(int(text) for text in options.seeds.split(",")):
+        for side in wanted if number % 2 == 0 else wanted[::-1]:
+            if time.time() > until:
+                continue
+            runs[side, seed] = trained(side, seed, options, out)
+            said = {"side": side, "seed": seed, "first": runs[side, seed][0], "last": runs[side, seed][-1]}
+            print(json.dumps(said), flush=True)
+            kept(runs, out)
+    return runs
+
+
 def main() -> None:
     """Reads the command line, trains seed by seed, and tells after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,27 +235,18 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2_135m")
     parser.add_argument("--data", default="data/sums_to_60")
     parser.add_argument("--limit", type=float, default=570, help="seconds after which no further run begins")
+    parser.add_argument("--sides", default=",".join(SIDES), help="only one of the two")
+    parser.add_argument("--of", type=Path, nargs="+", help="trains nothing: OUT folders of earlier calls")
     parser.add_argument("--by-hand", help=argparse.SUPPRESS)
     parser.add_argument("typed", nargs="*", help="further overrides of ours")
     options = parser.parse_intermixed_args()
     if options.by_hand:
         by_hand(json.loads(options.by_hand))
         return
-    out, until = options.out.resolve(), time.time() + options.limit
+    out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    typed = ["experiment=smollm2_arithmetic", f"model={options.model}", *options.typed]
-    subprocess.run([sys.executable, "-m", "rlexp", "prepare", *typed], check=True, stdout=subprocess.DEVNULL)
-    runs: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for number, seed in enumerate(int(text) for text in options.seeds.split(",")):
-        for side in SIDES if number % 2 == 0 else SIDES[::-1]:
-            if time.time() > until:
-                continue
-            runs[side, seed] = trained(side, seed, options, out)
-            said = {"side": side, "seed": seed, "first": runs[side, seed][0], "last": runs[side, seed][-1]}
-            print(json.dumps(said), flush=True)
-    with (out / "learning_pairs.csv").open("w", newline="") as file:
-        rows = [(*run, n, f"{s:.2f}", f"{r:.5f}") for run, steps in runs.items() for n, (s, r) in enumerate(steps, 1)]
-        csv.writer(file).writerows([("side", "seed", "step", "seconds", "reward"), *rows])
+    runs = read(options.of) if options.of else measured(options, out)
+    kept(runs, out)
     drawn(runs, out / "learning_pairs.svg")
     print(f"\n{told(runs)}")
 

@@ -3,9 +3,14 @@
 A point is a shape of ``sides/work.py`` (random weights, no hub needed), a length, a micro-batch and recomputation on or
 off; each trains two GRPO steps (``rlexp.api.train``, the points of a shape one after another in one process), sampling
 few tokens with transformers' generate, and reads ``memory_gib`` of its manifest. Sequences are made as long as the
-estimate takes them to be: the prompts are opened by a text that fills them up.
+estimate takes them to be: the prompts are opened by a text that fills them up. NAMED are twelve points named before
+they were measured. OPEN are four where neither micro-batch nor recomputation is typed and ``rollout=auto`` samples half
+of each sequence: the estimate is held against torch's reserve, and with its overhead against what is taken of the
+device. A line says estimate / measured at once, and the peak that was allocated in each part of a step.
 
 Usage, from the project folder:
+  python perf/memory_gpu.py --named                     # twelve points, about 5 minutes, the most telling first
+  python perf/memory_gpu.py --open                      # four, each with an engine of vLLM: about 5 minutes
   python perf/memory_gpu.py 135m 4b                     # micro-batch 4, 8, 16, 32, recomputation on and off
   python perf/memory_gpu.py 4b --micro 8,16 --loaders unsloth,transformers --limit 500
   python perf/memory_gpu.py tiny --micro 4              # tries the script on a CPU, where nothing is measured
@@ -37,9 +42,9 @@ GROUP = 4
 """Completions of a prompt; a step is one micro-batch."""
 FEW = 8
 """Tokens that are sampled."""
-QUESTION = 40
+QUESTION = 24
 """Tokens left for the template and the question itself."""
-COLUMNS = ("weights", "trained", "activations", "logits", "cache", "overhead")
+COLUMNS = ("weights", "engine", "trained", "activations", "logits", "cache", "overhead")
 
 
 def filler(model: Path, tokens: int) -> str:
@@ -60,35 +65,67 @@ class Point:
     full: bool
     tokens: int
     micro: int
-    recomputed: bool
+    """Sequences of a step, which is one micro-batch where that is typed."""
+    recomputed: bool | None
+    """None where it is left open, and the micro-batch with it."""
+    rollout: str = "generate"
 
     @property
-    def process(self) -> tuple[str, str, bool]:
-        """The points of equal ones run one after the other in one process: what Unsloth rewrites follows these."""
-        return self.shape, self.loader, self.full
+    def process(self) -> tuple[str, str, bool, str]:
+        """The points of equal ones run one after the other in one process: what Unsloth rewrites follows these, and an
+        engine stays for the process that started it."""
+        alone = self.name if self.recomputed is None else ""
+        return self.shape, self.loader, self.full, alone
+
+    @property
+    def sampled(self) -> int:
+        """Tokens of a completion."""
+        return FEW if self.rollout == "generate" else self.tokens // 2
 
     @property
     def name(self) -> str:
         """That of its run folder."""
         parts = [self.shape, self.loader, "full" if self.full else "lora", self.tokens, self.micro]
-        return "-".join(map(str, [*parts, "on" if self.recomputed else "off"]))
+        return "-".join(map(str, [*parts, {True: "on", False: "off", None: "open"}[self.recomputed]]))
+
+
+def lora(shape: str, micro: int, tokens: int, recomputed: bool) -> Point:
+    """A point with an adapter on Unsloth's model."""
+    return Point(shape, "unsloth", False, tokens, micro, recomputed)
+
+
+NAMED = [
+    *(lora("4b", 32, 3000, True), lora("4b", 128, 512, True), lora("4b", 32, 512, False)),
+    *(lora("1.7b", 128, 512, False), lora("1.7b", 128, 512, True), lora("1.7b", 32, 3000, True)),
+    Point("1.7b", "unsloth", True, 512, 32, True),
+    *(lora("135m", 32, 3000, False), lora("135m", 128, 512, False)),
+    *(lora("135m", 128, 512, True), lora("135m", 128, 3000, True)),
+    Point("135m", "unsloth", True, 512, 128, True),
+]
+"""Twelve points: three shapes, 32 and 128 sequences, 512 and 3000 tokens, two with every weight trained."""
+OPEN = [
+    Point("4b", "unsloth", False, 512, 64, None, "auto"),
+    Point("1.7b", "unsloth", False, 512, 128, None, "auto"),
+    Point("135m", "auto", False, 512, 64, None, "auto"),
+    Point("4b", "unsloth", False, 3000, 32, None, "auto"),
+]
+"""Four points that set nothing."""
 
 
 def overrides(point: Point, folder: Path, options: argparse.Namespace) -> list[str]:
     """The command line of a point."""
     model, tokens = options.work / "models" / point.shape, point.tokens
+    full_length = f"min_new_tokens:{FEW}" if point.rollout == "generate" else "ignore_eos:true"
     return [
         f"hydra.run.dir={folder}",
         f"model.path={model}",
         "model.prepare=null",
         f"model.full_finetuning={str(point.full).lower()}",
         f"model.max_seq_length={tokens}",
-        f'model.system_prompt="{filler(model, tokens - FEW - QUESTION)}"',
+        f'model.system_prompt="{filler(model, tokens - point.sampled - QUESTION)}"',
         f"hardware={options.hardware}",
-        f"hardware.sequences_per_device={point.micro}",
-        f"hardware.gradient_checkpointing={str(point.recomputed).lower()}",
-        "rollout=generate",
-        f"rollout.loader={point.loader}",
+        f"rollout={point.rollout}",
+        *typed(point),
         "reward=spread",
         "dataset.gold=null",
         "health=off",
@@ -96,25 +133,76 @@ def overrides(point: Point, folder: Path, options: argparse.Namespace) -> list[s
         "preflight.smoke=never",
         f"method.prompts_per_step={point.micro // GROUP}",
         f"method.num_generations={GROUP}",
-        f"method.max_completion_length={FEW}",
+        f"method.max_completion_length={point.sampled}",
         "method.max_steps=2",
         "method.save_strategy=no",
-        f"method.generation_kwargs={{min_new_tokens:{FEW}}}",
+        f"method.generation_kwargs={{{full_length}}}",
     ]
+
+
+def typed(point: Point) -> list[str]:
+    """What is typed of the micro-batch: nothing where it is left open."""
+    if point.recomputed is None:
+        return []
+    return [
+        f"hardware.sequences_per_device={point.micro}",
+        f"hardware.gradient_checkpointing={str(point.recomputed).lower()}",
+        f"rollout.loader={point.loader}",
+    ]
+
+
+PHASES: dict[str, float] = {}
+"""Part of a step -> the largest peak allocated in it, in GiB; ``device``: the most taken of the whole device."""
+
+
+def by_phase() -> None:
+    """Has every part of a step that is timed keep its own peak; the run's own peaks go on as they were."""
+    import torch
+
+    from rlexp.backend import peak_memory
+    from rlexp.train.step_time import StepTime
+
+    count = StepTime._count
+
+    def counted(self: StepTime, part: str) -> None:
+        count(self, part)
+        if not torch.cuda.is_available():
+            PHASES[part] = 0.0
+            return
+        free, whole = torch.cuda.mem_get_info()
+        peaks = {part: torch.cuda.max_memory_allocated(), "device": whole - free}
+        for name, value in peaks.items():
+            PHASES[name] = max(PHASES.get(name, 0.0), round(value / 2**30, 2))
+        peak_memory.carry(peak_memory.peaks())
+        torch.cuda.reset_peak_memory_stats()
+
+    StepTime._count = counted  # type: ignore[method-assign]
 
 
 def trained(lists: list[list[str]]) -> None:
     """Trains one run after another in this process; a line each as it ends. What a run failed of, its manifest says."""
     from rlexp import api
+    from rlexp.backend import model
 
-    for typed in lists:
+    libraries, hooked = model.import_libraries, False
+
+    def imported(*arguments: Any) -> None:
+        nonlocal hooked
+        libraries(*arguments)  # Unsloth comes before what a step is timed with
+        if not hooked:
+            by_phase()
+            hooked = True
+
+    model.import_libraries = imported  # type: ignore[assignment]
+    for words in lists:
         began = time.time()
+        PHASES.clear()
         try:
-            api.train(api.compose(*typed))
+            api.train(api.compose(*words))
             reason = ""
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        said = {"folder": typed[0].partition("=")[2], "s": time.time() - began, "reason": reason}
+        said = {"folder": words[0].partition("=")[2], "s": time.time() - began, "reason": reason, "gib": PHASES}
         print(json.dumps(said), flush=True)
 
 
@@ -137,24 +225,49 @@ def measured(
         for line in child.stdout:
             if line.startswith("{"):
                 said = json.loads(line)
-                yield of_run(Path(said["folder"]), folders[Path(said["folder"])], said["s"], said["reason"])
+                yield of_run(Path(said["folder"]), folders[Path(said["folder"])], said)
         timer.cancel()
         child.wait()
 
 
-def of_run(folder: Path, point: Point, seconds: float, reason: str) -> dict[str, Any]:
+def of_run(folder: Path, point: Point, said: dict[str, Any]) -> dict[str, Any]:
     """What the manifest of a point says of its memory, or why it has nothing to say."""
     file = folder / "manifest.json"
     manifest = json.loads(file.read_text()) if file.is_file() else {}
-    reason = str(manifest.get("reason") or reason)
+    reason = str(manifest.get("reason") or said["reason"])
     return {
         **dataclasses.asdict(point),
         "memory_gib": manifest.get("memory_gib"),
-        "seconds": round(seconds, 1),
+        "chosen": chosen(folder / "run.lock.yaml"),
+        "gib": said["gib"],
+        "seconds": round(said["s"], 1),
         "status": "out of memory" if "out of memory" in reason.lower() else manifest.get("status", "failed"),
         "seen": seen(folder / "metrics.jsonl", point.micro),
         "reason": reason.strip().splitlines()[-1][:200] if reason.strip() else None,
     }
+
+
+def chosen(lock: Path) -> dict[str, Any]:
+    """What a run took where nothing was typed."""
+    import yaml
+
+    config = yaml.safe_load(lock.read_text())["config"] if lock.is_file() else {"hardware": {}, "rollout": {}}
+    words = {"hardware": ("sequences_per_device", "gradient_checkpointing"), "rollout": ("name", "loader")}
+    return {key: config[group].get(key) for group, keys in words.items() for key in keys}
+
+
+def ratio(point: dict[str, Any]) -> str:
+    """``4b 32x512 (504) off: 61.20 / 58.10 = 1.05``: estimated and reserved, and of open points the device too."""
+    name = f"{point['shape']} {'all' if point['full'] else 'LoRA'} {point['micro']}x{point['tokens']} ({point['seen']})"
+    name += {True: " on", False: " off", None: " open"}[point["recomputed"]]
+    memory = point["memory_gib"]
+    if not (memory and memory["estimated"]):
+        return f"{name}: {point['status']} ({point['reason']})"
+    estimated, reserved = memory["estimated"], memory["measured"]["reserved"]
+    line = f"{name}: {estimated['reserved']:.2f} / {reserved:.2f} = {estimated['reserved'] / reserved:.3f}"
+    if taken := point["gib"].get("device"):
+        line += f"; device {estimated['total']:.2f} / {taken:.2f} = {estimated['total'] / taken:.3f}"
+    return f"{line}; {point['chosen']} {point['gib']}"
 
 
 def seen(metrics: Path, sequences: int) -> int | None:
@@ -167,18 +280,27 @@ def seen(metrics: Path, sequences: int) -> int | None:
 
 def table(points: list[dict[str, Any]]) -> str:
     """Markdown: what was estimated, what was measured, and their ratio; the context is not in torch's figures."""
-    heads = ["shape", "loader", "trained", "micro-batch", "tokens (seen)", "recomputation", *COLUMNS, "estimated GiB"]
+    heads = [
+        "shape",
+        "loader",
+        "trained",
+        "micro-batch",
+        "tokens (seen)",
+        "recomputation",
+        *COLUMNS,
+        "estimated GiB, less overhead",
+    ]
     heads += ["allocated", "reserved", "estimated / reserved", "s"]
     lines = ["| " + " | ".join(heads) + " |", "|---|---|---|" + "---:|" * (len(heads) - 3)]
     for point in points:
         cells = [point["shape"], point["loader"], "all" if point["full"] else "LoRA", str(point["micro"])]
-        cells += [f"{point['tokens']} ({point['seen']})", "on" if point["recomputed"] else "off"]
+        cells += [f"{point['tokens']} ({point['seen']})", {True: "on", False: "off", None: "open"}[point["recomputed"]]]
         memory = point["memory_gib"]
         if memory and memory["estimated"]:
             estimated, peak = memory["estimated"], memory["measured"]
-            cells += [f"{estimated[name]:.2f}" for name in (*COLUMNS, "total")]
+            cells += [f"{estimated[name]:.2f}" for name in (*COLUMNS, "reserved")]
             cells += [f"{peak['allocated']:.2f}", f"{peak['reserved']:.2f}"]
-            cells.append(f"{estimated['total'] / peak['reserved']:.2f}")
+            cells.append(f"{estimated['reserved'] / peak['reserved']:.2f}")
         else:
             cells += [""] * len(COLUMNS) + ["", point["status"], "", ""]
         lines.append("| " + " | ".join([*cells, f"{point['seconds']:.0f}"]) + " |")
@@ -194,6 +316,9 @@ def main() -> None:
     parser.add_argument("--loaders", default="unsloth")
     parser.add_argument("--tokens", default="512", help="of a sequence, prompt and completion")
     parser.add_argument("--full", action="store_true", help="train every weight")
+    parser.add_argument("--named", action="store_true", help="the twelve points that were named beforehand")
+    parser.add_argument("--open", action="store_true", help="the four that set nothing")
+    parser.add_argument("--only", help="of these, those numbers: 1,2,5")
     parser.add_argument("--limit", type=float, default=560, help="seconds for all points")
     parser.add_argument("--hardware", default="auto")
     parser.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"))
@@ -214,12 +339,15 @@ def main() -> None:
     }
     options.work.mkdir(parents=True, exist_ok=True)
     maker = str(grpo_gpu.ROOT / "perf/sides/work.py")
-    for shape in options.shapes:
+    listed = [*(NAMED if options.named else []), *(OPEN if options.open else [])]
+    if options.only:
+        listed = [listed[int(number) - 1] for number in options.only.split(",")]
+    for shape in dict.fromkeys([*options.shapes, *(point.shape for point in listed)]):
         if not (options.work / "models" / shape).is_dir():
             made = [sys.executable, maker, shape, str(options.work / "models" / shape)]
             subprocess.run(made, env=environment, check=True)
     grpo_gpu.project(options.work / "project", environment)
-    asked = [
+    asked = listed + [
         Point(shape, loader, options.full, tokens, micro, recomputed == "on")
         for shape in options.shapes
         for loader in options.loaders.split(",")
@@ -232,6 +360,7 @@ def main() -> None:
         for one in measured(list(points), options, environment, until - time.time()):
             found.append(one)
             print(json.dumps(one), flush=True)
+            print(ratio(one), flush=True)
     if len(found) < len(asked):
         print(f"{len(asked) - len(found)} of {len(asked)} points were not run; {options.work}/memory.log says why")
     print(table(found))

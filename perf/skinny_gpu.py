@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import helped  # isort: skip  # noqa: F401
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -66,6 +67,13 @@ def graphed(call: Callable[[Any], Any], weights: list[Any]) -> float:
     return statistics.median(seconds[1:])
 
 
+def with_setting(x: Any, setting: tuple[Any, ...], w: Any) -> Any:
+    """The kernel's product."""
+    import skinny
+
+    return skinny.product(x, w, *setting)
+
+
 def main() -> None:
     """Reads the command line, makes the weights of a layer and times every setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,7 +101,7 @@ def main() -> None:
             found: dict[str, float] = {}
             for library in ("cublas", "cublaslt"):
                 torch.backends.cuda.preferred_blas_library(library)
-                found[library] = graphed(lambda w, x=x: torch.nn.functional.linear(x, w), weights)
+                found[library] = graphed(functools.partial(torch.nn.functional.linear, x), weights)
             torch.backends.cuda.preferred_blas_library("cublas")
             right = torch.nn.functional.linear(x.float(), weights[0].float())
             for setting in SETTINGS:
@@ -101,14 +109,14 @@ def main() -> None:
                     continue
                 try:
                     off = (skinny.product(x, weights[0], *setting).float() - right).abs().max().item()
-                    found[str(setting)] = graphed(lambda w, x=x, a=setting: skinny.product(x, w, *a), weights)
+                    found[str(setting)] = graphed(functools.partial(with_setting, x, setting), weights)
                 except Exception as error:
                     print(json.dumps({"setting": setting, "error": str(error)[:200]}), flush=True)
                     continue
                 if off > 0.05 * right.abs().max().item():
                     print(json.dumps({"setting": setting, "layer": name, "off by": off}), flush=True)
-            for setting, us in found.items():
-                said = {"rows": rows, "layer": name, "setting": setting, "us": round(us, 2)}
+            for told, us in found.items():
+                said = {"rows": rows, "layer": name, "setting": told, "us": round(us, 2)}
                 print(json.dumps({**said, "tb_s": round(size / us / 1e6, 2)}), flush=True)
             sums = {"cublas": sums["cublas"] + found["cublas"], "cublaslt": sums["cublaslt"] + found["cublaslt"]} | {
                 "best": sums["best"] + min(found.values())

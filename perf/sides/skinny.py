@@ -19,7 +19,7 @@ WORKSPACE = 64 * 2**20
 
 
 @triton.jit
-def kernel(
+def kernel(  # type: ignore[no-untyped-def]
     x,
     w,
     y,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,15 @@ class Gpu:
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs in the driver's order; none where there is no driver, or it does not answer."""
     return read(_answer(f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"))
+
+
+@functools.cache
+def visible() -> tuple[str, ...]:
+    """The GPUs of this process as CUDA_VISIBLE_DEVICES names them; read once, since a run leaves itself only one."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip())
+    return tuple(str(number) for number in range(len(gpus())))
 
 
 def driver_cuda() -> str | None:

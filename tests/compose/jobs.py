@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.compose.memory import Workload
 from rlexp.compose.methods import METHODS
 from rlexp.compose.schema import Device, Dtype, Hardware, Lora, Model, Rollout, Size, VllmMode
+from rlexp.compose.workload import Workload
 
 SIZE = Size(2, 8, 16, 4, 2, 3, 32, False)
 """Two layers, h 8, i 16, q 12, kv 6, a vocabulary of 32."""

@@ -25,7 +25,7 @@ def run(*overrides):
         (["hardware=h100", "model=qwen3_4b"], "colocate", "unsloth", "room for vLLM's own weights"),
         # no room for a second copy, or vLLM too small a cache
         (["hardware=t4_16gb", "model=qwen3_4b"], "unsloth", "unsloth", "4.0e9 parameters"),
-        (["hardware=l4_24gb", "model=qwen3_1_7b"], "unsloth", "unsloth", "second copy"),
+        (["hardware=l4_24gb", "model=qwen3_1_7b"], "colocate", "unsloth", "room for"),
         (["hardware=h100", "model=qwen3_4b", *LONG], "colocate", "unsloth", "room for vLLM's own weights"),
         (["hardware=h100", "model=qwen3_4b", *SMALL], "unsloth", "unsloth", "second copy"),
         (["hardware=h100", "model=qwen3_4b", "rollout.loader=transformers"], "colocate", "transformers", "asked for"),

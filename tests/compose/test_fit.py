@@ -9,9 +9,8 @@ import pytest
 
 from rlexp.compose import fit, memory
 from rlexp.compose.schema import Device
+from rlexp.compose.workload import GIB, UNKNOWN_GIB, weights
 from tests.compose.jobs import COLOCATE, SERVER, UNSLOTH, job
-
-GIB = 2**30
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,7 @@ def test_a_step_whose_cache_is_half_of_it_is_sampled_in_two_waves():
     work = job(sequences=64, changed={**COLOCATE, "rollout.gpu_memory_utilization": 0.9})
     needed = memory.cache_per_token(work) * work.tokens * 64
     for part, waves in ((1.0, 1), (0.5, 2), (0.26, 4)):
-        taken = memory.weights(work) + memory.workspace(work) + part * needed
+        taken = weights(work) + memory.workspace(work) + part * needed
         small = job(sequences=64, changed={**COLOCATE, "rollout.gpu_memory_utilization": (taken + 1) / work.capacity})
         assert fit.waves(small) == waves
     none = job(sequences=64, changed={**COLOCATE, "rollout.gpu_memory_utilization": 0.001})
@@ -138,7 +137,7 @@ def test_recomputation_pays_where_it_saves_passes():
 
 def test_a_gpu_that_nobody_measured_has_what_a_small_card_has_and_a_cpu_keeps_what_it_says():
     unknown = {"hardware.memory_gib": None}
-    assert fit.resolve_hardware(job(changed=unknown))[0].memory_gib == memory.UNKNOWN_GIB
+    assert fit.resolve_hardware(job(changed=unknown))[0].memory_gib == UNKNOWN_GIB
     assert fit.resolve_hardware(job(changed={**unknown, "hardware.device": Device.cpu}))[0].memory_gib is None
     assert fit.resolve_hardware(job(changed={"hardware.memory_gib": 40.0}))[0].memory_gib == 40.0
 

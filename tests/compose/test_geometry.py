@@ -1,5 +1,7 @@
 """The cut of a step into micro-batches."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,9 @@ def test_the_optimisation_problem_is_the_same_on_any_hardware_or_refused_with_th
     if sequences % devices:
         with pytest.raises(RunError) as caught:
             derive(prompts, completions, devices, fits)
-        more = int(caught.value.hint.removeprefix("type method.prompts_per_step="))
+        hint = caught.value.hint
+        more, fewer = (int(re.search(rf"{name}=(\d+)", hint)[1]) for name in ("prompts_per_step", "devices"))
+        assert fewer < devices and derive(prompts, completions, fewer, fits).sequences_per_step == sequences
         assert not any(n * completions % devices == 0 for n in range(prompts, more))
         assert derive(more, completions, devices, fits).sequences_per_step == more * completions
         return
@@ -46,4 +50,7 @@ def test_the_optimisation_problem_is_the_same_on_any_hardware_or_refused_with_th
 def test_what_does_not_divide_by_the_devices_is_refused_with_a_number_that_does():
     with pytest.raises(RunError, match="do not divide by 4 devices") as caught:
         derive(3, 2, 4, 64)
-    assert caught.value.hint == "type method.prompts_per_step=4"
+    assert caught.value.hint == ("type hardware.devices=3, the experiment stays the same; or method.prompts_per_step=4")
+    with pytest.raises(RunError) as caught:
+        derive(7, 1, 2, 64)
+    assert caught.value.hint == "type method.prompts_per_step=8, or hardware.devices=1"

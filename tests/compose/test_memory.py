@@ -1,65 +1,10 @@
-"""The memory estimate: its parts against counts by hand and measured peaks, and what is chosen by it."""
+"""The memory estimate: its parts against counts by hand, and vLLM's share."""
 
 import pytest
 
-from rlexp.compose import memory
-from rlexp.compose.schema import Dtype, Loader, Lora, Model, Size
+from rlexp.compose import activations, memory
+from rlexp.compose.workload import GIB, adapter_parameters, weights
 from tests.compose import jobs
-
-GIB = 2**30
-# perf/sides/work.py's 135m and 4b, of which there are measured peaks
-S135M = Size(30, 576, 1536, 9, 3, 64, 49152, True)
-S4B = Size(36, 2560, 9728, 32, 8, 128, 151936, True)
-PAIRS = ("method=dpo", "dataset=arithmetic_preferences")
-
-
-@pytest.mark.parametrize(
-    ("shape", "count"),
-    # layers x (attention + gate, up, down) + embedding, once where it is the head too; cards state 135M, 4.0B, 1.24B
-    [
-        (S135M, 30 * (576 * (2 * 576 + 2 * 192) + 3 * 576 * 1536) + 49152 * 576),
-        (S4B, 36 * (2560 * (2 * 4096 + 2 * 1024) + 3 * 2560 * 9728) + 151936 * 2560),
-        (Size(1, 8, 16, 2, 1, 4, 32, False), 8 * 24 + 3 * 8 * 16 + 2 * 32 * 8),
-    ],
-)
-def test_parameters_are_counted(shape, count):
-    assert memory.parameters(shape) == count
-
-
-# --- by hand: jobs.SIZE has two layers, h 8, i 16, q 12, kv 6, a vocabulary of 32, in two bytes a number --------------
-
-
-@pytest.mark.parametrize(
-    ("changed", "weights"),
-    [
-        ({}, 2 * jobs.WEIGHTS),
-        ({"hardware.dtype": Dtype.float32}, 4 * jobs.WEIGHTS),
-        ({"size.tie_word_embeddings": True}, 2 * (jobs.WEIGHTS - 32 * 8)),
-        ({"model.load_in_4bit": True}, int(2 * jobs.LAYER * 4.5 / 8) + 2 * 2 * 32 * 8),
-    ],
-)
-def test_weights_are_counted_in_their_type(changed, weights):
-    assert memory.weights(jobs.job(changed=changed)) == weights
-
-
-def test_a_layer_is_attention_and_three_projections():
-    assert memory.layer_weights(jobs.SIZE) == 8 * 12 * 2 + 8 * 6 * 2 + 3 * 8 * 16 == jobs.LAYER
-
-
-@pytest.mark.parametrize(
-    ("targets", "count"),
-    [
-        (["q_proj"], 8 + 12),
-        (["k_proj"], 8 + 6),
-        (["v_proj"], 8 + 6),
-        (["o_proj"], 12 + 8),
-        (["gate_proj", "up_proj", "down_proj"], 3 * (8 + 16)),
-        (["elsewhere"], 0),
-    ],
-)
-def test_an_adapter_has_r_times_both_ends_of_each_layer(targets, count):
-    model = Model(lora=Lora(r=3, target_modules=targets))
-    assert memory.adapter_parameters(jobs.SIZE, model) == 2 * 3 * count
 
 
 @pytest.mark.parametrize(
@@ -84,44 +29,10 @@ def test_an_optimizer_keeps_so_many_bytes_of_a_number(optim, of_float32):
 )
 def test_a_reference_model_is_one_more_copy_where_every_weight_is_trained(method, given, reference):
     work = jobs.job(method, changed={"model.full_finetuning": True}, **given)
-    assert memory.trained(work) == jobs.WEIGHTS * (2 + 2 * 2) + reference * memory.weights(work)
+    gradients = int(1.2 * 2 * (jobs.WEIGHTS))
+    assert memory.gradients(work) == gradients
+    assert memory.trained(work) == gradients + jobs.WEIGHTS * 2 * 2 + reference * weights(work)
     assert memory.trained(jobs.job(method, **given)) == 2 * 2 * (20 + 24) * 16  # of an adapter it is the base
-
-
-def test_activations_are_a_layers_inputs_or_with_recomputation_one_layer_and_what_lies_between():
-    wide = 2 * (9 * 8 + 3 * 12 + 2 * 6 + 4 * 16)
-    assert memory.activations(jobs.job(), 10, False) == 10 * 2 * wide
-    assert memory.activations(jobs.job(changed={"rollout.loader": Loader.transformers}), 10, False) == int(
-        10 * 2 * wide * 1.1
-    )
-    assert memory.activations(jobs.job(), 10, True) == 10 * (2 * 2 * 8 + wide)
-
-
-@pytest.mark.parametrize(
-    ("method", "loader", "tokens", "held"),
-    [
-        ("grpo", Loader.unsloth, 5000, 1024),
-        ("grpo", Loader.unsloth, 10, 10),
-        ("orpo", Loader.transformers, 5000, 5000),
-        ("orpo", Loader.unsloth, 5000, 1024),
-    ],
-)
-def test_the_scores_of_a_chunk_of_tokens_are_held_at_once(method, loader, tokens, held):
-    work = jobs.job(method, changed={"rollout.loader": loader})
-    assert memory.logits(work, tokens) == held * 32 * 10
-
-
-@pytest.mark.parametrize(
-    ("limit", "given", "tokens"),
-    [(100, {}, 100), (100, {"max_length": 40}, 40), (100, {"max_length": 400}, 100), (100, {"max_length": None}, 100)],
-)
-def test_a_sequence_has_the_tokens_of_the_model_or_fewer(limit, given, tokens):
-    assert jobs.job("dpo", changed={"model.max_seq_length": limit}, **given).tokens == tokens
-
-
-def test_a_device_has_what_it_says_or_what_a_small_card_has():
-    assert jobs.job().capacity == 10 * GIB
-    assert jobs.job(changed={"hardware.memory_gib": None}).capacity == 14.5 * GIB
 
 
 CACHE = 8 * 100 * 2 * 2 * 6 * 2
@@ -129,15 +40,43 @@ CACHE = 8 * 100 * 2 * 2 * 6 * 2
 WORKSPACE = 2 * GIB + 32 * 32 * 8
 
 
+def test_a_matrix_that_is_head_and_embedding_has_two_gradients_at_first():
+    work = jobs.job(changed={"model.full_finetuning": True, "size.tie_word_embeddings": True})
+    assert memory.gradients(work) == int(1.2 * 2 * jobs.WEIGHTS)  # as many as two matrices have
+
+
+@pytest.mark.parametrize(
+    ("limit", "completion", "rows"),
+    [
+        (100, 30, 70 + 768),  # 70 + 513 tokens, in whole 256
+        (1000, 8, 992 + 1536),
+        (3000, 2900, 100 + 768 + 1536 + 3072),  # it grows twice
+        (3000, 2000, 1000 + 1536 + 3072),
+    ],
+)
+def test_generate_holds_the_prompts_twice_and_every_buffer_that_it_outgrew(limit, completion, rows):
+    work = jobs.job(changed={"model.max_seq_length": limit}, max_completion_length=completion)
+    assert memory.cache(work) == int(1.27 * 8 * rows * 2 * 2 * 6 * 2) + GIB // 4
+
+
 def test_transformers_cache_holds_a_step_and_is_gone_when_it_trains():
     found = memory.estimate(jobs.job(), 4, False)
-    assert (found.engine, found.cache, found.cache_stays) == (0, CACHE, False)
-    assert found.activations == memory.activations(jobs.job(), 400, False)
-    assert found.held == found.weights + found.trained + found.overhead
+    assert (found.engine, found.cache, found.cache_stays) == (0, memory.cache(jobs.job()), False)
+    assert found.activations == activations.activations(jobs.job(), 400, False)
+    assert found.logits == activations.logits(jobs.job(), 400, False)
+    assert found.gradients == 0 and found.held == found.weights + found.trained + found.overhead
     assert (found.weights, found.overhead) == (2 * jobs.WEIGHTS, int(1.5 * GIB))
-    assert found.training == found.held + found.activations + found.logits
+    assert found.training == found.held + max(found.activations + found.logits, found.gradients)
     assert found.sampling == found.held + found.cache
-    assert found.total == max(found.training, found.sampling)
+    assert found.total == max(found.training, found.sampling) == found.reserved + found.overhead
+
+
+def test_gradients_come_as_activations_go_where_a_step_is_one_pass():
+    gradients = 4 * adapter_parameters(jobs.SIZE, jobs.job().model)
+    assert memory.estimate(jobs.job(), 8, False).gradients == gradients
+    assert memory.estimate(jobs.job(), 7, False).gradients == 0
+    found = memory.Estimate(1, 0, 0, 10, 4, 2, 1, cache_stays=False, gradients=7)
+    assert (found.held, found.training, found.sampling) == (1 + 3 + 1, 5 + 7, 5)
 
 
 @pytest.mark.parametrize(("changed", "own"), [(jobs.COLOCATE, 1), (jobs.UNSLOTH, 0)])
@@ -146,7 +85,8 @@ def test_a_vllm_in_the_process_has_its_share_and_keeps_its_cache(changed, own):
     assert found.engine == WORKSPACE + own * 2 * jobs.WEIGHTS
     assert found.cache == 5 * GIB - WORKSPACE - 2 * jobs.WEIGHTS
     assert found.cache_stays and found.sampling == found.held
-    assert found.held == found.weights + found.engine + found.cache + found.trained + found.overhead
+    kept = found.weights + found.engine + found.cache + found.overhead
+    assert found.held == kept + found.trained - found.gradients
     small = memory.estimate(jobs.job(changed={**changed, "rollout.gpu_memory_utilization": 0.01}), 4, False)
     assert small.cache == 0
 
@@ -160,7 +100,7 @@ def test_what_samples_elsewhere_or_nothing_has_no_cache_here(method, changed):
 def test_the_record_has_the_parts_and_their_total_in_gib():
     found = memory.Estimate(GIB, 2 * GIB, 3 * GIB, 4 * GIB, 5 * GIB, 6 * GIB, 7 * GIB, cache_stays=True)
     parts = ("weights", "engine", "cache", "trained", "activations", "logits", "overhead")
-    assert found.gib() == {**{name: float(n) for n, name in enumerate(parts, start=1)}, "total": 28.0}
+    assert found.gib() == {**{name: float(n) for n, name in enumerate(parts, start=1)}, "reserved": 21.0, "total": 28.0}
 
 
 @pytest.mark.parametrize("changed", [jobs.COLOCATE, jobs.UNSLOTH])
@@ -173,7 +113,7 @@ def test_a_share_holds_weights_workspace_and_the_cache_of_a_step(changed):
 def test_a_share_leaves_half_of_what_is_free_to_training_but_holds_one_sequence():
     grown = {**jobs.UNSLOTH, "size.num_hidden_layers": 20_000}
     work = jobs.job(sequences=10_000, changed=grown)
-    own = memory.weights(work) + memory.workspace(work)
+    own = weights(work) + memory.workspace(work)
     free = work.capacity - own - memory.trained(work) - memory.OVERHEAD
     assert 0 < free / 2 < memory.cache_per_token(work) * 100 * 10_000
     assert memory.share(work) == round((own + free / 2) / work.capacity / 0.98 + 0.005, 2)
@@ -181,7 +121,7 @@ def test_a_share_leaves_half_of_what_is_free_to_training_but_holds_one_sequence(
     one = memory.cache_per_token(tight) * 100
     assert memory.share(tight) == min(0.95, round((own + one) / tight.capacity / 0.98 + 0.005, 2)) == 0.95
     both = jobs.job(sequences=10_000, changed={**grown, **jobs.COLOCATE, "rollout.fast_inference": False})
-    rest = both.capacity - own - memory.weights(both) - memory.trained(both) - memory.OVERHEAD
+    rest = both.capacity - own - weights(both) - memory.trained(both) - memory.OVERHEAD
     assert memory.share(both) == round((own + rest / 2) / both.capacity + 0.005, 2)
 
 
@@ -192,8 +132,8 @@ def test_a_servers_share_is_of_a_device_of_its_own():
 @pytest.mark.parametrize(("mode", "copies"), [(jobs.UNSLOTH, 0), (jobs.COLOCATE, 1)])
 def test_a_share_counts_what_training_takes_before_it_halves_the_rest(mode, copies):
     work = jobs.job(sequences=10**6, changed={**mode, "size.num_hidden_layers": 400_000, "model.full_finetuning": True})
-    own, trained = memory.weights(work) + 2 * GIB + 32 * 32 * 10**6, memory.trained(work)
-    assert memory.weights(work) > 0.5 * GIB and trained > 1.5 * GIB
-    free = 10 * GIB - own - copies * memory.weights(work) - trained - 1.5 * GIB
+    own, trained = weights(work) + 2 * GIB + 32 * 32 * 10**6, memory.trained(work)
+    assert weights(work) > 0.5 * GIB and trained > 1.5 * GIB
+    free = 10 * GIB - own - copies * weights(work) - trained - 1.5 * GIB
     expected = (own + free / 2) / (10 * GIB) / (0.98 if mode == jobs.UNSLOTH else 1.0) + 0.005
     assert memory.share(work) == round(expected, 2)

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from rlexp.compose import model_id, model_kind
-from rlexp.compose.memory import parameters
 from rlexp.compose.points import points
 from rlexp.compose.schema import Size
+from rlexp.compose.workload import parameters
 from rlexp.errors import RunError
 from rlexp.record.lock import identity
 from tests.conftest import ROOT

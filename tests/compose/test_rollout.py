@@ -7,8 +7,9 @@ import math
 
 import pytest
 
-from rlexp.compose import fit, memory, rollout
+from rlexp.compose import fit, rollout
 from rlexp.compose.schema import Device, Loader, RunSchema, Size, VllmMode
+from rlexp.compose.workload import parameters
 from tests.compose.jobs import job
 
 SMALL = Size(10, 512, 1024, 8, 8, 64, 30_000, True)
@@ -67,7 +68,7 @@ def test_auto_becomes_one_of_the_others_and_says_why(size, changed, method, ahea
 
 def test_a_model_is_small_below_a_thousand_million_parameters(monkeypatch):
     for count, loader in ((10**9 - 1, "transformers"), (10**9, "unsloth")):
-        monkeypatch.setattr(rollout.memory, "parameters", lambda size, count=count: count)
+        monkeypatch.setattr(rollout, "parameters", lambda size, count=count: count)
         assert chosen(LARGE, GPU)[1] == loader
 
 
@@ -93,7 +94,7 @@ def test_there_is_room_for_a_second_copy_where_it_costs_no_wave_and_less_than_th
     monkeypatch, waves, shared, own, spare
 ):
     made = dataclasses.replace(job(changed=GPU, sequences=64), size=LARGE)
-    monkeypatch.setattr(rollout.memory, "parameters", lambda size: 4e9)
+    monkeypatch.setattr(rollout, "parameters", lambda size: 4e9)
     of_its_own = VllmMode.colocate
     monkeypatch.setattr(fit, "waves", lambda work: 1 + waves * (work.rollout.vllm_mode is of_its_own))
     monkeypatch.setattr(fit, "seconds", lambda work, *_: own if work.rollout.vllm_mode is of_its_own else shared)
@@ -108,4 +109,4 @@ def test_a_large_device_has_room_and_a_small_one_has_not():
 
 
 def test_the_sizes_are_what_their_names_say():
-    assert round(memory.parameters(SMALL) / 1e6) == 42 and round(memory.parameters(LARGE) / 1e9, 1) == 4.0
+    assert round(parameters(SMALL) / 1e6) == 42 and round(parameters(LARGE) / 1e9, 1) == 4.0

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from rlexp.compose import memory
 from rlexp.compose.run import resolve
 from rlexp.compose.schema import RunSchema, Size
+from rlexp.compose.workload import Workload
 from rlexp.errors import RunError
 from rlexp.record.lock import identity
 
@@ -47,9 +48,9 @@ def test_the_memory_of_a_run_is_that_of_its_micro_batch_on_one_device(composed, 
         *("rollout=generate", f"hardware.gradient_checkpointing={checkpointing}"),
     )
     share = run.geometry.sequences_per_step // 2
-    job = memory.Workload(run.model.size, run.model, run.hardware, run.rollout, run.method, run.arguments, share)
+    job = Workload(run.model.size, run.model, run.hardware, run.rollout, run.method, run.arguments, share)
     assert run.memory == memory.estimate(job, 4, checkpointing == "true")
-    assert run.memory.cache == memory.cache_per_token(job) * job.tokens * share
+    assert run.memory.cache == memory.cache(job)
 
 
 def test_the_tree_of_a_run_holds_plain_values_and_what_says_the_problem_less(composed):

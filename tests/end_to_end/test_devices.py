@@ -241,5 +241,6 @@ def test_several_devices_are_refused_by_name_where_they_train_another_thing(shar
         assert done.returncode == 2 and f"do:    {hint}" in done.stderr, done.stdout + done.stderr
     launched = rlexp(shared_project, *SHORT, WORLD_SIZE="2")
     assert launched.returncode == 2 and "type python -m rlexp hardware.devices=2 without it" in launched.stderr
-    gpus = rlexp(shared_project, *SHORT, "hardware=h100x4", "hydra.run.dir=outputs/gpus")
+    untried = ("hardware=h100x4_ddp", "rollout=unsloth", "model.load_in_4bit=true", "hydra.run.dir=outputs/gpus")
+    gpus = rlexp(shared_project, *SHORT, *untried)
     assert gpus.returncode == 2 and "never tried" in gpus.stderr and not (shared_project / "outputs/gpus").exists()

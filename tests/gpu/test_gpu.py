@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rlexp import nvidia
 from rlexp.backend.engine import server_command
 from tests.conftest import rlexp
 
@@ -68,7 +69,7 @@ def test_completions_can_come_from_a_vllm_in_the_process_that_has_the_weights_of
     assert max(apart(shared_project / where)) < 0.05
 
 
-@pytest.mark.skipif(len(server_command.visible()) < 2, reason="needs two GPUs")
+@pytest.mark.skipif(len(nvidia.visible()) < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("loader", ["unsloth", "transformers"])
 def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(shared_project, loader):
     where = f"outputs/server_{loader}"
@@ -80,7 +81,7 @@ def test_completions_can_come_from_a_server_that_has_the_weights_of_every_step(s
     assert server_command.is_free(8000) and server_command.is_free(51216)
 
 
-TWO = pytest.mark.skipif(len(server_command.visible()) < 2, reason="needs two GPUs")
+TWO = pytest.mark.skipif(len(nvidia.visible()) < 2, reason="needs two GPUs")
 
 
 @pytest.mark.parametrize(

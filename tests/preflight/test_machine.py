@@ -92,6 +92,11 @@ def test_compiled_kernels_that_nothing_uses_are_named_with_what_removes_them():
     assert "other versions (cd): /c/cd, 2.0 GiB" in verdict.message and "rm -r /c/cd " in verdict.hint
 
 
+def test_of_several_gpus_it_says_what_takes_them():
+    verdict = machine.gpu(dataclasses.replace(HEALTHY, **{**CUDA, "gpus": (H100, H100)}))
+    assert verdict.level is Level.passed and "hardware.devices=N" in verdict.hint
+
+
 def test_a_healthy_machine_has_nothing_to_say():
     assert machine.worst(machine.verdicts(HEALTHY)) is Level.passed
 
@@ -125,4 +130,11 @@ def test_a_failed_check_is_exit_code_1_also_in_json(project):
 def test_a_run_that_saves_no_checkpoint_is_asked_room_for_its_weights_alone(composed, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"0" * 1000)
     every, none = (checks.written(composed(*typed), tmp_path) for typed in ((), ("method.save_strategy=no",)))
-    assert every == 3 * none == 900
+    assert (every, none) == (700, 100)
+
+
+def test_weights_that_are_all_trained_are_asked_room_for_without_their_optimizer(composed, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 1000)
+    full = ("model.full_finetuning=true", "method.save_total_limit=1")
+    assert checks.written(composed(*full), tmp_path) == 8000
+    assert checks.written(composed(*full, "method.save_strategy=no"), tmp_path) == 2000

@@ -16,20 +16,25 @@ BIG = ("model=qwen3_4b", "hardware=t4_16gb", "rollout=unsloth")
 def test_a_run_above_the_device_is_a_warning_with_what_to_type(composed):
     verdict = fits(composed(*BIG, "hardware.sequences_per_device=8", "hardware.gradient_checkpointing=false"))
     assert verdict.level is Level.warning and "of 14.5 GiB" in verdict.message
-    for typed in ("sequences_per_device=4", "gradient_checkpointing=true", "load_in_4bit=true", "max_seq_length"):
-        assert typed in (verdict.hint or "")
+    assert "load_in_4bit=true" in (verdict.hint or "") and "max_seq_length" in (verdict.hint or "")
+    fitting = "hardware.sequences_per_device=1 hardware.gradient_checkpointing=true"
+    assert (verdict.hint or "").endswith(f"what fits: {fitting}")
+    assert fits(composed(*BIG, *fitting.split())).level is Level.passed
 
 
 def test_what_is_done_already_is_not_offered(composed):
     hint = fits(composed(*BIG, "hardware.memory_gib=4", "model.load_in_4bit=true")).hint or ""
-    assert "load_in_4bit" not in hint and "gradient_checkpointing" not in hint and "sequences_per_device" not in hint
+    assert hint and "load_in_4bit" not in hint and "rollout=unsloth" not in hint
 
 
-def test_where_sampling_is_what_does_not_fit_a_smaller_micro_batch_is_not_offered(composed):
+def test_where_sampling_is_what_does_not_fit_fewer_prompts_are_offered(composed):
     run = composed("model=qwen3_1_7b", "hardware=l4_24gb", "rollout=generate", "method.prompts_per_step=64")
     verdict = fits(run)
     assert verdict.level is Level.warning and run.memory.training < 22 * 2**30
-    assert "rollout=unsloth" in (verdict.hint or "") and "sequences_per_device" not in (verdict.hint or "")
+    hint = verdict.hint or ""
+    assert "rollout=unsloth" in hint and "what fits: method.prompts_per_step=4 " in hint
+    typed = ("model=qwen3_1_7b", "hardware=l4_24gb", "rollout=generate", *hint.partition("fits: ")[2].split())
+    assert fits(composed(*typed)).level is Level.passed
 
 
 def test_a_run_that_fits_passes_and_a_cpu_is_not_asked(composed):
@@ -39,10 +44,13 @@ def test_a_run_that_fits_passes_and_a_cpu_is_not_asked(composed):
 
 
 def test_plan_says_it_in_a_line_and_warns(composed):
-    assert [name for name, _ in _memory(composed(*BIG))] == ["memory", "warning"]
+    assert [name for name, _ in _memory(composed(*BIG))] == ["memory", "largest that fits"]
     rows = dict(_memory(composed("model=qwen3_4b", "hardware=h100", "rollout=unsloth")))
-    assert rows.keys() == {"memory"}
-    assert "of 79 GiB" in rows["memory"] and "recomputation on" in rows["memory"] and "share 0." in rows["memory"]
+    assert rows.keys() == {"memory", "largest that fits"}
+    assert "64 (a whole step) with it" in rows["largest that fits"]
+    full = composed(*BIG, "hardware.sequences_per_device=8", "hardware.gradient_checkpointing=false")
+    assert [name for name, _ in _memory(full)] == ["memory", "largest that fits", "warning"]
+    assert "of 79 GiB" in rows["memory"] and "recomputation off" in rows["memory"] and "share 0." in rows["memory"]
     assert _memory(composed("hardware=cpu")) == []
 
 
@@ -64,6 +72,6 @@ def test_another_models_shape_is_a_warning_with_the_keys_to_type(composed):
 
 
 def test_the_peak_is_said_beside_the_estimate():
-    found = {"estimated": {"total": 21.7}, "measured": {"reserved": 23.08, "allocated": 20.0}}
+    found = {"estimated": {"total": 23.2, "reserved": 21.7}, "measured": {"reserved": 23.08, "allocated": 20.0}}
     assert peak_memory.summary_line(found) == "peak 23.1 GiB (estimated 21.7)"
     assert peak_memory.summary_line({**found, "estimated": None}) == "peak 23.1 GiB"

@@ -15,11 +15,14 @@ class Ranks:
     number, count = 0, 2
 
     def __init__(self, other):
-        self.other, self.asked = other, []
+        self.other, self.asked, self.noted = other, [], []
 
     def parts(self, value):
         self.asked.append(value)
         return [value, value if self.other is None else self.other]
+
+    def note(self, training=None):
+        self.noted.append(training)
 
 
 def control(stop=False, save=False):
@@ -44,6 +47,7 @@ def test_weights_are_compared_at_the_beginning_every_so_many_steps_and_at_the_en
     agree.on_train_end(None, SimpleNamespace(global_step=EVERY), control(), model=model)
     digests = [value for value in ranks.asked if isinstance(value, str)]
     assert len(digests) == 3 and len(set(digests)) == 1
+    assert ranks.noted == [True] * EVERY + [False]
 
 
 def test_other_weights_end_the_run():

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from rlexp.backend import ranks
 from rlexp.errors import Failed, Interrupted, RunError
 from rlexp.train.devices import group as groups
-from rlexp.train.devices import launch
+from rlexp.train.devices import launch, tried
 from rlexp.train.devices.group import Group, raised
 from rlexp.train.devices.rank import Asked
 from rlexp.train.job import Job
@@ -92,6 +93,25 @@ def test_a_rank_that_stands_still_is_found(tmp_path, monkeypatch):
     assert "gave no sign of life" in ran(tmp_path, work).cause().lost
 
 
+def test_ranks_that_live_and_wait_for_ever_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "STILL_S", 5.0)
+    monkeypatch.setattr(groups, "SLOWER", 0)
+
+    def work(job):
+        from rlexp.backend import ranks
+
+        time.sleep(6)  # loads
+        for _ in range(2):
+            ranks.current().note(training=True)
+            time.sleep(3)
+        (job.folder / f"trained_{job.number}").touch()
+        time.sleep(600)
+
+    group = ran(tmp_path, work)
+    assert all((tmp_path / f"trained_{number}").exists() for number in range(2))
+    assert all("lives, and did no step for 5 s" in rank.lost for rank in group.ranks)
+
+
 def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
     def work(job):
         (job.folder / f"at_work_{job.number}").touch()
@@ -113,11 +133,63 @@ def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
     assert raised(group.cause()).exit_code == 143
 
 
-def test_several_gpus_and_a_notebook_are_refused(composed, monkeypatch, tmp_path):
-    gpus, cpus = composed("hardware=h100x4", "model=qwen3_0_6b"), composed("hardware=cpu_ddp2")
+def test_an_error_is_told_and_not_that_another_rank_waits_for_ever(tmp_path, monkeypatch):
+    """On GPUs a rank that lost another waits in a kernel, and says nothing."""
+    monkeypatch.setattr(groups, "GRACE_S", 0.5)
+
+    def work(job):
+        if job.number:
+            raise ValueError("the real one")
+        time.sleep(600)
+
+    group = ran(tmp_path, work)
+    assert group.cause().number == 1 and str(raised(group.cause())) == "the real one"
+
+
+def test_ranks_on_gpus_see_those_of_the_run(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    first, second = (ranks.environment(number, 2, ("3", "5"), 1234) for number in range(2))
+    assert first["CUDA_VISIBLE_DEVICES"] == second["CUDA_VISIBLE_DEVICES"] == "3,5"
+    assert (first["LOCAL_RANK"], second["LOCAL_RANK"]) == ("0", "1") and first["MASTER_PORT"] == second["MASTER_PORT"]
+    assert first["NCCL_NVLS_ENABLE"] == "0"
+    assert "CUDA_VISIBLE_DEVICES" not in ranks.environment(0, 2)
+
+
+def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(composed, monkeypatch, tmp_path):
+    typed = ("hardware=h100x4_ddp", "model=qwen3_0_6b", "rollout=colocate")
+    gpus = composed(*typed)
+    monkeypatch.setattr(tried, "TRIED", frozenset())
     with pytest.raises(RunError, match="never tried") as caught:
         launch.run(lambda job: None, Job(gpus, tmp_path, tmp_path, []))
     assert "hardware.devices=1" in caught.value.hint
+    monkeypatch.setattr(tried, "TRIED", frozenset({tried.way(gpus)}))
+    monkeypatch.setattr(launch, "visible", lambda: ("0", "1", "2"))
+    with pytest.raises(RunError, match="4 devices are asked for, and 3 GPUs are in sight") as caught:
+        launch.require(gpus)
+    assert "type hardware.devices=2" in caught.value.hint
+    monkeypatch.setattr(launch, "visible", lambda: ("0", "1", "2", "3"))
+    launch.require(gpus)
+    four_bit = ("rollout=unsloth", "model.load_in_4bit=true")
+    for other in (("rollout=generate",), ("method=rloo",), four_bit, ("hardware.dtype=float16",)):
+        with pytest.raises(RunError, match="never tried on several GPUs") as caught:
+            launch.require(composed(*typed, *other))
+        assert "hardware.devices=1" in caught.value.hint
+    with pytest.raises(RunError) as caught:
+        launch.require(composed(*typed, "rollout=generate"))
+    assert "type rollout=colocate, or " in caught.value.hint
+
+
+def test_more_processes_than_processors_are_refused(composed, monkeypatch):
+    monkeypatch.setattr(launch.ranks, "processors", lambda: 3)
+    with pytest.raises(RunError, match="4 devices are asked for, and 3 processors are in sight") as caught:
+        launch.require(composed("hardware=cpu", "hardware.devices=4"))
+    assert "type hardware.devices=2" in caught.value.hint
+    monkeypatch.setattr(launch.ranks, "processors", lambda: 1)
+    launch.require(composed("hardware=cpu_ddp2"))
+
+
+def test_several_devices_are_refused_in_a_notebook(composed, monkeypatch):
+    cpus = composed("hardware=cpu_ddp2")
     launch.require(cpus)
     launch.require(composed("hardware=h100", "model=qwen3_0_6b"))
     monkeypatch.setattr(launch, "in_notebook", lambda: True)

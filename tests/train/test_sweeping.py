@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 
 import pytest
+from omegaconf import OmegaConf
 
 from rlexp.backend.engine.engine import _serves
 from rlexp.backend.warm import Warm
 from rlexp.compare import sweep
 from rlexp.compose.points import CommandLine
+from rlexp.compose.schema import Device
 from rlexp.errors import Failed, RunError
 from rlexp.record import sweeps
 from rlexp.record.lock import identity
 from rlexp.record.sweeps import Impossible, Plan, Planned
-from rlexp.train.sweeping import into
+from rlexp.train.sweeping import into, pool
 from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.naming import named
 from rlexp.train.sweeping.point import FAULT, unforeseen
@@ -169,3 +171,21 @@ def test_a_process_takes_points_of_one_loader():
 )
 def test_only_what_nobody_foresaw_costs_the_process(returned, fault):
     assert unforeseen(returned) is fault
+
+
+@pytest.mark.parametrize(
+    ("seen", "devices", "number", "points", "expected"),
+    [
+        (("0", "1", "2", "3"), 1, None, 9, ["0", "1", "2", "3"]),
+        (("0", "1", "2", "3"), 1, 2, 9, ["0", "1"]),
+        (("4", "5", "6", "7", "8"), 2, None, 9, ["4,5", "6,7"]),
+        (("4", "5", "6", "7"), 2, None, 1, ["4,5"]),
+        (("0",), 2, None, 3, [None]),  # the first point says that there are too few
+    ],
+)
+def test_points_go_over_the_gpus_each_over_as_many_as_it_takes(monkeypatch, seen, devices, number, points, expected):
+    monkeypatch.setattr(pool, "visible", lambda: seen)
+    hardware = {"device": Device.cuda, "devices": devices}
+    config = OmegaConf.create({"hardware": hardware, "rollout": {"vllm_mode": "none"}})
+    assert pool._places(config, number, points) == expected
+    assert pool.workers(config, number, points) == len(expected)

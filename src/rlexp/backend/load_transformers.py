@@ -37,7 +37,7 @@ def load(run: Run, model_dir: Path | None, patches: Patches) -> tuple[Any, Any]:
     model = AutoModelForCausalLM.from_pretrained(
         named,
         dtype=getattr(torch, run.hardware.dtype.name),
-        device_map=0,
+        device_map=torch.cuda.current_device(),  # that of the rank, where there are several
         use_safetensors=None if run.model.allow_pickle else True,
         **pinned,
     )

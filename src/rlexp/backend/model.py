@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlexp import nvidia
 from rlexp.backend import beside, compile_cache, installed
 from rlexp.backend.patches import Patches
 from rlexp.compose import model_size
@@ -33,7 +34,8 @@ def import_libraries(run: Run, patches: Patches) -> None:
     patches.require_clean_process()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     # With more than one GPU in sight transformers would split every batch over them behind the geometry's back.
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    # A rank was told those of the run, and takes the one of its number.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", next(iter(nvidia.visible()), "0"))
     conflict = None
     if run.rollout.loader is Loader.transformers and "unsloth" in sys.modules:
         conflict = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.compose.memory import GIB
 from rlexp.compose.run import Run
+from rlexp.compose.workload import GIB
 
 
 def begin() -> None:
@@ -53,5 +53,5 @@ def figures(run: Run) -> dict[str, Any] | None:
 
 def summary_line(figures: dict[str, Any]) -> str:
     """``peak 23.1 GiB (estimated 21.7)``."""
-    estimated = f" (estimated {figures['estimated']['total']:.1f})" if figures["estimated"] else ""
+    estimated = f" (estimated {figures['estimated']['reserved']:.1f})" if figures["estimated"] else ""
     return f"peak {figures['measured']['reserved']:.1f} GiB{estimated}"

@@ -7,8 +7,10 @@ from typing import Any
 
 from rlexp.cli import plan_data, typed_ids
 from rlexp.cli.answer import FORMAT, Answer
+from rlexp.compose import largest
 from rlexp.compose.points import Point
 from rlexp.compose.run import Run
+from rlexp.compose.schema import Device
 from rlexp.console import show_table
 from rlexp.inputs import start
 from rlexp.inputs.difficulty import path
@@ -81,6 +83,7 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             "gradient_accumulation_steps": geometry.gradient_accumulation_steps,
         },
         "memory_gib": run.memory.gib() if run.memory else None,
+        "largest": _largest(run),
         "by_id": dict(typed_ids.rows(point, root)),
         "smoke": passes.describe(run, inputs, root),
         "warnings": [
@@ -89,6 +92,20 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
             if seen.level is Level.warning
         ],
         "config": run.config(),
+    }
+
+
+def _largest(run: Run) -> dict[str, Any] | None:
+    """The largest geometry that fits the device; None on a CPU, or where the model's shape is not known."""
+    found = largest.of(run) if run.hardware.device is not Device.cpu else None
+    if found is None:
+        return None
+    return {
+        "micro_batch": found.plain,
+        "micro_batch_recomputed": found.recomputed,
+        "prompts": found.prompts,
+        "tokens": found.tokens,
+        "overrides": list(found.overrides),
     }
 
 

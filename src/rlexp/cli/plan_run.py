@@ -7,17 +7,17 @@ from pathlib import Path
 from rlexp.cli import plan_data
 from rlexp.cli.plan_json import changed_arguments
 from rlexp.compose import memory
-from rlexp.compose.memory import GIB, UNKNOWN_GIB
 from rlexp.compose.methods import METHODS, Reference
 from rlexp.compose.run import Run
 from rlexp.compose.schema import DatasetType, Device, VllmMode
+from rlexp.compose.workload import GIB, UNKNOWN_GIB, Workload
 from rlexp.inputs import start
 from rlexp.inputs.digest import file_md5
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.reward_source import RewardSource
 from rlexp.preflight import files
 from rlexp.preflight.memory import describe as describe_memory
-from rlexp.preflight.memory import fits
+from rlexp.preflight.memory import describe_largest, fits
 from rlexp.preflight.smoke import passes as smoke_passes
 from rlexp.project import shipped
 from rlexp.record.lock import identity
@@ -113,6 +113,8 @@ def _memory(run: Run) -> list[tuple[str, str]]:
     rows = [("memory", describe_memory(found, run.hardware) if found else verdict.message)]
     if run.rollout.gpu_memory_utilization is not None:
         rows[0] = ("memory", f"{rows[0][1]}; vLLM's share {run.rollout.gpu_memory_utilization:g}")
+    if found:
+        rows.append(("largest that fits", describe_largest(run)))
     return rows + [("warning", str(verdict))] * (verdict.level is Level.warning)
 
 
@@ -144,7 +146,7 @@ def preference_note(run: Run) -> str:
     sequences = run.geometry.sequences_per_step // run.geometry.devices
     whole, without = (
         memory.estimate(
-            memory.Workload(size, run.model, hardware, run.rollout, method, run.arguments, sequences), 1, True
+            Workload(size, run.model, hardware, run.rollout, method, run.arguments, sequences), 1, True
         ).total
         / GIB
         for method in (referring, lean)

@@ -87,6 +87,19 @@ PLANNED = record(
         "memory_gib": {
             **maybe(mapping(number("GiB"), "the estimate of a device's memory", "PART"), "on a CPU, or not known"),
         },
+        "largest": maybe(
+            record(
+                {
+                    "micro_batch": count("sequences of a pass without recomputation; 0: not one fits"),
+                    "micro_batch_recomputed": count("the same with recomputation"),
+                    "prompts": count("a step: the run's, or fewer where no micro-batch of its step fits"),
+                    "tokens": count("of a sequence: the run's, or fewer where not one prompt fits"),
+                    "overrides": texts("what to type for it; none where nothing fits"),
+                },
+                "the largest geometry that fits the device",
+            ),
+            "on a CPU, or not known",
+        ),
         "by_id": mapping(text(""), "what an id, a folder or a file settled: `model defaults`, `rows of`"),
         "smoke": text("whether smoke steps go first, and what they say of the time"),
         **WARNINGS,

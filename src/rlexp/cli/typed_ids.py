@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp.compose import model_id, typed_ids
-from rlexp.compose.memory import parameters
 from rlexp.compose.points import Point
+from rlexp.compose.workload import parameters
 
 Rows = list[tuple[str, str]]
 KEPT = "conf/model/NAME.yaml"

@@ -6,7 +6,7 @@ Losses over a pass are ``whole_step``'s.
 
 from __future__ import annotations
 
-from rlexp.compose.schema import Rollout
+from rlexp.compose.schema import Rollout, VllmMode
 from rlexp.errors import RunError
 
 
@@ -30,6 +30,12 @@ def check(devices: int, off_policy_steps: int, rollout: Rollout) -> None:
             f"completions are sampled a step ahead on one device; on {devices} it was never tried",
             where="method.off_policy_steps, hardware.devices",
             hint="type method.off_policy_steps=0, or hardware.devices=1",
+        )
+    if devices > 1 and rollout.vllm_mode is VllmMode.server:
+        raise RunError(
+            f"{devices} devices train, and a vLLM server is sent the weights of one: it was never tried",
+            where=f"rollout={rollout.name}, hardware.devices",
+            hint="type rollout=colocate (each device samples its part of the batch), or hardware.devices=1",
         )
     if devices > 1 and not rollout.patches:
         raise RunError(

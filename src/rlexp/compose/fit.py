@@ -6,15 +6,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from rlexp.compose.memory import (
-    UNKNOWN_GIB,
-    Workload,
-    cache_per_token,
-    estimate,
-    parameters,
-    share,
-)
+from rlexp.compose.memory import cache_per_token, estimate, share
 from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
+from rlexp.compose.workload import UNKNOWN_GIB, Workload, parameters
 
 FILL = 0.9
 """The share of a device that is filled by choice; the rest is for what the estimate misses."""
@@ -83,6 +77,8 @@ def seconds(job: Workload, typed: int | None, checkpointing: bool) -> float:
 def largest(job: Workload, checkpointing: bool) -> int:
     """The largest micro-batch that fits, 1 where none does; no more than a step has, or LEAST."""
     low, high = 1, max(job.sequences, LEAST)
+    if fits(job, job.sequences, checkpointing):  # a single pass has no gradients beside its activations
+        low = job.sequences
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(job, middle, checkpointing) else (low, middle - 1)

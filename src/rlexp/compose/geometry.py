@@ -42,11 +42,14 @@ def derive(prompts_per_step: int, num_generations: int, devices: int, sequences_
         fitting = next(
             n for n in range(prompts_per_step + 1, prompts_per_step + devices + 1) if n * num_generations % devices == 0
         )
+        fewer = next(count for count in range(devices - 1, 0, -1) if sequences % count == 0)
+        stays = f"hardware.devices={fewer}"
+        hint = f"type {stays}, the experiment stays the same; or method.prompts_per_step={fitting}"
         raise RunError(
             f"{prompts_per_step} prompts x {num_generations} completions = {sequences} sequences a step "
             f"do not divide by {devices} devices",
             where="method.prompts_per_step, method.num_generations, hardware.devices",
-            hint=f"type method.prompts_per_step={fitting}",
+            hint=hint if fewer > 1 else f"type method.prompts_per_step={fitting}, or {stays}",
         )
     share = sequences // devices
     micro = next(size for size in range(min(share, sequences_per_device), 0, -1) if share % size == 0)

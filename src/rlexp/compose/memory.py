@@ -1,78 +1,44 @@
 """The memory that a run takes on one device, by parts.
 
-Pure arithmetic over a model's shape; an estimate, within some tens of per cent of what a GPU reports. ``b`` is the
-bytes of the model's type, h hidden_size, i intermediate_size, q and kv the widths of queries and of keys.
+Pure arithmetic over a model's shape. ``b`` is the bytes of the model's type. Estimated is what torch reserves and what
+no allocator of torch's holds (``overhead``); docs/gpu.md has every measured point beside its estimate.
 
 - **weights**: every weight in b bytes; a 4-bit base has its layers in 4.5 bits (NF4 with its scales), the rest in b.
 - **engine**: vLLM's own copy of the weights where it has one (colocate; Unsloth's shares them), and what it holds
   besides its cache: the peak of its profiling run, CUDA graphs, the sampler's buffers.
-- **cache**: keys and values, 2 x layers x kv x b a token, of all completions of a step at full length; or all that
-  vLLM's share leaves for it.
+- **cache**: keys and values, 2 x layers x kv x b a token: all that vLLM's share leaves for it; or of all completions of
+  a step with transformers' ``generate``, which are there twice for a moment (``cache``).
 - **trained**: an adapter is float32: weight, gradient and the optimizer's states. Where every weight is trained,
   gradients and states are in b bytes (pure bfloat16), and a frozen reference model is one more copy of the weights.
-- **activations**: saved for the backward pass, a layer and a token: b x (9 h + 3 q + 2 kv + 4 i). Counted in the way of
-  Korthikanti et al. 2022 (arXiv:2205.05198, section 4) for SwiGLU, RMSNorm, grouped queries, attention that stores no
-  scores, and LoRA on all linear layers, which saves the input of each; times HELD, what was seen to be held over the
-  count. With recomputation: b x h a layer and token, and one layer whole (Chen et al. 2016, arXiv:1604.06174).
-- **logits**: TRL's fused head and Unsloth's chunked ones hold a chunk of tokens x vocabulary (``add_fused_lm_head`` of
-  trl/trainer/utils.py; unsloth_zoo/fused_losses); TRL's ORPO holds all of it.
-- **overhead**: CUDA context, libraries, compiled kernels, fragmentation.
+  In a step of one pass the gradients come as the activations go, so that the sum of the parts is above the total.
+- **activations**, **logits**: of a pass forward and backward (``compose.activations``).
+- **overhead**: CUDA context and libraries, which torch does not know of.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
-from rlexp.compose.methods import Method, Reference
-from rlexp.compose.schema import Dtype, Hardware, Loader, Model, Rollout, Size, VllmMode
+from rlexp.compose import activations as held
+from rlexp.compose.methods import Reference
+from rlexp.compose.schema import VllmMode
+from rlexp.compose.workload import GIB, Workload, adapter_parameters, parameters, weights
 
-GIB = 2**30
-UNKNOWN_GIB = 14.5
-"""GiB of a device nobody has measured: as much as torch can use of a card sold with 16 GB (a T4)."""
 OVERHEAD = int(1.5 * GIB)
-FOUR_BIT = 4.5 / 8
-HELD = {Loader.unsloth: 1.0, Loader.transformers: 1.1}
-"""Activations held over those counted, on H100s (perf/results/2026-11-25_4b_h100.md, ..._grpo_h100.md). transformers:
-19.5 GiB allocated with 64 sequences of 274 tokens at 135M. Unsloth: 0.6 of the count in GRPO at 4B and 0.5 in DPO and
-ORPO at 135M; other models and methods were not measured, hence more. Recomputed layers are counted once."""
-CHUNK_TOKENS, CHUNK_BYTES = 1024, 10
-"""Tokens of a fused head at once, and the bytes of each of their scores: logits in b, their float32 copy and its
-gradient."""
 WORKSPACE, SAMPLER_BYTES = 2 * GIB, 32
 """Bytes that vLLM holds besides weights and cache, and those that a completion and token of the vocabulary adds: 0.6
 GiB with 64 completions to 2.8 with 512, by the table in unsloth_zoo/vllm_utils.py (load_vllm)."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Everything that decides the memory of a run on one device."""
-
-    size: Size
-    model: Model
-    hardware: Hardware
-    rollout: Rollout
-    method: Method
-    arguments: dict[str, Any]
-    sequences: int
-    """Sequences (or pairs) of one optimizer step on this device."""
-
-    @property
-    def capacity(self) -> float:
-        """Bytes of the device."""
-        return (self.hardware.memory_gib or UNKNOWN_GIB) * GIB
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of one number of the model's type."""
-        return 4 if self.hardware.dtype is Dtype.float32 else 2
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of one sequence at full length."""
-        length = self.arguments.get("max_length")
-        return min(length or self.model.max_seq_length, self.model.max_seq_length)
+ROWS, GROWN = 256, 512
+"""Unsloth's ``generate`` copies the prompts' keys and values into buffers of a multiple of ROWS tokens, GROWN longer
+than the prompt, and doubles them as they fill (unsloth/models/_decode_graphs.py); ``transformers`` joins them anew
+with each token."""
+SAMPLED = 1.27
+"""What torch reserves while ``generate`` samples, over the keys and values: the prompts' hidden states, blocks that no
+other buffer fits into; and PREFILLED beside them."""
+PREFILLED = int(0.25 * GIB)
+SPREAD = 1.2
+"""What torch reserves over the gradients where every weight is trained (1.7B: 4.5 GiB, of 3.8 counted)."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +54,20 @@ class Estimate:
     overhead: int
     cache_stays: bool
     """vLLM keeps its cache while the model trains; transformers' is gone by then."""
+    gradients: int = 0
+    """Of the trained part: those that are there when the activations are gone. None where a step has several passes,
+    for those of the first are kept while the next goes forward."""
 
     @property
     def held(self) -> int:
-        """Bytes that are there all the time."""
-        return self.weights + self.engine + self.trained + self.overhead + (self.cache if self.cache_stays else 0)
+        """Bytes that are there all the time, less the gradients."""
+        kept = self.cache if self.cache_stays else 0
+        return self.weights + self.engine + self.trained - self.gradients + self.overhead + kept
 
     @property
     def training(self) -> int:
         """The peak of a pass forward and backward."""
-        return self.held + self.activations + self.logits
+        return self.held + max(self.activations + self.logits, self.gradients)
 
     @property
     def sampling(self) -> int:
@@ -109,52 +79,41 @@ class Estimate:
         """The peak of a step: sampling and training follow each other."""
         return max(self.training, self.sampling)
 
+    @property
+    def reserved(self) -> int:
+        """The same in torch's figures: without the context and libraries."""
+        return self.total - self.overhead
+
     def gib(self) -> dict[str, float]:
-        """Part -> GiB, and their total, for the record."""
-        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "cache_stays"}
-        return {name: round(value / GIB, 3) for name, value in (*parts.items(), ("total", self.total))}
+        """Part -> GiB, what torch reserves of them, and their total, for the record."""
+        apart = ("cache_stays", "gradients")
+        parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
+        sums = {"reserved": self.reserved, "total": self.total}
+        return {name: round(value / GIB, 3) for name, value in (parts | sums).items()}
 
 
 def estimate(job: Workload, sequences: int, checkpointing: bool) -> Estimate:
     """The memory of a run whose micro-batch has so many sequences (or pairs)."""
-    engine = cache = 0
+    engine = held_keys = 0
     if job.rollout.in_process:
         own = weights(job) + workspace(job)
         taken = (job.rollout.gpu_memory_utilization or share(job)) * job.capacity
-        cache = int(max(taken - own, 0))
+        held_keys = int(max(taken - own, 0))
         engine = own - (weights(job) if job.rollout.fast_inference else 0)
     elif job.method.online and not job.rollout.vllm:
-        cache = cache_per_token(job) * job.tokens * job.sequences
+        held_keys = cache(job)
     tokens = sequences * job.method.sequences_per_row * job.tokens
     return Estimate(
         weights=weights(job),
         engine=engine,
-        cache=cache,
+        cache=held_keys,
         trained=trained(job),
-        activations=activations(job, tokens, checkpointing),
-        logits=logits(job, tokens),
+        activations=held.activations(job, tokens, checkpointing),
+        logits=held.logits(job, tokens, checkpointing),
         overhead=OVERHEAD,
         cache_stays=job.rollout.in_process,
+        gradients=gradients(job) if sequences >= job.sequences else 0,
     )
-
-
-def layer_weights(size: Size) -> int:
-    """Parameters of the linear layers of one block."""
-    q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
-    return size.hidden_size * (2 * q + 2 * kv) + 3 * size.hidden_size * size.intermediate_size
-
-
-def parameters(size: Size) -> int:
-    """The number of parameters of the whole model; norms and biases are thousandths of it and left out."""
-    tables = 1 if size.tie_word_embeddings else 2
-    return size.num_hidden_layers * layer_weights(size) + tables * size.vocab_size * size.hidden_size
-
-
-def weights(job: Workload) -> int:
-    """Bytes of the model's weights."""
-    layers = job.size.num_hidden_layers * layer_weights(job.size)
-    rest = parameters(job.size) - layers
-    return int(layers * (FOUR_BIT if job.model.load_in_4bit else job.bytes)) + rest * job.bytes
 
 
 def workspace(job: Workload) -> int:
@@ -164,17 +123,22 @@ def workspace(job: Workload) -> int:
 
 def cache_per_token(job: Workload) -> int:
     """Bytes of keys and values of one token."""
-    size = job.size
-    return 2 * size.num_hidden_layers * size.num_key_value_heads * size.head_dim * job.bytes
+    return 2 * job.size.num_hidden_layers * job.keys * job.bytes
 
 
-def adapter_parameters(size: Size, model: Model) -> int:
-    """The number of parameters of the adapter: r x (in + out) a layer that has one."""
-    h, i = size.hidden_size, size.intermediate_size
-    q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
-    ends = {"q_proj": h + q, "k_proj": h + kv, "v_proj": h + kv, "o_proj": q + h}
-    ends |= dict.fromkeys(("gate_proj", "up_proj", "down_proj"), h + i)
-    return size.num_hidden_layers * model.lora.r * sum(ends.get(name, 0) for name in model.lora.target_modules)
+def cache(job: Workload) -> int:
+    """Bytes that torch reserves while ``generate`` samples all completions of a step: the prompts' keys and values, and
+    the buffers that they are copied into, each as long as it grew."""
+    rows = _whole(job.prompt + GROWN + 1)
+    buffers = rows
+    while rows < job.tokens + 1:
+        rows = min(2 * rows, _whole(job.tokens + 1))
+        buffers += rows
+    return int(SAMPLED * cache_per_token(job) * (job.prompt + buffers) * job.sequences) + PREFILLED
+
+
+def _whole(tokens: int) -> int:
+    return -(-tokens // ROWS) * ROWS
 
 
 def trained(job: Workload) -> int:
@@ -183,8 +147,16 @@ def trained(job: Workload) -> int:
     optim = str(job.arguments.get("optim"))
     if job.model.full_finetuning:
         states = optimizer_bytes(optim, job.bytes)
-        return parameters(job.size) * (job.bytes + states) + (weights(job) if _reference(job) else 0)
-    return adapter_parameters(job.size, job.model) * (4 + 4 + optimizer_bytes(optim, 4))
+        return gradients(job) + parameters(job.size) * states + (weights(job) if _reference(job) else 0)
+    return gradients(job) + adapter_parameters(job.size, job.model) * (4 + optimizer_bytes(optim, 4))
+
+
+def gradients(job: Workload) -> int:
+    """Bytes of a step's gradients; where head and embedding are one matrix, both are there before they are added."""
+    if not job.model.full_finetuning:
+        return adapter_parameters(job.size, job.model) * 4
+    both = job.size.vocab_size * job.size.hidden_size if job.size.tie_word_embeddings else 0
+    return int(SPREAD * job.bytes * (parameters(job.size) + both))
 
 
 def optimizer_bytes(optim: str, number: int) -> int:
@@ -193,23 +165,6 @@ def optimizer_bytes(optim: str, number: int) -> int:
         return 0
     states = 3 if "ademamix" in optim else 1 if any(n in optim for n in ("lion", "rmsprop", "adagrad")) else 2
     return states * (1 if "8bit" in optim or "4bit" in optim else number)
-
-
-def activations(job: Workload, tokens: int, checkpointing: bool) -> int:
-    """Bytes kept for the backward pass of one micro-batch."""
-    size = job.size
-    q, kv = size.num_attention_heads * size.head_dim, size.num_key_value_heads * size.head_dim
-    width = 9 * size.hidden_size + 3 * q + 2 * kv + 4 * size.intermediate_size
-    layer = job.bytes * width
-    if checkpointing:
-        return int(tokens * (size.num_hidden_layers * job.bytes * size.hidden_size + layer))
-    return int(tokens * size.num_hidden_layers * layer * HELD[job.rollout.loader])
-
-
-def logits(job: Workload, tokens: int) -> int:
-    """Bytes of the output head's scores at once."""
-    whole = job.method.whole_logits and job.rollout.loader is Loader.transformers
-    return (tokens if whole else min(tokens, CHUNK_TOKENS)) * job.size.vocab_size * CHUNK_BYTES
 
 
 def _reference(job: Workload) -> bool:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose import hub_files, model_kind, model_size, typed_ids
-from rlexp.compose.memory import parameters
 from rlexp.compose.places import Places
 from rlexp.compose.schema import Size
+from rlexp.compose.workload import parameters
 from rlexp.errors import RunError, nearest
 
 ONLINE = ("grpo", "rloo")

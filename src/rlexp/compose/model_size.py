@@ -13,6 +13,8 @@ from rlexp.compose.places import Places
 from rlexp.compose.schema import Size
 
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+PLAIN = ("llama", "mistral", "qwen2", "phi3", "gemma", "gemma2", "granite", "smollm3")
+"""model_type of decoders that do not normalise queries and keys; others are taken to, which needs more memory."""
 
 
 def of_config(content: dict[str, Any]) -> Size | None:
@@ -35,6 +37,7 @@ def of_config(content: dict[str, Any]) -> Size | None:
             head_dim=int(content.get("head_dim") or content["hidden_size"] // heads),
             vocab_size=int(content["vocab_size"]),
             tie_word_embeddings=bool(content.get("tie_word_embeddings")),
+            qk_norm=content.get("model_type") not in PLAIN,
         )
     except (ArithmeticError, KeyError, TypeError, ValueError):
         return None

@@ -6,8 +6,9 @@ import dataclasses
 import math
 from typing import Any
 
-from rlexp.compose import fit, memory
+from rlexp.compose import fit
 from rlexp.compose.schema import Device, Loader, Rollout, RunSchema, VllmMode
+from rlexp.compose.workload import Workload, parameters
 
 ENGINES: dict[str, dict[str, Any]] = {
     "generate": {},
@@ -25,7 +26,7 @@ FOLD = 6e-11
 H100 (perf/results/2026-11-25_4b_h100.md)."""
 
 
-def choose(groups: RunSchema, job: memory.Workload, ahead: bool) -> Rollout:
+def choose(groups: RunSchema, job: Workload, ahead: bool) -> Rollout:
     """The rollout with its engine chosen, and why; everything else of it stays as it was typed.
 
     Args:
@@ -37,7 +38,7 @@ def choose(groups: RunSchema, job: memory.Workload, ahead: bool) -> Rollout:
     return dataclasses.replace(groups.rollout, name=name, why=why, **engine)
 
 
-def _engine(groups: RunSchema, job: memory.Workload, ahead: bool) -> tuple[str, Loader | None, str]:
+def _engine(groups: RunSchema, job: Workload, ahead: bool) -> tuple[str, Loader | None, str]:
     """(option, loader where it is not the option's, why)."""
     model, size, extra_gpus = groups.model, groups.model.size, groups.hardware.rollout_devices
     by_transformers = groups.rollout.loader is Loader.transformers
@@ -57,7 +58,7 @@ def _engine(groups: RunSchema, job: memory.Workload, ahead: bool) -> tuple[str, 
         return "colocate", None, "Unsloth's engine comes with Unsloth's model, and transformers' is asked for"
     if size is None:
         return "unsloth", None, "the model's size is not known"
-    count = memory.parameters(size)
+    count = parameters(size)
     idle = "; a second GPU would wait for the first: method.off_policy_steps=1 uses both" if extra_gpus else ""
     if count < SMALL:
         message = f"{count / 1e6:.0f}e6 parameters"
@@ -71,7 +72,7 @@ def _engine(groups: RunSchema, job: memory.Workload, ahead: bool) -> tuple[str, 
     return "unsloth", None, f"{message}: a second copy of the weights would cost passes or not fit"
 
 
-def fits_second_copy(job: memory.Workload) -> bool:
+def fits_second_copy(job: Workload) -> bool:
     """Says whether vLLM can have weights of its own beside Unsloth's model: a step is sampled in as many waves as with
     shared ones, and what its passes take longer is no more than what folding the adapter in and out takes."""
     waves, seconds = [], []
@@ -82,4 +83,4 @@ def fits_second_copy(job: memory.Workload) -> bool:
         waves.append(fit.waves(resolved))
         seconds.append(fit.seconds(resolved, hardware.sequences_per_device, bool(hardware.gradient_checkpointing)))
     shared, own = seconds
-    return waves[0] == waves[1] and own < math.inf and own <= shared + FOLD * memory.parameters(job.size)
+    return waves[0] == waves[1] and own < math.inf and own <= shared + FOLD * parameters(job.size)

@@ -40,6 +40,7 @@ from rlexp.compose.schema import (
     Size,
     Tracking,
 )
+from rlexp.compose.workload import Workload
 from rlexp.errors import RunError, nearest
 
 
@@ -73,15 +74,18 @@ class Run:
     """Where the files that it names are looked up on this machine: no part of its config."""
 
     @property
+    def workload(self) -> Workload | None:
+        """What decides its memory on one device; None for a model of unknown size."""
+        if self.model.size is None:
+            return None
+        share = self.geometry.sequences_per_step // self.geometry.devices
+        return Workload(self.model.size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
+
+    @property
     def memory(self) -> memory.Estimate | None:
         """The memory that it takes on one device, by estimate; None for a model of unknown size."""
-        size, geometry = self.model.size, self.geometry
-        if size is None:
-            return None
-        share = geometry.sequences_per_step // geometry.devices
-        job = memory.Workload(size, self.model, self.hardware, self.rollout, self.method, self.arguments, share)
-        recomputed = bool(self.hardware.gradient_checkpointing)
-        return memory.estimate(job, geometry.per_device_train_batch_size, recomputed)
+        recomputed, job = bool(self.hardware.gradient_checkpointing), self.workload
+        return memory.estimate(job, self.geometry.per_device_train_batch_size, recomputed) if job else None
 
     def at(self, root: Path) -> Run:
         """The run whose files are looked up in this project folder."""
@@ -191,13 +195,11 @@ def _typed(method: str) -> DictConfig:
     return typed
 
 
-def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> memory.Workload:
-    return memory.Workload(
-        groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences
-    )
+def _job(groups: Any, method: Method, arguments: dict[str, Any], sequences: int) -> Workload:
+    return Workload(groups.model.size, groups.model, groups.hardware, groups.rollout, method, arguments, sequences)
 
 
-def _settled(job: memory.Workload) -> tuple[Hardware, Rollout]:
+def _settled(job: Workload) -> tuple[Hardware, Rollout]:
     return fit.resolve_unknown_size(job.hardware, job.rollout) if job.size is None else fit.resolve_hardware(job)
 
 

@@ -75,6 +75,8 @@ class Size:
     head_dim: int = ranged(MISSING, COUNT)
     vocab_size: int = ranged(MISSING, COUNT)
     tie_word_embeddings: bool = MISSING
+    qk_norm: bool = True
+    """Queries and keys are normalised, as in Qwen3; by its model_type, for config.json does not say it."""
 
 
 @dataclass

@@ -110,8 +110,9 @@ def looked_for(run: Run, inputs: Inputs) -> tuple[str, ...]:
 def written(run: Run, model_dir: Path) -> int:
     """Bytes of the checkpoints that are kept and of the weights at the end: a guess from the base model's weights.
 
-    Every weight comes with two of the optimizer's, all in 32 bits; an adapter has a twentieth of the weights.
+    In a checkpoint every weight comes with two of the optimizer's, all in 32 bits, at the end alone; an adapter has a
+    twentieth of the weights.
     """
-    kept = 1 + (0 if run.arguments["save_strategy"] == "no" else run.arguments["save_total_limit"] or 3)
-    share = 6.0 if run.model.full_finetuning else 0.3
-    return int(files.size(model_dir) * share * kept)
+    kept = 0 if run.arguments["save_strategy"] == "no" else run.arguments["save_total_limit"] or 3
+    trained = 1.0 if run.model.full_finetuning else 0.05
+    return int(files.size(model_dir) * trained * (2 + 6 * kept))

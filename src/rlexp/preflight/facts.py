@@ -29,6 +29,8 @@ from rlexp.reward import sandbox
 
 HUB_SECONDS = 2.0
 """After which the hub counts as out of reach."""
+SEVERAL = "a run takes one of them, hardware.devices=N several, and points of a sweep go over all"
+"""What is said of more than one GPU."""
 OTHER = "other versions"
 """The name of a compile cache that this installation does not use."""
 WRITTEN = ("outputs", "multirun", "data", "models", "exports")

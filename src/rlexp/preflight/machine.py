@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from rlexp import project
 from rlexp.compose import optimizers
-from rlexp.preflight.facts import GIB, OTHER, MachineFacts
+from rlexp.preflight.facts import GIB, OTHER, SEVERAL, MachineFacts
 from rlexp.verdict import Level, Verdict
 
 DECISIVE = (
@@ -103,7 +103,7 @@ def gpu(facts: MachineFacts) -> Verdict:
     if taken:
         hint = f"nvidia-smi shows who holds GPU {', '.join(map(str, taken))}; CUDA_VISIBLE_DEVICES=N takes another"
         return Verdict(name, Level.warning, message, hint=hint)
-    return Verdict(name, Level.passed, message)
+    return Verdict(name, Level.passed, message, hint=SEVERAL if len(facts.gpus) > 1 else None)
 
 
 def disk(facts: MachineFacts) -> Verdict:

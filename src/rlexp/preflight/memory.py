@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rlexp.compose import model_size
-from rlexp.compose.memory import GIB, UNKNOWN_GIB, Estimate
+from rlexp.compose import largest, model_size
+from rlexp.compose.memory import Estimate
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Hardware, Model, Size
+from rlexp.compose.schema import Device, Hardware, Size
+from rlexp.compose.workload import GIB, UNKNOWN_GIB
 from rlexp.verdict import Level, Verdict
 
 
@@ -20,7 +21,7 @@ def fits(run: Run) -> Verdict:
     if not exceeds(found, run.hardware):
         return Verdict(name, Level.passed, describe(found, run.hardware))
     message = f"it may not fit: {describe_total(found, run.hardware)}"
-    hint = advice(found, run.hardware, run.model, run.geometry.per_device_train_batch_size)
+    hint = advice(run, found)
     where = "hardware.sequences_per_device, hardware.memory_gib"
     return Verdict(name, Level.warning, message, where, hint)
 
@@ -58,7 +59,7 @@ def describe(found: Estimate, hardware: Hardware) -> str:
         "trained": "gradients and optimizer",
         "activations": f"activations ({recomputed})",
     }
-    parts = {name: value for name, value in found.gib().items() if name != "total" and value >= 0.1}
+    parts = {name: value for name, value in found.gib().items() if name not in ("reserved", "total") and value >= 0.1}
     listed = ", ".join(f"{notes.get(name, name)} {value:.1f}" for name, value in parts.items())
     return f"{describe_total(found, hardware)}: {listed}"
 
@@ -68,17 +69,35 @@ def exceeds(found: Estimate, hardware: Hardware) -> bool:
     return found.total > (hardware.memory_gib or UNKNOWN_GIB) * GIB
 
 
-def advice(found: Estimate, hardware: Hardware, model: Model, micro: int) -> str:
-    """The words to type where a run does not fit."""
-    ways = []
+def describe_largest(run: Run) -> str:
+    """``micro-batch 8 without recomputation, 64 (a whole step) with it``; what else fits where none does."""
+    found = largest.of(run)
+    if found is None:
+        return "not known: the model's shape is not"
+    step = f"{found.prompts} x {run.num_generations} completions of {found.tokens} tokens"
+    if not run.method.online:
+        step = f"{found.prompts} rows of {found.tokens} tokens"
+    if not found.overrides:
+        return "not one sequence: a smaller model, or model.load_in_4bit=true"
+    if (found.prompts, found.tokens) != (run.prompts_per_step, run.workload.tokens if run.workload else 0):
+        return f"no micro-batch of this step; a step of {step}: {' '.join(found.overrides)}"
+    whole = run.geometry.sequences_per_step // run.geometry.devices
+    plain, recomputed = (
+        f"{size}{' (a whole step)' if size == whole else ''}" for size in (found.plain, found.recomputed)
+    )
+    if not found.plain:
+        return f"micro-batch {recomputed} with recomputation, none without"
+    return f"micro-batch {plain} without recomputation, {recomputed} with it"
+
+
+def advice(run: Run, found: Estimate) -> str:
+    """The words to type where a run does not fit; the last of them are an override line that does."""
+    ways, fitting = [], largest.of(run)
     if found.sampling > found.training:
         ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")
-        ways.append("fewer completions a step (method.prompts_per_step)")
-    elif micro > 1:
-        ways.append(f"hardware.sequences_per_device={micro // 2}")
-    if not hardware.gradient_checkpointing and found.training >= found.sampling:
-        ways.append("hardware.gradient_checkpointing=true")
-    if not model.load_in_4bit and not model.full_finetuning:
+    if not run.model.load_in_4bit and not run.model.full_finetuning:
         ways.append("model.load_in_4bit=true")
     ways.append("shorter sequences (model.max_seq_length, method.max_completion_length)")
+    if fitting and fitting.overrides:
+        ways.append(f"what fits: {' '.join(fitting.overrides)}")
     return f"type {', or '.join(ways)}"

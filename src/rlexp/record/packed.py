@@ -17,6 +17,7 @@ from rlexp.inputs import snapshot
 from rlexp.inputs.digest import file_md5, folder_md5
 from rlexp.inputs.start import KEPT
 from rlexp.record import checkpoints, evaluation, lock, metrics, notes, status
+from rlexp.record.left import HELD_OUT
 from rlexp.record.run_folder import COMPLETIONS, HEALTH, LOCK, MANIFEST, METRICS, PATCH, SOURCES
 from rlexp.reward.rubric import FAILURES
 from rlexp.shapes import COUNT, INSIDE, MD5, SHA256, mapping, record
@@ -25,7 +26,7 @@ from rlexp.whole import CHECKPOINTS, fault
 INDEX, FORMAT = "pack.json", 1
 RUN, INPUTS, DATA = "run", "inputs", "data"
 """Folders of an archive, and the folder of a project that its data lies in."""
-RECORD = (LOCK, MANIFEST, METRICS, HEALTH, PATCH, SELECTION, FAILURES, "held_out.json", "health.md", "scores.json")
+RECORD = (LOCK, MANIFEST, METRICS, HEALTH, PATCH, SELECTION, FAILURES, HELD_OUT, "health.md", "scores.json")
 FILES = (*RECORD, notes.FILE)
 RECORD_FOLDERS = (SOURCES, COMPLETIONS, evaluation.FOLDER, KEPT)
 WEIGHTS = {"none": (), "adapter": ("adapter", "model"), "all": ("adapter", "model", CHECKPOINTS)}

@@ -12,6 +12,7 @@ from rlexp.chosen import SELECTION
 from rlexp.errors import RunError
 from rlexp.record import best_link, checkpoints, completions
 from rlexp.record.checkpoints import Checkpoint
+from rlexp.record.left import HELD_OUT
 from rlexp.record.run_folder import CLEARED, COMPLETIONS, HEALTH, METRICS, TRACKING
 from rlexp.reward.rubric import FAILURES
 from rlexp.shapes import COUNT, NAME, SHA256, mapping, record
@@ -19,7 +20,7 @@ from rlexp.whole import CHECKPOINTS
 
 GROWING = (METRICS, HEALTH, FAILURES, SELECTION)
 """The files that a training appends to; a checkpoint keeps how long each was."""
-CLOSING = ("adapter", "model", "held_out.json", "health.md")
+CLOSING = ("adapter", "model", HELD_OUT, "health.md")
 """What an ending leaves: the training that goes on leaves its own."""
 
 

@@ -25,6 +25,13 @@ class Ranks(Protocol):
     def from_first(self, make: Callable[[], T]) -> T:
         """What ``make`` answers on rank 0, on every rank; an error of it is raised on every rank too."""
 
+    def note(self, training: bool | None = None) -> None:
+        """Notes that a step, or a batch of an evaluation, is done.
+
+        Args:
+            training: whether steps follow one another from now on; None for as before.
+        """
+
 
 class Alone:
     """The one process of a run on one device."""
@@ -42,6 +49,9 @@ class Alone:
     def from_first(self, make: Callable[[], T]) -> T:
         """What ``make`` answers."""
         return make()
+
+    def note(self, training: bool | None = None) -> None:
+        """Does nothing."""
 
 
 def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:

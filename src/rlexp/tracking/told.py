@@ -9,6 +9,7 @@ from typing import Any
 
 from rlexp.inputs import snapshot
 from rlexp.record import completions, evaluation, lock, status
+from rlexp.record.left import HELD_OUT
 from rlexp.record.run_folder import HEALTH, LOCK, METRICS, read_manifest
 from rlexp.secrets import masked_tree
 from rlexp.tracking.tracker import Ended, Event, Table, Told, Tracker
@@ -53,7 +54,7 @@ def ended(run_dir: Path, step: int) -> Ended:
     rows = manifest.get("held_out") or {}
     summary = {f"held_out/{name}/{when}": row[when] for name, row in rows.items() for when in WHEN if when in row}
     tables = {"held_out": _held_out(rows)} if rows else {}
-    if found := _samples(run_dir / "held_out.json"):
+    if found := _samples(run_dir / HELD_OUT):
         tables["held_out/completions"] = found
     if found := _table(_objects(run_dir / HEALTH, 0)[0]):
         tables["health"] = found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rlexp import files
 from rlexp.backend import ranks
+from rlexp.compose import largest
 from rlexp.errors import Failed, RunError
 from rlexp.preflight import checks, facts
 from rlexp.record import checkpoints
@@ -33,12 +34,14 @@ def require_one_process() -> None:
 
 
 @contextlib.contextmanager
-def unforeseen(run_dir: Path) -> Iterator[None]:
-    """Keeps the traceback of an error that nobody foresaw in the run folder, and says it in one message instead.
+def unforeseen(job: Job) -> Iterator[None]:
+    """Keeps the traceback of an error that nobody foresaw in the run folder, and says it in one message instead. Where
+    the device's memory was used up, the message ends with what to type.
 
     Raises:
         Failed: such an error; those with words of their own go through.
     """
+    run_dir = job.run_dir
     try:
         yield
     except RunError:
@@ -48,11 +51,19 @@ def unforeseen(run_dir: Path) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         message = f"{type(error).__name__}{': ' if lines else ''}{' '.join(lines)[:LONGEST]}"
         last = traceback.extract_tb(error.__traceback__)[-1]
+        hint = f"read {os.path.relpath(run_dir / TRACEBACK)}; {LIBRARIES_LOG} beside it holds the libraries' output"
+        if memory_used_up(error):
+            hint += f"; or type {' '.join(largest.smaller(job.run))}"
         raise Failed(
             f"the run failed: {message}",
             where=f"{os.path.join(*Path(last.filename).parts[-3:])}:{last.lineno}",
-            hint=f"read {os.path.relpath(run_dir / TRACEBACK)}; {LIBRARIES_LOG} beside it holds the libraries' output",
+            hint=hint,
         ) from error
+
+
+def memory_used_up(error: Exception) -> bool:
+    """Says whether the device's memory was: torch's own error, or CUDA's words in another's."""
+    return type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, T
             ending.heard(),
             Trackers(job.run, job.run_dir, job.root, RunConsole().warn) as trackers,
             record,
-            unforeseen(job.run_dir),
+            unforeseen(job),
             room(job),
             ending.now(),
             quiet(job.run_dir / LIBRARIES_LOG),

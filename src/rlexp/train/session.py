@@ -29,7 +29,7 @@ from rlexp.inputs.find import Inputs
 from rlexp.preflight.smoke import passes
 from rlexp.preflight.smoke.driver import smoke as take_smoke
 from rlexp.preflight.smoke.driver import smoke_if_due
-from rlexp.record import go_on, lock
+from rlexp.record import go_on, left, lock
 from rlexp.record.metrics import entries
 from rlexp.record.run_folder import COMPLETIONS, LOCK, METRICS, PATCH
 from rlexp.reward.rubric import FAILURES
@@ -207,7 +207,7 @@ def train(
                     best = compare()
             record.content["held_out"] = summary.change_table(before, after, best)
             compared = summary.samples(before, after, best)
-            files.write_text(run_dir / "held_out.json", json.dumps(compared, indent=1) + "\n")
+            files.write_text(run_dir / left.HELD_OUT, json.dumps(compared, indent=1) + "\n")
             record.mark("compared")
         record.content["reward_scores"] = {"asked": rubric.scored, "failed": rubric.failed}
         record.content["inputs_changed"] = changed = _changed(digest, hashes.inputs_digest(run, loaded.inputs))

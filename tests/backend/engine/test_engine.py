@@ -11,8 +11,9 @@ import requests
 import torch
 
 from rlexp.backend.engine.arguments import defaults, graphs, over
-from rlexp.backend.engine.engine import Engine, free_port, options
+from rlexp.backend.engine.engine import Engine, options
 from rlexp.backend.patches import Patches
+from rlexp.backend.ranks import free_port
 from rlexp.errors import RunError
 
 COMMIT = "a" * 40

@@ -12,7 +12,11 @@ from rlexp.preflight.smoke.steps import broke_off
         # sampling on a CPU, and the same on a GPU, where torch says less
         (RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"), "smoke.finite", "0.0002"),
         (RuntimeError("CUDA error: device-side assert triggered\nSearch for"), "smoke.finite", "0.0002"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "smoke.memory", "sequences_per_device=32"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+            "smoke.memory",
+            "=64 hardware.gradient_checkpointing=true",
+        ),
     ],
 )
 def test_steps_that_torch_ends_are_a_verdict(composed, error, rule, hint):

@@ -11,12 +11,12 @@ import contextlib
 import gc
 import logging
 import os
-import socket
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlexp.backend import ranks
 from rlexp.backend.engine import arguments
 from rlexp.backend.patches import (
     Patches,
@@ -86,10 +86,14 @@ class Engine:
             if made is not None and self.run.rollout.vllm_mode is VllmMode.server:
                 made.close_communicator()
             elif made is not None:
-                from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+                from vllm.distributed import parallel_state
 
-                made.llm_engine.engine_core.shutdown()
-                cleanup_dist_env_and_memory()
+                if ranks.current().count > 1:  # the engine's core would end the ranks' process group with its own
+                    made.llm_engine.model_executor.shutdown()
+                    parallel_state.destroy_model_parallel()
+                else:
+                    made.llm_engine.engine_core.shutdown()
+                    parallel_state.cleanup_dist_env_and_memory()
         except Exception:
             logging.getLogger(__name__).exception("vLLM was not shut down")
         finally:  # its graphs are gone before another engine captures into the pool that they had
@@ -118,7 +122,7 @@ class Engine:
             if not os.environ.get("MASTER_PORT"):
                 # TRL would name the first of a short list that is free, which another run names too until this one
                 # listens.
-                os.environ["MASTER_PORT"] = str(free_port())
+                os.environ["MASTER_PORT"] = str(ranks.free_port())
         if not self.patches.apply(shared_engine, mode):
             yield
             return
@@ -195,10 +199,3 @@ def fit(run: Run) -> Iterator[None]:
             hint="room is rollout.gpu_memory_utilization (plan estimates it), length model.max_seq_length; "
             "or type rollout=generate",
         ) from error
-
-
-def free_port() -> int:
-    """A port of this machine where nobody listens, another at every call."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]

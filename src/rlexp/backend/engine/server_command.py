@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import http.client
 import importlib.util
 import json
-import os
 import shlex
 import socket
 import urllib.error
@@ -16,11 +14,11 @@ from typing import Any
 
 from rlexp import project
 from rlexp.backend.engine.arguments import defaults, over
-from rlexp.backend.engine.engine import free_port
+from rlexp.backend.ranks import free_port
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
-from rlexp.nvidia import gpus
+from rlexp.nvidia import visible
 
 OTHERS = "rollout=colocate, or rollout=unsloth"
 
@@ -79,15 +77,6 @@ def typed(run: Run) -> str:
     """The command as one would type it, for a server that one starts oneself."""
     model_dir = Path(run.model.path) if run.model.path else None
     return f"VLLM_SERVER_DEV_MODE=1 {shlex.join(['vllm', *command(run, model_dir)])}"
-
-
-@functools.cache
-def visible() -> tuple[str, ...]:
-    """The GPUs of this process as CUDA_VISIBLE_DEVICES names them; read once, since a run leaves itself only one."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return tuple(name.strip() for name in named.split(",") if name.strip())
-    return tuple(str(number) for number in range(len(gpus())))
 
 
 def validate(run: Run) -> None:

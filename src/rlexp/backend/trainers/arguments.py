@@ -51,6 +51,10 @@ def requested(run: Run, run_dir: Path) -> dict[str, Any]:
         "log_level": "error",
         "log_level_replica": "error",
     }
+    if run.geometry.devices > 1:
+        # Every trained weight has a gradient in every pass: nothing is looked for, which recomputation forbids, too.
+        # No buffer of a model changes while it trains.
+        arguments |= {"ddp_find_unused_parameters": False, "ddp_broadcast_buffers": False}
     if "epsilon_high" in arguments and arguments["epsilon_high"] is None:
         # TRL reads None as epsilon; Unsloth on a GPU would fill in another number.
         arguments["epsilon_high"] = arguments["epsilon"]

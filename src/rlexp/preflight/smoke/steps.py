@@ -26,6 +26,7 @@ from rlexp.backend.loaded import Loaded
 from rlexp.backend.restore import restored_after, weight_change
 from rlexp.backend.trainers import arguments, build
 from rlexp.backend.trainers.inputs import TrainerInputs
+from rlexp.compose import largest
 from rlexp.compose.run import Run
 from rlexp.console import RunConsole
 from rlexp.errors import RunError
@@ -110,10 +111,7 @@ def broke_off(run: Run, error: RuntimeError, step: int) -> Verdict | None:
     """The verdict on steps that torch ended; None where it is no fault of the run's settings."""
     if isinstance(error, torch.OutOfMemoryError):
         message = f"the memory of the device was used up at smoke step {step}: {str(error).splitlines()[0]}"
-        hint = (
-            f"type hardware.sequences_per_device={max(1, run.geometry.per_device_train_batch_size // 2)}, "
-            "hardware.gradient_checkpointing=true, or fewer tokens: method.max_completion_length"
-        )
+        hint = f"fewer tokens (method.max_completion_length), or type {' '.join(largest.smaller(run))}"
         return Verdict("smoke.memory", Level.failed, message, "hardware.sequences_per_device", hint)
     refused = {
         "probability tensor": "the model's probabilities are no numbers any more",  # torch.multinomial

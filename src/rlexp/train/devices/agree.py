@@ -32,13 +32,18 @@ class Agree(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         self._agree(control)
+        self.ranks.note(training=True)
         if state.global_step % EVERY == 0:
             self._compare(model, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._agree(control)
 
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.ranks.note()
+
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        self.ranks.note(training=False)
         self._compare(model, state.global_step)
 
     def _agree(self, control: Any) -> None:

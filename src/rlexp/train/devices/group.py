@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import cloudpickle
 
 from rlexp.backend import ranks
 from rlexp.errors import Failed, RunError
-from rlexp.train.devices.rank import Answer, Asked
+from rlexp.train.devices.rank import ALIVE, MOVED, Answer, Asked
 
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
@@ -37,11 +37,15 @@ PROGRAM = (
 """The program of a rank. Its sys.path is that of its parent, so that the same imports find the same files."""
 SILENT_S = 30.0
 """Seconds without a sign of life after which a rank stands still."""
+STILL_S = 900.0
+"""Seconds without a step, or a batch of an evaluation, of any rank after which they wait for ever."""
+SLOWER = 10
+"""Times as long as the longest that one took may the next take, where that is more."""
 GRACE_S = 20.0
 """Seconds that the others have to end by themselves once one has failed."""
 TICK_S = 0.5
 """Seconds between two looks at the ranks."""
-LOST = ("gloo/", "Connection closed by peer", "Connection reset", "did not end within")
+LOST = ("gloo/", "Connection closed by peer", "Connection reset", "did not end within", "NCCL", "DistBackendError")
 """Parts of what a rank says that lost another one."""
 
 
@@ -50,20 +54,23 @@ class Rank:
 
     Args:
         log: takes what it prints; None for the terminal.
+        variables: of its environment, beside those of the command.
     """
 
-    def __init__(self, number: int, count: int, log: Path | None) -> None:
+    def __init__(self, number: int, log: Path | None, variables: Mapping[str, str]) -> None:
         self.number = number
         self.answer: Answer | None = None
         self.lost: str | None = None
         """How its process ended without an answer."""
-        self.heard = time.monotonic()
+        self.heard = self.moved = time.monotonic()
+        self.slowest = 0.0
+        """Seconds of the longest step so far, or of what stood between two."""
         self.pipe, other = multiprocessing.Pipe()
         with contextlib.ExitStack() as stack:
             said = stack.enter_context(log.open("ab")) if log else None
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM.format(pipe=other.fileno())],
-                env={**os.environ, **ranks.environment(number, count)},
+                env={**os.environ, **variables},
                 pass_fds=(other.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -94,7 +101,9 @@ class Rank:
             while not self.ended and self.pipe.poll():
                 content = self.pipe.recv_bytes()
                 self.heard = time.monotonic()
-                if content:
+                if content == MOVED:
+                    self.slowest, self.moved = max(self.slowest, self.heard - self.moved), self.heard
+                elif content != ALIVE:
                     self.answer = cloudpickle.loads(content)
         except (EOFError, OSError):
             code = self.process.wait()
@@ -116,16 +125,25 @@ class Group:
 
     Args:
         logs: of each rank what takes what it prints; None for the terminal.
+        gpus: one a rank, as CUDA_VISIBLE_DEVICES names them; none on a CPU.
+        variables: of the environment of each rank, beside those that tell its place.
     """
 
-    def __init__(self, logs: Sequence[Path | None]) -> None:
+    def __init__(
+        self,
+        logs: Sequence[Path | None],
+        gpus: Sequence[str] = (),
+        variables: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         self.signals: list[int] = []
         """Those that came to the command."""
         self.order: list[Rank] = []
         """The ranks in the order in which they ended."""
         self.ranks: list[Rank] = []
+        port = ranks.free_port()
         for number, log in enumerate(logs):
-            self.ranks.append(Rank(number, len(logs), log))
+            place = ranks.environment(number, len(logs), gpus, port)
+            self.ranks.append(Rank(number, log, {**place, **(variables[number] if variables else {})}))
 
     def run(self, asked: Sequence[Asked]) -> None:
         """Has every rank do its work; returns when all ended."""
@@ -149,11 +167,12 @@ class Group:
         """The rank that ended the run; None where all did their work.
 
         An error of rank 0 that has words of its own (a reward, a check) comes first, since the others are told it; then
-        a process that died, then the first whose error is not that it lost another.
+        a process that died, then the first whose error is not that it lost another. On GPUs a rank that lost another
+        waits in a kernel, and is ended with the time for that.
         """
         failed = [rank for rank in self.order if rank.failed]
         own = [rank for rank in failed if rank.number == 0 and _worded(rank)]
-        died = [rank for rank in failed if rank.lost]
+        died = [rank for rank in failed if rank.lost and not _lost_another(rank)]
         others = [rank for rank in failed if not _lost_another(rank)]
         return next(iter([*own, *died, *others, *failed]), None)
 
@@ -173,8 +192,16 @@ class Group:
                     rank.send(signal.SIGKILL)
                 if rank.ended:
                     self.order.append(rank)
+            if not self.order and now - max(rank.moved for rank in self.ranks) > self._patience():
+                for rank in open_ranks:
+                    rank.lose(f"lives, and did no step for {self._patience():.0f} s, nor did another")
+                    rank.send(signal.SIGKILL)
+                    self.order.append(rank)
             if any(rank.failed for rank in self.order):
                 deadline = min(deadline, now + GRACE_S)
+
+    def _patience(self) -> float:
+        return max(STILL_S, SLOWER * max(rank.slowest for rank in self.ranks))
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:

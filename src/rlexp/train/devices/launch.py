@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rlexp import command, secrets
-from rlexp.backend import ranks
+from rlexp.backend import compile_cache, ranks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.console import in_notebook
 from rlexp.errors import Failed, Interrupted, RunError
+from rlexp.nvidia import visible
 from rlexp.record import claim, go_on, status
 from rlexp.record.checkpoints import last_whole
 from rlexp.record.run_folder import read_manifest, update_manifest
+from rlexp.train.devices import tried
 from rlexp.train.devices.group import Group, Rank, raised
 from rlexp.train.devices.rank import Asked
 from rlexp.train.guards import LIBRARIES_LOG, TRACEBACK
@@ -33,24 +35,35 @@ def due(run: Run) -> bool:
 
 
 def require(run: Run) -> None:
-    """Refuses several devices where a run on them was never tried.
+    """Refuses several devices where they are not there, or a run on them was never tried.
 
     Raises:
-        RunError: they are GPUs, or the command is a notebook.
+        RunError: there are fewer GPUs, or processors; the way the run is trained was not tried on several GPUs; or the
+            command is a notebook.
     """
     if run.hardware.devices == 1:
         return
-    if run.hardware.device is not Device.cpu:
-        raise RunError(
-            "a run over several GPUs is planned (plan shows its geometry), but was never tried: it cannot be started",
-            where="hardware.devices",
-            hint="type hardware.devices=1, the optimisation problem stays the same; points of a sweep go over all GPUs",
-        )
+    if run.hardware.device is Device.cuda:
+        tried.require(run)
+        _require(run, len(visible()), "GPU")
+    else:
+        _require(run, max(2, ranks.processors()), "processor")  # two on one show what several do
     if in_notebook():
         raise RunError(
             "a run over several devices prints from processes that a notebook does not hear",
             where="hardware.devices",
             hint="type hardware.devices=1 here, or the same overrides in a terminal: python -m rlexp",
+        )
+
+
+def _require(run: Run, found: int, what: str) -> None:
+    asked = run.hardware.devices
+    if 0 < found < asked:  # of none it is said elsewhere
+        fitting = next(count for count in range(found, 0, -1) if run.geometry.sequences_per_step % count == 0)
+        raise RunError(
+            f"{asked} devices are asked for, and {found} {what}{' is' if found == 1 else 's are'} in sight",
+            where="hardware.devices" + (", CUDA_VISIBLE_DEVICES" if what == "GPU" else ""),
+            hint=f"type hardware.devices={fitting}: the optimisation problem stays the same",
         )
 
 
@@ -76,7 +89,14 @@ def run(work: Callable[[Job], None], job: Job) -> None:
         folders = [job.run_dir, *(Path(scratch) / str(number) for number in range(1, count))]
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-        group = Group([None, *(folder / LIBRARIES_LOG for folder in folders[1:])])
+        cuda = job.run.hardware.device is Device.cuda
+        # Unsloth's generated modules, which a process that ends at once cannot clear away itself.
+        own = [{compile_cache.GENERATED: str(Path(scratch) / f"generated-{number}")} for number in range(count)]
+        group = Group(
+            [None, *(folder / LIBRARIES_LOG for folder in folders[1:])],
+            visible()[:count] if cuda else (),
+            own if cuda and not os.environ.get(compile_cache.GENERATED) else (),
+        )
         asked = [
             Asked(
                 number,
@@ -87,6 +107,7 @@ def run(work: Callable[[Job], None], job: Job) -> None:
                 claimed,
                 command.began(),
                 sys.argv,
+                cuda,
             )
             for number, folder in enumerate(folders)
         ]

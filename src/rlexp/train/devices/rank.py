@@ -26,6 +26,8 @@ SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
 SIGN_S = 2.0
 """Seconds from one sign of life to the next."""
+ALIVE, MOVED = b"", b"+"
+"""The signs: it lives; and it came further, or does what takes its own time."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Asked:
     """When the command began, by the monotonic clock."""
     argv: list[str]
     """What was typed."""
+    cuda: bool = False
+    """It trains on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,15 @@ def _heard(number: int, frame: object) -> None:
 
 
 def _live(pipe: Any, lock: threading.Lock) -> None:
-    """Gives signs of life: a process that stands still gives none, nor does one whose command is gone."""
+    """Gives signs of life, with how far it came: a process that stands still gives none, nor does one whose command is
+    gone."""
+    told = 0
     with contextlib.suppress(OSError):
         while True:
+            done = ranks.progress.done
+            moved, told = ranks.progress.open or done > told, done
             with lock:
-                pipe.send_bytes(b"")
+                pipe.send_bytes(MOVED if moved else ALIVE)
             time.sleep(SIGN_S)
 
 
@@ -98,7 +106,7 @@ def _answer(asked: Asked) -> Answer:
     if asked.claimed and asked.number == 0:
         claim.hand_over(asked.job.run_dir)
     try:
-        ranks.begin(asked.number, asked.count, asked.meeting)
+        ranks.begin(asked.number, asked.count, asked.meeting, asked.cuda)
         asked.work(asked.job)
     except (Exception, KeyboardInterrupt) as error:
         return Answer(error, dict(vars(error)))

@@ -25,7 +25,7 @@ from rlexp.compose.schema import Device, VllmMode
 from rlexp.compose.sweep import folders_of
 from rlexp.console import RunConsole
 from rlexp.errors import Interrupted
-from rlexp.nvidia import gpus
+from rlexp.nvidia import visible
 from rlexp.train.sweeping.aside import aside
 from rlexp.train.sweeping.point import ANOTHER, FAULT, unforeseen
 from rlexp.train.sweeping.worker import Answer, Asked
@@ -216,14 +216,15 @@ def workers(config: DictConfig, number: int | None, points: int) -> int:
 
 
 def _places(config: DictConfig, number: int | None, points: int) -> list[str | None]:
-    """The GPU of each worker; None on a CPU, and where a point takes several GPUs."""
+    """The GPUs of each worker: as many as a point trains on. None on a CPU, and where a point takes all (a server)."""
     cuda = OmegaConf.select(config, "hardware.device") is Device.cuda
     alone = cuda and OmegaConf.select(config, "rollout.vllm_mode") is VllmMode.server
     if not cuda or alone:
         return [None] * min(points, 1 if alone else number or 1)
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(len(gpus()))))
-    devices = seen.split(",")
-    return list[str | None](devices[: min(points, number or len(devices))])
+    seen, each = visible(), OmegaConf.select(config, "hardware.devices") or 1
+    groups = [",".join(seen[first : first + each]) for first in range(0, len(seen) - each + 1, each)]
+    # Where there are too few, the first point says so.
+    return list[str | None](groups[: min(points, number or len(groups))]) or [None]
 
 
 def _aside(point: Asked) -> None:
