@@ -9,9 +9,8 @@ from typing import Any
 from rlexp.compose.schema import Rollout
 
 PAYS = 30_000
-"""Tokens decoded one after the other from which compiling pays. At 4B a token takes 0.33 ms less then (H100,
-perf/results/2026-11-25_4b_h100.md), and the engine starts 21 s later, or 5 s where kernels are kept (H200,
-perf/results/2026-11-30_cold_start_h200.md): 64,000 tokens, or 15,000."""
+"""Tokens decoded one after the other from which compiling pays: at 4B a token takes 0.3 to 0.5 ms less then, and the
+engine starts 11 s later (H200, perf/results/2026-11-30_cold_start_h200.md): 22,000 to 37,000."""
 GRAPHS = {"cudagraph_capture_sizes", "max_cudagraph_capture_size"}
 """Keys of ``compilation_config`` about graphs, which need no compiled model."""
 
