@@ -46,6 +46,11 @@ from rlexp.backend.compile_cache import FOLDERS, GENERATED
 LAPS = ("started", "imported", "locked", "loaded", "smoked", "built", "first_step_ends", "total")
 """Columns, in the order in which a run passes them; those that no run passed are left out."""
 BY_HAND = "TRL + vLLM by hand"
+ENDING = {
+    "generate": "{sequence_bias:[[[2],8.0]]}",
+    "vllm": f"{{allowed_token_ids:{[2, *range(100, 400)]}}}".replace(" ", ""),
+}
+"""How a model of random weights samples in a smoke, so that most completions end by themselves: 2 ends one."""
 STEPS = 150
 """Of the run of which a smoke takes a share."""
 
@@ -88,10 +93,12 @@ def measure(
     sampled = project / "calls.txt"
     program = [str(Path(__file__).parent / "sides/sampled.py"), str(sampled)] if start.sampled else ["-m", "rlexp"]
     command = [sys.executable, *program, *([options.verb] if options.verb else []), f"hydra.run.dir={folder}"]
+    instead = {text.partition("=")[0] for text in start.said}  # a mapping typed twice would be one of both
+    without = [text for text in said if text.partition("=")[0] not in instead]
     began = time.time()
     try:
         done = subprocess.run(
-            [*command, *said, *start.said],
+            [*command, *without, *start.said],
             cwd=project,
             env=environment | start.environment,
             capture_output=True,
@@ -194,7 +201,9 @@ def planned(options: argparse.Namespace) -> list[Start]:
             *[Start(f"{name}, warm", said, given)] * options.warm,
         ]
     starts += [Start("warm, sampled", sampled=True)] if options.samples in ("warm", "all") else []
-    starts += [Start("cold, with smoke", ["preflight.smoke=always"], cold=True)] if options.smoke else []
+    ending = ENDING.get(options.rollout, ENDING["vllm"])
+    smoked = Start("cold, with smoke", ["preflight.smoke=always", f"method.generation_kwargs={ending}"], cold=True)
+    starts += [smoked] if options.smoke else []
     return [*starts, *[Start("cold again", cold=True)] * options.cold_again]
 
 

@@ -7,7 +7,7 @@ import sampled
 import startup_gpu
 
 USUAL = {
-    **{"pairs": 0, "warm": 1, "engine": [], "variant": [], "samples": None},
+    **{"pairs": 0, "warm": 1, "rollout": "auto", "engine": [], "variant": [], "samples": None},
     **dict.fromkeys(("kernels", "kept", "smoke", "cold_again"), False),
 }
 """What nobody types."""
