@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from rlexp import nvidia
 from rlexp.backend.engine import server, server_command
 from rlexp.errors import RunError
 
@@ -61,7 +62,7 @@ def start(tmp_path, port):
 def two_gpus(monkeypatch):
     """A machine with vLLM and two GPUs, as far as is looked at."""
     monkeypatch.setattr(server_command.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(server_command, "visible", lambda: ("4", "5"))
+    monkeypatch.setattr(nvidia, "visible", lambda: ("4", "5"))
 
 
 @pytest.mark.parametrize(
@@ -218,11 +219,11 @@ def test_a_run_that_wants_no_server_starts_none(composed, tmp_path):
 @pytest.mark.parametrize(("named", "expected"), [("2,3", ("2", "3")), ("", ()), ("MIG-a, MIG-b", ("MIG-a", "MIG-b"))])
 def test_the_gpus_are_those_that_the_process_was_given(monkeypatch, named, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert server_command.visible.__wrapped__() == expected
+    assert nvidia.visible.__wrapped__() == expected
 
 
 def test_a_machine_with_one_gpu_is_told_what_else_to_type(composed, monkeypatch, two_gpus):
-    monkeypatch.setattr(server_command, "visible", lambda: ("0",))
+    monkeypatch.setattr(nvidia, "visible", lambda: ("0",))
     with pytest.raises(RunError, match="1 GPU can be seen") as error:
         server_command.validate(composed(*SERVED))
     assert "rollout=colocate" in error.value.hint and "server_url" in error.value.hint

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rlexp import secrets
+from rlexp import nvidia, secrets
 from rlexp.backend import compile_cache
 from rlexp.backend.engine import server_command
 from rlexp.backend.engine.engine import LAUNCHED
@@ -26,7 +26,6 @@ from rlexp.backend.engine.server_command import OTHERS, answers
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
-from rlexp.nvidia import visible
 
 LOG = "server.log"
 """The server's output, below the run folder."""
@@ -141,7 +140,7 @@ def started(run: Run, model_dir: Path | None, run_dir: Path) -> Iterator[Server 
     if run.rollout.vllm_mode is not VllmMode.server or run.rollout.server_url:
         yield None
         return
-    devices = visible()
+    devices = nvidia.visible()
     compile_cache.keep()
     environment = {name: value for name, value in os.environ.items() if name not in LAUNCHERS}
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[0]

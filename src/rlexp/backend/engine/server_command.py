@@ -12,13 +12,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from rlexp import project
+from rlexp import nvidia, project
 from rlexp.backend.engine.arguments import defaults, over
 from rlexp.backend.ranks import free_port
 from rlexp.compose.run import Run
 from rlexp.compose.schema import VllmMode
 from rlexp.errors import RunError
-from rlexp.nvidia import visible
 
 OTHERS = "rollout=colocate, or rollout=unsloth"
 
@@ -97,8 +96,8 @@ def validate(run: Run) -> None:
     if rollout.server_url:
         _check_running(run)
         return
-    if len(visible()) <= rollout.server_gpu:
-        count = f"{len(visible())} GPU{'' if len(visible()) == 1 else 's'}"
+    if len(nvidia.visible()) <= rollout.server_gpu:
+        count = f"{len(nvidia.visible())} GPU{'' if len(nvidia.visible()) == 1 else 's'}"
         raise RunError(
             f"the server has GPU {rollout.server_gpu} to itself (the trainer has 0), and {count} can be seen",
             where="rollout.server_gpu, CUDA_VISIBLE_DEVICES",
