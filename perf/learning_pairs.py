@@ -9,7 +9,6 @@ Usage, from the project folder:
   python perf/learning_pairs.py OUT                                      # three seeds, 100 steps
   CUDA_VISIBLE_DEVICES=0 python perf/learning_pairs.py A --sides rlexp   # a side a GPU, at the same time, and then
   python perf/learning_pairs.py OUT --of A B                             # both of them in one table
-  python perf/learning_pairs.py OUT --sides rlexp --seeds 0 --steps 150 preflight.smoke=always   # what a smoke takes
   python perf/learning_pairs.py OUT --seeds 0 --steps 6 --model tiny     # tries it on a CPU
 Leaves OUT/learning_pairs.csv (side, seed, step, seconds, reward) and OUT/learning_pairs.svg, and prints a table.
 """

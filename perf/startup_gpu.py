@@ -7,14 +7,14 @@ memory: what it takes less than the first is the disk's part, what it takes more
 ``--kernels`` begins with the kernels that grpo_gpu.py and decode_gpu.py left in the work folder instead of none,
 ``--engine`` adds settings of vLLM (vllm_settings.py), each with a first run that may compile and its own warm ones, and
 ``--variant`` a command of ours with other overrides or environment variables: a cold start and its own warm ones.
-What a smoke takes is measured where completions end by themselves: perf/learning_pairs.py with preflight.smoke=always.
+``--smoke`` adds a cold start with the smoke's steps in front, and says which share of 150 steps it takes.
 Figures are the run's own laps (``manifest.json``), moved to the time at which the command was given, and the phases of
 vLLM's start by its log. ``--samples`` has the calls of the main thread sampled, of every cold start or of a warm one
 more: where the time goes, as a tree.
 
 Usage, from the project folder:
   python perf/startup_gpu.py 4b                              # rollout=auto; 135m, 1.7b
-  python perf/startup_gpu.py 4b --pairs 3 --warm 2 --steps 6           # the whole table, about 15 minutes
+  python perf/startup_gpu.py 4b --pairs 3 --warm 2 --steps 6 --smoke   # the whole table, about 15 minutes
   python perf/startup_gpu.py 135m --rollout colocate --warm 3 --cold-again
   python perf/startup_gpu.py 135m --rollout colocate --kernels --engine decode_graphs --samples warm
   python perf/startup_gpu.py 4b --variant 'no graphs: rollout.enforce_eager=true env.TORCHINDUCTOR_COMPILE_THREADS=1'
@@ -46,6 +46,13 @@ from rlexp.backend.compile_cache import FOLDERS, GENERATED
 LAPS = ("started", "imported", "locked", "loaded", "smoked", "built", "first_step_ends", "total")
 """Columns, in the order in which a run passes them; those that no run passed are left out."""
 BY_HAND = "TRL + vLLM by hand"
+ENDING = {
+    "generate": "{sequence_bias:[[[2],8.0]]}",
+    "vllm": f"{{allowed_token_ids:{[2, *range(100, 400)]}}}".replace(" ", ""),
+}
+"""How a model of random weights samples in a smoke, so that most completions end by themselves: 2 ends one."""
+STEPS = 150
+"""Of the run of which a smoke takes a share."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,12 @@ def measure(
     sampled = project / "calls.txt"
     program = [str(Path(__file__).parent / "sides/sampled.py"), str(sampled)] if start.sampled else ["-m", "rlexp"]
     command = [sys.executable, *program, *([options.verb] if options.verb else []), f"hydra.run.dir={folder}"]
+    instead = {text.partition("=")[0] for text in start.said}  # a mapping typed twice would be one of both
+    without = [text for text in said if text.partition("=")[0] not in instead]
     began = time.time()
     try:
         done = subprocess.run(
-            [*command, *said, *start.said],
+            [*command, *without, *start.said],
             cwd=project,
             env=environment | start.environment,
             capture_output=True,
@@ -192,6 +201,9 @@ def planned(options: argparse.Namespace) -> list[Start]:
             *[Start(f"{name}, warm", said, given)] * options.warm,
         ]
     starts += [Start("warm, sampled", sampled=True)] if options.samples in ("warm", "all") else []
+    ending = ENDING.get(options.rollout, ENDING["vllm"])
+    smoked = Start("cold, with smoke", ["preflight.smoke=always", f"method.generation_kwargs={ending}"], cold=True)
+    starts += [smoked] if options.smoke else []
     return [*starts, *[Start("cold again", cold=True)] * options.cold_again]
 
 
@@ -219,7 +231,7 @@ def table(runs: list[dict[str, Any]]) -> str:
 
 
 def judged(runs: list[dict[str, Any]]) -> list[str]:
-    """What the table is made for: ours by TRL's, warm by cold."""
+    """What the table is made for: ours by TRL's, warm by cold, and the share of a smoke."""
 
     def ends(name: str) -> list[float]:
         return [
@@ -237,6 +249,11 @@ def judged(runs: list[dict[str, Any]]) -> list[str]:
     if steps and theirs:
         ours, by_hand = statistics.median(steps), statistics.median(theirs)
         lines.append(f"a step: {ours:.2f} s, {BY_HAND} {by_hand:.2f} s: {ours / by_hand:.2f}")
+    smoked = ends("cold, with smoke")
+    if smoked and cold and steps:
+        whole = smoked[0] + (STEPS - 1) * statistics.median(steps)
+        added = smoked[0] - statistics.median(cold)
+        lines.append(f"the smoke adds {added:.1f} s: {added / whole:.1%} of {STEPS} steps, {whole:.0f} s")
     return lines
 
 
@@ -255,6 +272,7 @@ def main() -> None:
     parser.add_argument("--kernels", action="store_true", help="begin with those of the other benchmarks in --work")
     parser.add_argument("--kept", action="store_true", help="begin with the kernels of an earlier call; no cold start")
     parser.add_argument("--samples", choices=("cold", "warm", "all"), help="list where their time went")
+    parser.add_argument("--smoke", action="store_true", help="a cold start with the smoke's steps in front")
     parser.add_argument("--cold-again", action="store_true", help="one more with an empty cache, at the end")
     parser.add_argument("--hardware", default="auto")
     parser.add_argument("--work", type=Path, default=Path("/tmp/rlexp-benchmark"), help="model, project, cache")

@@ -7,8 +7,8 @@ import sampled
 import startup_gpu
 
 USUAL = {
-    **{"pairs": 0, "warm": 1, "engine": [], "variant": [], "samples": None},
-    **dict.fromkeys(("kernels", "kept", "cold_again"), False),
+    **{"pairs": 0, "warm": 1, "rollout": "auto", "engine": [], "variant": [], "samples": None},
+    **dict.fromkeys(("kernels", "kept", "smoke", "cold_again"), False),
 }
 """What nobody types."""
 
@@ -29,11 +29,11 @@ def test_a_setting_is_started_once_before_it_counts_as_warm():
 
 
 def test_pairs_take_turns_and_every_start_of_them_is_cold():
-    assert [name for name, _, _ in planned(pairs=2)] == [
+    assert [name for name, _, _ in planned(pairs=2, smoke=True)] == [
         *["cold", startup_gpu.BY_HAND, startup_gpu.BY_HAND, "cold"],
-        "warm",
+        *["warm", "cold, with smoke"],
     ]
-    assert [name for name, _, _ in planned(kept=True)] == ["warm"]
+    assert [name for name, _, _ in planned(kept=True, smoke=True)] == ["warm", "cold, with smoke"]
 
 
 def test_a_variant_has_overrides_and_variables_of_its_own():
@@ -51,11 +51,13 @@ def test_the_shares_that_the_table_is_made_for():
         run("cold", 90.0, 3.0),
         run(startup_gpu.BY_HAND, 100.0, 6.0),
         run("warm", 45.0),
+        run("cold, with smoke", 123.0),
     ]
     assert startup_gpu.judged(runs) == [
         f"cold / {startup_gpu.BY_HAND}: 0.90 (medians of 1 and 1)",
         "warm / cold: 0.50 (medians of 1 and 1)",
         f"a step: 3.00 s, {startup_gpu.BY_HAND} 6.00 s: 0.50",
+        "the smoke adds 33.0 s: 5.8% of 150 steps, 570 s",
     ]
     assert startup_gpu.judged([run("cold", 90.0)]) == []
 
