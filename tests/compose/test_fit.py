@@ -76,7 +76,7 @@ def test_the_seconds_of_a_step_are_those_that_were_measured_at_4b(composed):
     """perf/results/2026-11-25_4b_h100.md: 0.969 with recomputation; 0.851, 1.162 without it in 2 and 4 passes."""
     run = composed("hardware=h200", "model=qwen3_4b")
     work = dataclasses.replace(job(sequences=32), size=run.model.size, model=run.model, hardware=run.hardware)
-    work = dataclasses.replace(work, arguments={**work.arguments, "max_length": 512})
+    work = dataclasses.replace(work, arguments={**work.arguments, "max_length": int(512 / fit.LENGTH)})
     for micro, recomputed, measured in ((32, True, 0.969), (16, False, 0.851), (8, False, 1.162)):
         assert fit.seconds(work, micro, recomputed) == pytest.approx(measured, rel=0.05)
 

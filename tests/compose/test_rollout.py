@@ -84,8 +84,8 @@ def test_what_was_said_beside_auto_stays():
     [
         (0, 1.0, 1.0, True),
         (1, 1.0, 1.0, False),
-        (0, 1.0, 1.2, True),  # less than the fold takes
-        (0, 1.0, 1.3, False),
+        (0, 1.0, 1.35, True),  # less than the fold takes
+        (0, 1.0, 1.4, False),
         (0, math.inf, math.inf, False),
         (0, math.inf, 1.0, True),
     ],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from rlexp.compose import geometry
 from rlexp.compose.memory import cache_per_token, estimate, share
 from rlexp.compose.schema import Device, Hardware, Rollout, VllmMode
 from rlexp.compose.workload import UNKNOWN_GIB, Workload, parameters
@@ -17,6 +18,10 @@ FILL = 0.9
 LAUNCH, TOKEN, AGAIN = 0.008, 1.29e-14, 1.14
 """Seconds that launching the kernels of a layer takes in a pass forward and backward, those of a token a parameter, and
 what recomputing the layers multiplies them by; adapters on all linear layers, Unsloth's model, an H100."""
+
+LENGTH = 0.5
+"""The share of its full length that a sequence is taken to have where seconds are compared: most end before it, and
+many passes of short ones are many launches."""
 
 LEAST = 64
 """A bound below which the largest micro-batch is not lowered to a step: evaluation samples in batches of it too."""
@@ -65,13 +70,11 @@ def seconds(job: Workload, typed: int | None, checkpointing: bool) -> float:
     micro = min(typed or largest(job, checkpointing), job.sequences)
     if not fits(job, micro, checkpointing):
         return math.inf
-    again = AGAIN if checkpointing else 1.0
-    rows = job.method.sequences_per_row * job.tokens
-    launched = LAUNCH * job.size.num_hidden_layers
-    token = TOKEN * parameters(job.size)
-    whole, rest = divmod(job.sequences, micro)
-    of = [micro] * whole + [rest] * bool(rest)
-    return again * sum(max(launched, token * rows * sequences) for sequences in of)
+    taken = geometry.derive(job.sequences, 1, 1, micro)
+    length = job.method.sequences_per_row * job.tokens * LENGTH
+    launched, token = LAUNCH * job.size.num_hidden_layers, TOKEN * parameters(job.size)
+    one = max(launched, token * length * taken.per_device_train_batch_size)
+    return (AGAIN if checkpointing else 1.0) * taken.gradient_accumulation_steps * one
 
 
 def largest(job: Workload, checkpointing: bool) -> int:

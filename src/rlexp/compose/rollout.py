@@ -21,9 +21,9 @@ ENGINES: dict[str, dict[str, Any]] = {
 SMALL = 1_000_000_000
 """Parameters below which a transformers model takes less time a step than Unsloth's; and it starts in half the time.
 Measured at 135M and 4B (perf/results), so the number itself is a guess in between."""
-FOLD = 6e-11
-"""Seconds a parameter in which an adapter is folded into shared weights and out again, once a step: 0.24 s at 4B on an
-H100 (perf/results/2026-11-25_4b_h100.md)."""
+FOLD = 9.4e-11
+"""Seconds a parameter that a step takes longer with shared weights, into which the adapter is folded and out again:
+4.37 for 3.99 s at 4B on an H100 (perf/results/2026-11-25_4b_h100.md)."""
 
 
 def choose(groups: RunSchema, job: Workload, ahead: bool) -> Rollout:
@@ -74,7 +74,7 @@ def _engine(groups: RunSchema, job: Workload, ahead: bool) -> tuple[str, Loader 
 
 def fits_second_copy(job: Workload) -> bool:
     """Says whether vLLM can have weights of its own beside Unsloth's model: a step is sampled in as many waves as with
-    shared ones, and what its passes take longer is no more than what folding the adapter in and out takes."""
+    shared ones, and what its passes take longer is no more than what a step with shared ones does."""
     waves, seconds = [], []
     for name in ("unsloth", "colocate"):
         rollout = dataclasses.replace(job.rollout, **{**ENGINES[name], "loader": Loader.unsloth})
