@@ -36,7 +36,7 @@ with each token."""
 STATES, SCORES, SAMPLED = 11, 15.5, int(0.19 * GIB)
 """What torch reserves beside keys and values while ``generate`` samples: so many hidden states of the prompts, so many
 times the buffers of attention scores (one a layer), and what is always there. Fitted to the peaks that sampling made:
-about half is allocated, the rest are holes, likely of keys and values repeated for all heads, which grow by a token each
+about half is allocated, the rest are holes, likely of keys and values repeated for all heads that grow by a token each
 time and no longer fit where those of the token before were."""
 SPREAD = 1.2
 """What torch reserves over the gradients where every weight is trained (1.7B: 4.5 GiB, of 3.8 counted)."""
