@@ -4,12 +4,14 @@ A point is a shape of ``sides/work.py`` (random weights, no hub needed), a lengt
 off; each trains two GRPO steps (``rlexp.api.train``, the points of a shape one after another in one process), sampling
 few tokens with transformers' generate, and reads ``memory_gib`` of its manifest. Sequences are made as long as the
 estimate takes them to be: the prompts are opened by a text that fills them up. NAMED are twelve points named before
-they were measured. OPEN are four where neither micro-batch nor recomputation is typed and ``rollout=auto`` samples half
-of each sequence: the estimate is held against torch's reserve, and with its overhead against what is taken of the
-device. A line says estimate / measured at once, and the peak that was allocated in each part of a step.
+they were measured; FRESH are four more, named after the estimate had been fitted to nine of those. OPEN are four where
+neither micro-batch nor recomputation is typed and ``rollout=auto`` samples half of each sequence (512 tokens at most):
+the estimate is held against torch's reserve, and with its overhead against what is taken of the device. A line says
+estimate / measured at once, and the peak that was allocated in each part of a step.
 
 Usage, from the project folder:
   python perf/memory_gpu.py --named                     # twelve points, about 5 minutes, the most telling first
+  python perf/memory_gpu.py --named --fresh --only 13,14,15,16    # numbered on from NAMED
   python perf/memory_gpu.py --open                      # four, each with an engine of vLLM: about 5 minutes
   python perf/memory_gpu.py 135m 4b                     # micro-batch 4, 8, 16, 32, recomputation on and off
   python perf/memory_gpu.py 4b --micro 8,16 --loaders unsloth,transformers --limit 500
@@ -80,7 +82,7 @@ class Point:
     @property
     def sampled(self) -> int:
         """Tokens of a completion."""
-        return FEW if self.rollout == "generate" else self.tokens // 2
+        return FEW if self.rollout == "generate" else min(self.tokens // 2, 512)
 
     @property
     def name(self) -> str:
@@ -103,6 +105,11 @@ NAMED = [
     Point("135m", "unsloth", True, 512, 128, True),
 ]
 """Twelve points: three shapes, 32 and 128 sequences, 512 and 3000 tokens, two with every weight trained."""
+FRESH = [
+    *(lora("4b", 64, 1024, True), lora("1.7b", 16, 2048, False), lora("135m", 64, 1024, True)),
+    Point("1.7b", "unsloth", True, 1024, 16, True),
+]
+"""Four that the estimate was not fitted to."""
 OPEN = [
     Point("4b", "unsloth", False, 512, 64, None, "auto"),
     Point("1.7b", "unsloth", False, 512, 128, None, "auto"),
@@ -179,6 +186,20 @@ def by_phase() -> None:
     StepTime._count = counted  # type: ignore[method-assign]
 
 
+def allocator() -> dict[str, Any]:
+    """What torch's allocator took of its settings, and GiB reserved in segments that grow."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    snapshot = torch.cuda.memory._snapshot()
+    growing = sum(one["total_size"] for one in snapshot["segments"] if one.get("is_expandable"))
+    return {
+        "expandable_segments": snapshot.get("allocator_settings", {}).get("expandable_segments"),
+        "growing": round(growing / 2**30, 2),
+    }
+
+
 def trained(lists: list[list[str]]) -> None:
     """Trains one run after another in this process; a line each as it ends. What a run failed of, its manifest says."""
     from rlexp import api
@@ -203,6 +224,7 @@ def trained(lists: list[list[str]]) -> None:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         said = {"folder": words[0].partition("=")[2], "s": time.time() - began, "reason": reason, "gib": PHASES}
+        said["allocator"] = allocator()
         print(json.dumps(said), flush=True)
 
 
@@ -227,7 +249,10 @@ def measured(
                 said = json.loads(line)
                 yield of_run(Path(said["folder"]), folders[Path(said["folder"])], said)
         timer.cancel()
-        child.wait()
+        code = child.wait()
+    if code:
+        last = (options.work / "memory.log").read_text(errors="replace").splitlines()[-3:]
+        print(f"the process of {points[0].name} ended with {code}: " + " / ".join(last)[-400:], flush=True)
 
 
 def of_run(folder: Path, point: Point, said: dict[str, Any]) -> dict[str, Any]:
@@ -240,6 +265,7 @@ def of_run(folder: Path, point: Point, said: dict[str, Any]) -> dict[str, Any]:
         "memory_gib": manifest.get("memory_gib"),
         "chosen": chosen(folder / "run.lock.yaml"),
         "gib": said["gib"],
+        "allocator": said["allocator"],
         "seconds": round(said["s"], 1),
         "status": "out of memory" if "out of memory" in reason.lower() else manifest.get("status", "failed"),
         "seen": seen(folder / "metrics.jsonl", point.micro),
@@ -267,7 +293,7 @@ def ratio(point: dict[str, Any]) -> str:
     line = f"{name}: {estimated['reserved']:.2f} / {reserved:.2f} = {estimated['reserved'] / reserved:.3f}"
     if taken := point["gib"].get("device"):
         line += f"; device {estimated['total']:.2f} / {taken:.2f} = {estimated['total'] / taken:.3f}"
-    return f"{line}; {point['chosen']} {point['gib']}"
+    return f"{line}; {point['chosen']} {point['gib']} {point['allocator']}"
 
 
 def seen(metrics: Path, sequences: int) -> int | None:
@@ -317,6 +343,7 @@ def main() -> None:
     parser.add_argument("--tokens", default="512", help="of a sequence, prompt and completion")
     parser.add_argument("--full", action="store_true", help="train every weight")
     parser.add_argument("--named", action="store_true", help="the twelve points that were named beforehand")
+    parser.add_argument("--fresh", action="store_true", help="the four that the estimate was not fitted to")
     parser.add_argument("--open", action="store_true", help="the four that set nothing")
     parser.add_argument("--only", help="of these, those numbers: 1,2,5")
     parser.add_argument("--limit", type=float, default=560, help="seconds for all points")
@@ -330,7 +357,6 @@ def main() -> None:
     options.work = options.work.resolve()
     if odd := [size for size in options.micro.split(",") if int(size) % GROUP]:
         parser.error(f"--micro {odd[0]}: a multiple of {GROUP}")
-    until = time.time() + options.limit
     environment = {
         "CUDA_VISIBLE_DEVICES": "0",
         "HF_HUB_OFFLINE": "1",
@@ -339,7 +365,8 @@ def main() -> None:
     }
     options.work.mkdir(parents=True, exist_ok=True)
     maker = str(grpo_gpu.ROOT / "perf/sides/work.py")
-    listed = [*(NAMED if options.named else []), *(OPEN if options.open else [])]
+    sets = {"named": NAMED, "fresh": FRESH, "open": OPEN}
+    listed = [point for name, points in sets.items() if getattr(options, name) for point in points]
     if options.only:
         listed = [listed[int(number) - 1] for number in options.only.split(",")]
     for shape in dict.fromkeys([*options.shapes, *(point.shape for point in listed)]):
@@ -355,7 +382,7 @@ def main() -> None:
         for micro in map(int, options.micro.split(","))
         for recomputed in options.checkpointing.split(",")
     ]
-    found: list[dict[str, Any]] = []
+    until, found = time.time() + options.limit, list[dict[str, Any]]()
     for _, points in itertools.groupby(asked, key=lambda point: point.process):
         for one in measured(list(points), options, environment, until - time.time()):
             found.append(one)

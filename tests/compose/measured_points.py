@@ -37,6 +37,16 @@ GENERATE = [
     ("1.7b", False, 8, 2982, True, 10.04),
     ("1.7b", False, 8, 2982, False, 44.08),
     ("1.7b", False, 32, 2981, True, 29.77),
+    # perf/results/2026-11-30_memory_h200.md
+    ("4b", False, 32, 2997, True, 43.21),
+    ("4b", False, 128, 509, True, 40.67),
+    ("1.7b", False, 128, 509, True, 26.96),
+    ("1.7b", False, 32, 2997, True, 30.07),
+    ("1.7b", True, 32, 509, True, 15.61),
+    ("135m", False, 32, 2997, False, 38.98),
+    ("135m", False, 128, 509, False, 26.69),
+    ("135m", False, 128, 509, True, 6.20),
+    ("135m", False, 128, 2997, True, 26.22),
 ]
 """GRPO with Unsloth's model on one H200, an adapter of rank 16 or every weight, sampled by transformers' generate; a
 step is one micro-batch."""

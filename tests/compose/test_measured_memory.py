@@ -56,6 +56,13 @@ def test_what_torch_reserved_is_covered_and_no_more_than_a_tenth_is_added(
     assert reserved <= found.reserved / GIB <= 1.10 * reserved
 
 
+def test_gradients_of_all_layers_are_there_while_the_last_goes_backward():
+    found = memory.estimate(measured_points.job("1.7b", True, 32, 509), 32, True)
+    started = dataclasses.replace(found, last_layer=0)
+    peak = 15.09  # allocated forward and backward (perf/results/2026-11-30_memory_h200.md)
+    assert (started.training - started.overhead) / GIB < peak <= (found.training - found.overhead) / GIB <= 1.10 * peak
+
+
 @pytest.mark.parametrize("shape", ["4b", "1.7b"])
 def test_what_ran_out_of_memory_was_above_the_device(shape):
     found = memory.estimate(measured_points.job(shape, False, 32, 2981), 32, False)

@@ -56,7 +56,9 @@ def test_a_matrix_that_is_head_and_embedding_has_two_gradients_at_first():
 )
 def test_generate_holds_the_prompts_twice_and_every_buffer_that_it_outgrew(limit, completion, rows):
     work = jobs.job(changed={"model.max_seq_length": limit}, max_completion_length=completion)
-    assert memory.cache(work) == int(1.27 * 8 * rows * 2 * 2 * 6 * 2) + GIB // 4
+    prompt = limit - completion
+    keys, states, scores = rows * 2 * 2 * 6, 11 * prompt * 8, 15.5 * (rows - prompt) * 4 * 2
+    assert memory.cache(work) == (keys + states + scores) * 2 * 8 + int(0.19 * GIB)
 
 
 def test_transformers_cache_holds_a_step_and_is_gone_when_it_trains():

@@ -75,6 +75,11 @@ def activations(job: Workload, tokens: int, checkpointing: bool) -> int:
     return int((tokens * (kept + layer(job, checkpointing)) + mask) * UNUSED) + KERNELS
 
 
+def last_layer(job: Workload, tokens: int) -> int:
+    """Bytes of the layer that goes backward last, when nothing of the others is left."""
+    return int((tokens * layer(job, True) + masks(job, tokens, 0)) * UNUSED) + KERNELS
+
+
 def layer(job: Workload, checkpointing: bool) -> float:
     """Bytes a token of the layer at work, which the head comes before."""
     return at_work(job) + (saved(job) if checkpointing else 0)

@@ -33,10 +33,11 @@ ROWS, GROWN = 256, 512
 """Unsloth's ``generate`` copies the prompts' keys and values into buffers of a multiple of ROWS tokens, GROWN longer
 than the prompt, and doubles them as they fill (unsloth/models/_decode_graphs.py); ``transformers`` joins them anew
 with each token."""
-SAMPLED = 1.27
-"""What torch reserves while ``generate`` samples, over the keys and values: the prompts' hidden states, blocks that no
-other buffer fits into; and PREFILLED beside them."""
-PREFILLED = int(0.25 * GIB)
+STATES, SCORES, SAMPLED = 11, 15.5, int(0.19 * GIB)
+"""What torch reserves beside keys and values while ``generate`` samples: so many hidden states of the prompts, so many
+times the buffers of attention scores (one a layer), and what is always there. Fitted to the peaks that sampling made:
+about half is allocated, the rest are holes, likely of keys and values repeated for all heads that grow by a token each
+time and no longer fit where those of the token before were."""
 SPREAD = 1.2
 """What torch reserves over the gradients where every weight is trained (1.7B: 4.5 GiB, of 3.8 counted)."""
 
@@ -57,6 +58,8 @@ class Estimate:
     gradients: int = 0
     """Of the trained part: those that are there when the activations are gone. None where a step has several passes,
     for those of the first are kept while the next goes forward."""
+    last_layer: int = 0
+    """Those that are there while the last layer goes backward, and what that one holds."""
 
     @property
     def held(self) -> int:
@@ -67,7 +70,7 @@ class Estimate:
     @property
     def training(self) -> int:
         """The peak of a pass forward and backward."""
-        return self.held + max(self.activations + self.logits, self.gradients)
+        return self.held + max(self.activations + self.logits, self.last_layer, self.gradients)
 
     @property
     def sampling(self) -> int:
@@ -86,7 +89,7 @@ class Estimate:
 
     def gib(self) -> dict[str, float]:
         """Part -> GiB, what torch reserves of them, and their total, for the record."""
-        apart = ("cache_stays", "gradients")
+        apart = ("cache_stays", "gradients", "last_layer")
         parts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         sums = {"reserved": self.reserved, "total": self.total}
         return {name: round(value / GIB, 3) for name, value in (parts | sums).items()}
@@ -103,6 +106,7 @@ def estimate(job: Workload, sequences: int, checkpointing: bool) -> Estimate:
     elif job.method.online and not job.rollout.vllm:
         held_keys = cache(job)
     tokens = sequences * job.method.sequences_per_row * job.tokens
+    whole = sequences >= job.sequences
     return Estimate(
         weights=weights(job),
         engine=engine,
@@ -112,7 +116,8 @@ def estimate(job: Workload, sequences: int, checkpointing: bool) -> Estimate:
         logits=held.logits(job, tokens, checkpointing),
         overhead=OVERHEAD,
         cache_stays=job.rollout.in_process,
-        gradients=gradients(job) if sequences >= job.sequences else 0,
+        gradients=gradients(job) if whole else 0,
+        last_layer=gradients(job, tables=1) + held.last_layer(job, tokens) if whole else 0,
     )
 
 
@@ -128,13 +133,16 @@ def cache_per_token(job: Workload) -> int:
 
 def cache(job: Workload) -> int:
     """Bytes that torch reserves while ``generate`` samples all completions of a step: the prompts' keys and values, and
-    the buffers that they are copied into, each as long as it grew."""
+    the buffers that they are copied into, each as long as it grew; what is beside them (STATES, SCORES)."""
     rows = _whole(job.prompt + GROWN + 1)
     buffers = rows
     while rows < job.tokens + 1:
         rows = min(2 * rows, _whole(job.tokens + 1))
         buffers += rows
-    return int(SAMPLED * cache_per_token(job) * (job.prompt + buffers) * job.sequences) + PREFILLED
+    states = STATES * job.prompt * job.size.hidden_size
+    scores = SCORES * buffers * job.size.num_attention_heads * job.size.num_hidden_layers
+    beside = int((states + scores) * job.bytes) * job.sequences + SAMPLED
+    return cache_per_token(job) * (job.prompt + buffers) * job.sequences + beside
 
 
 def _whole(tokens: int) -> int:
@@ -151,12 +159,14 @@ def trained(job: Workload) -> int:
     return gradients(job) + adapter_parameters(job.size, job.model) * (4 + optimizer_bytes(optim, 4))
 
 
-def gradients(job: Workload) -> int:
-    """Bytes of a step's gradients; where head and embedding are one matrix, both are there before they are added."""
+def gradients(job: Workload, tables: int = 2) -> int:
+    """Bytes of a step's gradients; where head and embedding are one matrix, both are there before they are added, and
+    one of them while the layers go backward (``tables``)."""
     if not job.model.full_finetuning:
         return adapter_parameters(job.size, job.model) * 4
-    both = job.size.vocab_size * job.size.hidden_size if job.size.tie_word_embeddings else 0
-    return int(SPREAD * job.bytes * (parameters(job.size) + both))
+    counted = 1 if job.size.tie_word_embeddings else 2
+    numbers = parameters(job.size) + (tables - counted) * job.size.vocab_size * job.size.hidden_size
+    return int(SPREAD * job.bytes * numbers)
 
 
 def optimizer_bytes(optim: str, number: int) -> int:
