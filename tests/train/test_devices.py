@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +18,7 @@ from rlexp.train.devices import launch, tried
 from rlexp.train.devices.group import Group, raised
 from rlexp.train.devices.rank import Asked
 from rlexp.train.job import Job
+from tests.conftest import ROOT
 
 
 def ran(tmp_path, work, count=2):
@@ -131,6 +135,61 @@ def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
     assert group.signals == [signal.SIGTERM]
     assert [(tmp_path / f"heard_{number}").read_text() for number in range(2)] == ["stopped by SIGTERM"] * 2
     assert raised(group.cause()).exit_code == 143
+
+
+PAUSED = """
+import sys, time
+from pathlib import Path
+from rlexp.train.devices import group
+from tests.train.test_devices import ran
+
+group.SILENT_S, group.STILL_S = 4.0, 6.0
+
+def work(job):
+    from rlexp.backend import ranks
+    for step in range(400):
+        ranks.current().note(training=True)
+        (job.folder / f"beat_{job.number}").write_text(str(step))
+        if (job.folder / "end").exists():
+            return
+        time.sleep(0.1)
+
+assert ran(Path(sys.argv[1]), work).cause() is None
+"""
+"""A command whose ranks work until a file is there, and are watched closely."""
+
+
+def test_ranks_stop_and_go_on_with_the_command(tmp_path):
+    command = subprocess.Popen([sys.executable, "-c", PAUSED, str(tmp_path)], cwd=ROOT)
+
+    def beats():
+        return [path.read_text() for path in sorted(tmp_path.glob("beat_*"))]
+
+    def until(reached):
+        end = time.monotonic() + 60
+        while not reached():
+            assert command.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+
+    def stopped():
+        return Path(f"/proc/{command.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    try:
+        until(lambda: len(beats()) == 2 and all(beats()))
+        command.send_signal(signal.SIGTSTP)
+        until(stopped)
+        time.sleep(1)
+        before = beats()
+        time.sleep(groups.TICK_S + 7)  # longer than either patience
+        assert beats() == before
+        command.send_signal(signal.SIGCONT)
+        until(lambda: all(now and now != then for now, then in zip(beats(), before, strict=True)))
+        time.sleep(1)
+        (tmp_path / "end").touch()
+        assert command.wait(60) == 0
+    finally:
+        command.kill()
+        command.wait()
 
 
 def test_an_error_is_told_and_not_that_another_rank_waits_for_ever(tmp_path, monkeypatch):
