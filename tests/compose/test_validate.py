@@ -321,10 +321,26 @@ def test_checkpoints_are_not_chosen_by_no_rows(composed):
 
 @pytest.mark.parametrize(
     "key",
-    ["hardware.memory_gib", "hardware.devices", "hardware.rollout_devices", "hardware.sequences_per_device"]
-    + ["hardware.reward_workers", "rollout.gpu_memory_utilization", "model.max_seq_length", "model.lora.alpha"]
-    + ["model.size.hidden_size", "method.learning_rate", "method.max_steps", "method.prompts_per_step"]
-    + ["held_out.rows", "preflight.smoke_steps", "seed", "max_minutes", "cache.max_gib", "reward.terms.correct.weight"],
+    [
+        "hardware.memory_gib",
+        "hardware.devices",
+        "hardware.rollout_devices",
+        "hardware.sequences_per_device",
+        "hardware.reward_workers",
+        "rollout.gpu_memory_utilization",
+        "model.max_seq_length",
+        "model.lora.alpha",
+        "model.size.hidden_size",
+        "method.learning_rate",
+        "method.max_steps",
+        "method.prompts_per_step",
+        "held_out.rows",
+        "preflight.smoke_steps",
+        "seed",
+        "max_minutes",
+        "cache.max_gib",
+        "reward.terms.correct.weight",
+    ],
 )
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_no_number_of_the_config_is_infinite_or_none_at_all(composed, key, value):

@@ -244,3 +244,10 @@ def test_several_devices_are_refused_by_name_where_they_train_another_thing(shar
     untried = ("hardware=h100x4_ddp", "rollout=unsloth", "model.load_in_4bit=true", "hydra.run.dir=outputs/gpus")
     gpus = rlexp(shared_project, *SHORT, *untried)
     assert gpus.returncode == 2 and "never tried" in gpus.stderr and not (shared_project / "outputs/gpus").exists()
+    plan = rlexp(shared_project, "plan", *SHORT, *untried, "--json")
+    (warned,) = [one for one in json.loads(plan.stdout)["warnings"] if one["name"] == "devices.tried"]
+    assert f"error: {warned['said']}" in gpus.stderr and f"do:    {warned['hint']}" in gpus.stderr
+    assert (
+        f"[devices.tried] {warned['said']}; {warned['hint']}"
+        in plan.stderr + rlexp(shared_project, "plan", *SHORT, *untried).stdout
+    )

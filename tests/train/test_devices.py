@@ -18,6 +18,7 @@ from rlexp.train.devices import launch, tried
 from rlexp.train.devices.group import Group, raised
 from rlexp.train.devices.rank import Asked
 from rlexp.train.job import Job
+from rlexp.verdict import Level
 from tests.conftest import ROOT
 
 
@@ -236,6 +237,21 @@ def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(com
     with pytest.raises(RunError) as caught:
         launch.require(composed(*typed, "rollout=generate"))
     assert "type rollout=colocate, or " in caught.value.hint
+
+
+@pytest.mark.parametrize("others", [(), ("method=rloo",)])
+def test_a_plan_warns_of_what_the_start_refuses_in_the_same_words(composed, monkeypatch, others):
+    gpus = composed("hardware=h100x2_ddp", "model=qwen3_0_6b", "rollout=colocate")
+    monkeypatch.setattr(tried, "TRIED", frozenset(tried.way(composed(*one.split())) for one in others))
+    with pytest.raises(RunError) as caught:
+        tried.require(gpus)
+    seen = tried.verdict(gpus)
+    assert seen.level is Level.warning
+    assert (seen.message, seen.where, seen.hint) == (caught.value.what, caught.value.where, caught.value.hint)
+    monkeypatch.setattr(tried, "TRIED", frozenset({tried.way(gpus)}))
+    assert tried.verdict(gpus).level is Level.passed
+    for one in ("hardware=cpu_ddp2", "hardware=h100"):
+        assert tried.verdict(composed(one)).level is Level.skipped
 
 
 def test_more_processes_than_processors_are_refused(composed, monkeypatch):

@@ -25,7 +25,7 @@ class Largest:
     """The largest that fits of what was asked for."""
 
     plain: int
-    """Sequences (or pairs) of the micro-batch without recomputation, of the step that is said here; 0 where none fits."""
+    """Sequences (or pairs) of the micro-batch without recomputation, of the step said here; 0 where none fits."""
     recomputed: int
     """The same with recomputation."""
     prompts: int
