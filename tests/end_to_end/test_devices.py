@@ -174,7 +174,11 @@ def test_a_rank_that_dies_or_stands_still_ends_the_run_on_every_device(shared_pr
     assert printed.count("error: ") == 1 and f"error: {said}; the run was ended on every device" in printed
     assert "Traceback" not in printed
     record = manifest(folder)
-    assert record["status"] == "failed" and record["reason"] == f"{said}; the run was ended on every device" and record["ended"]
+    assert (
+        record["status"] == "failed"
+        and record["reason"] == f"{said}; the run was ended on every device"
+        and record["ended"]
+    )
     assert record["attempts"][-1]["status"] == "failed"
     assert gone(found | dict(enumerate(below, 10)))
 
