@@ -54,6 +54,9 @@ VERBS = {
 ANYWHERE = ("doctor", "init")
 """Verbs that need no project."""
 
+ALONE = ("train", "smoke", "replay", "difficulty", "score", "evaluate", "benchmark", "export", "ship")
+"""Verbs that train or load a model: one process each, whatever a launcher started."""
+
 FULL_ERROR = bool(os.environ.get("HYDRA_FULL_ERROR"))
 
 
@@ -166,6 +169,9 @@ def _dispatch(arguments: list[str], own: Flags) -> Answer:
     here = _here()
     if verb not in ANYWHERE:
         os.chdir(project.root())
+    if verb in ALONE and not helps:
+        begins = verb in ("train", "smoke") and not any(word.startswith("resume=") for word in arguments)
+        importlib.import_module("rlexp.train.guards").require_one_process(begins)
     work = importlib.import_module(VERBS[verb]).command
     return usage.of_parser(verb, lambda: work(arguments, here)) if helps else work(arguments, here)
 

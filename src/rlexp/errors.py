@@ -115,6 +115,11 @@ def all_of(*checks: Callable[[], Any], hint: str | None = None) -> list[Any]:
     return answers
 
 
+def one_line(text: str) -> str:
+    """The text as a record keeps it: without control characters, on one line."""
+    return " ".join(printable(text).split())
+
+
 def _indented(error: RunError) -> str:
     return str(error).replace("\n", "\n   ")
 

@@ -9,6 +9,7 @@ import pytest
 
 from rlexp.compose import validate, validate_server
 from rlexp.compose.methods import METHODS
+from rlexp.compose.ranges import require_fields
 from rlexp.compose.schema import (
     Combine,
     Device,
@@ -23,6 +24,13 @@ from rlexp.compose.schema import (
     VllmMode,
 )
 from rlexp.errors import RunError
+
+
+def groups_of(groups, *given):
+    """The checks of a tree's groups, as ``run.resolve`` makes them."""
+    require_fields(groups)
+    validate.groups_of(groups, *given)
+
 
 SIZE = Size(2, 8, 16, 2, 1, 4, 32, False)
 
@@ -165,10 +173,10 @@ BAD = float("inf"), float("nan")
 def test_a_number_below_its_least_is_refused_and_the_least_is_not(refused, key, least):
     name = key.replace(".", "__")
     given = arguments(max_completion_length=1)
-    validate.groups_of(tree(**{name: least}), GRPO, given)
+    groups_of(tree(**{name: least}), GRPO, given)
     below = least - 1 if isinstance(least, int) else least / 2
     refused(
-        validate.groups_of,
+        groups_of,
         tree(**{name: below}),
         GRPO,
         arguments(),
@@ -177,15 +185,13 @@ def test_a_number_below_its_least_is_refused_and_the_least_is_not(refused, key, 
         hint=str(least),
     )
     for value in BAD:
-        refused(validate.groups_of, tree(**{name: value}), GRPO, given, what=f"{key} is {value}", where=key)
+        refused(groups_of, tree(**{name: value}), GRPO, given, what=f"{key} is {value}", where=key)
 
 
 def test_numbers_that_are_left_open_are_none_to_refuse(refused):
-    validate.groups_of(
-        tree(model__size=None, dataset__train_rows=None, hardware__reward_workers=None), GRPO, arguments()
-    )
-    validate.groups_of(tree(dataset__train_rows=1), GRPO, arguments())
-    refused(validate.groups_of, tree(dataset__train_rows=-1), GRPO, arguments(), what="dataset.train_rows is -1")
+    groups_of(tree(model__size=None, dataset__train_rows=None, hardware__reward_workers=None), GRPO, arguments())
+    groups_of(tree(dataset__train_rows=1), GRPO, arguments())
+    refused(groups_of, tree(dataset__train_rows=-1), GRPO, arguments(), what="dataset.train_rows is -1")
 
 
 @pytest.mark.parametrize(
@@ -199,14 +205,14 @@ def test_numbers_that_are_left_open_are_none_to_refuse(refused):
     ],
 )
 def test_groups_that_do_not_go_together_are_refused(refused, changed, given, what, hint):
-    refused(validate.groups_of, tree(**changed), GRPO, arguments(**given), what=what, hint=hint)
+    refused(groups_of, tree(**changed), GRPO, arguments(**given), what=what, hint=hint)
 
 
 def test_groups_that_just_go_together():
-    validate.groups_of(tree(model__max_seq_length=21), GRPO, arguments(max_completion_length=20))
-    validate.groups_of(tree(rollout__gpu_memory_utilization=1.0), GRPO, arguments())
-    validate.groups_of(tree(model__path=None, model__hub_id="a/b"), GRPO, arguments())
-    validate.groups_of(tree(reward__terms={}), METHODS["sft"], arguments("sft"))
+    groups_of(tree(model__max_seq_length=21), GRPO, arguments(max_completion_length=20))
+    groups_of(tree(rollout__gpu_memory_utilization=1.0), GRPO, arguments())
+    groups_of(tree(model__path=None, model__hub_id="a/b"), GRPO, arguments())
+    groups_of(tree(reward__terms={}), METHODS["sft"], arguments("sft"))
 
 
 COLOCATE = {"rollout__name": "colocate", "rollout__vllm_mode": VllmMode.colocate}
@@ -232,7 +238,7 @@ TRANSFORMERS = {"rollout__loader": Loader.transformers}
     ],
 )
 def test_completions_that_cannot_be_sampled_so_are_refused(refused, changed, method, what, hint):
-    refused(validate.groups_of, tree(**changed), METHODS[method], arguments(method), what=what, hint=hint)
+    refused(groups_of, tree(**changed), METHODS[method], arguments(method), what=what, hint=hint)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +255,7 @@ def test_completions_that_cannot_be_sampled_so_are_refused(refused, changed, met
     ],
 )
 def test_completions_that_can_be(changed):
-    validate.groups_of(tree(**changed), GRPO, arguments())
+    groups_of(tree(**changed), GRPO, arguments())
 
 
 SERVER = Rollout(name="server", vllm_mode=VllmMode.server)
@@ -311,3 +317,50 @@ def test_checkpoints_are_not_chosen_by_no_rows(composed):
         composed("held_out.every=2", "held_out.rows=0")
     assert "held_out.rows=128" in error.value.hint
     assert composed("held_out.every=2", "held_out.rows=0", "held_out.task=sums").held_out.every == 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "hardware.memory_gib",
+        "hardware.devices",
+        "hardware.rollout_devices",
+        "hardware.sequences_per_device",
+        "hardware.reward_workers",
+        "rollout.gpu_memory_utilization",
+        "model.max_seq_length",
+        "model.lora.alpha",
+        "model.size.hidden_size",
+        "method.learning_rate",
+        "method.max_steps",
+        "method.prompts_per_step",
+        "held_out.rows",
+        "preflight.smoke_steps",
+        "seed",
+        "max_minutes",
+        "cache.max_gib",
+        "reward.terms.correct.weight",
+    ],
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_no_number_of_the_config_is_infinite_or_none_at_all(composed, key, value):
+    """With the rollout left to what is estimated, which must not compute with it first."""
+    with pytest.raises(RunError) as caught:
+        composed("hardware=h100", "model=qwen3_4b", f"{key}={value}")
+    assert key in str(caught.value) and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (("model.load_in_4bit=true", "rollout=colocate"), "rollout=unsloth"),
+        (("rollout=unsloth", "rollout.loader=transformers"), "rollout.loader=unsloth"),
+        (("model.load_in_4bit=true", "rollout=generate", "rollout.loader=transformers"), "rollout.loader=unsloth"),
+    ],
+)
+def test_what_a_refused_loader_offers_composes(composed, typed, hint):
+    whole = ("hardware=h100", "model=qwen3_1_7b", *typed)
+    with pytest.raises(RunError) as caught:
+        composed(*whole)
+    assert caught.value.hint == f"type {hint}"
+    composed(*whole, hint)

@@ -174,7 +174,11 @@ def test_a_rank_that_dies_or_stands_still_ends_the_run_on_every_device(shared_pr
     assert printed.count("error: ") == 1 and f"error: {said}; the run was ended on every device" in printed
     assert "Traceback" not in printed
     record = manifest(folder)
-    assert record["status"] == "failed" and record["reason"].startswith(said) and record["ended"]
+    assert (
+        record["status"] == "failed"
+        and record["reason"] == f"{said}; the run was ended on every device"
+        and record["ended"]
+    )
     assert record["attempts"][-1]["status"] == "failed"
     assert gone(found | dict(enumerate(below, 10)))
 
@@ -192,7 +196,7 @@ def test_an_error_of_another_rank_is_told_with_its_traceback(shared_project, tmp
     said = "rank 1: the run failed: LookupError; the run was ended on every device"
     assert printed.count("error: ") == 1 and f"error: {said}" in printed and "outputs/raised/traceback.txt" in printed
     assert "LookupError" in (folder / "traceback.txt").read_text().splitlines()[-1]
-    assert manifest(folder)["status"] == "failed" and manifest(folder)["reason"].startswith(said)
+    assert manifest(folder)["status"] == "failed" and manifest(folder)["reason"] == said
 
 
 @pytest.mark.long
@@ -244,3 +248,10 @@ def test_several_devices_are_refused_by_name_where_they_train_another_thing(shar
     untried = ("hardware=h100x4_ddp", "rollout=unsloth", "model.load_in_4bit=true", "hydra.run.dir=outputs/gpus")
     gpus = rlexp(shared_project, *SHORT, *untried)
     assert gpus.returncode == 2 and "never tried" in gpus.stderr and not (shared_project / "outputs/gpus").exists()
+    plan = rlexp(shared_project, "plan", *SHORT, *untried, "--json")
+    (warned,) = [one for one in json.loads(plan.stdout)["warnings"] if one["name"] == "devices.tried"]
+    assert f"error: {warned['said']}" in gpus.stderr and f"do:    {warned['hint']}" in gpus.stderr
+    assert (
+        f"[devices.tried] {warned['said']}; {warned['hint']}"
+        in plan.stderr + rlexp(shared_project, "plan", *SHORT, *untried).stdout
+    )

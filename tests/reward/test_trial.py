@@ -121,13 +121,16 @@ def test_rewards_are_tried_in_processes_of_their_own(write):
     assert "CHANGED" not in os.environ
 
 
-def test_a_reward_that_hangs_is_given_up_after_a_while(write, monkeypatch):
+def test_a_reward_that_hangs_is_waited_for_in_words_and_given_up_after_a_while(write, monkeypatch, capsys):
     monkeypatch.setattr(trial, "TRIAL_SECONDS", 1.0)
+    monkeypatch.setattr(trial, "QUIET_SECONDS", 0.2)
     began = time.monotonic()
     source = write("import time\nversion = 1\ntime.sleep(60)\ndef score(completions): return []\n")
     with pytest.raises(RunError, match="mine hangs: no verdict after 1 s") as caught:
         try_rewards([(source, {})], [])
     assert caught.value.where == "rewards/mine.py" and 0.9 < time.monotonic() - began < 15
+    said = capsys.readouterr()
+    assert said.err == "note: rewards/mine.py is still busy with its own cases; given up after 1 s\n" and not said.out
 
 
 # --- before a run ----------------------------------------------------------------------------------------------------

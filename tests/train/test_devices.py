@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +18,8 @@ from rlexp.train.devices import launch, tried
 from rlexp.train.devices.group import Group, raised
 from rlexp.train.devices.rank import Asked
 from rlexp.train.job import Job
+from rlexp.verdict import Level
+from tests.conftest import ROOT
 
 
 def ran(tmp_path, work, count=2):
@@ -133,6 +138,61 @@ def test_a_signal_to_the_command_reaches_every_rank_once(tmp_path):
     assert raised(group.cause()).exit_code == 143
 
 
+PAUSED = """
+import sys, time
+from pathlib import Path
+from rlexp.train.devices import group
+from tests.train.test_devices import ran
+
+group.SILENT_S, group.STILL_S = 4.0, 6.0
+
+def work(job):
+    from rlexp.backend import ranks
+    for step in range(400):
+        ranks.current().note(training=True)
+        (job.folder / f"beat_{job.number}").write_text(str(step))
+        if (job.folder / "end").exists():
+            return
+        time.sleep(0.1)
+
+assert ran(Path(sys.argv[1]), work).cause() is None
+"""
+"""A command whose ranks work until a file is there, and are watched closely."""
+
+
+def test_ranks_stop_and_go_on_with_the_command(tmp_path):
+    command = subprocess.Popen([sys.executable, "-c", PAUSED, str(tmp_path)], cwd=ROOT)
+
+    def beats():
+        return [path.read_text() for path in sorted(tmp_path.glob("beat_*"))]
+
+    def until(reached):
+        end = time.monotonic() + 60
+        while not reached():
+            assert command.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+
+    def stopped():
+        return Path(f"/proc/{command.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    try:
+        until(lambda: len(beats()) == 2 and all(beats()))
+        command.send_signal(signal.SIGTSTP)
+        until(stopped)
+        time.sleep(1)
+        before = beats()
+        time.sleep(groups.TICK_S + 7)  # longer than either patience
+        assert beats() == before
+        command.send_signal(signal.SIGCONT)
+        until(lambda: all(now and now != then for now, then in zip(beats(), before, strict=True)))
+        time.sleep(1)
+        (tmp_path / "end").touch()
+        assert command.wait(60) == 0
+    finally:
+        command.kill()
+        command.wait()
+
+
 def test_an_error_is_told_and_not_that_another_rank_waits_for_ever(tmp_path, monkeypatch):
     """On GPUs a rank that lost another waits in a kernel, and says nothing."""
     monkeypatch.setattr(groups, "GRACE_S", 0.5)
@@ -177,6 +237,21 @@ def test_several_gpus_are_refused_where_they_were_not_tried_or_are_not_there(com
     with pytest.raises(RunError) as caught:
         launch.require(composed(*typed, "rollout=generate"))
     assert "type rollout=colocate, or " in caught.value.hint
+
+
+@pytest.mark.parametrize("others", [(), ("method=rloo",)])
+def test_a_plan_warns_of_what_the_start_refuses_in_the_same_words(composed, monkeypatch, others):
+    gpus = composed("hardware=h100x2_ddp", "model=qwen3_0_6b", "rollout=colocate")
+    monkeypatch.setattr(tried, "TRIED", frozenset(tried.way(composed(*one.split())) for one in others))
+    with pytest.raises(RunError) as caught:
+        tried.require(gpus)
+    seen = tried.verdict(gpus)
+    assert seen.level is Level.warning
+    assert (seen.message, seen.where, seen.hint) == (caught.value.what, caught.value.where, caught.value.hint)
+    monkeypatch.setattr(tried, "TRIED", frozenset({tried.way(gpus)}))
+    assert tried.verdict(gpus).level is Level.passed
+    for one in ("hardware=cpu_ddp2", "hardware=h100"):
+        assert tried.verdict(composed(one)).level is Level.skipped
 
 
 def test_more_processes_than_processors_are_refused(composed, monkeypatch):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from rlexp.__main__ import ALONE
 from rlexp.compose import largest
-from rlexp.errors import Failed
+from rlexp.errors import Failed, RunError
 from rlexp.train import guards
 from tests.conftest import rlexp
 
@@ -47,6 +48,31 @@ def test_used_up_memory_is_answered_with_what_fits(composed, tmp_path, error, to
     typed = f"; or type {' '.join(largest.smaller(run))}"
     assert (caught.value.hint or "").endswith(typed) is told
     assert (tmp_path / guards.TRACEBACK).is_file()
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("typed", [(), ("resume=outputs/x",), ("smoke",), *((v, "x") for v in ALONE[2:])])
+def test_every_verb_that_trains_or_loads_a_model_is_refused_behind_a_launcher(shared_project, typed):
+    done = rlexp(shared_project, *typed, WORLD_SIZE="2")
+    hint = "the same" if typed not in ((), ("smoke",)) else "python -m rlexp hardware.devices=2"
+    assert done.returncode == 2 and done.stderr.startswith("error: 2 processes were started (WORLD_SIZE)")
+    assert f"do:    type {hint} without it" in done.stderr and done.stderr.count("error") == 1
+
+
+@pytest.mark.parametrize("held", ["abc", "0", "-1", "2.5", "\u0662"])
+def test_a_variable_that_is_no_number_of_processes_is_called_so(monkeypatch, held):
+    monkeypatch.setenv("WORLD_SIZE", held)
+    with pytest.raises(RunError, match="is no number of processes") as caught:
+        guards.require_one_process()
+    assert caught.value.hint == "type unset WORLD_SIZE"
+
+
+@pytest.mark.parametrize("held", ["", "1", "01", None])
+def test_one_process_is_one(monkeypatch, held):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if held is not None:
+        monkeypatch.setenv("WORLD_SIZE", held)
+    guards.require_one_process()
 
 
 @pytest.mark.end_to_end

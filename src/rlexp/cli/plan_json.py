@@ -19,6 +19,7 @@ from rlexp.preflight import difficulty
 from rlexp.preflight.memory import fits
 from rlexp.preflight.smoke import passes
 from rlexp.record.lock import identity
+from rlexp.train.devices import tried
 from rlexp.verdict import Level
 
 
@@ -26,7 +27,6 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
     """What a point would be: its parts, and the whole composed tree as ``config``."""
     run, geometry = point.run, point.run.geometry
     rows = {name: split["rows"] for name, split in inputs.description["splits"].items()} if inputs.description else None
-    verdict = fits(run)
     return {
         "identity": identity(run),
         "overrides": point.overrides,
@@ -87,8 +87,8 @@ def to_json(point: Point, inputs: Inputs, root: Path) -> dict[str, Any]:
         "by_id": dict(typed_ids.rows(point, root)),
         "smoke": passes.describe(run, inputs, root),
         "warnings": [
-            {"name": seen.name, "said": seen.message}
-            for seen in (verdict, difficulty.verdict(run, inputs))
+            {"name": seen.name, "said": seen.message, "hint": seen.hint}
+            for seen in (tried.verdict(run), fits(run), difficulty.verdict(run, inputs))
             if seen.level is Level.warning
         ],
         "config": run.config(),

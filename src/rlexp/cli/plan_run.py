@@ -22,6 +22,7 @@ from rlexp.preflight.smoke import passes as smoke_passes
 from rlexp.project import shipped
 from rlexp.record.lock import identity
 from rlexp.reward import gold
+from rlexp.train.devices import tried
 from rlexp.verdict import Level, require
 
 
@@ -61,6 +62,7 @@ def describe(run: Run, inputs: Inputs, root: Path) -> list[tuple[str, str]]:
         ("hardware", f"{run.hardware.name}: {_devices(run)}, {run.hardware.dtype.name}, rollout {_rollout(run)}"),
         ("a step", f"{a_prompt} = {geometry.sequences_per_step} sequences = {passes} (devices x micro-batch x passes)"),
         *_compiled(run),
+        *(("warning", str(seen)) for seen in [tried.verdict(run)] if seen.level is Level.warning),
         *_off_policy(run),
         *_memory(run),
         *_preference(run),

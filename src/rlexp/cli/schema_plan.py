@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlexp.cli.schema import Fields, Schema, anything, count, flag, items, mapping, maybe, number, record, text, texts
 from rlexp.cli.schema_plan_data import PLANNED_DATA
-from rlexp.cli.schema_runs import BEGUN, FIELD_FORMAT, WARNINGS
+from rlexp.cli.schema_runs import BEGUN, FIELD_FORMAT
 
 EXPECTED = maybe(
     record(
@@ -90,7 +90,9 @@ PLANNED = record(
         "largest": maybe(
             record(
                 {
-                    "micro_batch": count("sequences of a pass without recomputation; 0: not one fits"),
+                    "micro_batch": count(
+                        "sequences of a pass without recomputation, of the step said below; 0: none fits"
+                    ),
                     "micro_batch_recomputed": count("the same with recomputation"),
                     "prompts": count("a step: the run's, or fewer where no micro-batch of its step fits"),
                     "tokens": count("of a sequence: the run's, or fewer where not one prompt fits"),
@@ -102,7 +104,16 @@ PLANNED = record(
         ),
         "by_id": mapping(text(""), "what an id, a folder or a file settled: `model defaults`, `rows of`"),
         "smoke": text("whether smoke steps go first, and what they say of the time"),
-        **WARNINGS,
+        "warnings": items(
+            record(
+                {
+                    "name": text("the check"),
+                    "said": text("what was seen, with its numbers"),
+                    "hint": maybe(text("what to type, or to change")),
+                }
+            ),
+            "what the checks warn of",
+        ),
         "config": anything("the whole composed tree"),
         "time": EXPECTED,
     }

@@ -6,6 +6,7 @@ devices. Only how they are split into micro-batches follows the hardware.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rlexp.errors import RunError
@@ -52,5 +53,11 @@ def derive(prompts_per_step: int, num_generations: int, devices: int, sequences_
             hint=hint if fewer > 1 else f"type method.prompts_per_step={fitting}, or {stays}",
         )
     share = sequences // devices
-    micro = next(size for size in range(min(share, sequences_per_device), 0, -1) if share % size == 0)
+    micro = next(size for size in micro_batches(share) if size <= sequences_per_device)
     return Geometry(sequences, micro, share // micro, devices)
+
+
+def micro_batches(share: int) -> list[int]:
+    """The micro-batches that a device's sequences of a step can be split into, the largest first."""
+    small = [size for size in range(1, math.isqrt(share) + 1) if share % size == 0]
+    return sorted({*small, *(share // size for size in small)}, reverse=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rlexp.compose import whole_step
 from rlexp.compose.geometry import Geometry
 from rlexp.compose.methods import Method, Reference
 from rlexp.compose.schema import Rollout, RunSchema, VllmMode, When
@@ -54,8 +56,16 @@ def check(groups: RunSchema, method: Method, arguments: dict[str, Any], off_poli
         two_trainers(groups, method, arguments)
 
 
-def one_pass(rollout: Rollout, method: Method, geometry: Geometry) -> None:
+def one_pass(
+    rollout: Rollout,
+    method: Method,
+    geometry: Geometry,
+    offered: Callable[[], Sequence[str] | None] = lambda: None,
+) -> None:
     """Checks whether a method whose loss is a mean over tokens has the tokens of a step in one pass.
+
+    Args:
+        offered: as ``whole_step.check`` takes it.
 
     Raises:
         RunError: it has not, and the patch that weighs the passes is off.
@@ -65,7 +75,7 @@ def one_pass(rollout: Rollout, method: Method, geometry: Geometry) -> None:
             "orpo_tokens",
             f"the {geometry.gradient_accumulation_steps} passes of a step weigh as many tokens as they have by it",
             "hardware.sequences_per_device",
-            f"type hardware.sequences_per_device={geometry.sequences_per_step}, or {ON}",
+            f"type {', or '.join([*whole_step.one_pass(offered(), geometry.sequences_per_step), ON])}",
         )
 
 

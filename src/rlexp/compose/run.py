@@ -18,8 +18,10 @@ from rlexp.compose import (
     fit,
     geometry,
     identity,
+    largest,
     memory,
     needed_patches,
+    ranges,
     rollout,
     validate,
     whole_step,
@@ -29,6 +31,7 @@ from rlexp.compose.methods import METHODS, Method, schema
 from rlexp.compose.places import NOWHERE, Places
 from rlexp.compose.schema import (
     Dataset,
+    Device,
     Hardware,
     Health,
     HeldOut,
@@ -40,6 +43,7 @@ from rlexp.compose.schema import (
     Size,
     Tracking,
 )
+from rlexp.compose.validate_data import difficulty_of
 from rlexp.compose.workload import Workload
 from rlexp.errors import RunError, nearest
 
@@ -157,6 +161,8 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     shuffle_rows = arguments.pop("shuffle_rows", False)
     validate.arguments_of(method, arguments, prompts_per_step)
     validate.off_policy_of(off_policy_steps, arguments)
+    difficulty_of(groups.dataset.difficulty)
+    ranges.require_fields(groups)  # before anything is derived from them
     groups.model.size = size or groups.model.size
     num_generations = arguments["num_generations"] if method.online else 1
     sequences = -(-prompts_per_step * num_generations // max(groups.hardware.devices, 1))
@@ -170,9 +176,16 @@ def resolve(cfg: DictConfig, size: Size | None = None, places: Places = NOWHERE)
     derived = geometry.derive(
         prompts_per_step, num_generations, groups.hardware.devices, groups.hardware.sequences_per_device
     )
-    whole_step.check(arguments, derived, prompts_per_step)
+
+    def offered() -> tuple[str, ...] | None:
+        job = _job(groups, method, arguments, derived.sequences_per_step // derived.devices)
+        if job.size is None or groups.hardware.device is Device.cpu:
+            return None
+        return largest.find(job, prompts_per_step, num_generations, derived.devices).overrides
+
+    whole_step.check(arguments, derived, prompts_per_step, offered)
     devices.check(derived.devices, off_policy_steps, groups.rollout)
-    needed_patches.one_pass(groups.rollout, method, derived)
+    needed_patches.one_pass(groups.rollout, method, derived, offered)
     fields = {
         f.name: getattr(groups, f.name)
         for f in dataclasses.fields(RunSchema)

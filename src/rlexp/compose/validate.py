@@ -9,9 +9,9 @@ from typing import Any
 
 from rlexp.compose import arguments_together, generation, optimizers, vllm_arguments
 from rlexp.compose.methods import ALGORITHM, Method
-from rlexp.compose.ranges import Range, require, require_fields
+from rlexp.compose.ranges import Range, require
 from rlexp.compose.schema import Combine, Device, Loader, Reward, RunSchema, VllmMode
-from rlexp.compose.validate_data import difficulty_of, metric_of, mixture_of
+from rlexp.compose.validate_data import metric_of, mixture_of
 from rlexp.compose.validate_server import server_of
 from rlexp.errors import RunError, nearest
 
@@ -78,13 +78,11 @@ def off_policy_of(steps: int, arguments: dict[str, Any]) -> None:
 
 
 def groups_of(groups: RunSchema, method: Method, arguments: dict[str, Any]) -> None:
-    """Checks what two groups must agree on.
+    """Checks what two groups must agree on; that each number is in its range is known (``ranges.require_fields``).
 
     Raises:
         RunError: the first disagreement.
     """
-    difficulty_of(groups.dataset.difficulty)
-    require_fields(groups)
     mixture_of(groups.dataset)
     metric_of(groups.held_out, groups.reward.terms)
     model, reward = groups.model, groups.reward
@@ -214,7 +212,9 @@ def rollout_of(groups: RunSchema, method: Method) -> None:
             else None
         )
         if reason:
-            raise RunError(reason, where="rollout.loader=transformers", hint="type rollout.loader=unsloth")
+            own = groups.model.load_in_4bit and rollout.vllm_mode is not VllmMode.none
+            hint = f"type {'rollout=unsloth' if own else 'rollout.loader=unsloth'}"
+            raise RunError(reason, where="rollout.loader=transformers", hint=hint)
     elif rollout.vllm_mode is not VllmMode.none and groups.model.load_in_4bit:
         raise RunError(
             "the weights of a 4-bit base cannot be sent to an engine of its own",

@@ -7,10 +7,11 @@ ORPO's mean over tokens is put right instead (``backend.patches.orpo_tokens``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlexp.compose.geometry import Geometry
+from rlexp.compose.workload import Workload
 from rlexp.errors import RunError
 
 KTO = "kto"
@@ -31,8 +32,27 @@ SWITCHES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
 """argument -> when it is in use, what it does with one pass, and what to type instead."""
 
 
-def check(arguments: dict[str, Any], geometry: Geometry, prompts_per_step: int) -> None:
+def needed(job: Workload) -> bool:
+    """Says whether a step has to be one pass: its loss is taken over a pass, and nothing puts that right."""
+    return bool(_found(job.arguments)) or (job.method.averages_tokens and not job.rollout.patches)
+
+
+def least(arguments: dict[str, Any]) -> int:
+    """The fewest prompts (or pairs) of a step that the loss can be taken over."""
+    return 2 if arguments.get("loss_type") == KTO else 1
+
+
+def check(
+    arguments: dict[str, Any],
+    geometry: Geometry,
+    prompts_per_step: int,
+    offered: Callable[[], Sequence[str] | None] = lambda: None,
+) -> None:
     """Checks whether a loss that is taken over a pass has the whole step in it.
+
+    Args:
+        offered: the overrides with which a step is one pass that fits the device, none where there are none; None where
+            nobody knows what fits.
 
     Raises:
         RunError: a step takes several passes, or several devices; or it is too small for such a loss.
@@ -51,9 +71,11 @@ def check(arguments: dict[str, Any], geometry: Geometry, prompts_per_step: int) 
         if geometry.devices > 1:
             hint = f"type {instead}, or hardware.devices=1"
         else:
-            ways = [instead, f"hardware.sequences_per_device={step}"]
-            ways += [f"method.prompts_per_step={fewer}"] if fewer > 1 else []
-            hint = f"type {', '.join(ways[:-1])}, or {ways[-1]}"
+            fitting = offered()
+            ways = [instead, *one_pass(fitting, step)]
+            shrunk = any(word.startswith("method.prompts_per_step=") for word in fitting or ())
+            ways += [f"method.prompts_per_step={fewer}"] if fewer > 1 and not shrunk else []
+            hint = f"type {', '.join(ways[:-1])}{', or ' if ways[1:] else ''}{ways[-1]}"
         raise RunError(
             f"{where.partition('.')[2]} {why}, and a step of {step} sequences takes "
             f"{geometry.gradient_accumulation_steps * geometry.devices} passes of {micro}: it would train another "
@@ -61,6 +83,13 @@ def check(arguments: dict[str, Any], geometry: Geometry, prompts_per_step: int) 
             where=f"{where}, hardware.sequences_per_device",
             hint=hint,
         )
+
+
+def one_pass(offered: Sequence[str] | None, sequences: int) -> list[str]:
+    """What to type for a step of one pass, in one text; nothing where none fits."""
+    if offered is None:
+        return [f"hardware.sequences_per_device={sequences}"]
+    return [" ".join(offered)] if offered else []
 
 
 def _found(arguments: dict[str, Any]) -> list[tuple[str, str, str]]:

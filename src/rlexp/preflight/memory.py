@@ -5,7 +5,7 @@ from __future__ import annotations
 from rlexp.compose import largest, model_size
 from rlexp.compose.memory import Estimate
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Device, Hardware, Size
+from rlexp.compose.schema import Device, Hardware, Size, VllmMode
 from rlexp.compose.workload import GIB, UNKNOWN_GIB
 from rlexp.verdict import Level, Verdict
 
@@ -96,7 +96,8 @@ def advice(run: Run, found: Estimate) -> str:
     if found.sampling > found.training:
         ways.append("rollout=unsloth (vLLM decodes what does not fit at once in waves)")
     if not run.model.load_in_4bit and not run.model.full_finetuning:
-        ways.append("model.load_in_4bit=true")
+        own = run.rollout.vllm_mode is not VllmMode.none and not run.rollout.why  # an engine with its own weights
+        ways.append(f"model.load_in_4bit=true{' rollout=unsloth' if own else ''}")
     ways.append("shorter sequences (model.max_seq_length, method.max_completion_length)")
     if fitting and fitting.overrides:
         ways.append(f"what fits: {' '.join(fitting.overrides)}")

@@ -16,7 +16,7 @@ import yaml
 
 from rlexp import chosen, files, secrets, shapes
 from rlexp.console import in_notebook
-from rlexp.errors import RunError, Stopped
+from rlexp.errors import RunError, Stopped, one_line
 from rlexp.inputs import start, trust
 from rlexp.inputs.trust import Code
 from rlexp.record import attempts, left
@@ -143,8 +143,9 @@ class Record:
         elif issubclass(kind, KeyboardInterrupt):
             self.content |= {"status": "interrupted", "reason": getattr(error, "reason", "stopped by a signal")}
         else:
-            reason = str(error) if issubclass(kind, RunError) else f"{kind.__name__}: {error}"
-            self.content |= {"status": "stopped" if issubclass(kind, Stopped) else "failed", "reason": reason}
+            what = error.what if isinstance(error, RunError) else f"{kind.__name__}: {error}"
+            status = "stopped" if issubclass(kind, Stopped) else "failed"
+            self.content |= {"status": status, "reason": one_line(what)}  # what to type the console says
         self.mark("total")
         self.content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
         last = {name: self.content[name] for name in ("ended", "status", "reason") if name in self.content}

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import Any
 
 from rlexp.compose.environment import resolved
 from rlexp.compose.run import Run
-from rlexp.errors import RunError
+from rlexp.errors import RunError, printable
 from rlexp.inputs import snapshot
 from rlexp.inputs.digest import remembered
 from rlexp.inputs.find import Inputs
@@ -34,8 +37,8 @@ ROWS = 64
 """Rows of the data that gold completions and cheats are made of."""
 HIGH, LOW = 0.9, 0.5
 """Parts of a term's range: a gold completion reaches the first, no cheat goes beyond the second."""
-TRIAL_SECONDS = 120.0
-"""After which a reward that is still busy with its own cases hangs."""
+TRIAL_SECONDS, QUIET_SECONDS = 120.0, 10.0
+"""After which a reward that is still busy with its own cases hangs, and after which that is said to be waited for."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def try_rewards(wanted: Sequence[Wanted], rows: Sequence[Mapping[str, Any]]) -> 
 
 def _tried(source: RewardSource, params: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> Trial:
     try:
-        return in_process(source.path, source.file, TRIAL_SECONDS, _try, source, resolved(dict(params)), rows)
+        with _waiting(source):
+            return in_process(source.path, source.file, TRIAL_SECONDS, _try, source, resolved(dict(params)), rows)
     except TimeoutError as error:
         raise RunError(
             f"the reward {source.path.stem} hangs: no verdict after {TRIAL_SECONDS:.0f} s",
@@ -89,6 +93,20 @@ def _tried(source: RewardSource, params: Mapping[str, Any], rows: list[Mapping[s
             where=source.file,
             hint="it must answer scores, and not end the process: look for os._exit(), or a library that crashes",
         ) from error
+
+
+@contextlib.contextmanager
+def _waiting(source: RewardSource) -> Iterator[None]:
+    """Says what is waited for where that takes long: the time limit of a run is not yet that of its rewards, which may
+    be imported for the first time here."""
+    said = f"note: {source.file} is still busy with its own cases; given up after {TRIAL_SECONDS:g} s"
+    timer = threading.Timer(QUIET_SECONDS, lambda: print(printable(said), file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _try(source: RewardSource, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Trial:

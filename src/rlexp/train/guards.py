@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +22,30 @@ LONGEST = 600
 """Characters of an error that are shown."""
 
 
-def require_one_process() -> None:
-    """Raises a RunError where a launcher started several processes: each would train the whole run, into one record."""
-    started = os.environ.get("WORLD_SIZE", "1")
-    if started != "1" and ranks.current().count == 1:
+def require_one_process(begins: bool = True) -> None:
+    """Checks that no launcher started several processes: each would do the whole work, into one record.
+
+    Args:
+        begins: a run, which may be given devices.
+
+    Raises:
+        RunError: one did, or its variable is no number of processes.
+    """
+    started = os.environ.get("WORLD_SIZE") or "1"
+    if ranks.current().count > 1:
+        return
+    if not re.fullmatch("[0-9]{1,9}", started) or not int(started):
         raise RunError(
-            f"{started} processes were started (WORLD_SIZE), and a run starts those of its devices itself",
+            f"{started[:80]!r} is no number of processes",
+            where="WORLD_SIZE, a variable of the environment that launchers set",
+            hint="type unset WORLD_SIZE",
+        )
+    if int(started) > 1:
+        typed = f"python -m rlexp hardware.devices={int(started)}" if begins else "the same"
+        raise RunError(
+            f"{int(started)} processes were started (WORLD_SIZE), and a run starts those of its devices itself",
             where="torchrun, accelerate launch or srun in front of python -m rlexp",
-            hint=f"type python -m rlexp hardware.devices={started if started.isdecimal() else 2} without it (unset "
-            "WORLD_SIZE where the shell holds it)",
+            hint=f"type {typed} without it (unset WORLD_SIZE where the shell holds it)",
         )
 
 

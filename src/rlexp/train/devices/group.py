@@ -1,11 +1,10 @@
 """The ranks of a run: started by the command itself, watched while they work, and ended together.
 
-Why not torchrun's own agent: it gives processes 30 seconds after a signal, and a step that is to be finished and saved
-may take longer; and it does not know which rank failed first and which only lost it. Its variables are the same
-(``backend.ranks.environment``).
+Why not torchrun's own agent: it gives processes 30 seconds after a signal, and a step that is to be saved may take
+longer; and it does not know which rank failed first. Its variables are the same (``backend.ranks.environment``).
 
-A terminal's Ctrl-C reaches the command alone, which passes every signal on to every rank once. What a rank failed of is
-told once: a rank that lost another one fails too, and that is no news.
+A terminal's Ctrl-C reaches the command alone, which passes it on to every rank; with Ctrl-Z all stop and go on. What a
+rank failed of is told once: a rank that lost another one fails too.
 """
 
 from __future__ import annotations
@@ -63,8 +62,7 @@ class Rank:
         self.lost: str | None = None
         """How its process ended without an answer."""
         self.heard = self.moved = time.monotonic()
-        self.slowest = 0.0
-        """Seconds of the longest step so far, or of what stood between two."""
+        self.slowest = 0.0  # seconds of the longest step so far, or of what stood between two
         self.pipe, other = multiprocessing.Pipe()
         with contextlib.ExitStack() as stack:
             said = stack.enter_context(log.open("ab")) if log else None
@@ -205,11 +203,12 @@ class Group:
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
-        """Passes SIGINT and SIGTERM on as long as the block lasts; a thread that is not the first may not."""
+        """Passes signals on as long as the block lasts; a thread that is not the first may not."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._pause)
         try:
             yield
         finally:
@@ -220,6 +219,16 @@ class Group:
         self.signals.append(number)
         for rank in self.ranks:
             rank.send(number)
+
+    def _pause(self, number: int, frame: Any) -> None:
+        """Stops all until the command is told to go on; in a session of its own SIGTSTP would do nothing."""
+        for rank in self.ranks:
+            rank.send(signal.SIGSTOP)
+        began = time.monotonic()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        for rank in self.ranks:  # which were neither silent nor slow meanwhile
+            rank.heard, rank.moved = (moment + time.monotonic() - began for moment in (rank.heard, rank.moved))
+            rank.send(signal.SIGCONT)
 
 
 def _worded(rank: Rank) -> bool:

@@ -17,7 +17,7 @@ from rlexp.backend import compile_cache, ranks
 from rlexp.compose.run import Run
 from rlexp.compose.schema import Device
 from rlexp.console import in_notebook
-from rlexp.errors import Failed, Interrupted, RunError
+from rlexp.errors import Failed, Interrupted, RunError, one_line
 from rlexp.nvidia import visible
 from rlexp.record import claim, go_on, status
 from rlexp.record.checkpoints import last_whole
@@ -157,7 +157,7 @@ def _told(group: Group, cause: Rank, job: Job) -> BaseException:
             read = f"read {os.path.relpath(job.run_dir / TRACEBACK)}; {LIBRARIES_LOG} beside it is that of every rank"
         where = found.where or f"hardware.devices={job.run.hardware.devices}"
         found = Failed(f"{what}; the run was ended on every device", where, read)
-    _put_right(job, "failed", str(found))
+    _put_right(job, "failed", one_line(found.what))
     return _going_on(found, job)
 
 

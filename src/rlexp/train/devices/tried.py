@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlexp.compose.run import Run
-from rlexp.compose.schema import Dtype
+from rlexp.compose.schema import Device, Dtype
 from rlexp.errors import RunError
+from rlexp.verdict import Level, Verdict
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,27 @@ def require(run: Run) -> None:
     Raises:
         RunError: it is; the hint says what to type.
     """
+    if error := _refusal(run):
+        raise error
+
+
+def verdict(run: Run) -> Verdict:
+    """The same as a warning: what ``plan`` says of a run that cannot be started yet."""
+    name = "devices.tried"
+    if run.hardware.devices == 1 or run.hardware.device is Device.cpu:
+        return Verdict(name, Level.skipped, "of several GPUs only")
+    if error := _refusal(run):
+        return Verdict(name, Level.warning, error.what, error.where, error.hint)
+    return Verdict(name, Level.passed, "this way to train was tried on several GPUs")
+
+
+def _refusal(run: Run) -> RunError | None:
     asked = way(run)
     if asked in TRIED and run.hardware.dtype is Dtype.bfloat16:
-        return
+        return None
     alone = "hardware.devices=1: the optimisation problem stays the same, and points of a sweep go over all GPUs"
     if not TRIED:
-        raise RunError(
+        return RunError(
             "a run over several GPUs is planned (plan shows its geometry), but was never tried: it cannot be started",
             where="hardware.devices",
             hint=f"type {alone}",
@@ -54,7 +70,7 @@ def require(run: Run) -> None:
     other = sorted(one.rollout for one in TRIED if (one.method, one.weights) == (asked.method, asked.weights))
     instead = f"rollout={other[0]}, or " if other and asked.rollout not in other else ""
     shown = f"{asked.method}, rollout={asked.rollout} with {asked.loader}'s model, {_weights(run, asked)}"
-    raise RunError(f"{shown}: never tried on several GPUs", where="hardware.devices", hint=f"type {instead}{alone}")
+    return RunError(f"{shown}: never tried on several GPUs", where="hardware.devices", hint=f"type {instead}{alone}")
 
 
 def _weights(run: Run, asked: Way) -> str:
