@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import rlexp
-from tests.end_to_end.test_devices import ONE, ROUNDING, SHORT, TWO, WEIGHTS, manifest, metrics, run, same_training
+from tests.end_to_end.test_devices import ONE, ROUNDING, TWO, manifest, metrics, run, same_training
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 STOPPED = ("max_minutes=0.01",)
@@ -41,9 +41,9 @@ def test_the_rest_is_that_of_the_run_that_nobody_stopped_but_for_rounding(shared
     for file in sorted((whole / "completions").glob("*")):
         assert pq.read_table(file).equals(pq.read_table(folder / "completions" / file.name)), file.name
     for one, two in zip(metrics(whole), metrics(folder), strict=True):
-        for key in one.keys() & two.keys() & {"loss", "kl", "entropy", "rewards/margins", "train_loss"}:
+        means = set() if "entries" in kind and one["step"] == 2 else {"kl", "entropy"}  # of other passes there
+        for key in one.keys() & two.keys() & {"loss", "rewards/margins", "train_loss", *means}:
             assert one[key] == pytest.approx(two[key], abs=100 * ROUNDING), (one["step"], key)
-    assert WEIGHTS >= 1e-4  # what same_training holds the weights to
 
 
 def test_it_goes_on_to_and_fro_and_its_replay_is_asked_what_can_be_expected(shared_project):

@@ -11,7 +11,7 @@ import torch
 
 from rlexp.backend import trainer_state
 from rlexp.compose.run import Run
-from rlexp.record import attempts, checkpoints
+from rlexp.record import attempts, checkpoints, rewind
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.run_folder import LOCK
 from rlexp.train import other_devices
@@ -25,12 +25,16 @@ DPO = ("method=dpo", "dataset=arithmetic_preferences")
 
 
 def found(composed: Any, folder: Path, began: tuple[str, ...], now: tuple[str, ...], wrote: int, *before: Any) -> Any:
-    """What is said of a run that ``wrote`` devices left a checkpoint of step 3 of, with its first entry at step 2."""
+    """What is said of a run that ``wrote`` devices left a checkpoint of step 3 of, with 12 bytes of log entries."""
     for rank in range(wrote):
         (folder / checkpoints.trainer_file(rank)).touch()
-    (folder / "metrics.jsonl").write_text('{"step": 2}\n{"step": 4}\n{"st')
+    entries(folder, 12)
     lock = locked(composed(*began), *began)
-    return other_devices.found(lock, composed(*now), ROOT, folder, Checkpoint(3, folder), list(before))
+    return other_devices.found(lock, composed(*now), ROOT, Checkpoint(3, folder), list(before))
+
+
+def entries(folder: Path, length: int) -> None:
+    (folder / rewind.RECORD).write_text(json.dumps({"lengths": {"metrics.jsonl": length}, "sha256": {}}))
 
 
 def test_nothing_is_said_of_as_many_devices(composed, tmp_path):
@@ -52,7 +56,7 @@ def test_nothing_is_said_of_as_many_devices(composed, tmp_path):
             ("hardware=cpu", *DPO, "model.lora.lora_dropout=0.1"),
             ("hardware=cpu_ddp2", *DPO, "model.lora.lora_dropout=0.1"),
             False,
-            "so that the dropout from there are another draw",
+            "so that the dropout from there is another draw",
         ),
     ],
 )
@@ -77,10 +81,9 @@ def test_what_an_earlier_attempt_drew_otherwise_stays_so(composed, tmp_path):
 
 def test_an_entry_that_begins_before_the_checkpoint_and_ends_behind_it_is_no_equal_step(composed, tmp_path):
     one = found(composed, tmp_path, ("hardware=cpu",), ("hardware=cpu_ddp2",), 1)
-    (tmp_path / "metrics.jsonl").write_text('{"step": 4}\n')
+    entries(tmp_path, 0)
     lock = locked(composed("hardware=cpu"), "hardware=cpu")
-    run = composed("hardware=cpu_ddp2")
-    late = other_devices.found(lock, run, ROOT, tmp_path, Checkpoint(3, tmp_path), [])
+    late = other_devices.found(lock, composed("hardware=cpu_ddp2"), ROOT, Checkpoint(3, tmp_path), [])
     assert late is not None and (one.level, late.level) == ("step", "inputs")
 
 

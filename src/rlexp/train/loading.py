@@ -44,7 +44,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, T
     if job.resume and not ranks.current().number:
         made = record.content["attempts"]
         locked = lock.read_lock(job.run_dir / LOCK)
-        if other := other_devices.found(locked, job.run, job.root, job.run_dir, job.resume, made[:-1]):
+        if other := other_devices.found(locked, job.run, job.root, job.resume, made[:-1]):
             made[-1] |= other.to_json()
     record.content |= {"telemetry": telemetry.state(), **(job.launcher or {})}
     record.content |= {"fork": forked.lineage(job.run, job.root)} if job.fork else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.compose.run import Run
-from rlexp.record import checkpoints, locked_config, metrics
+from rlexp.record import checkpoints, locked_config, rewind
 from rlexp.record.checkpoints import Checkpoint
 from rlexp.record.run_folder import LOCK
 
@@ -46,9 +46,9 @@ class OtherDevices:
             tokens = "completions are the same tokens and " if self.online else ""
             other = f"from there {tokens}weights the same numbers, but for rounding: sums are taken in another order"
         else:
-            drawn = "the completions" if self.online else "the dropout"
+            drawn = "the completions from there are" if self.online else "the dropout from there is"
             hint = ", which rollout.seed_rows=true from the beginning would not have" if self.online else ""
-            other = f"random states begin anew, so that {drawn} from there are another draw{hint}"
+            other = f"random states begin anew, so that {drawn} another draw{hint}"
         return f"{before}: level {self.level}, no trajectory; the same: {same}; {other}"
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class OtherDevices:
 
 
 def found(
-    lock: dict[str, Any], run: Run, root: Path, run_dir: Path, checkpoint: Checkpoint, attempts: list[dict[str, Any]]
+    lock: dict[str, Any], run: Run, root: Path, checkpoint: Checkpoint, attempts: list[dict[str, Any]]
 ) -> OtherDevices | None:
     """How far a run that goes on agrees; None where all of it had as many devices.
 
@@ -74,15 +74,14 @@ def found(
         attempts: the earlier ones: what one of them drew otherwise stays so.
 
     Raises:
-        RunError: the lock's config is no run of this version.
+        RunError: the lock's config is no run of this version, or the checkpoint cannot be read.
     """
     then, now = devices_of(lock), run.hardware.devices
     wrote = checkpoints.devices(checkpoint) or now
     if then == wrote == now:
         return None
     began = locked_config.run_of(lock["config"], root, LOCK)
-    logged = next((entry["step"] for entry in metrics.readable(run_dir)[0] if "step" in entry), None)
-    level = "step" if logged is not None and logged <= checkpoint.step else "inputs"
+    level = "step" if rewind.logged(checkpoint) else "inputs"
     equal = all(one.get("equal_draw", True) for one in attempts) and _seeded(began) and _seeded(run)
     return OtherDevices(then, wrote, now, checkpoint.step, level, equal, run.method.online)
 

@@ -143,7 +143,7 @@ def prepare(line: CommandLine, run_dir: Path) -> Resumption:
             checkpoints.require_devices(checkpoint, run.hardware.devices, run.arguments.get("num_iterations", 1))
             rewind.require_as_written(run_dir, checkpoint, shown)
             made_before = attempts.before(manifest)
-            if other := other_devices.found(original.lock, run, root, run_dir, checkpoint, made_before):
+            if other := other_devices.found(original.lock, run, root, checkpoint, made_before):
                 notes.append(str(other))
         notes += drift(original, point.run)
     else:
