@@ -104,7 +104,7 @@ def test_the_line_that_goes_on_names_devices_that_the_lock_does_not(composed, tm
 
 
 def test_the_losses_of_all_devices_since_the_last_entry_are_one_and_no_place_in_a_generation_is_taken():
-    each = [
+    each: list[dict[str, Any]] = [
         {
             "held": {"_tr_loss": torch.tensor(loss), "_step": 6, "_total_train_tokens": 9},
             "gathered": {"_metrics": {"train": {"kl": [1.0]}}},
