@@ -108,10 +108,9 @@ def test_a_run_on_two_devices_leaves_one_record(shared_project):
     kept = {path.name for path in (folder / "checkpoints/checkpoint-2").iterdir()}
     assert kept >= {"rng_state_0.pth", "rng_state_1.pth", "trainer_between_steps.pt", "trainer_between_steps_1.pt"}
     assert not (folder / "traceback.txt").exists() and not done.stderr
-    for typed in ((), ("hardware=cpu",)):  # a fork takes the machine of its run, where none is typed
+    for typed, devices in (((), 2), (("hardware=cpu",), 1)):  # a fork takes the machine of its run by itself
         fork = rlexp(shared_project, "plan", f"fork=outputs/{folder.name}", "method.max_steps=9", *typed)
-        assert fork.returncode == (2 if typed else 0), fork.stdout + fork.stderr
-    assert "2 device(s) wrote the checkpoint of step 2" in fork.stderr and "type hardware.devices=2" in fork.stderr
+        assert fork.returncode == 0 and f": {devices} device(s)" in fork.stdout, fork.stdout + fork.stderr
 
 
 RAISES = """
@@ -211,9 +210,10 @@ def test_a_signal_ends_every_rank_with_one_step_and_the_run_goes_on_bit_for_bit(
     done = record["steps"]["done"]
     assert record["status"] == "interrupted" and 2 <= done < 9 and (folder / f"checkpoints/checkpoint-{done}").is_dir()
     assert printed.strip().splitlines()[-1] == f"go on: python -m rlexp resume=outputs/{folder.name}"
-    on_one = rlexp(shared_project, f"resume=outputs/{folder.name}", "hardware.devices=1")
-    assert on_one.returncode == 2 and "do:    type hardware.devices=2" in on_one.stderr
-    assert manifest(folder)["status"] == "interrupted"
+    on_one = rlexp(shared_project, "plan", f"resume=outputs/{folder.name}", "hardware.devices=1")
+    assert on_one.returncode == (2 if done % 2 else 0)  # in the middle of a generation
+    if done % 2:
+        assert "do:    type hardware.devices=2" in on_one.stderr
     gone_on = rlexp(shared_project, f"resume=outputs/{folder.name}")
     assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
     _, whole = run(shared_project, f"whole_{number.name}", *TWO, *each)

@@ -225,13 +225,16 @@ def test_what_the_run_had_written_by_the_checkpoint_must_be_there(tmp_path, edit
     assert "fork=outputs/a@3" in (caught.value.hint or "")
 
 
-def test_as_many_devices_go_on_as_wrote_a_checkpoint(tmp_path):
+def test_any_number_of_devices_goes_on_but_in_the_middle_of_a_generation(tmp_path):
     begun = Checkpoint(3, tmp_path)
-    checkpoints.require_devices(begun, 2)  # nothing says how many there were: it is refused as it is read
-    (tmp_path / checkpoints.trainer_file(0)).touch()
-    checkpoints.require_devices(begun, 1)
-    (tmp_path / checkpoints.trainer_file(1)).touch()
-    checkpoints.require_devices(begun, 2)
+    assert checkpoints.devices(begun) == 0
+    checkpoints.require_devices(begun, 2, 2)  # nothing says how many there were: it is refused as it is read
+    for rank in (0, 1):
+        (tmp_path / checkpoints.trainer_file(rank)).touch()
+        assert checkpoints.devices(begun) == rank + 1
+    checkpoints.require_devices(begun, 2, 2)
+    checkpoints.require_devices(begun, 1, 1)
+    checkpoints.require_devices(begun, 1, 3)
     with pytest.raises(RunError, match=r"2 device\(s\) wrote the checkpoint of step 3, and 1 go on") as caught:
-        checkpoints.require_devices(begun, 1)
-    assert "hardware.devices=2" in (caught.value.hint or "")
+        checkpoints.require_devices(begun, 1, 2)
+    assert "type hardware.devices=2 (after a multiple of 2 steps" in (caught.value.hint or "")

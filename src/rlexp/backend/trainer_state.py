@@ -11,6 +11,7 @@ Source: ``trl.GRPOTrainer._prepare_inputs``, ``trl.trainer.utils.RepeatSampler``
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,35 @@ def restore(trainer: Any, state: dict[str, Any]) -> None:
         for mode, of in modes.items() if hasattr(trainer, name) else ():
             for key, values in of.items():
                 getattr(trainer, name)[mode][key] = list(values)
+
+
+def of_any_number(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a trainer of another number of devices goes on with: that of the first, since what is logged was gathered of
+    all, but for the loss since the last log entry, which is the mean of their own.
+
+    Args:
+        states: those of all devices that wrote the checkpoint.
+    """
+    first = states[0]
+    held = {name: value for name, value in first["held"].items() if name not in PHASE}
+    if "_tr_loss" in held:
+        held["_tr_loss"] = sum(one["held"]["_tr_loss"] for one in states) / len(states)
+    return {**first, "held": held}
+
+
+def with_new_random_states(trainer: Any, step: int) -> None:
+    """Has the random states of python, numpy, torch and CUDA begin anew, from the seed, the step and this process,
+    where those of a checkpoint are of another number of processes."""
+
+    def begun(folder: str | None) -> None:
+        from transformers import set_seed
+
+        if folder is not None:
+            args = trainer.args
+            text = f"{args.seed} {step} {args.process_index} of {args.world_size}"
+            set_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]))
+
+    trainer._load_rng_state = begun
 
 
 def generation(args: Any) -> int | None:

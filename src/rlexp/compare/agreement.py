@@ -96,8 +96,15 @@ def weights(outputs: dict[str, str]) -> dict[str, str]:
     return {name: md5 for name, md5 in outputs.items() if name.endswith((".safetensors", ".bin"))}
 
 
-def default_level(lock: dict[str, Any], lock_now: dict[str, Any]) -> tuple[str, str]:
+def default_level(
+    lock: dict[str, Any], lock_now: dict[str, Any], attempts: Sequence[dict[str, Any]] = ()
+) -> tuple[str, str]:
     """The level that can be expected here, and why.
+
+    Args:
+        lock: of the run that is replayed.
+        lock_now: of the replay.
+        attempts: of the run that is replayed: one that went on with another number of devices says up to which level.
 
     The same processor with the same instructions and threads, or the same GPU, under the same versions, does the same
     arithmetic in the same order. Anything else may round otherwise, and then sampled text parts sooner or later.
@@ -110,4 +117,7 @@ def default_level(lock: dict[str, Any], lock_now: dict[str, Any]) -> tuple[str, 
         other.append("hardware")
     if other:
         return "inputs", f"other {', '.join(other)} than the lock's"
+    for one in attempts:
+        if (level := one.get("level")) in LEVELS[:-1]:
+            return level, f"the run went on with {one.get('devices')} device(s) from step {one.get('from_step')}"
     return "trajectory", "the same versions and the same kind of machine as the lock's"

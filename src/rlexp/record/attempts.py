@@ -13,7 +13,11 @@ SHAPE = {
     "maxItems": 10_000,
     "items": record(
         {"started": TEXT, "status": NAME},
-        {"ended": TEXT, "reason": TEXT, "from_step": COUNT, "host": TEXT, "versions": mapping(TEXT, TEXT)},
+        {
+            **{"ended": TEXT, "reason": TEXT, "from_step": COUNT, "host": TEXT, "versions": mapping(TEXT, TEXT)},
+            **{"devices": COUNT, "checkpoint_devices": COUNT, "level": NAME, "agrees": TEXT},
+            "equal_draw": {"type": "boolean"},
+        },
     ),
 }
 """The shape of ``attempts`` in a manifest."""

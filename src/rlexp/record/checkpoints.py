@@ -68,19 +68,30 @@ def require(checkpoint: Checkpoint) -> None:
         )
 
 
-def require_devices(checkpoint: Checkpoint, devices: int) -> None:
-    """Checks whether as many devices go on as wrote a checkpoint: each holds rows and random states of its own.
+def devices(checkpoint: Checkpoint) -> int:
+    """The devices that wrote a checkpoint; 0 of one that is refused as it is read."""
+    return len(list(checkpoint.folder.glob(TRAINER.replace(".pt", "*.pt"))))
+
+
+def require_devices(checkpoint: Checkpoint, wanted: int, iterations: int) -> None:
+    """Checks whether another number of devices can go on from a checkpoint: not in the middle of a generation, of which
+    each device that sampled it holds its part.
+
+    Args:
+        wanted: the devices that are to go on.
+        iterations: the steps that are trained on one generation (``method.num_iterations``).
 
     Raises:
-        RunError: they are more or fewer.
+        RunError: it lies in the middle of one.
     """
-    wrote = len(list(checkpoint.folder.glob(TRAINER.replace(".pt", "*.pt"))))
-    if wrote and wrote != devices:  # without any it is refused as it is read
+    wrote, step = devices(checkpoint), checkpoint.step
+    if wrote and wrote != wanted and step % iterations:
         raise RunError(
-            f"{wrote} device(s) wrote the checkpoint of step {checkpoint.step}, and {devices} go on from it: each "
-            "has rows and a random state of its own",
-            where=f"hardware.devices={devices}",
-            hint=f"type hardware.devices={wrote}; or begin a run with its weights: model.start=RUN",
+            f"{wrote} device(s) wrote the checkpoint of step {step}, and {wanted} go on from it: it lies in the middle "
+            f"of a generation that {iterations} steps are trained on, and each device holds its part of that",
+            where=f"hardware.devices={wanted}, method.num_iterations={iterations}",
+            hint=f"type hardware.devices={wrote} (after a multiple of {iterations} steps any number goes on); or begin "
+            "a new run from it, which samples anew: fork=RUN",
         )
 
 

@@ -63,6 +63,16 @@ def require_as_written(run_dir: Path, checkpoint: Checkpoint, shown: str) -> Non
             )
 
 
+def logged(checkpoint: Checkpoint) -> bool:
+    """Says whether the run had written a log entry by a checkpoint.
+
+    Raises:
+        RunError: what the checkpoint holds of the record cannot be read.
+    """
+    kept = shapes.read_json(checkpoint.folder / RECORD, GREW, "checkpoint")
+    return bool(kept and kept["lengths"].get(METRICS))
+
+
 def require_own(run_dir: Path) -> None:
     """Refuses a run folder with links where a training writes and removes: what they lead to is not the run's.
 

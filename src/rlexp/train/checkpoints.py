@@ -63,7 +63,10 @@ class Checkpoints(TrainerCallback):
         trainer._save_checkpoint = self.save
         trainer_state.resumable(trainer)
         if self.begun:
-            self._state = self._read(self.begun.folder)
+            wrote = checkpoints.devices(self.begun)
+            self._state = self._read(self.begun.folder, wrote)
+            if wrote != self.ranks.count:
+                trainer_state.with_new_random_states(trainer, self.begun.step)
         if job.fork:
             trainer_state.with_own_settings(trainer, self._state["trainer"])
         # The state's, since max_steps is -1 in the arguments of a run of so many passes.
@@ -164,22 +167,31 @@ class Checkpoints(TrainerCallback):
         torch.save({"trainer": trainer_state.state(self.trainer), "times": times}, folder / self._own)
         (folder / RECORD).write_text(json.dumps(self.so_far.state()))
 
-    def _read(self, folder: Path) -> dict[str, Any]:
-        """What ``_add`` wrote, of a checkpoint whose every byte was checked (``checkpoints.require``)."""
+    def _read(self, folder: Path, wrote: int) -> dict[str, Any]:
+        """What ``_add`` wrote, of a checkpoint whose every byte was checked (``checkpoints.require``).
+
+        Args:
+            wrote: the devices that wrote it.
+        """
         import torch
 
         record = shapes.read_json(folder / RECORD, SCHEMA, "checkpoint")
+        names = [self._own] if wrote == self.ranks.count else [trainer_file(rank) for rank in range(wrote or 1)]
         try:
-            held = torch.load(folder / self._own, map_location=self.trainer.args.device, weights_only=True)
-            trainer, times = (dict(held[name]) for name in HELD)
-            trainer_state.require(trainer)
+            device = self.trainer.args.device
+            each = [torch.load(folder / name, map_location=device, weights_only=True) for name in names]
+            trainer, times = (dict(each[0][name]) for name in HELD)
+            for one in each:
+                trainer_state.require(one["trainer"])
+            if wrote != self.ranks.count:
+                trainer = trainer_state.of_any_number([one["trainer"] for one in each])
             times["values"] = times["values"].cpu()
             if record is None or times["values"].shape[1:] != (len(times["parts"]),):
                 raise ValueError("it has another shape")
         except Exception as error:  # whatever torch meets in a file of somebody else's
             raise RunError(
                 f"what the checkpoint holds of the trainer cannot be read: {str(error)[:200]}",
-                where=str(folder / self._own),
+                where=str(folder / names[0]),
                 hint="name another checkpoint, or start the run anew",
             ) from error
         return {"trainer": trainer, "times": times, "record": record}

@@ -37,7 +37,7 @@ class Forked:
         """The run of the locked config and what was typed over it.
 
         Raises:
-            RunError: the checkpoint's weights do not fit it, other devices wrote it, or it ends before the checkpoint.
+            RunError: the checkpoint's weights do not fit it, or it ends before the checkpoint.
         """
         made, before = self.continued(run, overrides), self.continued.config["model"]
         now = made.config()["model"]
@@ -50,7 +50,6 @@ class Forked:
                     where=key,
                     hint=f"leave {key} out, or train anew without fork=",
                 )
-        checkpoints.require_devices(self.checkpoint, made.hardware.devices)
         steps, begun = made.arguments["max_steps"], self.checkpoint.step
         if 0 < steps <= begun:
             raise RunError(

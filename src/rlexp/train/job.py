@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +10,13 @@ from typing import Any
 
 from rlexp.backend.warm import Warm
 from rlexp.compose.run import Run
+from rlexp.errors import RunError
+from rlexp.record import go_on
 from rlexp.record.checkpoints import Checkpoint, require, require_devices
+from rlexp.record.lock import read_lock
 from rlexp.record.rewind import require_own
+from rlexp.record.run_folder import LOCK
+from rlexp.train.other_devices import devices_of
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,26 @@ class Job:
     launcher: dict[str, Any] | None = None
     """The process that the record names where it is not this one (``status.process``): that which started the ranks."""
 
+    def resume_line(self, *more: str) -> str:
+        """The command line with which this run goes on as it is: on its devices, where the lock says others.
+
+        Args:
+            more: overrides.
+        """
+        devices, typed = self.run.hardware.devices, list(more)
+        with contextlib.suppress(RunError):  # of a damaged lock more is said when it goes on
+            if self.resume and devices_of(read_lock(self.resume.folder.parents[1] / LOCK)) != devices:
+                typed.append(f"hardware.devices={devices}")
+        return go_on.resume_line(self.run_dir, self.root, *typed)
+
     def require_beginning(self) -> None:
         """Checks what the training goes on from, before anything of it is loaded and anything is changed.
 
         Raises:
-            RunError: the checkpoint is not whole, other devices wrote it, or the run folder leads elsewhere.
+            RunError: the checkpoint is not whole, these devices cannot go on from it, or the folder leads elsewhere.
         """
         if self.resume:
             require_own(self.run_dir)
+            require_devices(self.resume, self.run.hardware.devices, self.run.arguments.get("num_iterations", 1))
         if begun := self.resume or self.fork:
             require(begun)
-            require_devices(begun, self.run.hardware.devices)

@@ -21,12 +21,12 @@ from rlexp.inputs import find, hashes, reward_versions, start, trust
 from rlexp.inputs.find import Inputs
 from rlexp.inputs.trust import Code
 from rlexp.preflight.gate import Gate
-from rlexp.record import go_on, lock
+from rlexp.record import lock
 from rlexp.record.checkpoints import last_whole
-from rlexp.record.run_folder import Record
+from rlexp.record.run_folder import LOCK, Record
 from rlexp.reward.rubric import workers_for
 from rlexp.tracking.beside import Trackers
-from rlexp.train import forked
+from rlexp.train import forked, other_devices
 from rlexp.train.ending import Ending
 from rlexp.train.guards import LIBRARIES_LOG, require_one_process, room, unforeseen
 from rlexp.train.job import Job
@@ -41,6 +41,11 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, T
     begun, again = job.resume or job.fork, job.resume is not None
     identity, config = lock.identity(job.run), job.run.config()
     record = Record(job.run_dir, job.root, identity, job.overrides, config, begun.step if begun else 0, again)
+    if job.resume and not ranks.current().number:
+        made = record.content["attempts"]
+        locked = lock.read_lock(job.run_dir / LOCK)
+        if other := other_devices.found(locked, job.run, job.root, job.resume, made[:-1]):
+            made[-1] |= other.to_json()
     record.content |= {"telemetry": telemetry.state(), **(job.launcher or {})}
     record.content |= {"fork": forked.lineage(job.run, job.root)} if job.fork else {}
     ending = Ending(job.run.max_minutes)
@@ -60,7 +65,7 @@ def recorded(job: Job) -> Iterator[tuple[Record, contextlib.ExitStack, Ending, T
         error.run_dir = job.run_dir
         if isinstance(error, Interrupted) or last_whole(job.run_dir)[0]:
             without = error.override if isinstance(error, Stopped) else None
-            error.go_on = go_on.resume_line(job.run_dir, job.root, *([without] if without else []))
+            error.go_on = job.resume_line(*([without] if without else []))
         raise
 
 

@@ -111,7 +111,7 @@ def replay(original: FinishedRun, level: str | None, check: bool, directory: str
         agreement.weights(original.manifest.get("outputs", {})),
         agreement.weights(manifest["outputs"]),
     )
-    default, why = agreement.default_level(lock, lock_now)
+    default, why = agreement.default_level(lock, lock_now, original.manifest.get("attempts", []))
     wanted = level or default
     reached = found.reaches(wanted)
     source = {"run": os.path.relpath(where, root), "identity": lock["identity"], "checksum": lock["checksum"]}

@@ -15,13 +15,13 @@ from omegaconf import OmegaConf
 from rlexp.compose.points import CommandLine, Point
 from rlexp.errors import RunError, printable
 from rlexp.inputs.find import Inputs
-from rlexp.record import checkpoints, claim, finished, go_on, rewind, status
+from rlexp.record import attempts, checkpoints, claim, finished, go_on, rewind, status
 from rlexp.record.checkpoints import Checkpoint, last_whole
 from rlexp.record.finished import FinishedRun
 from rlexp.record.go_on import AUTO, RESUME
 from rlexp.record.lock import template_time
 from rlexp.record.run_folder import LOCK, read_manifest
-from rlexp.train import continued, forked, resume_auto, session
+from rlexp.train import continued, forked, other_devices, resume_auto, session
 from rlexp.train.job import Job
 from rlexp.train.launch import launch
 from rlexp.train.one_job import attempt, make_ready
@@ -139,8 +139,12 @@ def prepare(line: CommandLine, run_dir: Path) -> Resumption:
     if original:
         require_same(original, point.run, typed, shown, checkpoint)
         if checkpoint:
-            checkpoints.require_devices(checkpoint, point.run.hardware.devices)
+            run = point.run
+            checkpoints.require_devices(checkpoint, run.hardware.devices, run.arguments.get("num_iterations", 1))
             rewind.require_as_written(run_dir, checkpoint, shown)
+            made_before = attempts.before(manifest)
+            if other := other_devices.found(original.lock, run, root, checkpoint, made_before):
+                notes.append(str(other))
         notes += drift(original, point.run)
     else:
         checkpoint = None
@@ -220,7 +224,7 @@ def _train(found: Resumption) -> Exception | None:
     moment = template_time(found.original.lock) if found.original else None
     job = Job(run, root, found.run_dir, found.point.overrides, moment, found.checkpoint, fork)
     approve = functools.partial(require_same_model, found.original.lock) if found.original else lambda lock: None
-    if found.original:
+    if found.original and other_devices.devices_of(found.original.lock) == run.hardware.devices:
         same_threads(found.original.lock)
     # A chat template's time is that of the lock, and the steps that a smoke takes were taken.
     work = functools.partial(session.train, inputs=inputs, approve=approve, smoked=found.checkpoint is not None)

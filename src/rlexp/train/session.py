@@ -224,7 +224,7 @@ def train(
         console.print(peak_memory.summary_line(peaks))
     console.print(f"{weights.name} and record: {os.path.relpath(run_dir, job.root)}")
     if ended:
-        console.print(f"{': '.join(ended)}\ngo on: {go_on.resume_line(run_dir, job.root)}", markup=False)
+        console.print(f"{': '.join(ended)}\ngo on: {job.resume_line()}", markup=False)
 
 
 def smoke(job: Job) -> None:

@@ -19,7 +19,7 @@ from rlexp.compose.schema import Device
 from rlexp.console import in_notebook
 from rlexp.errors import Failed, Interrupted, RunError, one_line
 from rlexp.nvidia import visible
-from rlexp.record import claim, go_on, status
+from rlexp.record import claim, status
 from rlexp.record.checkpoints import last_whole
 from rlexp.record.run_folder import read_manifest, update_manifest
 from rlexp.train.devices import tried
@@ -174,5 +174,5 @@ def _going_on(error: BaseException, job: Job) -> BaseException:
     found: RunError | Interrupted = error  # type: ignore[assignment]
     found.run_dir = job.run_dir
     if isinstance(found, Interrupted) or last_whole(job.run_dir)[0]:
-        found.go_on = go_on.resume_line(job.run_dir, job.root)
+        found.go_on = job.resume_line()
     return found
