@@ -81,7 +81,7 @@ def test_it_is_whole_holds_both_states_and_the_oldest_goes(tmp_path, so_far):
     assert list(checkpoints.of(tmp_path)) == [2, 3]
     found, skipped = checkpoints.last_whole(tmp_path)
     assert found.step == 3 and not skipped and trainer._get_output_dir() == str(tmp_path / "checkpoints")
-    held = writer._read(found.folder)
+    held = writer._read(found.folder, 1)
     assert held["record"] == so_far.state()
     assert held["times"]["parts"] == ["score", "step"] and held["times"]["reported"] == 1
     other = Trainer(tmp_path)
@@ -170,7 +170,7 @@ def test_the_state_of_a_trainer_holds_nothing_else(tmp_path, so_far, state):
     times = {"parts": [], "values": torch.zeros(0, 0), "reported": 0}
     torch.save({"trainer": state, "times": times}, tmp_path / training.TRAINER)
     with pytest.raises(RunError, match="holds of the trainer cannot be read"):
-        writer._read(tmp_path)
+        writer._read(tmp_path, 1)
 
 
 def test_a_pickle_that_would_run_code_is_not_loaded(tmp_path, so_far):
@@ -182,7 +182,7 @@ def test_a_pickle_that_would_run_code_is_not_loaded(tmp_path, so_far):
     (tmp_path / training.RECORD).write_text(json.dumps(so_far.state()))
     torch.save({"trainer": Evil(), "times": {}}, tmp_path / training.TRAINER)
     with pytest.raises(RunError, match="holds of the trainer cannot be read"):
-        writer._read(tmp_path)
+        writer._read(tmp_path, 1)
     assert not (tmp_path / "ran").exists()
 
 
