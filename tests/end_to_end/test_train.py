@@ -188,7 +188,15 @@ def test_a_reward_that_raises_while_training_ends_in_one_message_and_a_failed_re
 @pytest.mark.long
 def test_the_other_combinations_train_and_weights_are_swept(shared_project):
     gated = ("reward=format+correct+length", "reward.combine=gate", "reward.terms.correct.weight=1,2")
-    done = rlexp(shared_project, "-m", "hydra.sweep.dir=multirun/gate", *gated, *SHORT, timeout=600)
+    done = rlexp(
+        shared_project,
+        "-m",
+        "hydra.sweep.dir=multirun/gate",
+        "hydra.sweep.subdir=${hydra.job.num}",
+        *gated,
+        *SHORT,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     folder = shared_project / "multirun/gate/1"
     kept = pq.read_table(folder / "completions/step-000001.parquet").to_pylist()
