@@ -8,11 +8,10 @@ Source: ``_LazyRegisteredModel.inspect_model_cls`` of vllm/model_executor/models
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, skipped
+from rlexp.backend.patches.patch import Outcome, Patch, put, skipped
 
 NAME = "_run_in_subprocess"
 
@@ -40,10 +39,4 @@ def apply() -> Outcome:
         from vllm.model_executor.models import registry
     except ImportError as error:
         return skipped(f"vLLM's module cannot be imported: {error}")
-    original = getattr(registry, NAME, None)
-    if original is here:
-        return APPLIED
-    if original is None or len(inspect.signature(original).parameters) != 1:
-        return skipped(f"{registry.__name__}.{NAME} is not there, or takes other arguments")
-    registry._run_in_subprocess = here
-    return APPLIED
+    return put(here, registry, NAME, ("fn",))

@@ -8,10 +8,9 @@ Source: ``vllm.v1.worker.gpu.sample.logprob.compute_token_logprobs``; perf/decod
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from rlexp.backend.patches.patch import APPLIED, Outcome, Patch, skipped
+from rlexp.backend.patches.patch import Outcome, Patch, put, skipped
 
 NAME = "compute_token_logprobs"
 PARAMETERS = ("logits", "token_ids")
@@ -49,10 +48,4 @@ def apply() -> Outcome:
         from vllm.v1.worker.gpu.sample import logprob
     except ImportError as error:
         return skipped(f"vLLM's module cannot be imported: {error}")
-    original = getattr(logprob, NAME, None)
-    if original is compute:
-        return APPLIED
-    if original is None or tuple(inspect.signature(original).parameters) != PARAMETERS:
-        return skipped(f"{logprob.__name__}.{NAME} is not there, or takes other arguments")
-    logprob.compute_token_logprobs = compute
-    return APPLIED
+    return put(compute, logprob, NAME, PARAMETERS)
